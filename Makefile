@@ -1,0 +1,48 @@
+# The commands of the project. Each does the set-up that it needs.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+SHELL := /bin/sh
+.SHELLFLAGS := -ec
+.PHONY: help setup demo test test-slow format wheel clean
+
+help:
+	@echo 'make setup      virtual environment .venv with the pinned dependencies'
+	@echo 'make demo       train on the embedded avatars for about 3 minutes; see runs/demo/report.html'
+	@echo 'make test       every check: format, lint, types, architecture, tests'
+	@echo 'make test-slow  the tests that take minutes, too'
+	@echo 'make format     let ruff format the code and mend what it can'
+	@echo 'make wheel      build dist/*.whl'
+	@echo 'make clean      remove what was built; runs/ and .venv stay'
+
+setup: $(READY)
+
+# Installs again only when what it installs has changed.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("zeuxis needs Python 3.11 or later; set PYTHON=...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $(READY)
+
+demo: $(READY)
+	$(BIN)/zeuxis demo
+
+test: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+test-slow: $(READY)
+	$(BIN)/pytest -m 'slow or not slow'
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+wheel: $(READY)
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+
+clean:
+	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,188 @@
+"""One training step of each family against the same networks in a plain loop, in one interleaved run.
+
+    python -m benchmarks.speed [--families gan vae flow] [--batches 64 128] [--rounds 5]
+
+Ours is the loop's own step as `zeuxis train` runs it: bfloat16 where the hardware has it, channels_last
+memory, fused optimiser, weight average. The plain loop is what public trainers run on a CPU: float32,
+NCHW memory, eager, stock Adam, stock group norm and SiLU, no average. Both see the same weights,
+batches and draws, at 32x32x1 with 10 classes. A round times some steps of each in turn; the figures
+are medians over rounds, the ratio the median of the rounds' ratios. FLOPs are counted, not estimated.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from benchmarks import row
+from zeuxis import families, machine
+from zeuxis.family import Batch, Condition, Context, Family
+from zeuxis.images import from_uint8
+from zeuxis.parallel import Parallel
+from zeuxis.rng import Rng
+from zeuxis.step import parameters, start, train_step
+
+STEPS = 8
+"""Steps a round: a whole number of the periods of lazy penalties."""
+CPU = torch.device("cpu")
+
+
+def build(name: str) -> Family:
+    """The family's default network for 32x32x1 images of 10 classes."""
+    digits = Condition(name="label", classes=tuple("0123456789"))
+    config = families.get(name).Config(height=32, width=32, channels=1, conditions=(digits,))
+    return families.build(name, config)
+
+
+def batch_of(size: int) -> dict[str, Tensor]:
+    """One batch as a loader gives it."""
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (size, 1, 32, 32), generator=generator, dtype=torch.uint8)
+    return {"image": pixels, "label": torch.randint(0, 10, (size, 1), generator=generator)}
+
+
+def our_step(name: str, batch: Batch, precision: str) -> Callable[[], None]:
+    """The loop's step."""
+    training = families.get(name).TRAINING.model_copy(
+        update={"batch_size": len(batch["image"]), "steps": 100_000, "warmup": 0}
+    )
+    state = start(build(name), training, CPU, precision, Parallel())
+
+    def run() -> None:
+        train_step(state, lambda draw, rows: {key: value[rows] for key, value in batch.items()})
+        state.step += 1
+
+    return run
+
+
+def plain_step(name: str, batch: Batch) -> Callable[[], None]:
+    """The plain loop's step."""
+    model = build(name).train()
+    training = families.get(name).TRAINING
+    for module in model.modules():
+        if hasattr(module, "fused"):
+            module.fused = False
+    optimisers = {
+        phase.name: torch.optim.Adam(parameters(model, phase), lr=training.lr)
+        for phase in model.phases()
+    }
+    rows, step = range(len(batch["image"])), 0
+
+    def run() -> None:
+        nonlocal step
+        inside = {**batch, "image": from_uint8(batch["image"])}
+        for phase in model.phases():
+            if step % phase.every:
+                continue
+            model.requires_grad_(False)
+            for p in parameters(model, phase):
+                p.requires_grad_(True)
+            optimisers[phase.name].zero_grad(set_to_none=True)
+            rng = Rng.for_rows(0, phase.name, step, rows)
+            ctx = Context(step=step, update=step // phase.every, progress=0.5, rng=rng)
+            model.loss(phase.name, inside, ctx)["total"].backward()
+            optimisers[phase.name].step()
+        step += 1
+
+    return run
+
+
+def seconds(step: Callable[[], None], steps: int = STEPS) -> float:
+    """Mean time of a step."""
+    began = time.perf_counter()
+    for _ in range(steps):
+        step()
+    return (time.perf_counter() - began) / steps
+
+
+def matrix_rate(dtype: torch.dtype, size: int = 2048) -> float:
+    """TFLOP/s of the machine's fastest square matrix product out of several."""
+    a = torch.randn(size, size).to(dtype)
+    return 2 * size**3 / min(seconds(lambda: a @ a, 1) for _ in range(12)) / 1e12
+
+
+class Counter(TorchDispatchMode):
+    """Adds up the FLOPs of products and convolutions, those of gradients included."""
+
+    total = 0
+
+    def __torch_dispatch__(
+        self, operation: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        """Run `operation` and count it."""
+        result = operation(*args, **(kwargs or {}))
+        count = flop_registry.get(operation._overloadpacket)
+        if count:
+            self.total += count(*args, **(kwargs or {}), out_val=result)
+        return result
+
+
+def flops(name: str, batch: Batch) -> float:
+    """Counted TFLOP of a step, the mean over the period of lazy terms."""
+    step, counter = our_step(name, batch, "float32"), Counter()
+    with counter:
+        seconds(step)
+    return counter.total / STEPS / 1e12
+
+
+def measure(name: str, size: int, rounds: int) -> None:
+    """Write the row of one family at one batch size."""
+    batch = batch_of(size)
+    fast = machine.fast_bfloat16(CPU)
+    steps = {"plain": plain_step(name, batch), "float32": our_step(name, batch, "float32")}
+    if fast:
+        steps["bfloat16"] = our_step(name, batch, "bfloat16")
+    times: dict[str, list[float]] = {key: [] for key in steps}
+    rates = []
+    for i in range(rounds + 1):  # the first warms up
+        for key, step in steps.items():
+            took = seconds(step, STEPS if i else 2)
+            if i:
+                times[key].append(took)
+        rates.append(matrix_rate(torch.bfloat16 if fast else torch.float32))
+    ours = "bfloat16" if fast else "float32"
+    median = {key: statistics.median(values) for key, values in times.items()}
+    reached, rate = flops(name, batch) / median[ours], statistics.median(rates)
+    row.write_row(
+        "speed",
+        family=name,
+        batch=size,
+        parameters=sum(p.numel() for p in build(name).parameters()),
+        precision=ours,
+        ratio=round(_ratio(times["plain"], times[ours]), 2),
+        ratio_float32=round(_ratio(times["plain"], times["float32"]), 2),
+        images_per_second={key: round(size / value, 1) for key, value in median.items()},
+        tflops=round(reached, 3),
+        matrix_tflops=round(rate, 3),
+        share_of_matrix_rate=round(reached / rate, 3),
+        rounds=rounds,
+    )
+
+
+def _ratio(plain: list[float], ours: list[float]) -> float:
+    return statistics.median(a / b for a, b in zip(plain, ours, strict=True))
+
+
+def main() -> None:
+    """One row for each family and batch size."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--families", nargs="+", default=list(families.FAMILIES))
+    parser.add_argument("--batches", nargs="+", type=int, default=[64, 128])
+    parser.add_argument("--rounds", type=int, default=5)
+    args = parser.parse_args()
+    machine.set_threads(None)
+    for name in args.families:
+        for size in args.batches:
+            measure(name, size, args.rounds)
+
+
+if __name__ == "__main__":
+    main()

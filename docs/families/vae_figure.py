@@ -1,0 +1,32 @@
+"""Draw `vae.png`: samples, reconstructions and a walk between two images, from a trained run.
+
+python docs/families/vae_figure.py RUN PREPARED_SET
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from zeuxis.data.prepared import open_prepared
+from zeuxis.images import grid, save_png
+from zeuxis.use import load
+
+COLUMNS = 12
+
+
+def main(run: str, source: str) -> None:
+    """Ten rows of samples by class, real images above their reconstructions, and one walk."""
+    model = load(run)
+    classes = len(model.conditions[0].classes)
+    labels = np.repeat(np.arange(classes), COLUMNS)[:, None]
+    samples = model.sample(len(labels), seed=0, labels=labels)
+    data = open_prepared(source)
+    real = np.asarray(data.images[data.holdout[:COLUMNS]])
+    rows = [samples, real, model.reconstruct(real), model.interpolate(1, 2, COLUMNS)]
+    sheet = grid(np.concatenate(rows), columns=COLUMNS, scale=2)
+    save_png(Path(__file__).with_name("vae.png"), sheet)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,7 @@
+"""`python -m zeuxis` is `zeuxis`."""
+
+import sys
+
+from zeuxis.cli import main
+
+sys.exit(main())

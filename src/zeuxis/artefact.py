@@ -1,0 +1,171 @@
+"""A trained model on disk: a folder of JSON and tensors. Loading one runs no code that it brings.
+
+run/
+  config.json                 format, family, config, facts, and the SHA-256 of every other file
+  model-<hash>.safetensors    the averaged weights
+  dataset.json                what it was trained on, with the distribution of its labels
+  README.md                   the same in words
+
+`config.json` is replaced last, and it names the weights by their hash, so that a kill between two
+files leaves the old artefact whole (docs/decisions/0002-content-addressed-weights.md).
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pydantic
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from zeuxis import __version__, families
+from zeuxis.disk import (
+    damaged,
+    read_json,
+    read_sealed,
+    sha256,
+    write_file,
+    write_json,
+    write_sealed,
+)
+from zeuxis.family import Family
+from zeuxis.run import explain
+
+FORMAT = 1
+
+
+def save(
+    folder: Path, name: str, model: Family, weights: Mapping[str, Tensor], **facts: Any
+) -> None:
+    """Write `weights` as those of `model`, a family called `name`.
+
+    Args:
+        folder: where; made if missing.
+        name: the family's name in `FAMILIES`.
+        model: gives the config and says which modules belong to the artefact.
+        weights: full state dict; modules of phases with `keep=False` are left out.
+        facts: JSON values. `dataset` becomes `dataset.json`, the rest goes to `config.json`.
+    """
+    kept = {key: value for key, value in weights.items() if not is_dropped(model, key)}
+    files = {}
+    file = write_tensors(folder, "model", kept)
+    files[file] = sha256(folder / file)
+    write_json(folder / "dataset.json", facts.pop("dataset", {}))
+    files["dataset.json"] = sha256(folder / "dataset.json")
+    content = {
+        "format": FORMAT,
+        "family": name,
+        "config": model.config.model_dump(mode="json"),
+        "files": files,
+        "zeuxis": __version__,
+        **facts,
+    }
+    write_file(folder / "README.md", lambda path: path.write_text(_card(content)))
+    write_sealed(folder / "config.json", content)
+    for stale in folder.glob("model-*.safetensors"):
+        if stale.name not in files:
+            stale.unlink()
+
+
+def write_tensors(folder: Path, stem: str, tensors: Mapping[str, Tensor]) -> str:
+    """Write `<stem>-<hash>.safetensors` and return its name."""
+    plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+    content = safetensors.torch.save(plain)
+    name = f"{stem}-{hashlib.sha256(content).hexdigest()[:16]}.safetensors"
+    write_file(folder / name, lambda path: path.write_bytes(content))
+    return name
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """The checked content of an artefact's `config.json`, with `dataset` filled in.
+
+    Raises:
+        ValueError: not an artefact, of a later format, or damaged; the message says what to do.
+    """
+    if not (folder / "config.json").is_file():
+        raise ValueError(
+            f"{folder} holds no trained model (no config.json); "
+            "give the folder that `zeuxis train` wrote"
+        )
+    content = read_sealed(folder / "config.json")
+    if content["format"] != FORMAT:
+        found = content["format"]
+        raise ValueError(f"{folder} has format {found!r}, expected {FORMAT}; update zeuxis")
+    for name, expected in content["files"].items():
+        if not (folder / name).is_file() or sha256(folder / name) != expected:
+            raise ValueError(damaged(folder / name))
+    content["dataset"] = read_json(folder / "dataset.json")
+    return content
+
+
+def load(folder: Path) -> Family:
+    """The family in `folder`, in `eval` mode, without gradients.
+
+    Raises:
+        ValueError: as `read`, or the weights do not belong to the config.
+    """
+    return rebuild(folder, read(folder))
+
+
+def rebuild(folder: Path, content: Mapping[str, Any]) -> Family:
+    """The family that `content`, which `read` has checked, describes."""
+    cls = families.get(content["family"])
+    try:
+        config = cls.Config.model_validate_json(json.dumps(content["config"]))
+    except pydantic.ValidationError as error:
+        raise ValueError(f"{folder}: {explain(error)}") from error
+    model = families.build(content["family"], config)
+    weights = read_tensors(folder / next(n for n in content["files"] if n.startswith("model-")))
+    expected = {key for key in model.state_dict() if not is_dropped(model, key)}
+    if expected != set(weights):
+        wrong = sorted(expected ^ set(weights))[:3]
+        raise ValueError(f"{folder}: the weights do not fit the config; differing: {wrong}")
+    try:
+        model.load_state_dict(weights, strict=False)
+    except RuntimeError as error:
+        raise ValueError(f"{folder}: the weights do not fit the config; {error}") from error
+    return model.eval().requires_grad_(False)
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Tensors of a safetensors file.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    try:
+        return safetensors.torch.load_file(path)
+    except (safetensors.SafetensorError, OSError) as error:
+        raise ValueError(damaged(path)) from error
+
+
+def is_dropped(model: Family, key: str) -> bool:
+    """Whether the tensor called `key` belongs to a module that only training needs."""
+    paths = [path for phase in model.phases() if not phase.keep for path in phase.modules]
+    return any(key.startswith(path + ".") for path in paths)
+
+
+def state(model: torch.nn.Module) -> dict[str, Tensor]:
+    """The state dict, detached."""
+    return {key: value.detach() for key, value in model.state_dict().items()}
+
+
+def _card(content: Mapping[str, Any]) -> str:
+    """A short model card."""
+    config, progress = content["config"], content.get("progress", {})
+    size = f"{config['height']} x {config['width']}, {config['channels']} channel(s)"
+    conditions = ", ".join(condition["name"] for condition in config["conditions"]) or "none"
+    return f"""# A `{content["family"]}` trained with Zeuxis {content["zeuxis"]}
+
+- Images: {size}; conditions: {conditions}
+- Trained on: {content.get("source", "unknown")}
+- Step {progress.get("step")} of {progress.get("steps")}, {progress.get("images")} images seen
+- Its images are generated: say so where you show them.
+
+Use: `zeuxis sample . --count 16 --seed 0 --out samples`,
+or `zeuxis.load(".").sample(16)` in Python.
+"""

@@ -1,0 +1,341 @@
+"""The commands: each parses its words, calls one function and prints what it returns.
+
+Nothing heavy is imported before a command runs, so that `zeuxis --help` answers at once.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from typer.core import TyperCommand
+
+from zeuxis import __version__
+
+app = typer.Typer(
+    name="zeuxis",
+    help="Train, measure and use generative image models on whatever hardware is at hand.",
+    epilog="Start with [bold]zeuxis demo[/bold]. Every command explains itself with --help.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+data_app = typer.Typer(
+    help="Look at images, prepare them for training, fetch known sets.", no_args_is_help=True
+)
+app.add_typer(data_app, name="data")
+
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="SOURCE",
+        help="A folder, zip, tar, idx, npz, npy or parquet file of images, "
+        "a prepared set, or the name of a known set such as avatars.",
+        show_default=False,
+    ),
+]
+Trained = Annotated[
+    Path,
+    typer.Argument(metavar="RUN", help="The folder that `zeuxis train` wrote.", show_default=False),
+]
+
+
+def _examples(*lines: str) -> str:
+    return "\n  ".join(["[bold]Examples[/bold]", *lines])
+
+
+class _FamilyCommand(TyperCommand):
+    """A command whose help, once a family is named, also lists that family's settings."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Remember the family, then parse as usual."""
+        from zeuxis.families import FAMILIES
+
+        ctx.obj = next((word for word in args if word in FAMILIES), None)
+        return super().parse_args(ctx, args)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the usual help, then the family's settings and controls."""
+        super().format_help(ctx, formatter)
+        if ctx.obj:
+            from zeuxis import terminal
+
+            terminal.show_family(ctx.obj)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"zeuxis {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(epilog=_examples("zeuxis demo", "zeuxis demo --minutes 10 --out runs/longer"))
+def demo(
+    minutes: Annotated[float, typer.Option(help="Minutes of training.")] = 3.0,
+    out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/demo"),
+) -> None:
+    """Train a generator on the embedded avatars and show what it learned."""
+    from zeuxis import pipeline, terminal
+
+    with terminal.watching() as watch:
+        facts = pipeline.demo(minutes=minutes, out=out, watch=watch)
+    terminal.show_demo(facts)
+
+
+@app.command(
+    cls=_FamilyCommand,
+    epilog=_examples(
+        "zeuxis train gan photos/ --minutes 10",
+        "zeuxis train flow avatars --steps 2000 --seed 3 --out runs/faces",
+        "zeuxis train vae photos.zip --minutes 5 data.size=32x48 data.flip=true",
+        "zeuxis train flow more-photos/ --from runs/faces --minutes 2",
+        "zeuxis train gan --help        the settings of one family",
+    ),
+)
+def train(
+    family: Annotated[
+        str,
+        typer.Argument(
+            metavar="FAMILY", help="gan, vae or flow; see `zeuxis families`.", show_default=False
+        ),
+    ],
+    source: Source,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="PATH=VALUE",
+            help="Settings, as family.NAME=VALUE, training.NAME=VALUE or data.NAME=VALUE.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the run. By default runs/FAMILY-SOURCE.")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Wall time of the training, probes and saves included.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Optimiser steps, instead of --minutes.")
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="A recipe to start from.")] = None,
+    seed: Annotated[int, typer.Option(help="Same seed, machine and threads: same bits.")] = 0,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to train.")
+    ] = "auto",
+    threads: Annotated[
+        int | None, typer.Option(help="Processor threads. By default one a core.", min=1)
+    ] = None,
+    start_from: Annotated[
+        Path | None, typer.Option("--from", help="Start from the weights of this trained model.")
+    ] = None,
+    keep: Annotated[
+        Literal["last", "best"] | None,
+        typer.Option(help="Which weights the run leaves. By default best for gan, else last."),
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Rename an old run of that folder and start anew.")
+    ] = False,
+) -> None:
+    """Train a family on images; the same command again continues a stopped run."""
+    from zeuxis import pipeline, terminal
+
+    with terminal.watching() as watch:
+        folder = pipeline.train(
+            family,
+            source,
+            out=out,
+            minutes=minutes,
+            steps=steps,
+            preset=preset,
+            seed=seed,
+            device=device,
+            threads=threads,
+            start_from=start_from,
+            keep=keep,
+            fresh=fresh,
+            overrides=_pairs(overrides, "training.lr=3e-4"),
+            watch=watch,
+        )
+    terminal.show_trained(folder, source)
+
+
+@app.command(
+    epilog=_examples(
+        "zeuxis sample runs/demo --count 64 --seed 7 --grid sheet.png",
+        "zeuxis sample runs/demo --count 16 --label hair=red --label glasses=yes",
+        "zeuxis sample runs/flow-photos --count 8 steps=20 guidance_scale=2",
+    )
+)
+def sample(
+    run: Trained,
+    controls: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="CONTROL=VALUE",
+            help="What the family lets you turn; `zeuxis train FAMILY --help` lists it.",
+            show_default=False,
+        ),
+    ] = None,
+    count: Annotated[int, typer.Option(help="How many images.", min=1)] = 16,
+    seed: Annotated[int, typer.Option(help="Same seed: same images.")] = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the images. By default samples/RUN-seedSEED."),
+    ] = None,
+    grid: Annotated[Path | None, typer.Option(help="Also write one sheet, a PNG file.")] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(help="What the images should show: CLASS, or CONDITION=CLASS; repeatable."),
+    ] = None,
+) -> None:
+    """Draw new images from a trained model into numbered PNG files."""
+    from zeuxis import samples, terminal
+
+    with terminal.ticking("drawing") as tick:
+        folder = samples.draw(
+            run,
+            count,
+            seed=seed,
+            out=out,
+            sheet=grid,
+            labels=label or (),
+            controls=_pairs(controls, "steps=20"),
+            tick=tick,
+        )
+    terminal.show_samples(folder, grid)
+
+
+@app.command(epilog=_examples("zeuxis evaluate runs/gan-photos --data photos/"))
+def evaluate(
+    run: Trained,
+    data: Annotated[
+        str, typer.Option(metavar="SOURCE", help="Real images to compare with.", show_default=False)
+    ],
+    samples: Annotated[int, typer.Option(help="How many images to draw.", min=2)] = 2000,
+) -> None:
+    """Measure a trained model against real images; writes a report into the run's folder."""
+    from zeuxis import pipeline, terminal
+
+    with terminal.watching() as watch:
+        facts = pipeline.evaluate(run, data, samples=samples, watch=watch)
+    terminal.show_scores(facts)
+
+
+@app.command(epilog=_examples("zeuxis families", "zeuxis train flow --help"))
+def families() -> None:
+    """List the families, what each can do, and what it can be conditioned on."""
+    from zeuxis import terminal
+
+    terminal.show_families()
+
+
+@data_app.command(epilog=_examples("zeuxis data inspect photos/", "zeuxis data inspect set.zip"))
+def inspect(
+    source: Source,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the page that is written. By default runs/inspect-SOURCE."),
+    ] = None,
+) -> None:
+    """Say what is in a source: sizes, classes, duplicates, damage; with a contact sheet."""
+    from zeuxis import data, terminal
+
+    with terminal.ticking("looking") as tick:
+        found = data.inspect(source, progress=tick)
+    page = found.write(out or Path("runs") / f"inspect-{found.name}")
+    terminal.show_inspection(found, page)
+
+
+@data_app.command(
+    epilog=_examples(
+        "zeuxis data prepare photos/ prepared/photos --size 64",
+        "zeuxis data prepare scans.zip prepared/scans --size 96x64 --channels 1 --fit pad",
+    )
+)
+def prepare(
+    source: Source,
+    dest: Annotated[
+        Path, typer.Argument(metavar="DEST", help="Folder to write.", show_default=False)
+    ],
+    size: Annotated[
+        str | None, typer.Option(metavar="64|96x64", help="Height, or height x width.")
+    ] = None,
+    channels: Annotated[
+        Literal["1", "3", "4"] | None, typer.Option(help="Grey, colour, or colour with alpha.")
+    ] = None,
+    fit: Annotated[
+        Literal["crop", "pad", "stretch"], typer.Option(help="What to do with other shapes.")
+    ] = "crop",
+) -> None:
+    """Turn a source into one array of pixels on disk, cleaned, labelled and split."""
+    from zeuxis import data, terminal
+    from zeuxis.run import Data, override
+
+    words = {"size": size, "channels": channels, "fit": fit}
+    settings = override(Data(), {name: word for name, word in words.items() if word}, "data.")
+    with terminal.ticking("preparing") as tick:
+        prepared = data.prepare(source, dest, settings, tick)
+    terminal.show_prepared(prepared)
+
+
+@data_app.command(epilog=_examples("zeuxis data get fashion-mnist data/fashion-mnist"))
+def get(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="avatars, fashion-mnist, digits, emoji, earth or crafter.",
+            show_default=False,
+        ),
+    ],
+    dest: Annotated[
+        Path, typer.Argument(metavar="DEST", help="Folder to write.", show_default=False)
+    ],
+) -> None:
+    """Fetch a known set, with its credits and licence."""
+    from zeuxis import data, terminal
+
+    with terminal.ticking("fetching") as tick:
+        prepared = data.get(name, dest, tick)
+    terminal.show_prepared(prepared)
+
+
+def _pairs(words: Sequence[str] | None, example: str) -> dict[str, str]:
+    """`name=value` words as a dictionary; the last of a repeated name counts."""
+    for word in words or ():
+        if not word.partition("=")[1]:
+            raise ValueError(f"cannot read {word!r}: expected NAME=VALUE, such as {example}")
+    return dict(word.split("=", 1) for word in words or ())
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0, 2 for bad input, 130 after Ctrl-C.
+
+    Bad input becomes one sentence on standard error. Any other exception is a defect of this library
+    and keeps its traceback; with ZEUXIS_TRACEBACK=1 bad input shows its own, too.
+    """
+    try:
+        app(words)
+    except Exception as error:
+        from zeuxis import terminal
+
+        code = terminal.exit_code(error)
+        if code is None or os.environ.get("ZEUXIS_TRACEBACK"):
+            raise
+        sys.stderr.write(f"zeuxis: {terminal.sentence(error)}\n")
+        return code
+    return 0

@@ -1,0 +1,40 @@
+"""The data room: sources -> a prepared set -> batches; cleaning, splits, reports."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from zeuxis.data.fetch import NAMES, get
+    from zeuxis.data.loader import batches
+    from zeuxis.data.preparation import ensure, prepare
+    from zeuxis.data.prepared import Prepared, is_prepared, open_prepared
+    from zeuxis.data.report import Inspection, inspect
+
+__all__ = [
+    "NAMES",
+    "Inspection",
+    "Prepared",
+    "batches",
+    "ensure",
+    "get",
+    "inspect",
+    "is_prepared",
+    "open_prepared",
+    "prepare",
+]
+
+_HOME = {
+    "fetch": ("NAMES", "get"),
+    "loader": ("batches",),
+    "preparation": ("ensure", "prepare"),
+    "prepared": ("Prepared", "is_prepared", "open_prepared"),
+    "report": ("Inspection", "inspect"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use: the processes that decode images start without torch."""
+    for module, names in _HOME.items():
+        if name in names:
+            return getattr(importlib.import_module(f"zeuxis.data.{module}"), name)
+    raise AttributeError(f"module 'zeuxis.data' has no attribute {name!r}")

@@ -1,0 +1,326 @@
+"""From a file's bytes to (H, W, C) uint8 pixels of the wanted shape. Trusts nothing.
+
+Only six decoders can be reached, the size in the header is checked before a pixel is decoded, and
+whatever goes wrong is one `ValueError` with a short reason. Imports neither torch nor the rest of the
+library: processes that decode (`workers`) start with it.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import io
+import struct
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
+
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+"""The decoders that a file may reach. Everything else is refused."""
+PIXEL_LIMIT = 1 << 26
+"""Pixels (67 million) above which a file is taken for a decompression bomb."""
+SMALLEST = 4
+"""Pixels a side below which an image is left out."""
+GAP = 2.0
+"""JPEGs are decoded at the smallest scale that is still this much larger than what is wanted."""
+
+
+class Refused(ValueError):
+    """The file is left out. `reason` is a word of the report's table, the message says more."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Target:
+    """What images are turned into.
+
+    Attributes:
+        fit: `crop` fills the frame and cuts what sticks out, `pad` shrinks what is too large (and
+            never enlarges), centres it on black, `stretch` ignores proportions.
+    """
+
+    height: int
+    width: int
+    channels: int
+    fit: str = "crop"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Decoded:
+    """Pixels and what was seen on the way."""
+
+    pixels_HWC: np.ndarray
+    height: int
+    width: int
+    format: str
+    mode: str
+    notes: tuple[str, ...] = ()
+
+
+@contextlib.contextmanager
+def guarded() -> Iterator[None]:
+    """Inside, Pillow's bomb warning is an error and its complaints about metadata are silent.
+
+    Warning filters belong to the process, so this is entered once around a pool of threads.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
+
+
+def decode(content: bytes | np.ndarray, target: Target | None) -> Decoded:
+    """Decode, turn upright, convert to sRGB, resize.
+
+    Args:
+        content: an encoded file, or pixels (H, W, C) uint8.
+        target: the shape wanted; None keeps size and channels (1, 3 or 4).
+
+    Raises:
+        Refused: the file is empty, corrupt, truncated, too large, too small or of another kind.
+    """
+    if isinstance(content, np.ndarray):
+        return _from_array(content, target)
+    if not content:
+        raise Refused("empty", "the file has no bytes")
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            return _decode(image, target)
+    except Refused:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise Refused("oversized", str(error)) from error
+    except UnidentifiedImageError as error:
+        raise Refused(
+            "not an image", f"no {'/'.join(FORMATS)} file ({_begins(content)})"
+        ) from error
+    except MemoryError as error:
+        raise Refused("oversized", "decoding it takes more memory than there is") from error
+    except Exception as error:
+        # Decoders raise whatever their C code or their parser happens to raise (OSError, SyntaxError,
+        # struct.error, KeyError, ...): for us it all means that the file is broken.
+        word = "truncated" if "truncated" in str(error).lower() else "corrupt"
+        raise Refused(word, f"{type(error).__name__}: {error}") from error
+
+
+def header(content: bytes | np.ndarray) -> tuple[int, int, str, bool]:
+    """Height, width, mode and whether it has an alpha channel, without decoding pixels.
+
+    Raises:
+        Refused: as in `decode`.
+    """
+    if isinstance(content, np.ndarray):
+        h, w, c = content.shape
+        return h, w, {1: "L", 3: "RGB", 4: "RGBA"}[c], c == 4
+    if not content:
+        raise Refused("empty", "the file has no bytes")
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            w, h = image.size
+            if _orientation(image) >= 5:
+                w, h = h, w
+            return h, w, image.mode, image.has_transparency_data
+    except Exception as error:
+        raise Refused("corrupt", f"{type(error).__name__}: {error}") from error
+
+
+def _decode(image: Image.Image, target: Target | None) -> Decoded:
+    w, h = image.size
+    if w * h > PIXEL_LIMIT:
+        raise Refused("oversized", f"{w} x {h} pixels; at most {PIXEL_LIMIT:,} are decoded")
+    kind, mode = str(image.format), image.mode
+    kind = "JPEG" if kind == "MPO" else kind  # a camera's JPEG with a preview behind it
+    notes = []
+    orientation = _orientation(image)
+    turned = orientation >= 5
+    if turned:
+        w, h = h, w
+    _check_size(h, w)
+    if getattr(image, "is_animated", False) and image.format != "MPO":
+        notes.append("animated")
+        image.seek(0)
+    if target and kind == "JPEG":
+        image.draft(None, _draft_size(h, w, target, turned))
+    image.load()
+    picture = _plain(image, notes)
+    if orientation > 1:
+        picture = picture.transpose(TURNS[orientation])
+        notes.append("turned by its EXIF orientation")
+    if target:
+        picture = _with_channels(picture, target.channels)
+        picture = _fitted(picture, target)
+    return Decoded(_pixels(picture), h, w, kind, mode, tuple(notes))
+
+
+def _from_array(pixels_HWC: np.ndarray, target: Target | None) -> Decoded:
+    h, w, c = pixels_HWC.shape
+    mode = {1: "L", 3: "RGB", 4: "RGBA"}[c]
+    if target and (h, w, c) != (target.height, target.width, target.channels):
+        if (
+            c == target.channels
+            and target.fit == "pad"
+            and h <= target.height
+            and w <= target.width
+        ):
+            frame = np.zeros((target.height, target.width, c), np.uint8)
+            y, x = (target.height - h) // 2, (target.width - w) // 2
+            frame[y : y + h, x : x + w] = pixels_HWC
+            return Decoded(frame, h, w, "array", mode)
+        _check_size(h, w)
+        plain = pixels_HWC[..., 0] if c == 1 else pixels_HWC
+        picture = _with_channels(Image.fromarray(np.ascontiguousarray(plain)), target.channels)
+        return Decoded(_pixels(_fitted(picture, target)), h, w, "array", mode)
+    return Decoded(pixels_HWC, h, w, "array", mode)
+
+
+def _pixels(picture: Image.Image) -> np.ndarray:
+    """(H, W, C) uint8. What is wholly transparent is white: no model should learn hidden colours."""
+    pixels = np.asarray(picture)
+    if picture.mode == "RGBA":
+        pixels = np.where(pixels[..., 3:] == 0, HIDDEN, pixels)
+    return pixels if pixels.ndim == 3 else pixels[..., None]
+
+
+HIDDEN = np.array([255, 255, 255, 0], np.uint8)
+
+
+def _check_size(h: int, w: int) -> None:
+    if min(h, w) < SMALLEST:
+        raise Refused("too small", f"{w} x {h} pixels; at least {SMALLEST} a side are needed")
+
+
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""EXIF orientation (TIFF 6.0, tag 274) -> what turns the image upright."""
+
+
+def _orientation(image: Image.Image) -> int:
+    """How it is still to be turned, 1 to 8; PNG and WebP carry EXIF too, and Pillow turns TIFF itself."""
+    if image.format == "TIFF" or (image.format == "JPEG" and "exif" not in image.info):
+        return 1
+    try:
+        value = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:
+        return 1  # broken metadata is no reason to lose the picture
+    return value if value in TURNS else 1
+
+
+def _draft_size(h: int, w: int, target: Target, turned: bool) -> tuple[int, int]:
+    """Smallest (width, height) to decode a JPEG at, in the file's own orientation."""
+    scale = max(target.height / h, target.width / w)
+    if target.fit == "pad":
+        scale = min(target.height / h, target.width / w)
+    size = max(1, round(w * scale * GAP)), max(1, round(h * scale * GAP))
+    return (size[1], size[0]) if turned else size
+
+
+def _plain(image: Image.Image, notes: list[str]) -> Image.Image:
+    """The image in mode L, RGB or RGBA, in sRGB."""
+    mode = image.mode
+    if mode.startswith("I;16") or mode == "I":
+        return _grey16(np.asarray(image), notes)
+    if mode == "F":
+        raise Refused("unsupported", "floating-point pixels: their black and white are unknown")
+    profile = image.info.get("icc_profile")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+    elif mode not in ("L", "RGB", "CMYK"):
+        image = image.convert("L" if mode == "1" else "RGB")
+    if profile:
+        image = _to_srgb(image, profile, notes)
+    return image.convert("RGB") if image.mode == "CMYK" else image
+
+
+def _grey16(values: np.ndarray, notes: list[str]) -> Image.Image:
+    """16-bit grey to 8 bits over the type's full range, the same for all files, so that they compare."""
+    if values.min() < 0 or values.max() > 65535:
+        raise Refused("unsupported", "32-bit grey levels beyond 0 to 65535")
+    notes.append("16-bit grey, divided by 257")
+    return Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8))
+
+
+def _to_srgb(image: Image.Image, profile: bytes, notes: list[str]) -> Image.Image:
+    """The image through its profile, or as it is where the profile is sRGB, broken or does not fit."""
+    try:
+        transform = _transform(profile, image.mode)
+        if transform is None:
+            return image
+        converted = ImageCms.applyTransform(image, transform)
+        assert converted is not None  # it is only None in place
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError, struct.error):
+        notes.append("colour profile unreadable, ignored")
+        return image
+    notes.append("converted to sRGB by its colour profile")
+    return converted.convert("L") if image.mode == "L" else converted
+
+
+@functools.lru_cache(maxsize=64)
+def _transform(profile: bytes, mode: str) -> Any:
+    """A transform to sRGB, built once per profile; None where it would change nothing."""
+    source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    if "srgb" in ImageCms.getProfileDescription(source).lower():
+        return None
+    return ImageCms.buildTransform(source, _srgb(), mode, "RGBA" if mode == "RGBA" else "RGB")
+
+
+@functools.lru_cache(maxsize=1)
+def _srgb() -> Any:
+    return ImageCms.createProfile("sRGB")
+
+
+def _with_channels(picture: Image.Image, channels: int) -> Image.Image:
+    """1, 3 or 4 channels; what is transparent becomes white where there is no alpha channel."""
+    if channels == 4:
+        return picture if picture.mode == "RGBA" else picture.convert("RGBA")
+    if picture.mode == "RGBA":
+        ground = Image.new("RGBA", picture.size, (255, 255, 255, 255))
+        picture = Image.alpha_composite(ground, picture)
+    mode = "L" if channels == 1 else "RGB"
+    return picture if picture.mode == mode else picture.convert(mode)
+
+
+def _fitted(picture: Image.Image, target: Target) -> Image.Image:
+    """Antialiased bicubic resize (Parmar et al. 2022, "On aliased resizing": Pillow's is the right one)."""
+    w, h = picture.size
+    if (h, w) == (target.height, target.width):
+        return picture
+    box: tuple[float, float, float, float] = (0, 0, w, h)
+    size = (target.width, target.height)
+    if target.fit == "crop":
+        scale = max(target.width / w, target.height / h)
+        cut_w, cut_h = target.width / scale, target.height / scale
+        x, y = (w - cut_w) / 2, (h - cut_h) / 2
+        box = (max(x, 0), max(y, 0), min(x + cut_w, w), min(y + cut_h, h))
+    elif target.fit == "pad":
+        scale = min(target.width / w, target.height / h, 1.0)
+        size = max(1, round(w * scale)), max(1, round(h * scale))
+    alpha = picture.mode == "RGBA"
+    if size != picture.size or box != (0, 0, w, h):
+        # Colours under full transparency must not bleed into edges: resize premultiplied.
+        picture = picture.convert("RGBa") if alpha else picture
+        picture = picture.resize(size, Image.Resampling.BICUBIC, box)
+        picture = picture.convert("RGBA") if alpha else picture
+    if size == (target.width, target.height):
+        return picture
+    frame = Image.new(picture.mode, (target.width, target.height))
+    frame.paste(picture, ((target.width - size[0]) // 2, (target.height - size[1]) // 2))
+    return frame
+
+
+def _begins(content: bytes) -> str:
+    """How a file begins, for a report."""
+    kinds = {b"<": "markup", b"{": "JSON", b"%PDF": "PDF", b"PK": "a zip", b"8BPS": "PSD"}
+    known = next((word for magic, word in kinds.items() if content.startswith(magic)), "")
+    return f"it is {known}" if known else f"it begins {content[:8].hex(' ')}"

@@ -1,0 +1,335 @@
+"""Sources that are trees of files: a folder, or a zip of one. Class folders, metadata, captions.
+
+Side files that are understood, besides folders named after classes and after `train` and `test`:
+`metadata.csv` and `metadata.jsonl` (the hub's imagefolder), StyleGAN's `dataset.json`, and a
+`name.txt` or `name.json` beside `name.png`.
+"""
+
+import abc
+import csv
+import io
+import json
+import os
+import stat
+import threading
+import zipfile
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from zeuxis.data.sources.arrays import side_of
+from zeuxis.data.sources.base import (
+    MEMBER_LIMIT,
+    OTHER_IMAGES,
+    SUFFIXES,
+    Item,
+    Side,
+    Source,
+)
+
+METADATA = ("metadata.csv", "metadata.jsonl")
+CAPTION_KEYS = ("text", "caption")
+LICENCES = ("licence", "license", "copying", "copyright")
+
+
+class Files(abc.ABC):
+    """Names, and bytes by name."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.problems: list[tuple[str, str]] = []
+
+    @abc.abstractmethod
+    def read(self, name: str) -> bytes:
+        """A file's bytes.
+
+        Raises:
+            OSError or ValueError: it cannot be read.
+        """
+
+    def close(self) -> None:  # noqa: B027
+        """Let go of open files."""
+
+
+class Folder(Files):
+    """Files below a folder. Linked folders are not followed (they may lead in circles)."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__()
+        self._root = root
+        for folder, folders, names in os.walk(root, onerror=self._note):
+            folders[:] = sorted(f for f in folders if not f.startswith((".", "__MACOSX")))
+            here = os.path.relpath(folder, root)
+            here = "" if here == "." else here.replace(os.sep, "/") + "/"
+            self.names += [here + name for name in names if not name.startswith(".")]
+        self.names.sort()
+
+    def read(self, name: str) -> bytes:
+        """A file's bytes; pipes and devices are refused, they might never end."""
+        path = self._root / name
+        facts = path.stat()
+        if not stat.S_ISREG(facts.st_mode):
+            raise ValueError("it is no regular file")
+        if facts.st_size > MEMBER_LIMIT:
+            raise ValueError(f"it has {facts.st_size:,} bytes; at most {MEMBER_LIMIT:,} are read")
+        return path.read_bytes()
+
+    def _note(self, error: OSError) -> None:
+        self.problems.append((str(error.filename), f"the folder may not be read: {error.strerror}"))
+
+
+class Zip(Files):
+    """Files in a zip: read in place, never unpacked to disk, so their paths can do no harm."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        try:
+            self._archive = zipfile.ZipFile(path)
+            members = self._archive.infolist()
+        except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
+            raise ValueError(
+                f"{path} is no readable zip ({error}); fetch or make it again"
+            ) from error
+        self._members = {
+            m.filename: m for m in members if not m.is_dir() and not _hidden(m.filename)
+        }
+        self._locked = threading.Lock()
+        self.names = sorted(self._members)
+
+    def read(self, name: str) -> bytes:
+        """A member's bytes, at most `MEMBER_LIMIT` of them whatever its header says."""
+        member = self._members[name]
+        if member.file_size > MEMBER_LIMIT:
+            raise ValueError(f"it unpacks to {member.file_size:,} bytes; at most {MEMBER_LIMIT:,}")
+        try:
+            with self._archive.open(member) as file:
+                return file.read(MEMBER_LIMIT)
+        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+            raise ValueError(f"its part of the zip is damaged or locked ({error})") from error
+        except Exception as error:  # zlib, lzma and bz2 each have an error of their own
+            raise ValueError(f"its part of the zip cannot be unpacked ({error})") from error
+
+    def close(self) -> None:
+        """Close the archive."""
+        self._archive.close()
+
+
+class TreeSource(Source):
+    """The images among `files`, with all that is said about them."""
+
+    def __init__(self, name: str, kind: str, files: Files) -> None:
+        super().__init__(name, kind)
+        self._files = files
+        self.problems += files.problems
+        images = [n for n in files.names if PurePosixPath(n).suffix.lower() in SUFFIXES]
+        self._note_others(len(images))
+        known = self._metadata(set(images))
+        stylegan = self._stylegan(set(images))
+        captions, sidecars = self._beside(images)
+        sides = _sides(images)
+        classes = {} if _said(known) or stylegan or captions else _class_folders(images, sides)
+        for image in images:
+            columns = dict(known.get(image, {}))
+            columns.update(sidecars.get(image, {}))
+            if image in stylegan:
+                columns["label"] = stylegan[image]
+            if image in classes:
+                columns["label"] = classes[image]
+            text = next((columns.pop(key) for key in CAPTION_KEYS if columns.get(key)), "")
+            for key in CAPTION_KEYS:
+                columns.pop(key, None)
+            text = text or captions.get(image, "")
+            self.items.append(Item(image, columns, text, sides.get(image)))
+
+    def read(self, index: int) -> bytes:
+        """The encoded file of item `index`."""
+        return self._files.read(self.items[index].name)
+
+    def close(self) -> None:
+        """Let go of the archive."""
+        self._files.close()
+
+    def _note_others(self, images: int) -> None:
+        others = 0
+        for name in self._files.names:
+            path = PurePosixPath(name)
+            if path.suffix.lower() in OTHER_IMAGES:
+                self.problems.append(
+                    (name, f"{path.suffix} images are not read; convert it to PNG")
+                )
+            elif path.suffix.lower() not in SUFFIXES and path.suffix not in (".txt", ".json"):
+                others += path.name not in METADATA
+                if path.stem.lower() in LICENCES and len(path.parts) == 1:
+                    self._licence(name)
+            elif path.stem.lower() in LICENCES and path.suffix == ".txt" and len(path.parts) == 1:
+                self._licence(name)
+        if others and images:
+            self.notes.append(f"{others:,} other files, not images, were passed over")
+
+    def _licence(self, name: str) -> None:
+        try:
+            self.licence = self._files.read(name).decode("utf-8", "replace")[:20000]
+        except (OSError, ValueError) as error:
+            self.problems.append((name, f"the licence cannot be read: {error}"))
+
+    def _metadata(self, images: set[str]) -> dict[str, dict[str, str]]:
+        """Image -> columns, from every metadata file; what two lines dispute is unknown."""
+        known: dict[str, dict[str, str]] = {}
+        for name in self._files.names:
+            path = PurePosixPath(name)
+            if path.name not in METADATA:
+                continue
+            try:
+                lines = read_table(self._files.read(name), path.suffix)
+            except (OSError, ValueError) as error:
+                raise ValueError(f"{self.name}: {name} cannot be used: {error}") from error
+            missing = disputed = 0
+            for line in lines:
+                image = str(path.parent / line.pop("file_name", "").replace("\\", "/"))
+                if image not in images:
+                    missing += 1
+                    continue
+                before = known.setdefault(image, line)
+                for key in line if before is not line else ():
+                    if before.get(key, line[key]) != line[key]:
+                        before[key] = ""
+                        disputed += 1
+            if missing:
+                self.notes.append(f"{name} speaks of {missing:,} files that are not there")
+            if disputed:
+                self.notes.append(f"{name} contradicts itself {disputed:,} times: unknown there")
+        return known
+
+    def _stylegan(self, images: set[str]) -> dict[str, str]:
+        """Image -> class, from a `dataset.json` as StyleGAN's dataset tool writes it."""
+        if "dataset.json" not in self._files.names:
+            return {}
+        try:
+            content = json.loads(self._files.read("dataset.json"))
+            labels = content.get("labels") or []
+            return {str(n): _class_of(label) for n, label in labels if str(n) in images}
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise ValueError(
+                f"{self.name}: dataset.json is not as StyleGAN's dataset tool writes it ({error})"
+            ) from error
+
+    def _beside(self, images: list[str]) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+        """Captions from `name.txt`, columns from `name.json`, beside `name.png`."""
+        names = set(self._files.names)
+        captions, sidecars = {}, {}
+        for image in images:
+            stem = image[: -len(PurePosixPath(image).suffix)]
+            if stem + ".txt" in names:
+                captions[image] = self._side_file(stem + ".txt").strip()
+            if stem + ".json" in names:
+                sidecars[image] = sidecar(self._side_file(stem + ".json"))
+        return captions, sidecars
+
+    def _side_file(self, name: str) -> str:
+        try:
+            return self._files.read(name).decode("utf-8", "replace")
+        except (OSError, ValueError) as error:
+            self.problems.append((name, f"cannot be read: {error}"))
+            return ""
+
+
+def read_table(content: bytes, suffix: str) -> list[dict[str, str]]:
+    """Lines of a csv or jsonl file as words.
+
+    Raises:
+        ValueError: it is not UTF-8, no table, or has no `file_name`.
+    """
+    text = content.decode("utf-8-sig")
+    if suffix == ".csv":
+        try:
+            lines: list[dict[str, str]] = [
+                {k.strip(): word(v) for k, v in line.items() if k}
+                for line in csv.DictReader(io.StringIO(text), strict=True)
+            ]
+        except csv.Error as error:
+            raise ValueError(f"it is no csv table ({error})") from error
+    else:
+        lines = []
+        for number, line in enumerate(filter(str.strip, text.splitlines()), 1):
+            try:
+                entry = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise ValueError(f"line {number} is not JSON ({error})") from error
+            if not isinstance(entry, dict):
+                raise ValueError(f"line {number} is no JSON object")
+            lines.append({str(k): word(v) for k, v in entry.items()})
+    if lines and not any("file_name" in line for line in lines):
+        raise ValueError(f"it has no column file_name (it has {', '.join(lines[0]) or 'none'})")
+    return lines
+
+
+def sidecar(text: str) -> dict[str, str]:
+    """Caption and class from an image's own JSON file; what it says of its download is passed over."""
+    try:
+        entry = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(entry, dict):
+        return {}
+    wanted = {"caption": "text", "text": "text", "label": "label", "class": "label", "cls": "label"}
+    return {wanted[k]: word(v) for k, v in entry.items() if k in wanted and word(v)}
+
+
+def word(value: Any) -> str:
+    """A value of a table as one word; nothing, lists and objects say nothing.
+
+    >>> word(3.0), word(None), word(" a "), word(True)
+    ('3', '', 'a', 'true')
+    """
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return "" if value != value else f"{value:g}"
+    return str(value).strip() if isinstance(value, str | int) else ""
+
+
+def _class_of(label: Any) -> str:
+    """A StyleGAN label: a number, or one-hot."""
+    if isinstance(label, list):
+        return str(max(range(len(label)), key=label.__getitem__)) if label else ""
+    return "" if label is None else str(int(label))
+
+
+def _said(known: Mapping[str, Mapping[str, str]]) -> bool:
+    return any(line.get("label") for line in known.values())
+
+
+def _sides(images: Iterable[str]) -> dict[str, Side]:
+    """Image -> side, if top folders speak of both sides (train/ and test/ or val/)."""
+    sides: dict[str, Side] = {}
+    for image in images:
+        top = image.split("/")[0] if "/" in image else ""
+        side = side_of(top)
+        if side:
+            sides[image] = side
+    return sides if len(set(sides.values())) == 2 else {}
+
+
+def _class_folders(images: list[str], sides: Mapping[str, Side]) -> dict[str, str]:
+    """Image -> the folder it lies in, where folders look like classes.
+
+    They do if every image is in one (below train/ and test/), there are 2 to 1,000 of them, not all
+    named by numbers of five digits (shards), and they hold at least 2 images each on average.
+    """
+    found = {}
+    for image in images:
+        parts = image.split("/")[1 if image in sides else 0 :]
+        if len(parts) < 2:
+            return {}
+        found[image] = parts[0]
+    counts = Counter(found.values())
+    shards = all(len(name) == 5 and name.isdecimal() for name in counts)
+    if not 2 <= len(counts) <= 1000 or len(images) < 2 * len(counts) or shards:
+        return {}
+    return found
+
+
+def _hidden(name: str) -> bool:
+    parts = (part for part in name.split("/") if part not in (".", ".."))
+    return any(part.startswith((".", "__MACOSX")) for part in parts)

@@ -1,0 +1,107 @@
+"""Files that are never half written: written beside, synced, renamed. JSON and hashes."""
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def write_file(path: Path, write: Callable[[Path], Any]) -> None:
+    """Let `write` fill a temporary file, then move it to `path` so that no reader sees a part.
+
+    The file and its folder are synced, so that the new content survives a power cut. The temporary
+    name ends in `.tmp`; a stale one, left by a kill, is simply overwritten.
+
+    Raises:
+        OSError: the disk is full or not writable; `path` is then as it was before.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(path.name + ".tmp")
+    try:
+        write(beside)
+        with beside.open("rb+") as file:
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in `folder` durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented JSON, atomically."""
+    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    write_file(path, lambda beside: beside.write_text(text, encoding="utf-8"))
+
+
+def read_json(path: Path) -> Any:
+    """Parse a JSON file.
+
+    Raises:
+        ValueError: the file is not JSON; the message names it.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is not valid JSON ({error}); restore it or remove it") from error
+
+
+def sha256(path: Path) -> str:
+    """Hash of a file's bytes, as 64 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def checksum(content: Any) -> str:
+    """Hash of a JSON value, whatever its layout on disk."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def write_sealed(path: Path, content: dict[str, Any]) -> None:
+    """Write a JSON object with its own checksum in it, so that `read_sealed` notices any change."""
+    write_json(path, {**content, "checksum": checksum(content)})
+
+
+def read_sealed(path: Path) -> dict[str, Any]:
+    """Read what `write_sealed` wrote.
+
+    Raises:
+        ValueError: the file was damaged or changed by hand.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict) or content.pop("checksum", None) != checksum(content):
+        raise ValueError(damaged(path))
+    return content
+
+
+def damaged(path: Path) -> str:
+    """The sentence for a file whose content is not what was written."""
+    return (
+        f"{path} is damaged or was changed (its checksum is not the recorded one); restore it "
+        "from a copy, or run the same `zeuxis train` command again to write it anew"
+    )
+
+
+def cache_folder() -> Path:
+    """Where Zeuxis keeps what it can make again: ZEUXIS_CACHE, else the platform's cache folder."""
+    if os.environ.get("ZEUXIS_CACHE"):
+        return Path(os.environ["ZEUXIS_CACHE"])
+    if platform.system() == "Darwin":
+        return Path.home() / "Library" / "Caches" / "zeuxis"
+    if platform.system() == "Windows":
+        local = os.environ.get("LOCALAPPDATA")
+        return (Path(local) if local else Path.home() / "AppData" / "Local") / "zeuxis" / "cache"
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "zeuxis"

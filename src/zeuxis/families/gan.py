@@ -1,0 +1,400 @@
+"""Generative adversarial network (Goodfellow et al., 2014, https://arxiv.org/abs/1406.2661).
+
+The default follows Huang et al., 2024 (https://arxiv.org/abs/2501.05441): plain residual networks
+without normalisation, the relativistic paired logistic loss, and both zero-centred penalties,
+
+    min_D  E s(D(G(z)) - D(x)) + gamma/2 (E |dD/dx|^2 + E |dD/dG(z)|^2),    min_G  E s(D(x) - D(G(z))),
+
+with s = softplus. The penalties act on the image before its differentiable augmentation, every few
+steps and then as many times as strong. Labels enter G beside z, and D by a projection (Miyato and
+Koyama, 2018, https://arxiv.org/abs/1802.05637). Nothing looks across rows: no batch statistics.
+
+Shapes: B batch, C channels, H height, W width, Z latent, E embedding, A attributes, F features.
+"""
+
+import itertools
+import math
+from typing import Literal
+
+import pydantic
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from zeuxis import family
+from zeuxis.family import EMPTY, Batch, Context, FamilyConfig, Losses, Phase, Tick
+from zeuxis.nn import spectral, strided
+from zeuxis.nn.augment import DRAWS, POLICIES, augment
+from zeuxis.objectives import adversarial
+from zeuxis.rng import Rng
+from zeuxis.run import Training
+
+COARSEST = 4
+"""Networks halve the grid until no side is longer than this."""
+LEAK = 0.01
+"""Slope that the generator's tanh has at least, for gradients only."""
+SLOPE = 0.2  # of the leaky ReLU below zero
+
+
+class GANConfig(FamilyConfig):
+    """Settings of `GAN`; the defaults suit 32 x 32 images and minutes of training."""
+
+    network: Literal["residual", "dcgan"] = "residual"
+    """`residual`: the modern default; `dcgan`: strided convolutions, for teaching."""
+    features: int = pydantic.Field(16, ge=1)
+    """Channels of the finest grid; each halving doubles them. Multiples of 16 are fastest."""
+    features_max: int = pydantic.Field(128, ge=1)
+    """Most channels of any grid."""
+    blocks: int = pydantic.Field(1, ge=1)
+    """Residual blocks per grid, in both networks; the finest grid has none, they would cost most."""
+    patch: int = pydantic.Field(1, ge=1)
+    """Pixels along each side that the finest grid sees as one point."""
+    latent: int = pydantic.Field(64, ge=1)
+    """Numbers that make one sample differ from another."""
+    embedding: int = pydantic.Field(64, ge=1)
+    """Numbers that describe the labels to the generator."""
+    drop_label: float = pydantic.Field(0.1, ge=0, le=1)
+    """Share of labels hidden in training, so that the model also works without them."""
+    loss: adversarial.Loss = "relativistic"
+    """What the two networks play for."""
+    penalty: Literal["zero_centred", "one_centred", "none"] = "zero_centred"
+    """`zero_centred`: R1 + R2; `one_centred`: between real and fake, as Wasserstein GANs have it."""
+    gamma: float = pydantic.Field(1.0, ge=0)
+    """Weight of the penalty: more is calmer, less is sharper. One-centred: 10 is usual."""
+    gamma_end: float = pydantic.Field(0.1, gt=0)
+    """Factor that gamma has reached at the end of the run; it changes geometrically."""
+    penalty_every: int = pydantic.Field(8, ge=1)
+    """Steps from one penalty to the next, which is then so many times as strong."""
+    augment: tuple[str, ...] = ()
+    """What is done to all that the discriminator sees: colour, translation, cutout."""
+    augment_share: float = pydantic.Field(1.0, ge=0, le=1)
+    """Share of images that it is done to."""
+    classify: float = pydantic.Field(0.2, ge=0)
+    """Weight of a classifier of the labels beside the discriminator's verdict; 0 leaves it out."""
+    spectral_norm: bool = False
+    """Divide each weight of the discriminator by its largest singular value."""
+
+    @pydantic.model_validator(mode="after")
+    def _possible(self) -> "GANConfig":
+        if min(self.height, self.width) < COARSEST:
+            raise ValueError(
+                f"height x width is {self.height} x {self.width}, but a gan needs at least "
+                f"{COARSEST} x {COARSEST}; prepare larger images"
+            )
+        if unknown := sorted(set(self.augment) - set(POLICIES)):
+            raise ValueError(f"augment is {unknown[0]!r}; choose from {', '.join(POLICIES)}")
+        return self
+
+    def grids(self) -> list[tuple[int, int]]:
+        """Height and width of each grid, finest first; odd sides are rounded up."""
+        patch = 2 if self.network == "dcgan" else self.patch
+        grids = [(-(-self.height // patch), -(-self.width // patch))]
+        while max(grids[-1]) > COARSEST:
+            grids.append((-(-grids[-1][0] // 2), -(-grids[-1][1] // 2)))
+        return grids
+
+    def widths(self) -> list[int]:
+        """Channels of each grid, finest first."""
+        return [min(self.features * 2**i, self.features_max) for i in range(len(self.grids()))]
+
+
+class GANControls(family.Controls):
+    """What may be turned when sampling."""
+
+    truncation: float = pydantic.Field(1.0, ge=0, le=2)
+    """Factor on the latent: below 1, more typical images and less variety."""
+
+
+def full(x: Tensor) -> Tensor:
+    """At least float32: verdicts and penalties are not computed in half precision."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def leaky(x: Tensor) -> Tensor:
+    """Leaky ReLU."""
+    return F.leaky_relu(x, SLOPE)
+
+
+def conv(inputs: int, outputs: int, kernel: int = 3, gain: float = 1.0) -> nn.Conv2d:
+    """A convolution that keeps the size, its outputs as large as its rectified inputs at first."""
+    layer = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
+    deviation = math.sqrt(2 / (1 + SLOPE**2) / (inputs * kernel**2))
+    nn.init.normal_(layer.weight, std=gain * deviation)
+    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    return layer
+
+
+class Embedding(nn.Module):
+    """Labels (B, A), -1 where unknown -> the sum of their vectors (B, size); unknown adds zero."""
+
+    def __init__(self, config: GANConfig, size: int, deviation: float) -> None:
+        super().__init__()
+        counts = [len(condition.classes) for condition in config.conditions]
+        self.first = list(itertools.accumulate(counts, initial=0))[:-1]
+        self.table = nn.Parameter(torch.randn(sum(counts), size) * deviation / len(counts) ** 0.5)
+
+    def forward(self, label_BA: Tensor) -> Tensor:
+        """In the type of the weights."""
+        row_BA = label_BA.clamp(min=0) + torch.tensor(self.first, device=label_BA.device)
+        known_BA1 = (label_BA >= 0).to(self.table.dtype).unsqueeze(2)
+        return (self.table[row_BA] * known_BA1).sum(1)
+
+
+class Block(nn.Module):
+    """x + conv(leaky(conv(leaky(x)) * (1 + tanh(scale)))): scales without a bound exploded."""
+
+    def __init__(self, width: int, gain: float = 0.0) -> None:
+        super().__init__()
+        self.first, self.second = conv(width, width), conv(width, width, gain=gain)
+
+    def forward(self, x_BFHW: Tensor, scale_BF: Tensor | None = None) -> Tensor:
+        """Same shape as `x_BFHW`."""
+        hidden_BFHW = self.first(leaky(x_BFHW))
+        if scale_BF is not None:
+            factor_BF11 = (1 + scale_BF.tanh())[:, :, None, None]
+            hidden_BFHW = hidden_BFHW * factor_BF11.to(hidden_BFHW.dtype)
+        return x_BFHW + self.second(leaky(hidden_BFHW))
+
+
+class Painter(nn.Module):
+    """(B, Z + E) -> (B, C, H, W), not bounded: the residual generator.
+
+    On each grid but the finest, residual blocks whose channels z scales; then a 1x1 convolution and
+    bilinear upsampling, which leaves no checkerboard. Patches of more than a pixel are painted by a
+    convolution and are flat at first (Aitken et al., 2017, https://arxiv.org/abs/1707.02937).
+    """
+
+    def __init__(self, config: GANConfig, given: int) -> None:
+        super().__init__()
+        self.grids, widths = config.grids()[::-1], config.widths()[::-1]
+        self.patch, self.size = config.patch, (config.height, config.width)
+        self.blocks = nn.ModuleList(
+            nn.ModuleList(Block(width) for _ in range(config.blocks)) for width in widths[:-1]
+        )
+        self.rises = nn.ModuleList(conv(a, b, 1) for a, b in itertools.pairwise(widths))
+        self.stem = nn.Linear(given, widths[0] * math.prod(self.grids[0]))
+        self.widths = [width for width in widths[:-1] for _ in range(config.blocks)]
+        self.scales = nn.Linear(given, sum(self.widths))
+        nn.init.normal_(self.scales.weight, std=0.5 / math.sqrt(given))
+        self.paint = conv(widths[-1], config.channels * config.patch**2, gain=0.5)
+        with torch.no_grad():
+            flat = self.paint.weight.view(config.channels, config.patch**2, -1)
+            flat.copy_(flat[:, :1].clone().expand_as(flat))
+
+    def forward(self, given_BZ: Tensor) -> Tensor:
+        """Paint each image."""
+        x = self.stem(given_BZ).unflatten(1, (-1, *self.grids[0]))
+        x = x.contiguous(memory_format=torch.channels_last)
+        scales = iter(self.scales(given_BZ).split(self.widths, 1))
+        for stage, rise, grid in zip(self.blocks, self.rises, self.grids[1:], strict=True):
+            for block in stage:  # type: ignore[attr-defined]
+                x = block(x, next(scales))
+            x = F.interpolate(rise(x), scale_factor=2, mode="bilinear")
+            x = x[..., : grid[0], : grid[1]]
+        image_BCHW = F.pixel_shuffle(self.paint(leaky(x)), self.patch)
+        return image_BCHW[..., : self.size[0], : self.size[1]]
+
+
+class Viewer(nn.Module):
+    """(B, C, H, W) -> (B, F, h, w): the residual discriminator up to its verdict."""
+
+    def __init__(self, config: GANConfig) -> None:
+        super().__init__()
+        widths, self.patch = config.widths(), config.patch
+        self.padding = (0, -config.width % self.patch, 0, -config.height % self.patch)
+        gain = float(config.spectral_norm)  # zero has no direction to normalise
+        stages: list[nn.Module] = [conv(config.channels * self.patch**2, widths[0])]
+        for fine, coarse in itertools.pairwise(widths):
+            stages += [nn.LeakyReLU(SLOPE)] if len(stages) == 1 else []
+            stages += [nn.AvgPool2d(2, ceil_mode=True), conv(fine, coarse, 1)]
+            stages += [Block(coarse, gain) for _ in range(config.blocks)]
+        self.stages = nn.Sequential(*stages)
+
+    def forward(self, image_BCHW: Tensor) -> Tensor:
+        """Look at each image."""
+        return self.stages(F.pixel_unshuffle(F.pad(image_BCHW, self.padding), self.patch))
+
+
+class Generator(nn.Module):
+    """(B, Z), labels (B, A) -> (B, C, H, W) in [-1, 1].
+
+    A tanh makes flat black and white easy to paint; without it the discriminator wins by the noise
+    in them. But where it is flat no gradient passes, and some runs stopped learning for good.
+    """
+
+    def __init__(self, config: GANConfig) -> None:
+        super().__init__()
+        given = config.latent + (config.embedding if config.conditions else 0)
+        self.labels = Embedding(config, config.embedding, 1.0) if config.conditions else None
+        if config.network == "residual":
+            self.painter: nn.Module = Painter(config, given)
+        else:
+            sizes = [*config.grids()[::-1], (config.height, config.width)]
+            self.painter = strided.StridedUp(given, config.widths()[::-1], sizes, config.channels)
+
+    def forward(self, z_BZ: Tensor, label_BA: Tensor) -> Tensor:
+        """Paint each image."""
+        given = [z_BZ] if self.labels is None else [z_BZ, self.labels(label_BA)]
+        x = full(self.painter(torch.cat(given, 1)))
+        return torch.tanh(x) + LEAK * (x - x.detach())
+
+
+class Discriminator(nn.Module):
+    """(B, C, H, W), labels (B, A) -> logits of being real (B,), and of each class (B, classes)."""
+
+    def __init__(self, config: GANConfig) -> None:
+        super().__init__()
+        if config.network == "residual":
+            self.viewer: nn.Module = Viewer(config)
+        else:
+            self.viewer = strided.StridedDown(config.channels, config.widths(), SLOPE)
+        width, cells = config.widths()[-1], math.prod(config.grids()[-1])
+        self.features = nn.Linear(width * cells, width)
+        self.verdict = nn.Parameter(torch.randn(width) / math.sqrt(width))
+        self.labels = Embedding(config, width, width**-0.5) if config.conditions else None
+        self.classes = None
+        if config.classify and config.conditions:
+            self.classes = nn.Linear(width, sum(len(c.classes) for c in config.conditions))
+        if config.spectral_norm:
+            spectral.constrain(self)
+
+    def forward(self, image_BCHW: Tensor, label_BA: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Judge each image. The last sum is in full precision: verdicts differ by little."""
+        hidden_BF = leaky(self.features(leaky(self.viewer(image_BCHW)).flatten(1)))
+        given = self.verdict if self.labels is None else self.verdict + self.labels(label_BA)
+        verdict_B = (full(hidden_BF) * given).sum(1)
+        return verdict_B, None if self.classes is None else full(self.classes(hidden_BF))
+
+
+class GAN(family.Family, family.Generates):
+    """Two players: in every step the discriminator moves first."""
+
+    Config = GANConfig
+    Controls = GANControls
+    TRAINING = Training(batch_size=64, lr=3e-4, betas=(0.0, 0.99), clip=5.0)
+    KEEP = "best"  # adversarial training can fall apart late
+    TINY = GANConfig(height=8, width=8, channels=1, features=8, latent=4, embedding=4)
+    config: GANConfig
+
+    def __init__(self, config: GANConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.generator = Generator(config)
+        self.discriminator = Discriminator(config)
+
+    def phases(self) -> tuple[Phase, ...]:
+        """Discriminator, then generator, which is compared with real images of its own."""
+        return (
+            Phase(name="discriminator", modules=("discriminator",), keep=False),
+            Phase(name="generator", modules=("generator",), own_batch=True),
+        )
+
+    def loss(self, phase: str, batch: Batch, ctx: Context) -> Losses:
+        """Losses of one player against the other as it stands."""
+        real_BCHW, label_BA = batch["image"], self._label(batch, len(batch["image"]))
+        z_BZ = ctx.rng.normal("z", self.config.latent)
+        if self.config.conditions:
+            hidden_BA = ctx.rng.uniform("drop_label", label_BA.shape[1]) < self.config.drop_label
+            label_BA = label_BA.masked_fill(hidden_BA, -1)
+        if phase == "generator":
+            return self._generator_loss(real_BCHW, z_BZ, label_BA, ctx)
+        with torch.no_grad():
+            fake_BCHW = self.generator(z_BZ, label_BA)
+        return self._discriminator_loss(real_BCHW, fake_BCHW, label_BA, ctx)
+
+    def _generator_loss(
+        self, real_BCHW: Tensor, z_BZ: Tensor, label_BA: Tensor, ctx: Context
+    ) -> Losses:
+        config, real_B = self.config, None
+        uniform_2BK = self._augmentation(ctx.rng)
+        if config.loss == "relativistic":
+            with torch.no_grad():
+                real_B, _ = self._judge(real_BCHW, label_BA, uniform_2BK[0])
+        fake_BCHW = self.generator(z_BZ, label_BA)
+        fake_B, classes = self._judge(fake_BCHW, label_BA, uniform_2BK[1])
+        losses = {"adversarial": adversarial.generator_loss(config.loss, fake_B, real_B).mean()}
+        if classes is not None:
+            losses["classify"] = self._confusion(classes, label_BA).mean()
+        return self._total(losses, {"classify": config.classify})
+
+    def _discriminator_loss(
+        self, real_BCHW: Tensor, fake_BCHW: Tensor, label_BA: Tensor, ctx: Context
+    ) -> Losses:
+        config = self.config
+        due = config.penalty != "none" and ctx.update % config.penalty_every == 0
+        centred = due and config.penalty == "zero_centred"
+        uniform_2BK = self._augmentation(ctx.rng)
+        image_2BCHW = torch.cat([real_BCHW, fake_BCHW]).detach().requires_grad_(centred)
+        label_2BA = torch.cat([label_BA, label_BA])
+        verdict_2B, classes = self._judge(image_2BCHW, label_2BA, uniform_2BK.flatten(0, 1))
+        real_B, fake_B = verdict_2B.chunk(2)
+        losses = {
+            "adversarial": adversarial.discriminator_loss(config.loss, real_B, fake_B).mean(),
+            "real": real_B.detach().mean(),
+            "fake": fake_B.detach().mean(),
+        }
+        gamma = config.gamma * config.gamma_end**ctx.progress * config.penalty_every
+        if centred:
+            r1_B, r2_B = adversarial.squared_gradient(verdict_2B, image_2BCHW).chunk(2)
+            losses["penalty"] = (r1_B + r2_B).mean() / 2
+        elif due:
+            share_B111 = ctx.rng.uniform("between", 1, 1, 1)
+            between_BCHW = real_BCHW.lerp(fake_BCHW, share_B111).detach().requires_grad_()
+            verdict_B, _ = self._judge(between_BCHW, label_BA, uniform_2BK[0])
+            squared_B = adversarial.squared_gradient(verdict_B, between_BCHW)
+            losses["penalty"] = adversarial.one_centred(squared_B).mean()
+        if classes is not None:
+            losses["classify"] = self._confusion(classes[: len(label_BA)], label_BA).mean()
+        return self._total(losses, {"penalty": gamma, "classify": config.classify})
+
+    def _judge(
+        self, image_BCHW: Tensor, label_BA: Tensor, uniform_BK: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        config = self.config
+        seen_BCHW = augment(image_BCHW, uniform_BK, config.augment, config.augment_share)
+        return self.discriminator(seen_BCHW, label_BA)
+
+    def _augmentation(self, rng: Rng) -> Tensor:
+        """Draws for the real and for the fake images, (2, B, K)."""
+        if not self.config.augment:
+            return torch.empty(2, len(rng), 0, device=rng.device)
+        return rng.uniform("augment", 2, DRAWS).transpose(0, 1)
+
+    def _confusion(self, classes: Tensor, label_BA: Tensor) -> Tensor:
+        """Cross-entropy of the labels, mean over attributes, (B,); an unknown one costs nothing."""
+        counts = [len(condition.classes) for condition in self.config.conditions]
+        costs = [
+            F.cross_entropy(logits_BN, label_B, ignore_index=-1, reduction="none")
+            for logits_BN, label_B in zip(classes.split(counts, 1), label_BA.unbind(1), strict=True)
+        ]
+        return torch.stack(costs).mean(0)
+
+    @staticmethod
+    def _total(losses: dict[str, Tensor], weights: dict[str, float]) -> Losses:
+        extra = [losses[name] * weight for name, weight in weights.items() if name in losses]
+        return {"total": sum(extra, losses["adversarial"]), **losses}
+
+    def update(self, phase: str, stats: Batch, ctx: Context) -> None:
+        """After the discriminator's step, its singular vectors follow its weights."""
+        if phase == "discriminator":
+            spectral.follow(self.discriminator)
+
+    def noise(self, rng: Rng) -> Batch:
+        """`z` (B, Z), standard normal."""
+        return {"z": rng.normal("z", self.config.latent)}
+
+    def generate(
+        self,
+        noise: Batch,
+        cond: Batch = EMPTY,
+        controls: family.Controls | None = None,
+        tick: Tick | None = None,
+    ) -> Tensor:
+        """One pass of the generator."""
+        z_BZ = noise["z"] * getattr(controls, "truncation", 1.0)
+        return self.generator(z_BZ, self._label(cond, len(z_BZ))).clamp(-1, 1)
+
+    def _label(self, batch: Batch, n: int) -> Tensor:
+        """The labels (B, A), all unknown if there are none."""
+        unknown = torch.full((n, len(self.config.conditions)), -1)
+        return batch.get("label", unknown.to(self.discriminator.verdict.device))

@@ -1,0 +1,211 @@
+"""The contracts: what a family is, what its loss may know, and the abilities that it declares.
+
+Every class here is abstract and every class in `zeuxis.families` is final: a family never inherits
+from another family. A variant is a field of its config; a bigger difference is another file.
+
+Shapes: B batch, C channels, H height, W width, A attributes (label conditions).
+"""
+
+import abc
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from typing import ClassVar, Literal, final
+
+import pydantic
+from torch import Tensor, nn
+
+from zeuxis.rng import Rng
+from zeuxis.run import Training
+
+Batch = Mapping[str, Tensor]
+"""Named tensors that share their first axis. `image` (B, C, H, W) float32 in [-1, 1] inside a family
+(uint8 in a loader's batch); `label` (B, A) int64, one column a condition, -1 where unknown."""
+
+Loader = Callable[[int, slice], Batch]
+"""(draw, rows) -> those rows of global batch number `draw`. Pure in (seed, draw, row); images are uint8."""
+
+Losses = Mapping[str, Tensor]
+"""Scalar terms of one phase, each a mean over rows. `total` is differentiated, `stat/...` goes to
+`update`, the rest is only logged."""
+
+Tick = Callable[[int, int], None]
+"""(done, total): called between the steps of long work, to show progress; may raise to cancel."""
+
+EMPTY: Batch = {}
+
+
+class Condition(pydantic.BaseModel, frozen=True, extra="forbid"):
+    """Something that a sample can be asked to have: one column of a batch's `label`."""
+
+    name: str
+    kind: Literal["classes"] = "classes"
+    classes: tuple[str, ...] = ()
+
+
+class FamilyConfig(pydantic.BaseModel, frozen=True, extra="forbid", use_attribute_docstrings=True):
+    """What every family has to know of its data. These four are filled in from the prepared set."""
+
+    height: int = pydantic.Field(ge=1)
+    width: int = pydantic.Field(ge=1)
+    channels: int = pydantic.Field(ge=1, le=4)
+    conditions: tuple[Condition, ...] = ()
+
+
+class Controls(
+    pydantic.BaseModel, frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
+):
+    """What a user may turn when sampling. A family without controls uses this one."""
+
+
+AnyControls = Controls
+"""The same class under a name that a family's own `Controls` does not hide."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Phase:
+    """A group of parameters with an optimiser of its own.
+
+    Attributes:
+        name: given to `loss`, and the prefix of what is logged.
+        modules: paths of the submodules whose parameters it trains; "" is the whole family.
+        every: it runs at each step that this divides.
+        start: progress in [0, 1] from which it runs.
+        own_batch: it is given a fresh draw of data instead of the step's.
+        lr: factor on the run's learning rate.
+        betas: Adam's, if not the run's.
+        clip: largest gradient norm, if not the run's.
+        keep: whether its modules belong to the artefact (discriminators do not).
+    """
+
+    name: str
+    modules: tuple[str, ...]
+    every: int = 1
+    start: float = 0.0
+    own_batch: bool = False
+    lr: float = 1.0
+    betas: tuple[float, float] | None = None
+    clip: float | None = None
+    keep: bool = True
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Context:
+    """All that a loss may know of the outside.
+
+    Attributes:
+        step: steps of the run done so far.
+        update: how often this phase has run so far; lazy terms count by it.
+        progress: step / steps, in [0, 1).
+        rng: named draws, one stream per row of the batch.
+    """
+
+    step: int
+    update: int
+    progress: float
+    rng: Rng
+
+
+class Family(nn.Module, abc.ABC):
+    """A trainable model: networks as attributes, and the objective that trains them."""
+
+    Config: ClassVar[type[FamilyConfig]]
+    Controls: ClassVar[type[Controls]] = Controls
+    TRAINING: ClassVar[Training]
+    """How this family is trained unless the user says otherwise."""
+    KEEP: ClassVar[Literal["last", "best"]] = "last"
+    """Which weights a run leaves unless the user says otherwise; "best" by the probes."""
+    TINY: ClassVar[FamilyConfig]
+    """A config that trains one step on two CPU cores in well under a second: tests use it."""
+    GROUP: ClassVar[int] = 1
+    """A loss may mix only groups of so many consecutive rows; micro-batches hold whole groups."""
+
+    config: FamilyConfig
+
+    def needs(self) -> tuple[str, ...]:
+        """Batch keys that `loss` reads; checked against the data before training starts."""
+        return ("image", "label") if self.config.conditions else ("image",)
+
+    def phases(self) -> tuple[Phase, ...]:
+        """The optimisation phases of a step, in order. Default: one, over everything."""
+        return (Phase(name="main", modules=("",)),)
+
+    @abc.abstractmethod
+    def loss(self, phase: str, batch: Batch, ctx: Context) -> Losses:
+        """Losses of `phase` on `batch`. Draws only from `ctx.rng`; never calls `backward`."""
+
+    def update(self, phase: str, stats: Batch, ctx: Context) -> None:
+        """Once per optimiser step, with the `stat/...` terms averaged over the global batch.
+
+        The only place where buffers change.
+        """
+
+    def begin(self, batches: Iterable[Batch], rng: Rng) -> None:
+        """Once before step 0: data-dependent initial values."""
+
+    def finish(self, batches: Iterable[Batch], rng: Rng) -> None:
+        """Once after the last step, on the averaged weights: fitted priors, latent statistics."""
+
+
+class Generates(abc.ABC):
+    """Ability: draws new images. All randomness is in `noise`; `generate` is deterministic."""
+
+    Controls: ClassVar[type[Controls]]
+
+    @abc.abstractmethod
+    def noise(self, rng: Rng) -> Batch:
+        """What `generate` starts from, one row per row of `rng`."""
+
+    @abc.abstractmethod
+    def generate(
+        self,
+        noise: Batch,
+        cond: Batch = EMPTY,
+        controls: AnyControls | None = None,
+        tick: Tick | None = None,
+    ) -> Tensor:
+        """Images (B, C, H, W) in [-1, 1]. `cond` may hold `label` (B, A); missing means unknown."""
+
+    @final
+    def sample(
+        self,
+        rng: Rng,
+        cond: Batch = EMPTY,
+        controls: AnyControls | None = None,
+        tick: Tick | None = None,
+    ) -> Tensor:
+        """`generate(noise(rng), ...)`."""
+        return self.generate(self.noise(rng), cond, controls, tick)
+
+
+class Encodes(abc.ABC):
+    """Ability: maps an image to a latent."""
+
+    @abc.abstractmethod
+    def encode(self, image_BCHW: Tensor, cond: Batch = EMPTY) -> Tensor:
+        """The most likely latent of each image, (B, ...)."""
+
+
+class Decodes(abc.ABC):
+    """Ability: maps a latent to an image."""
+
+    @abc.abstractmethod
+    def decode(self, latent: Tensor, cond: Batch = EMPTY) -> Tensor:
+        """Images (B, C, H, W) in [-1, 1]."""
+
+
+class Reconstructs(abc.ABC):
+    """Ability: maps an image to itself through a bottleneck."""
+
+    @abc.abstractmethod
+    def reconstruct(self, image_BCHW: Tensor, cond: Batch = EMPTY) -> Tensor:
+        """The image after the bottleneck, same shape, in [-1, 1]."""
+
+
+class Scores(abc.ABC):
+    """Ability: tells how likely an image is, or a bound of it."""
+
+    kind: ClassVar[Literal["exact", "bound", "estimate"]]
+
+    @abc.abstractmethod
+    def bits_per_dim(self, batch: Batch, rng: Rng) -> Tensor:
+        """Negative log2-likelihood of the 8-bit image per dimension, (B,) float32; lower is better."""

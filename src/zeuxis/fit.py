@@ -1,0 +1,291 @@
+"""THE loop: it trains every family.
+
+Step after step (`zeuxis.step`), with logs, probes and checkpoints in between. Batches and random
+draws are functions of (seed, step), so that a run which was killed and resumed ends on the
+same bits as one which was not.
+"""
+
+import contextlib
+import copy
+import dataclasses
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from zeuxis import artefact, checkpoint
+from zeuxis.family import Batch, Family, Loader
+from zeuxis.parallel import Parallel
+from zeuxis.run import Training
+from zeuxis.step import State, draws, dtype, start, to_device, train_step
+
+
+class Stopped(Exception):
+    """Training was interrupted and its state saved."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Event:
+    """Something that a watcher of the run may show.
+
+    Attributes:
+        kind: note, plan, prepare, step, probe, saved or done.
+        text: a sentence, if any.
+        done: steps (or files) so far, of `total`.
+        numbers: losses as phase/term, images_per_second, seconds_left; scores for a probe.
+    """
+
+    kind: str
+    text: str = ""
+    done: int = 0
+    total: int = 0
+    numbers: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+
+Watch = Callable[[Event], None]
+Probe = Callable[[Family, int, Callable[[], None]], Mapping[str, float]]
+"""(averaged model, step, check) -> scores. `check` raises `Stopped` if the user has interrupted.
+The first score decides what `keep="best"` means: lower is better."""
+
+
+def fit(
+    name: str,
+    model: Family,
+    loader: Loader,
+    training: Training,
+    folder: Path,
+    *,
+    precision: str = "float32",
+    device: torch.device | str = "cpu",
+    parallel: Parallel = Parallel(),  # noqa: B008  (frozen)
+    probes: tuple[Probe, ...] = (),
+    keep: str = "last",
+    facts: Mapping[str, Any] | None = None,
+    watch: Watch = lambda event: None,
+) -> Family:
+    """Train `model`, continuing what `folder` holds, and return the weights that were kept.
+
+    Args:
+        name: the family's name in `FAMILIES`.
+        model: with its initial weights, the same on every process.
+        loader: batches by (draw, rows).
+        training: how; `training.steps` ends the run.
+        folder: becomes an artefact plus `log.jsonl` and `checkpoints/`.
+        precision: float32, bfloat16 (autocast) or float64.
+        device: where to train.
+        parallel: this process among those that train together.
+        probes: called with the averaged weights every `training.probe_every` steps and at the end.
+        keep: "last" or "best" by the first probe's first score.
+        facts: JSON values for the artefact.
+        watch: told of steps, probes and saves.
+
+    Raises:
+        Stopped: after Ctrl-C or SIGTERM; the state was saved.
+        DivergedError: gradients stopped being finite for good.
+        OSError: the disk is full; the last checkpoint is whole.
+    """
+    state = start(model, training, torch.device(device), precision, parallel)
+    log = Log(folder / "log.jsonl", parallel.first)
+    saved = checkpoint.load(folder / "checkpoints")
+    if saved is None:
+        log.cut(0)
+        state.model.begin(_batches(state, loader), draws(state, "begin"))
+        state.average.load_state_dict(state.model.state_dict())
+    else:
+        state.unpack(saved)
+        log.cut(saved.facts["log_bytes"])
+        watch(Event("note", f"continuing at step {state.step} of {training.steps}"))
+    on_disk = state.step if saved else -1
+
+    def keep_on_disk() -> None:
+        nonlocal on_disk
+        if state.step != on_disk:
+            _save(name, state, folder, log, keep, facts or {})
+            on_disk = state.step
+            watch(Event("saved", done=state.step, total=training.steps))
+
+    with interruptible() as check:
+        try:
+            _loop(state, loader, log, probes, keep, watch, check, keep_on_disk)
+        except Stopped:
+            keep_on_disk()
+            raise
+    if parallel.first:
+        _save_artefact(name, state, folder, keep, {**(facts or {}), "finished": True}, loader)
+    parallel.wait()
+    return artefact.load(folder)
+
+
+def _loop(
+    state: State,
+    loader: Loader,
+    log: "Log",
+    probes: tuple[Probe, ...],
+    keep: str,
+    watch: Watch,
+    check: Callable[[], None],
+    keep_on_disk: Callable[[], None],
+) -> None:
+    training, began = state.training, time.perf_counter() - state.seconds
+    first, since = state.step, time.perf_counter()
+    while True:
+        if (
+            probes
+            and _due(state.step, training.probe_every, training.steps)
+            and state.probed < state.step
+        ):
+            if state.step > 0:
+                scores = run_probes(state, probes, keep, check)
+                log.write(state.step, scores)
+                watch(Event("probe", done=state.step, total=training.steps, numbers=scores))
+            state.probed = state.step
+        state.seconds = time.perf_counter() - began
+        if state.step > 0 and _due(state.step, training.save_every, training.steps):
+            keep_on_disk()
+        if state.parallel.any(_asked(check)):
+            raise Stopped(f"stopped at step {state.step} of {training.steps}; the state is saved")
+        if state.step >= training.steps:
+            return
+        losses = train_step(state, loader)
+        state.step += 1
+        if _due(state.step, training.log_every, training.steps):
+            numbers = {key: value.item() for key, value in losses.items()}
+            log.write(state.step, numbers)
+            rate = (state.step - first) / (time.perf_counter() - since)
+            speed = {
+                "images_per_second": rate * training.batch_size,
+                "seconds_left": (training.steps - state.step) / rate,
+            }
+            watch(
+                Event("step", done=state.step, total=training.steps, numbers={**numbers, **speed})
+            )
+
+
+def run_probes(
+    state: State, probes: tuple[Probe, ...], keep: str, check: Callable[[], None]
+) -> dict[str, float]:
+    """Scores of the averaged weights; remembers the best ones if they are to be kept."""
+    scores: dict[str, float] = {}
+    with torch.no_grad():
+        for probe in probes if state.parallel.first else ():
+            scores |= probe(state.average, state.step, check)
+    score = next(iter(scores.values()), None)
+    better = score is not None and (state.best_score is None or score < state.best_score)
+    if state.parallel.agree(better):
+        state.best_score, state.best_step = score, state.step
+        if keep == "best":
+            state.best = {
+                key: value.clone() for key, value in artefact.state(state.average).items()
+            }
+    return scores
+
+
+class Log:
+    """`log.jsonl`: one JSON object a line, a function of the run alone (no times in it)."""
+
+    def __init__(self, path: Path, writes: bool) -> None:
+        self.path = path
+        self.writes = writes
+        if writes:
+            path.parent.mkdir(parents=True, exist_ok=True)
+
+    def cut(self, size: int) -> None:
+        """Forget what was written after the checkpoint."""
+        if self.writes and self.path.exists():
+            with self.path.open("rb+") as file:
+                file.truncate(size)
+
+    def write(self, step: int, numbers: Mapping[str, float]) -> None:
+        """Append one line."""
+        if self.writes:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"step": step, **numbers}) + "\n")
+
+    def size(self) -> int:
+        """Bytes so far."""
+        return self.path.stat().st_size if self.path.exists() else 0
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[Callable[[], None]]:
+    """Turn the first Ctrl-C or SIGTERM into a request; the yielded check raises `Stopped` after it."""
+    asked: list[int] = []  # no lock: a second signal may arrive while the first is handled
+
+    def check() -> None:
+        if asked:
+            raise Stopped("stopped as asked; the state is saved")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield check
+        return
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda number, _: asked.append(number)) for number in signals]
+    try:
+        yield check
+    finally:
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _asked(check: Callable[[], None]) -> bool:
+    try:
+        check()
+    except Stopped:
+        return True
+    return False
+
+
+def _save(
+    name: str, state: State, folder: Path, log: Log, keep: str, facts: Mapping[str, Any]
+) -> None:
+    if state.parallel.first:
+        packed = state.pack()
+        packed = dataclasses.replace(packed, facts={**packed.facts, "log_bytes": log.size()})
+        checkpoint.save(folder / "checkpoints", state.step, packed)
+        _save_artefact(name, state, folder, keep, {**facts, "finished": False})
+    state.parallel.wait()
+
+
+def _save_artefact(
+    name: str,
+    state: State,
+    folder: Path,
+    keep: str,
+    facts: Mapping[str, Any],
+    loader: Loader | None = None,
+) -> None:
+    model = state.average
+    if keep == "best" and state.best is not None:
+        model = copy.deepcopy(model)
+        model.load_state_dict(state.best)
+    if loader is not None:
+        with torch.no_grad():
+            model.finish(_batches(state, loader), draws(state, "finish"))
+    progress = {
+        "step": state.best_step if keep == "best" and state.best is not None else state.step,
+        "steps": state.training.steps,
+        "images": state.step * state.training.batch_size,
+        "seconds": round(state.seconds, 1),
+        "skipped": state.skipped,
+        "keep": keep,
+    }
+    weights = {
+        k: v.float() if v.is_floating_point() else v for k, v in artefact.state(model).items()
+    }
+    artefact.save(folder, name, model, weights, progress=progress, **facts)
+
+
+def _batches(state: State, loader: Loader) -> Iterator[Batch]:
+    """The first few global batches, for what is fitted before and after training."""
+    rows = slice(0, state.training.batch_size)
+    for draw in range(8):
+        yield to_device(loader(draw, rows), state.device, dtype(state.precision))
+
+
+def _due(step: int, every: int, last: int) -> bool:
+    return step % every == 0 or step == last

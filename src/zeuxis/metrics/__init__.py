@@ -1,0 +1,42 @@
+"""Numbers about images: each with its interval, its sample size and what it was computed from."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """A measured number that can be doubted.
+
+    Attributes:
+        value: the best guess.
+        interval: 95 % confidence, (low, high).
+        n: images of the smaller side.
+        receipt: what it was computed from, JSON values: features, sides, settings.
+    """
+
+    value: float
+    interval: tuple[float, float]
+    n: int
+    receipt: Mapping[str, Any]
+
+    def facts(self) -> dict[str, Any]:
+        """JSON values."""
+        return dataclasses.asdict(self) | {"interval": list(self.interval)}
+
+
+def share(count: int, n: int, receipt: Mapping[str, Any]) -> Estimate:
+    """`count` of `n` as an estimate, with Wilson's score interval (1927), which is right near 0 and 1.
+
+    >>> share(0, 100, {}).interval[0], round(share(0, 100, {}).interval[1], 3)
+    (0.0, 0.037)
+    """
+    p, z2 = count / n, 1.96**2
+    centre = (p + z2 / (2 * n)) / (1 + z2 / n)
+    half = math.sqrt(z2 * (p * (1 - p) / n + z2 / (4 * n * n))) / (1 + z2 / n)
+    interval = (max(0.0, centre - half), min(1.0, centre + half))
+    if count == 0:  # the formula's zero, without its rounding error
+        interval = (0.0, interval[1])
+    return Estimate(value=p, interval=interval, n=n, receipt=receipt)

@@ -1,0 +1,164 @@
+"""Nearest neighbours in pixels, and copies: does a generator repeat its training images?
+
+A generator that stores its training set scores well on everything else that is measured here. The
+control is the hold-out: real images that training never saw are also close to some training image,
+by chance. A sample counts as a copy only if it is closer than 99 % of them are.
+
+Shapes: N samples, M training images, K neighbours, H height, W width, C channels.
+"""
+
+import dataclasses
+
+import numpy as np
+import torch
+
+from zeuxis.metrics import Estimate, share
+
+LEVEL = 16
+"""A pixel differs if any of its channels differs by more than so many of 255 levels."""
+QUANTILE = 0.01
+"""A copy is closer than this share of hold-out images."""
+SPARE = 4
+CHUNK = 2**24
+"""Levels of the images that are compared at once."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Copies:
+    """How many samples repeat a training image.
+
+    Attributes:
+        rate: share of the samples that are copies.
+        threshold: a copy differs from its nearest training image in fewer pixels than this.
+        differing_N: pixels in which each sample differs from its nearest training image.
+        nearest_N: row of that image.
+    """
+
+    rate: Estimate
+    threshold: int
+    differing_N: np.ndarray
+    nearest_N: np.ndarray
+
+
+def nearest(
+    samples_NHWC: np.ndarray,
+    images_MHWC: np.ndarray,
+    k: int = 1,
+    among: np.ndarray | None = None,
+    chunk: int = 0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The k images closest to each sample by Euclidean distance over all levels.
+
+    One float32 matrix product per chunk of images finds a few spare candidates, whose distances are
+    then computed in whole numbers: the result is exact, the memory is bounded by that of a chunk,
+    and a memory-mapped set is read once.
+
+    Args:
+        samples_NHWC: uint8.
+        images_MHWC: uint8, array or memory map.
+        k: neighbours.
+        among: rows of `images_MHWC` to look among, e.g. the training ones; default all.
+        chunk: images at a time; 0 takes as many as make 64 MiB.
+
+    Returns:
+        Distances (N, k) float64, smallest first, and rows of `images_MHWC` (N, k) int64.
+
+    Raises:
+        ValueError: the two sides differ in shape, or there are fewer than k images.
+    """
+    among = np.arange(len(images_MHWC)) if among is None else among
+    if samples_NHWC.shape[1:] != images_MHWC.shape[1:]:
+        raise ValueError(
+            f"samples are {samples_NHWC.shape[1:]} and training images {images_MHWC.shape[1:]}: "
+            "compare images of one size"
+        )
+    if len(among) < k:
+        raise ValueError(f"{len(among)} training images cannot give {k} neighbours each")
+    a_ND = _centred(samples_NHWC)
+    chunk = chunk or max(256, CHUNK // a_ND.shape[1])
+    count = min(k + SPARE, len(among))
+    best = torch.full((len(a_ND), count), torch.inf)
+    places = torch.zeros((len(a_ND), count), dtype=torch.int64)
+    for start in range(0, len(among), chunk):
+        b_MD = _centred(images_MHWC[among[start : start + chunk]])
+        # |a - b|^2 without |a|^2, which does not change a row's order
+        cost = torch.addmm(b_MD.square().sum(1), a_ND, b_MD.T, alpha=-2)
+        cost, found = cost.topk(min(count, len(b_MD)), dim=1, largest=False)
+        best, keep = torch.cat([best, cost], 1).topk(count, dim=1, largest=False)
+        places = torch.cat([places, found + start], 1).gather(1, keep)
+    rows = np.sort(among[places.numpy()], axis=1)  # of equals, the earlier one
+    flat = samples_NHWC.reshape(len(samples_NHWC), -1).astype(np.int32)
+    exact = np.stack(
+        [
+            np.square(_rows(images_MHWC, rows[:, j]).reshape(flat.shape) - flat).sum(1)
+            for j in range(count)
+        ],
+        axis=1,
+    )
+    order = np.argsort(exact, axis=1, kind="stable")[:, :k]
+    distance = np.sqrt(np.take_along_axis(exact, order, 1).astype(np.float64))
+    return distance, np.take_along_axis(rows, order, 1)
+
+
+def differing(a_NHWC: np.ndarray, b_NHWC: np.ndarray, level: int = LEVEL) -> np.ndarray:
+    """In how many pixels two uint8 images differ by more than `level` in some channel, (N,)."""
+    low, high = np.minimum(a_NHWC, b_NHWC), np.maximum(a_NHWC, b_NHWC)
+    return ((high - low) > level).any(-1).sum((1, 2))
+
+
+def copies(
+    samples_NHWC: np.ndarray,
+    images_MHWC: np.ndarray,
+    holdout_LHWC: np.ndarray,
+    among: np.ndarray | None = None,
+    level: int = LEVEL,
+    quantile: float = QUANTILE,
+) -> Copies:
+    """The share of samples that are closer to a training image than `quantile` of the hold-out is.
+
+    By construction about `quantile` of real new images count as copies; a generator should not
+    exceed that by much.
+
+    Args:
+        samples_NHWC: uint8.
+        images_MHWC: what the generator saw, uint8, array or memory map.
+        holdout_LHWC: real images that it never saw, uint8.
+        among: rows of `images_MHWC` that it saw; default all.
+        level: see `LEVEL`.
+        quantile: see `QUANTILE`.
+
+    Raises:
+        ValueError: sizes differ, or there is no hold-out.
+    """
+    if len(holdout_LHWC) == 0:
+        raise ValueError("the copy rate needs hold-out images, and this set has none")
+
+    def look(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        rows = nearest(pixels, images_MHWC, 1, among)[1][:, 0]
+        return differing(pixels, _rows(images_MHWC, rows), level), rows
+
+    real, _ = look(holdout_LHWC)
+    threshold = int(np.quantile(real, quantile, method="lower"))
+    differ_N, rows_N = look(samples_NHWC)
+    receipt = {
+        "level": level,
+        "quantile": quantile,
+        "threshold_pixels": threshold,
+        "train": len(images_MHWC) if among is None else len(among),
+        "holdout": len(holdout_LHWC),
+        "holdout_median_pixels": float(np.median(real)),
+        "samples_median_pixels": float(np.median(differ_N)),
+    }
+    rate = share(int((differ_N < threshold).sum()), len(differ_N), receipt)
+    return Copies(rate, threshold, differ_N, rows_N)
+
+
+def _centred(images: np.ndarray) -> torch.Tensor:
+    """Levels around zero, (N, D) float32: smaller numbers, smaller rounding errors."""
+    return torch.from_numpy(images.reshape(len(images), -1).astype(np.float32) - 128)
+
+
+def _rows(images: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Rows of an array or memory map, in order of the file."""
+    unique, back = np.unique(rows, return_inverse=True)
+    return images[unique][back]

@@ -1,0 +1,33 @@
+"""Changes of resolution that two families or more use."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def pixel_shuffle(x_BCHW: Tensor, patch: int) -> Tensor:
+    """Channels to space (Shi et al., 2016, https://arxiv.org/abs/1609.05158, equation 4).
+
+    (B, C * patch^2, H, W) -> (B, C, H * patch, W * patch), equal to `torch`'s. In channels_last
+    memory it is one copy here, several times faster than `F.pixel_shuffle` in bfloat16.
+    """
+    if patch == 1:
+        return x_BCHW
+    if not x_BCHW.is_contiguous(memory_format=torch.channels_last) or x_BCHW.is_contiguous():
+        return F.pixel_shuffle(x_BCHW, patch)
+    b, c, h, w = x_BCHW.shape
+    x = x_BCHW.permute(0, 2, 3, 1).view(b, h, w, c // patch**2, patch, patch)
+    x = x.permute(0, 1, 4, 2, 5, 3).reshape(b, h * patch, w * patch, -1)
+    return x.permute(0, 3, 1, 2)
+
+
+class PixelShuffle(nn.Module):
+    """`pixel_shuffle` as a layer."""
+
+    def __init__(self, patch: int) -> None:
+        super().__init__()
+        self.patch = patch
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        """(B, C * patch^2, H, W) -> (B, C, H * patch, W * patch)."""
+        return pixel_shuffle(x_BCHW, self.patch)

@@ -1,0 +1,493 @@
+"""From a source to a trained, measured, saved generator: what `train`, `demo` and `evaluate` do."""
+
+import dataclasses
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from zeuxis import artefact, data, families, images, machine, parallel, plan, recipes, use
+from zeuxis import evaluate as evaluation
+from zeuxis.disk import cache_folder, read_json, write_json
+from zeuxis.family import Condition, Family, FamilyConfig, Loader
+from zeuxis.fit import Event, Probe, Watch, fit
+from zeuxis.run import Data, Training, override, suggest
+
+DEMO_FAMILY = "flow"
+DEMO_CONDITIONS = "hair,skin,background"
+PROBE_IMAGES = 256
+BITS_DEPEND_ON = ("processor", "threads", "instructions", "device", "torch")
+GENERATED = ("conditions", "height", "width", "channels")
+"""Fields of a family's config that the data decides."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Request:
+    """What was asked for, resolved: the same request continues a run, another is refused."""
+
+    family: str
+    source: str
+    dataset: str
+    data: Data
+    config: FamilyConfig
+    training: Training
+    minutes: float | None
+    keep: str
+    parent: str | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values. `steps` is left out where minutes decide it."""
+        values: dict[str, Any] = {
+            field.name: getattr(self, field.name) for field in dataclasses.fields(self)
+        }
+        for name in ("data", "config", "training"):
+            values[name] = values[name].model_dump(mode="json")
+        if self.minutes is not None:
+            del values["training"]["steps"]
+        return values
+
+
+def train(
+    family: str,
+    source: str | Path,
+    *,
+    out: str | Path | None = None,
+    minutes: float | None = None,
+    steps: int | None = None,
+    preset: str | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    threads: int | None = None,
+    start_from: str | Path | None = None,
+    keep: str | None = None,
+    fresh: bool = False,
+    overrides: Mapping[str, str] | None = None,
+    report: bool = True,
+    watch: Watch | None = None,
+) -> Path:
+    """Train a family on a folder of images (or any source) and return the run's folder.
+
+    >>> train("gan", "photos", minutes=10)  # doctest: +SKIP
+
+    Args:
+        family: a name of `zeuxis families`.
+        source: images in any form that `zeuxis.data` reads, or a prepared set.
+        out: the run's folder; default `runs/<family>-<source>`. A stopped run in it is continued.
+        minutes: wall time of the loop; turned into steps once, before step 0.
+        steps: instead of minutes. With neither, the family's own number.
+        preset: a recipe of this family.
+        seed: same seed, machine and threads: same bits.
+        device: auto, cpu, cuda or mps.
+        threads: CPU threads; default one per core.
+        start_from: an artefact whose weights to start from.
+        keep: "last", or "best" by the probes' kernel distance; by default what suits the family.
+        fresh: rename what is in `out` and start anew.
+        overrides: `path: value` words, as on the command line: {"family.width": "64"}.
+        report: measure the result and write `report.html` at the end.
+        watch: told of what happens.
+
+    Raises:
+        ValueError: bad input; the message says what was found, what was expected and what to do.
+        zeuxis.fit.Stopped: interrupted; the state was saved and the same call continues.
+        zeuxis.fit.DivergedError: gradients stopped being finite.
+    """
+    if keep not in (None, "last", "best"):
+        raise ValueError(f"keep is 'last' or 'best', not {keep!r}")
+    if minutes is not None and steps is not None:
+        raise ValueError("found both minutes and steps; give one of them")
+    if minutes is not None and not minutes > 0:
+        raise ValueError(f"minutes is a positive number, not {minutes}")
+    place = machine.choose_device(device)
+    machine.set_threads(threads)
+    processes = parallel.join()
+    tell: Watch = watch if watch and processes.first else lambda event: None
+    words = split_words({**recipes.find(family, preset), **(overrides or {})})
+    cls = families.get(family)
+    settings = override(Data(), words["data"], "data.")
+    prepared = _ensure(source, settings, processes, tell)
+    config = make_config(cls, prepared, settings, words["family"])
+    asked = {"seed": str(seed), **words["training"]}
+    if steps is not None:
+        asked["steps"] = str(steps)
+    training = override(cls.TRAINING, asked, "training.")
+    keep = keep or cls.KEEP
+    parent = _parent(start_from, family)
+    request = Request(
+        family=family,
+        source=str(prepared.name),
+        dataset=prepared.hash,
+        data=settings,
+        config=config,
+        training=training,
+        minutes=minutes,
+        keep=keep,
+        parent=parent,
+    )
+    folder = Path(out) if out else Path("runs") / f"{family}-{prepared.name}"
+    if processes.first:
+        open_folder(folder, request, fresh, tell)
+    processes.wait()
+    loader = data.batches(
+        prepared, settings, training.seed, training.batch_size, _names(config.conditions)
+    )
+    _check_needs(cls, config, loader)
+    run = _run_file(folder, request, loader, place, processes, prepared, words["training"])
+    planned = plan.Plan(**run["plan"])
+    for sentence in _warnings(run, place, config, prepared):
+        tell(Event("note", sentence))
+    tell(Event("plan", planned.sentence(), total=planned.steps))
+    decided = training.model_dump() | {
+        "steps": planned.steps,
+        "probe_every": planned.probe_every,
+        "save_every": planned.save_every,
+    }
+    facts = _facts(request, prepared, place, planned)
+    if not _finished(folder):
+        fit(
+            family,
+            _initial(family, config, training.seed, start_from),
+            loader,
+            Training.model_validate(decided),
+            folder,
+            precision=planned.precision,
+            device=place,
+            parallel=processes,
+            probes=_probes(prepared, folder, facts, planned),
+            keep=keep,
+            facts=facts,
+            watch=tell,
+        )
+    else:
+        tell(Event("note", f"{folder} is finished; --fresh starts anew"))
+    if processes.first and report and not (folder / "report.json").exists():
+        model = use.load(folder, device=place.type)
+        evaluation.evaluate(
+            model, prepared, samples=_sample_count(model), progress=_progress(tell, "measuring")
+        )
+    processes.wait()
+    tell(Event("done", f"{folder}"))
+    return folder
+
+
+def demo(
+    minutes: float = 3.0, out: str | Path = "runs/demo", watch: Watch | None = None
+) -> dict[str, Any]:
+    """Train on the embedded avatars, measure, and lay out samples and a report.
+
+    Returns:
+        family, folder, report, scores and samples (paths and numbers for a closing message).
+    """
+    folder = train(
+        DEMO_FAMILY,
+        _avatars(),
+        out=out,
+        minutes=minutes,
+        overrides={"data.conditions": DEMO_CONDITIONS},
+        watch=watch,
+    )
+    model = use.load(folder)
+    pictures = model.sample(64, seed=7)
+    for i, picture in enumerate(pictures[:16]):
+        images.save_png(folder / "samples" / f"{i:04d}.png", picture)
+    images.save_png(folder / "samples" / "grid.png", images.grid(pictures, scale=4, gap=4))
+    scores = read_json(folder / "report.json")
+    return {
+        "family": DEMO_FAMILY,
+        "folder": folder,
+        "report": folder / "report.html",
+        "scores": scores,
+        "samples": folder / "samples" / "grid.png",
+    }
+
+
+def evaluate(
+    run: str | Path, source: str | Path, samples: int = 2000, watch: Watch | None = None
+) -> dict[str, Any]:
+    """Measure a trained model against a source; writes report.json and report.html into the run.
+
+    Raises:
+        ValueError: no trained model there, or images of another kind.
+    """
+    model = use.load(run)
+    config = model.family.config
+    recorded = model.facts.get("data", {})
+    settings = Data(
+        size=(config.height, config.width),
+        channels=config.channels,  # type: ignore[arg-type]
+        fit=recorded.get("fit", "crop"),
+    )
+    tell = watch or (lambda event: None)
+    prepared = data.ensure(source, settings, _progress(tell, "preparing"))
+    return evaluation.evaluate(
+        model, prepared, samples=samples, progress=_progress(tell, "measuring")
+    )
+
+
+def _avatars() -> Path:
+    """The embedded avatars as a prepared set in the cache."""
+    folder = cache_folder() / "avatars"
+    if not data.is_prepared(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+        data.get("avatars", folder)
+    return folder
+
+
+def split_words(words: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Sort `path: value` words into those of the family, the data and the training.
+
+    >>> split_words({"family.width": "64"})["family"]
+    {'width': '64'}
+
+    Raises:
+        ValueError: a path that starts elsewhere.
+    """
+    rooms: dict[str, dict[str, str]] = {"family": {}, "data": {}, "training": {}}
+    for path, value in words.items():
+        room, dot, name = path.partition(".")
+        if room not in rooms or not dot:
+            raise ValueError(
+                f"no setting {path!r}; settings start with family., data. or training., "
+                f"{suggest(room, rooms)}"
+            )
+        rooms[room][name] = value
+    return rooms
+
+
+def make_config(
+    cls: type[Family], prepared: data.Prepared, settings: Data, words: Mapping[str, str]
+) -> FamilyConfig:
+    """The family's config for this data set.
+
+    Raises:
+        ValueError: unknown settings or conditions, or a size that the family cannot do.
+    """
+    for name in words:
+        if name in GENERATED:
+            raise ValueError(f"family.{name} comes from the data; use data.size or data.conditions")
+    given = {condition.name: condition for condition in prepared.conditions}
+    chosen = settings.conditions if settings.conditions is not None else tuple(given)
+    for name in chosen:
+        if name not in given:
+            raise ValueError(f"no column {name!r} of classes in the data; {suggest(name, given)}")
+    shape = {
+        "height": prepared.height,
+        "width": prepared.width,
+        "channels": prepared.channels,
+        "conditions": tuple(given[name] for name in chosen),
+    }
+    defaults = {
+        name: field.get_default(call_default_factory=True)
+        for name, field in cls.Config.model_fields.items()
+        if not field.is_required()
+    }
+    return override(cls.Config.model_construct(**{**defaults, **shape}), dict(words), "family.")
+
+
+def open_folder(folder: Path, request: Request, fresh: bool, tell: Watch) -> None:
+    """Make the run's folder, or check that it holds this very run.
+
+    Raises:
+        ValueError: it holds another run (what differs is listed), or something else.
+    """
+    file = folder / "run.json"
+    if folder.exists() and fresh and any(folder.iterdir()):
+        number = 1
+        while (aside := folder.with_name(f"{folder.name}.{number}")).exists():
+            number += 1
+        folder.rename(aside)
+        tell(Event("note", f"the old {folder} is now {aside}"))
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file; give a folder as --out")
+    if file.exists():
+        differences = list(_differences(read_json(file)["request"], request.as_json()))
+        if differences:
+            raise ValueError(
+                f"{folder} holds another run: {'; '.join(differences)}. Repeat its settings to "
+                "continue it, give another --out, or --fresh to set it aside"
+            )
+    elif folder.exists() and any(folder.iterdir()):
+        raise ValueError(
+            f"{folder} holds other files and no run; give another --out, or --fresh to set it aside"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def _differences(old: Any, new: Any, path: str = "") -> "list[str]":
+    if isinstance(old, dict) and isinstance(new, dict):
+        found = []
+        for key in sorted({*old, *new}):
+            found += _differences(old.get(key), new.get(key), f"{path}.{key}" if path else key)
+        return found
+    return [] if old == new else [f"{path} was {old!r} and is now {new!r}"]
+
+
+def _ensure(
+    source: str | Path, settings: Data, processes: parallel.Parallel, tell: Watch
+) -> data.Prepared:
+    if processes.first:
+        prepared = data.ensure(source, settings, _progress(tell, "preparing"))
+    processes.wait()
+    return prepared if processes.first else data.ensure(source, settings)
+
+
+def _run_file(
+    folder: Path,
+    request: Request,
+    loader: Loader,
+    place: torch.device,
+    processes: parallel.Parallel,
+    prepared: data.Prepared,
+    fixed: Mapping[str, str],
+) -> dict[str, Any]:
+    """The plan of the run, made once before step 0 and written down; later calls read it."""
+    file = folder / "run.json"
+    if not file.exists():
+        facts = {"dataset": _dataset(request.config, prepared), "family": request.family}
+        probe = _probes(prepared, None, facts, None)[0]
+
+        def once(average: Family) -> None:
+            probe(average, 0, lambda: None)
+
+        made = plan.make(
+            request.family,
+            request.config,
+            request.training,
+            loader,
+            place,
+            processes,
+            request.minutes,
+            once,
+            frozenset(fixed),
+        )
+        if processes.first:
+            plan.check_disk(folder, made.disk_bytes)
+            content = {"request": request.as_json(), "plan": dataclasses.asdict(made)}
+            write_json(file, {**content, "machine": machine.facts(place)})
+        processes.wait()
+    return read_json(file)
+
+
+def _warnings(
+    run: Mapping[str, Any], place: torch.device, config: FamilyConfig, prepared: data.Prepared
+) -> Iterator[str]:
+    """What a user should know before the run goes on."""
+    here = machine.facts(place)
+    moved = [key for key in BITS_DEPEND_ON if run["machine"].get(key) != here[key]]
+    if moved:
+        yield (
+            f"this run was planned with other {', '.join(moved)}; it continues, but its bits "
+            "differ from those of a run that stayed"
+        )
+    columns = prepared.label_columns(_names(config.conditions))
+    rows = np.asarray(prepared.labels)[prepared.train][:, columns]
+    alone = int((np.unique(rows, axis=0, return_counts=True)[1] == 1).sum()) if columns else 0
+    if alone > len(prepared.train) / 2:
+        yield (
+            f"{alone} of {len(prepared.train)} images have labels that no other image has: a model "
+            "asked for them may copy; choose fewer with data.conditions=NAME,NAME"
+        )
+
+
+def _probes(
+    prepared: data.Prepared,
+    folder: Path | None,
+    facts: Mapping[str, Any],
+    planned: plan.Plan | None,
+) -> tuple[Probe, ...]:
+    score = evaluation.probe(prepared, PROBE_IMAGES)
+    precision = planned.precision if planned else "bfloat16"
+
+    def probe(average: Family, step: int, check: Callable[[], None]) -> Mapping[str, float]:
+        model = use.Model(average, facts, folder or Path(), precision)
+        drawn = model.sample(PROBE_IMAGES, seed=0, progress=lambda done, total: check())
+        if folder:
+            sheet = images.grid(drawn[:64], columns=8)
+            images.save_png(folder / "samples" / f"step-{step:08d}.png", sheet)
+        return score(drawn)
+
+    return (probe,)
+
+
+def _dataset(config: FamilyConfig, prepared: data.Prepared) -> dict[str, Any]:
+    return {**prepared.facts, "labels": prepared.label_table(_names(config.conditions))}
+
+
+def _facts(
+    request: Request, prepared: data.Prepared, place: torch.device, planned: plan.Plan
+) -> dict[str, Any]:
+    values = request.as_json()
+    return {
+        "source": request.source,
+        "dataset": _dataset(request.config, prepared),
+        "dataset_hash": request.dataset,
+        "data": values["data"],
+        "training": {**values["training"], "steps": planned.steps},
+        "minutes": request.minutes,
+        "parent": request.parent,
+        "precision": planned.precision,
+        "plan": dataclasses.asdict(planned),
+        "machine": machine.facts(place),
+        "started": time.strftime("%Y-%m-%d"),
+        "family": request.family,
+    }
+
+
+def _initial(family: str, config: FamilyConfig, seed: int, start_from: str | Path | None) -> Family:
+    model = families.build(family, config, seed)
+    if start_from is not None:
+        weights = artefact.state(artefact.load(Path(start_from)))
+        kept = {k: v for k, v in weights.items() if not artefact.is_dropped(model, k)}
+        try:
+            model.load_state_dict(kept, strict=False)
+        except RuntimeError as error:
+            raise ValueError(
+                f"the weights of {start_from} do not fit this run ({str(error).splitlines()[-1].strip()}); "
+                "use the same size, channels, labels and family settings"
+            ) from error
+    return model
+
+
+def _parent(start_from: str | Path | None, family: str) -> str | None:
+    if start_from is None:
+        return None
+    content = artefact.read(Path(start_from))
+    if content["family"] != family:
+        raise ValueError(
+            f"{start_from} is a {content['family']}, not a {family}; train that family"
+        )
+    return next(name for name in content["files"] if name.startswith("model-"))
+
+
+def _check_needs(cls: type[Family], config: FamilyConfig, loader: Loader) -> None:
+    batch = loader(0, slice(0, 1))
+    needed = ("image", "label") if config.conditions else ("image",)
+    missing = [key for key in needed if key not in batch]
+    if missing:
+        raise ValueError(
+            f"{cls.__name__} needs {', '.join(missing)} and the data has {', '.join(batch)}"
+        )
+
+
+def _finished(folder: Path) -> bool:
+    return (folder / "config.json").exists() and bool(artefact.read(folder).get("finished"))
+
+
+def _sample_count(model: use.Model) -> int:
+    """2,000 samples, or as many as this machine draws in about half a minute, at least 500."""
+    model.sample(use.LANE)
+    began = time.perf_counter()
+    model.sample(use.LANE)
+    rate = use.LANE / (time.perf_counter() - began)
+    return int(min(2000, max(500, 30 * rate)))
+
+
+def _names(conditions: tuple[Condition, ...]) -> tuple[str, ...]:
+    return tuple(condition.name for condition in conditions)
+
+
+def _progress(tell: Watch, doing: str) -> Callable[[int, int], None]:
+    return lambda done, total: tell(Event("prepare", doing, done=done, total=total))

@@ -1,0 +1,180 @@
+"""Before training: how fast, how large, how many steps. Measured on copies that are thrown away."""
+
+import dataclasses
+import resource
+import shutil
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from zeuxis import families, machine, step
+from zeuxis.family import Family, FamilyConfig, Loader
+from zeuxis.parallel import Parallel
+from zeuxis.run import Training
+
+PROBE_SHARE = 0.05
+"""Probes take at most this share of a run's time."""
+MOST_PROBES = 20
+SAVE_SECONDS = 60.0
+"""Time between checkpoints: what a power cut can cost."""
+CYCLE = 8
+CLEARLY = 0.8
+"""float32 must beat hardware bfloat16 by so much to be chosen: noise is not to decide."""
+SPARE_DISK = 64 * 2**20
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What was measured and decided before step 0."""
+
+    precision: str
+    steps: int
+    probe_every: int
+    save_every: int
+    seconds_per_step: float
+    probe_seconds: float
+    seconds: float
+    memory_bytes: int
+    disk_bytes: int
+    parameters: int
+
+    def sentence(self) -> str:
+        """The plan in one line."""
+        return (
+            f"{self.parameters / 1e6:.2f} M parameters, {self.precision}, {self.steps} steps of "
+            f"{self.seconds_per_step:.3f} s: about {_time(self.seconds)}, "
+            f"{self.memory_bytes / 2**30:.1f} GiB of memory, {self.disk_bytes / 2**20:.0f} MiB of disk"
+        )
+
+
+def make(
+    name: str,
+    config: FamilyConfig,
+    training: Training,
+    loader: Loader,
+    device: torch.device,
+    parallel: Parallel,
+    minutes: float | None = None,
+    probe: Callable[[Family], None] | None = None,
+    fixed: frozenset[str] = frozenset(),
+) -> Plan:
+    """Measure a few steps and one probe, and turn the time budget into steps.
+
+    Args:
+        name: the family.
+        config: its config.
+        training: as asked for; `steps` holds if `minutes` is None.
+        loader: batches.
+        device: where.
+        parallel: each process measures its own share of the batch.
+        minutes: wall time of the loop, probes and saves included.
+        probe: measures the given averaged model once.
+        fixed: names of training settings that the user has set, to be left alone.
+    """
+    candidates: list[str] = [training.precision]
+    if training.precision == "auto":
+        candidates = ["float32"]
+        if machine.fast_bfloat16(device):
+            candidates = ["bfloat16", "float32"]
+    budget = 2.0 if minutes is None else min(12.0, max(1.0, 0.02 * 60 * minutes))
+    states = {
+        precision: step.start(families.build(name, config), training, device, precision, parallel)
+        for precision in candidates
+    }
+    measured = _seconds_per_step(states, loader, budget)
+    precision = candidates[0]
+    if len(candidates) > 1 and measured["float32"] < CLEARLY * measured["bfloat16"]:
+        precision = "float32"
+    seconds, state = measured[precision], states[precision]
+    probe_seconds = 0.0
+    if probe:
+        probe(state.average)  # the first call also loads and caches
+        began = time.perf_counter()
+        probe(state.average)
+        probe_seconds = time.perf_counter() - began
+    size = sum(p.numel() * p.element_size() for p in state.model.parameters())
+    save_seconds = 0.05 + 8 * size / 200e6
+    steps = training.steps
+    total = 60 * minutes if minutes is not None else steps * seconds
+    probes = min(MOST_PROBES, int(PROBE_SHARE * total / probe_seconds)) if probe else 0
+    if minutes is not None:
+        rest = total - probes * probe_seconds - (total / SAVE_SECONDS + 1) * save_seconds
+        steps = max(1, int(rest / seconds))
+    save_every = max(1, round(SAVE_SECONDS / seconds))
+    decided = (
+        int(parallel.agree(steps)),  # type: ignore[call-overload]
+        str(parallel.agree(precision)),
+        int(parallel.agree(probes)),  # type: ignore[call-overload]
+        int(parallel.agree(save_every)),  # type: ignore[call-overload]
+    )
+    steps, precision, probes, save_every = decided
+    return Plan(
+        precision=precision,
+        steps=steps,
+        probe_every=training.probe_every
+        if "probe_every" in fixed
+        else -(-steps // probes)
+        if probes
+        else steps + 1,
+        save_every=training.save_every if "save_every" in fixed else save_every,
+        seconds_per_step=seconds,
+        probe_seconds=probe_seconds,
+        seconds=steps * seconds + probes * probe_seconds,
+        memory_bytes=_memory(device),
+        disk_bytes=13 * size + SPARE_DISK,
+        parameters=sum(p.numel() for p in state.model.parameters()),
+    )
+
+
+def check_disk(folder: Path, needed: int) -> None:
+    """Refuse a run that would not fit.
+
+    Raises:
+        ValueError: the disk of `folder` has less than `needed` bytes free.
+    """
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    free = shutil.disk_usage(existing).free
+    if free < needed:
+        raise ValueError(
+            f"the disk of {folder} has {free / 2**20:.0f} MiB free and this run needs about "
+            f"{needed / 2**20:.0f} MiB; free some, or choose another --out"
+        )
+
+
+def _seconds_per_step(
+    states: dict[str, step.State], loader: Loader, budget: float
+) -> dict[str, float]:
+    """Time of a step in each state, measured in turns so that a busy moment hits all alike.
+
+    A turn is a whole cycle of the usual lazy terms, or less where steps are slow. The first turn
+    warms up (kernels are compiled on first use, those of lazy terms too) and is not counted.
+    """
+    turns: dict[str, list[float]] = {name: [] for name in states}
+    began = time.perf_counter()
+    while True:
+        for name, state in states.items():
+            before, done = time.perf_counter(), 0
+            while done < CYCLE and (not done or time.perf_counter() - before < budget / 4):
+                step.train_step(state, loader)
+                state.step = (state.step + 1) % state.training.steps
+                done += 1
+            if state.device.type == "cuda":
+                torch.cuda.synchronize(state.device)
+            turns[name].append((time.perf_counter() - before) / done)
+        if len(turns[name]) >= 2 and time.perf_counter() - began > budget:
+            return {name: statistics.median(times[1:]) for name, times in turns.items()}
+
+
+def _memory(device: torch.device) -> int:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.0f} s"

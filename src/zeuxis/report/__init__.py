@@ -1,0 +1,201 @@
+"""One HTML file that explains a trained model: no request leaves it, and a phone can read it."""
+
+import base64
+import dataclasses
+from collections.abc import Iterable, Sequence
+from html import escape
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+
+from zeuxis.disk import write_file
+from zeuxis.images import png_bytes
+from zeuxis.report.charts import curve
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Card:
+    """One score in words.
+
+    Attributes:
+        title: what was asked.
+        value: the answer, short.
+        unit: what stands small beside it.
+        words: what it means, a sentence or two.
+        side: which images it used, and its interval.
+        mood: good, fair or poor.
+    """
+
+    title: str
+    value: str
+    unit: str
+    words: str
+    side: str
+    mood: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Neighbours:
+    """A sample beside its nearest training images, nearest first, and a caption."""
+
+    sample_HWC: np.ndarray
+    nearest_KHWC: np.ndarray
+    caption: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Page:
+    """All that the report shows; every text is plain, not HTML, but `ladder`, which is an SVG.
+
+    Attributes:
+        title, summary: the head.
+        notes: what the reader must know before believing the rest.
+        cards: the scores.
+        ladder: the model's distance among known ones.
+        tiles_NHWC: real images hidden among generated ones.
+        real: places of the real ones in `tiles_NHWC`.
+        real_side: where they come from.
+        steps: (caption, sheet) of samples as training went on.
+        neighbours: samples beside what they are most like.
+        curves: (title, steps, values).
+        facts: (name, value) about data, training and machine.
+        receipts: JSON text of every number.
+    """
+
+    title: str
+    summary: str
+    notes: Sequence[str]
+    cards: Sequence[Card]
+    ladder: str
+    tiles_NHWC: np.ndarray
+    real: frozenset[int]
+    real_side: str
+    steps: Sequence[tuple[str, np.ndarray]]
+    neighbours: Sequence[Neighbours]
+    curves: Sequence[tuple[str, Sequence[int], Sequence[float]]]
+    facts: Sequence[tuple[str, str]]
+    receipts: str
+
+
+def write(path: Path, page: Page) -> None:
+    """Write the page as one self-contained HTML file, atomically."""
+    text = render(page)
+    write_file(path, lambda beside: beside.write_text(text, encoding="utf-8"))
+
+
+def render(page: Page) -> str:
+    """The page as HTML."""
+    sharp = page.tiles_NHWC.shape[1] <= 64
+    parts = [
+        f"<h1>{escape(page.title)}</h1><p>{escape(page.summary)}</p>",
+        *(f'<p class="note">{escape(note)}</p>' for note in page.notes),
+        _game(page),
+        _scores(page),
+        _growth(page.steps),
+        _nearest(page.neighbours),
+        _curves(page.curves),
+        _facts(page),
+    ]
+    folder = resources.files(__name__)
+    style = (folder / "page.css").read_text(encoding="utf-8")
+    script = (folder / "page.js").read_text(encoding="utf-8")
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(page.title)}</title><style>{style}</style></head>\n"
+        f"<body{' class=sharp' if sharp else ''}><main>\n{''.join(parts)}\n</main>"
+        f"<script>{script}</script></body></html>\n"
+    )
+
+
+def image(pixels_HWC: np.ndarray, alt: str = "") -> str:
+    """An image element that carries its own pixels."""
+    height, width = pixels_HWC.shape[:2]
+    code = base64.b64encode(png_bytes(pixels_HWC)).decode()
+    return (
+        f'<img src="data:image/png;base64,{code}" width="{width}" height="{height}" '
+        f'alt="{escape(alt, quote=True)}">'
+    )
+
+
+def _scores(page: Page) -> str:
+    cards = "".join(
+        f'<div class="card"><h3>{escape(card.title)}</h3>'
+        f'<div class="value {card.mood}">{escape(card.value)}</div>'
+        f'<div class="unit">{escape(card.unit)}</div>'
+        f'<p>{escape(card.words)}</p><div class="side">{escape(card.side)}</div></div>'
+        for card in page.cards
+    )
+    scale = (
+        '<div class="card" style="margin-top:1rem"><h3>How far from new real images</h3>'
+        f'{page.ladder}<div class="side">Kernel distance to the judges; '
+        "left is closer. The pale bar is the interval. The grey marks are real images, as they are "
+        "and damaged on purpose.</div></div>"
+        if page.ladder
+        else ""
+    )
+    return f'<h2>How good is it?</h2><div class="cards">{cards}</div>{scale}'
+
+
+def _game(page: Page) -> str:
+    tiles = "".join(
+        f'<button type="button" aria-pressed="false"{" data-real" if i in page.real else ""}>'
+        f"{image(tile, f'picture {i + 1}')}</button>"
+        for i, tile in enumerate(page.tiles_NHWC)
+    )
+    return (
+        f"<h2>Can you tell?</h2><p>{len(page.real)} of these {len(page.tiles_NHWC)} pictures are "
+        f"real ({escape(page.real_side)}), the others were generated, in no order and not chosen. "
+        f'Pick the real ones, then look.</p><div class="guess">{tiles}</div><div class="act">'
+        '<button type="button" id="reveal">Reveal the real ones</button>'
+        f'<span id="found" class="soft" aria-live="polite">0 of {len(page.real)} picked</span></div>'
+    )
+
+
+def _growth(steps: Iterable[tuple[str, np.ndarray]]) -> str:
+    figures = "".join(
+        f"<figure>{image(sheet, caption)}<figcaption>{escape(caption)}</figcaption></figure>"
+        for caption, sheet in steps
+    )
+    if not figures:
+        return ""
+    return (
+        "<h2>As it learned</h2><p>The same random numbers, drawn again and again while training went "
+        f'on.</p><div class="steps">{figures}</div>'
+    )
+
+
+def _nearest(neighbours: Iterable[Neighbours]) -> str:
+    rows = "".join(
+        f'<figure><div class="row">{image(one.sample_HWC, "sample")}<i></i>'
+        f"{''.join(image(near, 'training image') for near in one.nearest_KHWC)}</div>"
+        f"<figcaption>{escape(one.caption)}</figcaption></figure>"
+        for one in neighbours
+    )
+    return (
+        "<h2>Did it copy?</h2><p>Left, a sample; right of the line, the three training images that "
+        "are most like it, and in how many pixels the first of them differs visibly. The first four "
+        "samples are those closest to a training image of all that were drawn; the others are simply "
+        f'the first.</p><div class="near">{rows}</div>'
+    )
+
+
+def _curves(curves: Iterable[tuple[str, Sequence[int], Sequence[float]]]) -> str:
+    drawn = "".join(curve(*one) for one in curves)
+    if not drawn:
+        return ""
+    return (
+        "<h2>The training</h2><p>Everything that was logged, over training steps.</p>"
+        f'<div class="curves">{drawn}</div>'
+    )
+
+
+def _facts(page: Page) -> str:
+    rows = "".join(
+        f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>" for name, value in page.facts
+    )
+    return (
+        f"<h2>What was trained on what</h2><table>{rows}</table><details><summary>How each number was "
+        f"computed</summary><pre>{escape(page.receipts)}</pre></details>"
+    )

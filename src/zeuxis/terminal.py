@@ -1,0 +1,372 @@
+"""How things look in a terminal: progress, tables, closing words, and errors as one sentence.
+
+Progress goes to standard error, results to standard output. Where standard error is no terminal, a
+plain line now and then takes the place of the bar. Of processes that train together, only the
+first one speaks.
+"""
+
+import contextlib
+import errno
+import os
+import shlex
+import time
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import pydantic
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from zeuxis import families, recipes
+from zeuxis.data import Inspection, Prepared, inspect
+from zeuxis.disk import read_json
+from zeuxis.family import Condition, Family, Scores, Tick
+from zeuxis.fit import Event, Stopped, Watch
+from zeuxis.run import Data, Training, explain
+from zeuxis.step import DivergedError
+
+EVERY = 10.0
+"""Seconds between plain lines."""
+
+FROM_DATA = ("height", "width", "channels", "conditions")
+
+
+def _console(stderr: bool = False) -> Console:
+    return Console(
+        stderr=stderr, quiet=os.environ.get("RANK", "0") != "0", highlight=False, soft_wrap=True
+    )
+
+
+# Progress
+
+
+@contextlib.contextmanager
+def watching() -> Iterator[Watch]:
+    """Show the events of a run while the body runs."""
+    console = _console(stderr=True)
+    if not console.is_terminal:
+        yield _Lines(console)
+        return
+    bar = _Bar()
+    with Live(bar, console=console, transient=True, refresh_per_second=5) as live:
+        yield lambda event: bar.show(event, live.console.print)
+
+
+@contextlib.contextmanager
+def ticking(verb: str) -> Iterator[Tick]:
+    """Show (done, total) calls as progress while the body runs."""
+    with watching() as watch:
+        yield lambda done, total: watch(Event("prepare", verb, done, total))
+
+
+class _Lines:
+    """A plain line for what matters, and for the rest one every `EVERY` seconds."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._next = time.monotonic() + EVERY
+        self._scores: Mapping[str, float] = {}
+
+    def __call__(self, event: Event) -> None:
+        if event.kind == "probe":
+            self._scores = event.numbers
+        if event.kind in ("note", "plan") and event.text:
+            self._console.print(event.text, markup=False)
+        elif event.kind in ("step", "prepare") and time.monotonic() >= self._next:
+            self._next = time.monotonic() + EVERY
+            words = [
+                event.text or "step",
+                f"{event.done:,}/{event.total:,}",
+                *_pace(event),
+            ]
+            words += [*_losses(event.numbers), *_scores(self._scores)]
+            self._console.print("  ".join(words), markup=False)
+
+
+class _Bar:
+    """One line with a bar, and one with the losses and the latest score."""
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(24),
+            TextColumn("{task.completed:,}/{task.total:,}"),
+            TextColumn("{task.fields[pace]}"),
+        )
+        self._task: TaskID | None = None
+        self._losses: list[str] = []
+        self._scores: list[str] = []
+
+    def __rich__(self) -> Group:
+        words = "  ".join([*self._losses, *self._scores])
+        return Group(self._progress, *([Text("  " + words, style="dim")] if words else []))
+
+    def show(self, event: Event, say: Callable[..., None]) -> None:
+        if event.kind in ("note", "plan") and event.text:
+            say(event.text, markup=False)
+        elif event.kind == "probe":
+            self._scores = _scores(event.numbers)
+        elif event.kind in ("step", "prepare"):
+            self._losses = _losses(event.numbers)
+            pace = "  ".join(_pace(event))
+            words: dict[str, Any] = {"description": event.text or "training", "pace": pace}
+            if self._task is None:
+                self._task = self._progress.add_task(total=event.total, **words)
+            self._progress.update(self._task, completed=event.done, total=event.total, **words)
+
+
+def _pace(event: Event) -> list[str]:
+    numbers = event.numbers
+    words = []
+    if "images_per_second" in numbers:
+        words.append(f"{numbers['images_per_second']:,.0f} images/s")
+    if "seconds_left" in numbers:
+        words.append(f"{duration(numbers['seconds_left'])} left")
+    return words
+
+
+def _losses(numbers: Mapping[str, float]) -> list[str]:
+    """The total of each phase."""
+    totals = {key.removesuffix("/total"): n for key, n in numbers.items() if key.endswith("/total")}
+    return [f"{'loss' if name == 'main' else name} {n:.4g}" for name, n in totals.items()]
+
+
+def _scores(numbers: Mapping[str, float]) -> list[str]:
+    return [f"{name.replace('_', ' ')} {n:.4g}" for name, n in numbers.items()]
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words.
+
+    >>> duration(42), duration(190), duration(7500)
+    ('42 s', '3 min 10 s', '2 h 5 min')
+    """
+    whole = round(seconds)
+    if whole < 100:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+# Results
+
+
+def show_demo(facts: Mapping[str, Any]) -> None:
+    """What the demo made, how good it is, and what to try next."""
+    out = _console()
+    run = Path(facts["folder"])
+    out.print(f"\n[bold]Made[/bold]  a {facts['family']} that draws avatars: {run}")
+    out.print(f"  report   {facts['report']}  (open it in a browser)")
+    out.print(f"  samples  {facts['samples']}")
+    _verdict(out, facts["scores"])
+    _next(out, _sample_command(run), _label_command(run), "zeuxis train flow PHOTOS/ --minutes 10")
+
+
+def show_trained(folder: Path, source: str) -> None:
+    """What was made, how good it is, and what to try next."""
+    out = _console()
+    out.print(f"\n[bold]Made[/bold]  {folder}")
+    if (folder / "report.json").is_file():
+        out.print(f"  report   {folder / 'report.html'}  (open it in a browser)")
+        _verdict(out, read_json(folder / "report.json"))
+    evaluate = f"zeuxis evaluate {folder} --data {source}"
+    _next(out, _sample_command(folder), _label_command(folder), evaluate)
+
+
+def show_scores(report: Mapping[str, Any]) -> None:
+    """The findings of an evaluation."""
+    out = _console()
+    _verdict(out, report)
+    out.print(f"\n[bold]Made[/bold]  {report['report']}  (open it in a browser)")
+
+
+def _verdict(out: Console, report: Mapping[str, Any]) -> None:
+    """The report's own words."""
+    out.print("\n[bold]How good it is[/bold]")
+    for line in [*report["words"], *report["notes"]]:
+        out.print(f"  {line}", markup=False)
+
+
+def _sample_command(run: Path) -> str:
+    return f"zeuxis sample {run} --count 64 --seed 7 --grid sheet.png"
+
+
+def _label_command(run: Path) -> str:
+    """A command that asks for the last class of the first condition, or that turns the seed."""
+    conditions = read_json(run / "config.json")["config"]["conditions"]
+    if not conditions:
+        return f"zeuxis sample {run} --count 64 --seed 8 --grid another.png"
+    asked = shlex.quote(f"{conditions[0]['name']}={conditions[0]['classes'][-1]}")
+    return f"zeuxis sample {run} --count 16 --label {asked}"
+
+
+def show_samples(folder: Path, grid: Path | None) -> None:
+    """Where the images lie."""
+    out = _console()
+    out.print(f"wrote {len(list(folder.glob('[0-9]*.png')))} images to {folder}")
+    if grid is not None:
+        out.print(f"wrote the sheet {grid}")
+
+
+def show_inspection(found: Inspection, page: Path) -> None:
+    """What was found in a source, and where the page with the contact sheet lies."""
+    out = _console()
+    for line in found.lines():
+        out.print(line, markup=False)
+    out.print(f"\n[bold]Made[/bold]  {page}  (open it in a browser)")
+
+
+def show_prepared(prepared: Prepared) -> None:
+    """What a prepared set holds, and what to try next."""
+    out = _console()
+    for line in inspect(prepared.folder).lines():
+        out.print(line, markup=False)
+    if prepared.facts["licence"]:
+        out.print(f"licence: {prepared.facts['licence'].splitlines()[0]}", markup=False)
+    out.print(f"\n[bold]Made[/bold]  {prepared.folder}")
+    _next(out, f"zeuxis train flow {prepared.folder} --minutes 5")
+
+
+def _next(out: Console, *commands: str) -> None:
+    out.print("\n[bold]Try next[/bold]")
+    for command in commands:
+        out.print(f"  {command}", markup=False)
+
+
+# Families
+
+
+def show_families() -> None:
+    """Every family: what it is, what it can do, its conditions and presets."""
+    out = _console()
+    kinds = " or ".join(typing.get_args(Condition.model_fields["kind"].annotation))
+    for name, (_, line) in families.FAMILIES.items():
+        cls = families.get(name)
+        out.print(f"[bold]{name}[/bold]  {line}")
+        out.print(f"    abilities   {', '.join(abilities(cls))}")
+        out.print(f"    conditions  none, one or several columns of {kinds}")
+        out.print(f"    presets     {', '.join(recipes.names(name)) or 'none'}\n")
+
+
+def abilities(cls: type[Family]) -> list[str]:
+    """What a family can do, in words, from the abilities that it inherits."""
+    words = [
+        base.__name__.lower()
+        for base in cls.__mro__
+        if base.__module__ == Family.__module__ and not issubclass(base, Family)
+    ]
+    if issubclass(cls, Scores):
+        words[words.index("scores")] = f"scores (bits/dim, {cls.kind})"
+    return words
+
+
+def show_family(name: str) -> None:
+    """The settings, controls and presets of one family, from its schemas."""
+    out = _console()
+    cls = families.get(name)
+    own = {key: field for key, field in cls.Config.model_fields.items() if key not in FROM_DATA}
+    _settings_table(out, f"Settings of {name}", "family.", own)
+    defaults = cls.TRAINING.model_dump()
+    _settings_table(out, "Training", "training.", Training.model_fields, defaults)
+    _settings_table(out, "Data", "data.", Data.model_fields)
+    _settings_table(out, "Controls of `zeuxis sample`", "", cls.Controls.model_fields)
+    for preset in recipes.names(name):
+        out.print(f"  --preset {preset:<16} {recipes.headline(name, preset)}", markup=False)
+
+
+def _settings_table(
+    out: Console,
+    title: str,
+    prefix: str,
+    fields: Mapping[str, pydantic.fields.FieldInfo],
+    defaults: Mapping[str, Any] | None = None,
+) -> None:
+    if not fields:
+        return
+    table = Table(title=title, title_justify="left", box=None, pad_edge=True, header_style="dim")
+    for column in ("name", "type", "default", ""):
+        table.add_column(column, overflow="fold", no_wrap=column in ("name", "default"))
+    for name, field in fields.items():
+        default = (defaults or {}).get(name, field.get_default(call_default_factory=True))
+        words = (f"{prefix}{name}", kind(field.annotation), _word(default), field.description or "")
+        table.add_row(*(Text(word) for word in words))
+    out.print(table, soft_wrap=False)
+    out.print()
+
+
+def kind(annotation: Any) -> str:
+    """A type as the reader of a help page wants it.
+
+    >>> kind(Literal["a", "b"]), kind(int | None), kind(tuple[float, float]), kind(bool)
+    ('a|b', 'int', 'float,float', 'true|false')
+    """
+    options = typing.get_args(annotation)
+    origin = typing.get_origin(annotation)
+    if origin is Literal:
+        return "|".join(str(option) for option in options)
+    if origin is typing.Union or isinstance(annotation, types.UnionType):
+        return "|".join(kind(option) for option in options if option is not type(None))
+    if origin is tuple:
+        return ",".join("..." if option is Ellipsis else kind(option) for option in options)
+    if annotation is bool:
+        return "true|false"
+    return getattr(annotation, "__name__", str(annotation))
+
+
+def _word(value: Any) -> str:
+    """A value as it would be typed."""
+    if value is None:
+        return "auto"
+    if isinstance(value, tuple):
+        return ",".join(_word(part) for part in value) or "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+# Errors
+
+
+def exit_code(error: BaseException) -> int | None:
+    """2 for bad input, 1 for a run that diverged, 130 for one that was stopped; None for a defect."""
+    if isinstance(error, Stopped):
+        return 130
+    if isinstance(error, DivergedError):
+        return 1
+    return 2 if isinstance(error, ValueError | OSError) else None
+
+
+ADVICE = {
+    errno.ENOSPC: "the disk is full; free some space and run the same command again "
+    "(what was saved before is whole)",
+    errno.EDQUOT: "the disk quota is used up; free some space and run the same command again "
+    "(what was saved before is whole)",
+    errno.EACCES: "permission denied; change the permissions or name another path",
+    errno.EPERM: "permission denied; change the permissions or name another path",
+    errno.EROFS: "the file system is read-only; name another path",
+    errno.ENOENT: "there is no such file or folder; check the path",
+    errno.ENOTDIR: "expected a folder, found a file; check the path",
+    errno.EISDIR: "expected a file, found a folder; check the path",
+    errno.EEXIST: "it is there already; name another path",
+}
+
+
+def sentence(error: BaseException) -> str:
+    """One line that says what was found, what was expected and what to do.
+
+    >>> sentence(FileNotFoundError(2, "No such file or directory", "photos"))
+    'photos: there is no such file or folder; check the path'
+    """
+    if isinstance(error, Stopped):
+        return f"{error}; the same command continues"
+    if isinstance(error, pydantic.ValidationError):
+        return explain(error)
+    if isinstance(error, OSError) and error.errno is not None:
+        where = f"{os.fsdecode(error.filename)}: " if error.filename is not None else ""
+        return where + ADVICE.get(error.errno, error.strerror or str(error))
+    return " ".join(str(error).split()) or type(error).__name__

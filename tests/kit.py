@@ -1,0 +1,87 @@
+"""What several test files need: families at tiny size, and batches as pure functions."""
+
+import torch
+
+from zeuxis import families
+from zeuxis.family import Condition, Context
+from zeuxis.images import from_uint8
+from zeuxis.rng import Rng
+
+ALL = sorted(families.FAMILIES)
+CONDITIONS = (
+    Condition(name="shape", classes=("disc", "square", "ring")),
+    Condition(name="ink", classes=("dark", "light")),
+)
+
+
+def able(ability):
+    return [name for name in ALL if issubclass(families.get(name), ability)]
+
+
+def changed(config, **values):
+    """The config with other values, validated."""
+    given = {name: getattr(config, name) for name in type(config).model_fields}
+    return type(config).model_validate({**given, **values})
+
+
+def config_for(name, conditional=True, **values):
+    conditions = CONDITIONS if conditional else ()
+    return changed(families.get(name).TINY, conditions=conditions, **values)
+
+
+def build(name, seed=0, conditional=True, **values):
+    return families.build(name, config_for(name, conditional, **values), seed)
+
+
+def pixels(config, n, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    shape = (n, config.channels, config.height, config.width)
+    return torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
+
+
+def labels(config, n, seed=0):
+    generator = torch.Generator().manual_seed(seed + 1)
+    columns = [
+        torch.randint(-1, len(c.classes), (n, 1), generator=generator) for c in config.conditions
+    ]
+    return torch.cat(columns, dim=1)
+
+
+def raw_batch(config, n=4, seed=0):
+    """A loader's batch: uint8 images, labels if the config has conditions."""
+    batch = {"image": pixels(config, n, seed)}
+    if config.conditions:
+        batch["label"] = labels(config, n, seed)
+    return batch
+
+
+def batch_for(model, n=4, seed=0):
+    """A family's batch: exactly the keys that it says it needs."""
+    batch = raw_batch(model.config, n, seed)
+    batch["image"] = from_uint8(batch["image"])
+    return {key: batch[key] for key in model.needs()}
+
+
+def loader_for(config, batch_size=8):
+    """Batches by (draw, rows) as fit reads them."""
+    return lambda draw, rows: {
+        key: value[rows] for key, value in raw_batch(config, batch_size, seed=draw).items()
+    }
+
+
+def context(n=4, step=0, update=0, progress=0.5, dtype=torch.float32):
+    return Context(
+        step=step,
+        update=update,
+        progress=progress,
+        rng=Rng(range(100, 100 + n), shared=7, dtype=dtype),
+    )
+
+
+def wake(model, scale=0.05):
+    """Perturb all weights, so that layers which start at zero pass something on."""
+    generator = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for p in model.parameters():
+            p.add_(torch.randn(p.shape, generator=generator) * scale)
+    return model

@@ -1,0 +1,66 @@
+"""An artefact says when it is not what was written."""
+
+import pytest
+
+from tests.kit import build, wake
+from zeuxis import artefact
+from zeuxis.disk import read_sealed, write_sealed
+
+
+@pytest.fixture
+def folder(tmp_path):
+    model = wake(build("vae"))
+    artefact.save(tmp_path, "vae", model, model.state_dict(), dataset={"labels": []}, source="x")
+    return tmp_path
+
+
+def test_flipped_bits_anywhere_are_noticed(folder):
+    good = artefact.load(folder).state_dict()
+    for path in [p for p in folder.iterdir() if p.name != "README.md"]:
+        content = path.read_bytes()
+        for at in range(0, len(content), max(1, len(content) // 40)):
+            damaged = bytearray(content)
+            damaged[at] ^= 4
+            path.write_bytes(damaged)
+            try:
+                again = artefact.load(folder).state_dict()
+            except ValueError:
+                continue
+            assert all((again[key] == value).all() for key, value in good.items()), (path, at)
+        path.write_bytes(content)
+
+
+def test_a_flipped_weight_is_refused_with_the_file_s_name(folder):
+    path = next(folder.glob("model-*"))
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=path.name):
+        artefact.load(folder)
+
+
+def test_weights_of_another_config_are_refused(folder):
+    content = read_sealed(folder / "config.json")
+    content["config"]["channels"] = 3 if content["config"]["channels"] == 1 else 1
+    write_sealed(folder / "config.json", content)
+    with pytest.raises(ValueError, match="do not fit"):
+        artefact.load(folder)
+
+
+def test_no_class_or_code_can_be_named(folder):
+    content = read_sealed(folder / "config.json")
+    content["family"] = "os.system"
+    write_sealed(folder / "config.json", content)
+    with pytest.raises(ValueError, match="no family"):
+        artefact.load(folder)
+
+
+def test_an_empty_folder_is_refused_in_a_sentence(tmp_path):
+    with pytest.raises(ValueError, match="holds no trained model"):
+        artefact.load(tmp_path)
+
+
+def test_saving_again_leaves_one_set_of_weights(folder):
+    model = wake(build("vae"), 0.2)
+    artefact.save(folder, "vae", model, model.state_dict())
+    assert len(list(folder.glob("model-*"))) == 1

@@ -1,0 +1,143 @@
+"""A run killed at any moment, saves included, and resumed ends on the same bits; no file is corrupt."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests import worker
+from tests.kit import ALL
+from zeuxis import artefact, checkpoint
+from zeuxis.disk import sha256
+
+ROOT = Path(__file__).parents[1]
+STEPS = 20
+
+
+def start(name, folder, steps=STEPS):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.worker", "run", name, str(folder), str(steps)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+    )
+    with process.stdout as words:
+        words.readline()  # "ready": imports are done
+    return process
+
+
+def check_whole(folder):
+    """Every finished file of the run is what was written."""
+    saved = checkpoint.load(folder / "checkpoints")
+    if (folder / "config.json").exists():
+        artefact.load(folder)
+    return saved.facts["step"] if saved else 0
+
+
+def outcome(folder):
+    """What must be the same bits: the whole state, the kept weights, the log."""
+    state = checkpoint.load(folder / "checkpoints")
+    weights = next(folder.glob("model-*.safetensors"))
+    facts = {k: v for k, v in state.facts.items() if k not in ("seconds",)}
+    return state.tensors, facts, sha256(weights), (folder / "log.jsonl").read_bytes()
+
+
+def kill_again_and_again(name, tmp_path, kills, seed):
+    """Kill at random moments until `kills` kills have hit; returns the steps that were reached."""
+    chance = random.Random(seed)
+    straight = tmp_path / "straight"
+    process = start(name, straight)
+    began = time.perf_counter()
+    assert process.wait() == 0
+    seconds = time.perf_counter() - began
+    hits = []
+    while len(hits) < kills:
+        folder = tmp_path / f"killed-{len(hits)}"
+        while True:
+            process = start(name, folder)
+            time.sleep(chance.uniform(0, seconds))
+            finished = process.poll() is not None
+            if finished:
+                break
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+            hits.append(check_whole(folder))
+            if len(hits) % 3 == 0 or len(hits) >= kills:
+                process = start(name, folder)
+                assert process.wait() == 0
+                break
+        compare(outcome(straight), outcome(folder))
+        assert not list(folder.rglob("*.tmp"))
+    return hits
+
+
+def compare(expected, found):
+    assert expected[1:] == found[1:]
+    assert set(expected[0]) == set(found[0])
+    for key, value in expected[0].items():
+        assert torch.equal(value, found[0][key]), key
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_three_kills(name, tmp_path):
+    assert len(kill_again_and_again(name, tmp_path, kills=3, seed=1)) >= 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ALL)
+def test_twenty_kills(name, tmp_path, capsys):
+    hits = kill_again_and_again(name, tmp_path, kills=20, seed=2)
+    with capsys.disabled():
+        print(f"\n{name}: {len(hits)} kills at steps {hits}, all ended on the same bits")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_stopped_by_ctrl_c_and_continued(name, tmp_path):
+    steps, folder = 60, tmp_path / "a"
+    process = start(name, folder, steps)
+    while not (folder / "checkpoints" / "step-00000003").exists():
+        assert process.poll() is None
+        time.sleep(0.002)
+    for _ in range(2):  # an impatient user
+        process.send_signal(signal.SIGINT)
+    process.wait(timeout=20)
+    assert 3 <= check_whole(folder) < steps
+    worker.run(name, folder, steps)
+    worker.run(name, tmp_path / "b", steps)
+    compare(outcome(tmp_path / "b"), outcome(folder))
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path):
+    worker.run("vae", tmp_path / "a", 6)
+    worker.run("vae", tmp_path / "b", 6)
+    newest = max((tmp_path / "a" / "checkpoints").iterdir())
+    content = bytearray((newest / "state.safetensors").read_bytes())
+    content[len(content) // 2] ^= 1
+    (newest / "state.safetensors").write_bytes(content)
+    assert check_whole(tmp_path / "a") == 5
+    worker.run("vae", tmp_path / "a", 6)
+    compare(outcome(tmp_path / "b"), outcome(tmp_path / "a"))
+
+
+def test_a_full_disk_loses_nothing(tmp_path, monkeypatch):
+    """The write fails in the middle: the state before it is whole, and the run continues later."""
+    worker.run("vae", tmp_path / "b", 8)
+    real, calls = os.fsync, iter(range(1000))
+
+    def full(handle):
+        if next(calls) == 40:
+            raise OSError(28, "No space left on device")
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        worker.run("vae", tmp_path / "a", 8)
+    monkeypatch.setattr(os, "fsync", real)
+    assert 0 < check_whole(tmp_path / "a") < 8
+    worker.run("vae", tmp_path / "a", 8)
+    compare(outcome(tmp_path / "b"), outcome(tmp_path / "a"))

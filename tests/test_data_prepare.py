@@ -1,0 +1,410 @@
+"""A prepared set appears whole or not at all, keeps what it should, and says what it left out."""
+
+import errno
+import io
+import json
+import os
+from collections import Counter
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from zeuxis import data
+from zeuxis.data import clean, preparation, split
+from zeuxis.data.sources.arrays import ArraySource
+from zeuxis.data.sources.base import Item
+from zeuxis.run import Data
+
+SMALL = Data(size=(32, 32))
+
+
+def photo(number, side=64, mode="RGB"):
+    rng = np.random.default_rng(number)
+    image = Image.fromarray(rng.integers(0, 256, (5, 5, 3), np.uint8))
+    fine = Image.fromarray(rng.integers(0, 256, (24, 24, 3), np.uint8))
+    both = Image.blend(*(i.resize((side, side), Image.BICUBIC) for i in (image, fine)), 0.3)
+    return both.convert(mode)
+
+
+def save(path, image, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path, **options)
+
+
+@pytest.fixture
+def messy(tmp_path):
+    """A folder with one of everything that goes wrong."""
+    root = tmp_path / "messy"
+    for i in range(12):
+        save(root / "cat" / f"{i:02d}.png", photo(i))
+    for i in range(12, 24):
+        save(root / "dog" / f"{i:02d}.jpg", photo(i), quality=90)
+    save(root / "dog" / "copy.png", photo(3))
+    save(root / "cat" / "again.jpg", photo(5), quality=60)
+    save(root / "cat" / "larger.png", photo(6, 128).resize((128, 128)))
+    save(root / "cat" / "blank.png", Image.new("RGB", (64, 64), (9, 9, 9)))
+    save(root / "cat" / "tiny.png", photo(7, 3))
+    (root / "cat" / "empty.png").write_bytes(b"")
+    (root / "cat" / "lies.png").write_bytes(b"this is text, not a picture")
+    (root / "cat" / "cut.png").write_bytes((root / "cat/00.png").read_bytes()[:500])
+    (root / "cat" / "photo.heic").write_bytes(b"x")
+    return root
+
+
+def left_out(prepared):
+    lines = (prepared.folder / "left_out.jsonl").read_text().splitlines()
+    return {entry["file"]: entry["reason"] for entry in map(json.loads, lines)}
+
+
+def test_everything_that_goes_wrong_is_named_and_the_rest_is_kept(messy, tmp_path):
+    prepared = data.prepare(messy, tmp_path / "out", SMALL)
+    assert left_out(prepared) == {
+        "cat/photo.heic": "not used",
+        "cat/tiny.png": "too small",
+        "cat/empty.png": "empty",
+        "cat/lies.png": "not an image",
+        "cat/cut.png": "truncated",
+        "cat/blank.png": "blank",
+        "cat/again.jpg": "near duplicate",
+        "dog/copy.png": "duplicate",
+    } | ({"cat/larger.png": "near duplicate"} if "cat/larger.png" in left_out(prepared) else {})
+    assert len(prepared) == len(prepared.names) >= 24
+    facts = prepared.facts
+    counted = {reason: entry["count"] for reason, entry in facts["left_out"].items()}
+    assert counted == Counter(left_out(prepared).values())
+    assert any("are duplicates" in warning for warning in prepared.facts["warnings"])
+    assert any("only 2" in warning for warning in prepared.facts["warnings"])
+    for name, image in zip(prepared.names, prepared.images, strict=True):
+        original = np.asarray(
+            Image.open(messy / name).convert("RGB").resize((32, 32), Image.BICUBIC)
+        )
+        assert np.abs(image.astype(int) - original).mean() < 4, name
+
+
+def test_equal_images_that_disagree_lose_that_label(messy, tmp_path):
+    prepared = data.prepare(messy, tmp_path / "out", SMALL)
+    rows = dict(zip(prepared.names, prepared.labels[:, 0].tolist(), strict=True))
+    assert rows["cat/03.png"] == -1 and rows["cat/04.png"] == 0 and rows["dog/14.jpg"] == 1
+    assert prepared.facts["found"]["contradictory"] == {"label": 2}
+
+
+def test_the_same_source_gives_the_same_bytes(messy, tmp_path):
+    one = data.prepare(messy, tmp_path / "a", SMALL)
+    two = data.prepare(messy, tmp_path / "b", SMALL)
+    assert one.hash == two.hash
+    assert (one.folder / "images.u8").read_bytes() == (two.folder / "images.u8").read_bytes()
+    assert data.prepare(messy, tmp_path / "c", Data(size=(32, 30))).hash != one.hash
+
+
+def test_sizes_and_channels_follow_the_source(tmp_path):
+    for i in range(4):
+        save(tmp_path / "same" / f"{i}.png", photo(i, 48).crop((0, 0, 48, 36)))
+        save(tmp_path / "mixed" / f"{i}.png", photo(i, 40 + i))
+        save(tmp_path / "grey" / f"{i}.png", photo(i, 40, "L"))
+        save(tmp_path / "clear" / f"{i}.png", half_clear(photo(i, 40)))
+        save(tmp_path / "opaque" / f"{i}.png", photo(i, 40, "RGBA"))
+        save(tmp_path / "some" / f"{i}.png", half_clear(photo(i, 40)) if i else photo(i, 40))
+    shapes = {
+        name: data.prepare(tmp_path / name, tmp_path / f"p{name}").images.shape[1:]
+        for name in ("same", "mixed", "grey", "clear", "opaque", "some")
+    }
+    assert shapes == {
+        "same": (36, 48, 3),
+        "mixed": (64, 64, 3),
+        "grey": (40, 40, 1),
+        "clear": (40, 40, 4),
+        "opaque": (40, 40, 3),
+        "some": (40, 40, 3),
+    }
+
+
+def half_clear(image):
+    image = image.convert("RGBA")
+    image.paste((0, 0, 0, 0), (0, 0, 20, 20))
+    return image
+
+
+def test_the_cache_is_used_until_the_source_changes(messy, monkeypatch, tmp_path):
+    monkeypatch.setenv("ZEUXIS_CACHE", str(tmp_path / "cache"))
+    calls = []
+    first = data.ensure(messy, SMALL, lambda done, total: calls.append((done, total)))
+    assert calls[-1][0] == calls[-1][1] > 0
+    calls.clear()
+    again = data.ensure(messy, SMALL, lambda done, total: calls.append((done, total)))
+    assert again.folder == first.folder and not calls
+    assert data.ensure(messy, Data(size=(24, 24))).folder != first.folder
+    assert data.ensure(messy, Data(size=(32, 32), flip=True)).folder == first.folder
+    save(messy / "cat" / "new.png", photo(99))
+    new = data.ensure(messy, SMALL)
+    assert new.folder != first.folder and len(new) == len(first) + 1
+
+
+def test_a_prepared_set_is_used_as_it_is_or_refused(messy, tmp_path):
+    prepared = data.prepare(messy, tmp_path / "out", SMALL)
+    assert data.ensure(prepared.folder, Data()).hash == prepared.hash
+    assert data.ensure(prepared.folder, SMALL).hash == prepared.hash
+    with pytest.raises(ValueError, match="prepared at 32x32 with 3 channels, but 16x16"):
+        data.ensure(prepared.folder, Data(size=(16, 16)))
+    with pytest.raises(ValueError, match="--channels 1"):
+        data.ensure(prepared.folder, Data(channels=1))
+    smaller = data.prepare(prepared.folder, tmp_path / "small", Data(size=(16, 16), channels=1))
+    assert smaller.images.shape == (len(prepared), 16, 16, 1)
+    assert np.array_equal(smaller.holdout, prepared.holdout)
+    assert np.array_equal(smaller.labels, prepared.labels)
+    with pytest.raises(ValueError, match="already holds a prepared set"):
+        data.prepare(messy, prepared.folder, SMALL)
+
+
+def many(count, side=None, groups=1, same=()):
+    images = np.random.default_rng(0).integers(0, 256, (count, 8, 8, 3), np.uint8)
+    for a, b in same:
+        images[b] = images[a]
+    items = [
+        Item(
+            f"{i:05d}",
+            side=side(i) if side else None,
+            group=f"g{i // groups}" if groups > 1 else "",
+        )
+        for i in range(count)
+    ]
+    source = ArraySource("many", [(images, items)])
+    source.curated = False
+    return source
+
+
+def test_the_split(tmp_path):
+    none = preparation.prepare_source(many(399), tmp_path / "a", Data())
+    assert len(none.holdout) == 0 and "fewer than 400" in none.facts["split"]["how"]
+    some = preparation.prepare_source(many(400), tmp_path / "b", Data())
+    assert len(some.holdout) == 256
+    more = preparation.prepare_source(many(6000, groups=7), tmp_path / "c", Data())
+    assert 290 <= len(more.holdout) <= 300
+    groups = [
+        {int(name) // 7 for name in np.array(list(more.names))[rows]}
+        for rows in (more.train, more.holdout)
+    ]
+    assert not groups[0] & groups[1]
+    assert sorted([*more.train, *more.holdout]) == list(range(6000))
+    own = many(500, side=lambda i: "holdout" if i >= 490 else "train")
+    assert preparation.prepare_source(own, tmp_path / "d", Data()).holdout.tolist() == list(
+        range(490, 500)
+    )
+
+
+def test_a_copy_of_a_held_out_image_leaves_the_training_side(tmp_path):
+    source = many(500, side=lambda i: "holdout" if i >= 490 else "train", same=[(3, 495), (4, 5)])
+    prepared = preparation.prepare_source(source, tmp_path / "a", Data())
+    assert left_out(prepared) == {"00003": "duplicate", "00005": "duplicate"}
+    curated = many(500, side=lambda i: "holdout" if i >= 490 else "train", same=[(3, 495), (4, 5)])
+    curated.curated = True
+    kept = preparation.prepare_source(curated, tmp_path / "b", Data())
+    assert len(kept) == 500 and kept.facts["split"]["copies_across"] == 1
+    assert any("exact copy on the hold-out side" in warning for warning in kept.facts["warnings"])
+
+
+def test_the_split_changes_little_when_images_are_added():
+    names = [f"{i}.png" for i in range(10000)]
+    before = {n for n, held in zip(names, split.by_hash(names), strict=True) if held}
+    names += [f"new{i}.png" for i in range(100)]
+    after = {n for n, held in zip(names, split.by_hash(names), strict=True) if held}
+    assert len(before - after) <= 10
+
+
+def test_near_duplicates_are_found_and_different_pictures_are_not():
+    def prepared(image):
+        return np.asarray(image.resize((64, 64), Image.BICUBIC))
+
+    def jpeg(image, quality):
+        buffer = io.BytesIO()
+        image.save(buffer, "JPEG", quality=quality)
+        return Image.open(buffer)
+
+    originals = [photo(i, 200) for i in range(60)]
+    copies = [jpeg(image.resize((150, 150)), 50 + i % 40) for i, image in enumerate(originals)]
+    images = np.stack([prepared(i) for i in [*originals, *copies]])
+    found = {tuple(pair) for pair in clean.examine(images).pairs.tolist()}
+    wanted = {(i, 60 + i) for i in range(60)}
+    assert len(found & wanted) >= 57 and not found - wanted
+    marked = images[:60].copy()
+    marked[:, 24:40, 24:40] = 255 - marked[:, 24:40, 24:40]
+    assert not len(clean.examine(np.concatenate([images[:60], marked])).pairs)
+
+
+def test_means_and_deviations_are_those_of_the_training_side(tmp_path):
+    prepared = preparation.prepare_source(many(600), tmp_path / "a", Data())
+    train = prepared.images[prepared.train].astype(np.float64)
+    assert prepared.facts["images"]["mean"] == pytest.approx(
+        train.mean((0, 1, 2)).tolist(), abs=1e-3
+    )
+    assert prepared.facts["images"]["deviation"] == pytest.approx(
+        train.std((0, 1, 2)).tolist(), abs=1e-3
+    )
+
+
+def test_captions_and_plain_columns_survive(tmp_path):
+    root = tmp_path / "set"
+    lines = ["file_name,text,score,kind"]
+    for i in range(6):
+        save(root / f"{i}.png", photo(i))
+        lines.append(f"{i}.png,{'grüße ' + str(i) if i else ''},{i / 7},{'ab'[i % 2]}")
+    (root / "metadata.csv").write_text("\n".join(lines), encoding="utf-8")
+    prepared = data.prepare(root, tmp_path / "out", SMALL)
+    assert list(prepared.texts) == ["", *(f"grüße {i}" for i in range(1, 6))]
+    assert [c.name for c in prepared.conditions] == ["kind"]
+    assert prepared.conditions[0].classes == ("a", "b")
+    assert float(prepared.column("score")[3]) == pytest.approx(3 / 7, abs=1e-5)
+    assert "1 images have no caption" in prepared.facts["warnings"]
+    with pytest.raises(ValueError, match="did you mean 'score'"):
+        prepared.column("scor")
+
+
+@pytest.mark.parametrize("damage", ["short", "gone", "json", "format", "columns", "shape"])
+def test_a_damaged_set_is_one_clear_sentence(messy, tmp_path, damage):
+    folder = data.prepare(messy, tmp_path / "out", SMALL).folder
+    facts = json.loads((folder / "dataset.json").read_text())
+    if damage == "short":
+        os.truncate(folder / "images.u8", 1000)
+    elif damage == "gone":
+        (folder / "columns.safetensors").unlink()
+    elif damage == "json":
+        (folder / "dataset.json").write_text("{")
+    elif damage == "format":
+        (folder / "dataset.json").write_text(json.dumps({**facts, "format": 99}))
+    elif damage == "columns":
+        size = (folder / "columns.safetensors").stat().st_size
+        (folder / "columns.safetensors").write_bytes(b"\xff" * size)
+    else:
+        facts["images"]["count"] += 1
+        (folder / "dataset.json").write_text(json.dumps(facts))
+    with pytest.raises(ValueError, match=r"out"):
+        data.open_prepared(folder)
+
+
+def test_a_flipped_bit_is_found_by_the_full_check(messy, tmp_path):
+    prepared = data.prepare(messy, tmp_path / "out", SMALL)
+    prepared.verify()
+    content = bytearray((prepared.folder / "images.u8").read_bytes())
+    content[1234] ^= 1
+    (prepared.folder / "images.u8").write_bytes(content)
+    with pytest.raises(ValueError, match="SHA-256"):
+        data.open_prepared(prepared.folder).verify()
+
+
+def test_no_images_one_image_and_nothing_usable(tmp_path):
+    (tmp_path / "none").mkdir()
+    (tmp_path / "none" / "notes.txt").write_text("hello")
+    with pytest.raises(ValueError, match="none holds no images"):
+        data.prepare(tmp_path / "none", tmp_path / "out")
+    save(tmp_path / "one" / "a.png", photo(0))
+    with pytest.raises(ValueError, match="only 1 image"):
+        data.prepare(tmp_path / "one", tmp_path / "out")
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "a.png").write_bytes(b"nope")
+    with pytest.raises(ValueError, match=r"none of the 1 images .* \(1 not an image\)"):
+        data.prepare(tmp_path / "bad", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
+
+
+def test_a_full_disk_leaves_nothing_behind(messy, tmp_path, monkeypatch):
+    def full(*args, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(preparation, "_write_columns", full)
+        with pytest.raises(ValueError, match="disk of .* is full; nothing was kept"):
+            data.prepare(messy, tmp_path / "out", SMALL)
+    with monkeypatch.context() as patch:
+        patch.setattr(preparation.shutil, "disk_usage", lambda path: type("U", (), {"free": 1000}))
+        with pytest.raises(ValueError, match="GB free"):
+            data.prepare(messy, tmp_path / "out", SMALL)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["messy"]
+
+
+def test_stopping_leaves_nothing_behind(messy, tmp_path):
+    def stop(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        data.prepare(messy, tmp_path / "out", SMALL, stop)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["messy"]
+
+
+def test_a_second_process_that_was_faster_wins(messy, tmp_path):
+    first = data.prepare(messy, tmp_path / "out", SMALL)
+    other = tmp_path / "staging"
+    other.mkdir()
+    (other / "x").write_text("late")
+    preparation._move(other, first.folder)
+    assert data.open_prepared(first.folder).hash == first.hash
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_folders_and_files_without_permission(messy, tmp_path):
+    (messy / "cat" / "00.png").chmod(0)
+    (messy / "dog").chmod(0)
+    try:
+        prepared = data.prepare(messy, tmp_path / "out", SMALL)
+    finally:
+        (messy / "dog").chmod(0o755)
+    assert left_out(prepared)["cat/00.png"] == "no permission"
+    assert any(
+        "may not be read" in entry[1] for entry in prepared.facts["left_out"]["not used"]["first"]
+    )
+
+
+def test_a_file_without_permission_is_named(messy, tmp_path, monkeypatch):
+    from zeuxis.data.sources import tree
+
+    real = tree.Folder.read
+
+    def read(self, name):
+        if name == "cat/00.png":
+            raise PermissionError(13, "Permission denied")
+        return real(self, name)
+
+    monkeypatch.setattr(tree.Folder, "read", read)
+    assert left_out(data.prepare(messy, tmp_path / "out", SMALL))["cat/00.png"] == "no permission"
+
+
+@pytest.mark.parametrize("size", [(1, 9), (9000, 64)])
+def test_impossible_sizes(messy, tmp_path, size):
+    with pytest.raises(ValueError, match="sides are 4 to 4096"):
+        data.prepare(messy, tmp_path / "out", Data(size=size))
+
+
+def test_strange_file_names(tmp_path):
+    root = tmp_path / "set"
+    for i, name in enumerate(["ünï", "a b'\"<&>", "\udcff", "-rf", "%s{0}"]):
+        save(root / f"{name}.png", photo(i))
+    (root / "\udcfe<b>.png").write_bytes(b"bad")
+    prepared = data.prepare(root, tmp_path / "out", SMALL)
+    assert len(prepared) == 5
+    inspection = data.inspect(root)
+    page = inspection.write(tmp_path / "page").read_text(encoding="utf-8")
+    assert "<b>" not in page
+
+
+def test_inspection_says_it_in_words_and_keeps_nothing(messy, tmp_path, monkeypatch):
+    monkeypatch.setenv("ZEUXIS_CACHE", str(tmp_path / "cache"))
+    before = sorted(tmp_path.rglob("*"))
+    inspection = data.inspect(messy)
+    assert sorted(tmp_path.rglob("*")) == before
+    text = "\n".join(inspection.lines())
+    assert "only 2" in text and "duplicates" in text and "label (2 classes)" in text
+    page = inspection.write(tmp_path / "page").read_text(encoding="utf-8")
+    assert "cat/lies.png" in page and "data:image/png;base64," in page
+    assert "<script" not in page and "http" not in page.replace("http-equiv", "")
+    prepared = data.prepare(messy, tmp_path / "out", SMALL)
+    assert data.inspect(prepared.folder).facts == prepared.facts
+
+
+def test_class_balance_is_warned_of():
+    from zeuxis.data.warn import _balance
+
+    column = {"name": "label", "classes": ["coat", "bag"], "counts": [40, 6000], "unknown": 3}
+    assert _balance(column) == [
+        "classes of 'label' are uneven: 'coat' has 40 images, 'bag' 6,000",
+        "3 images have no 'label'",
+    ]

@@ -1,0 +1,111 @@
+"""The loop: averages, schedules, guards, resuming."""
+
+import json
+
+import pytest
+import torch
+
+from tests import worker
+from tests.kit import build, loader_for
+from zeuxis import artefact, fit, step
+from zeuxis.parallel import Parallel
+from zeuxis.run import Training
+
+
+def fresh(name="vae", **values):
+    model = build(name)
+    training = Training(**{"steps": 100, "batch_size": 4, "seed": 1, **values})
+    return step.start(model, training, torch.device("cpu"), "float32", Parallel())
+
+
+def test_the_rate_rises_falls_and_ends_where_asked():
+    training = Training(steps=1000, lr=1.0, warmup=100, final_lr=0.1)
+    rates = [step.learning_rate(training, s) for s in range(1001)]
+    assert rates[0] == pytest.approx(0.01) and max(rates) == rates[100] == 1.0
+    assert rates[1000] == pytest.approx(0.1) and rates[550] == pytest.approx(0.55)
+    cosine = training.model_copy(update={"decay": "cosine"})
+    assert step.learning_rate(cosine, 550) == pytest.approx(0.55)
+
+
+def test_the_average_is_the_weighted_mean_of_the_weights():
+    state = fresh(average=0.5, average_max=0.9)
+    loader = loader_for(state.model.config, 4)
+    key, p = next(iter(state.model.named_parameters()))
+    expected = p.detach().clone()
+    for i in range(5):
+        step.train_step(state, loader)
+        decay = min(0.9, 1 - 1 / max(1.0, 0.5 * (i + 1)))
+        expected = decay * expected + (1 - decay) * p.detach()
+        state.step += 1
+    assert torch.allclose(dict(state.average.named_parameters())[key], expected, atol=1e-7)
+
+
+def test_a_step_with_infinite_gradients_is_skipped_and_many_end_the_run():
+    state = fresh()
+    good = loader_for(state.model.config, 4)
+    step.train_step(state, good)
+    weights = {k: v.clone() for k, v in artefact.state(state.model).items()}
+    with torch.no_grad():
+        p = next(state.model.parameters())
+        kept = p.clone()
+        p.fill_(float("nan"))
+    step.train_step(state, good)
+    assert state.skipped == 1
+    with torch.no_grad():
+        p.copy_(kept)
+    assert all(torch.equal(v, weights[k]) for k, v in artefact.state(state.model).items())
+    with torch.no_grad():
+        p.fill_(float("nan"))
+    with pytest.raises(step.DivergedError, match="lower training.lr"):
+        for _ in range(step.MOST_SKIPS + 2):
+            step.train_step(state, good)
+
+
+def test_the_clip_bounds_the_gradient():
+    torch.manual_seed(0)
+    state = fresh(clip=1e-3)
+    step.train_step(state, loader_for(state.model.config, 4))
+    norm = torch.nn.utils.get_total_norm([p.grad for p in state.model.parameters()])
+    assert norm.item() == pytest.approx(1e-3, rel=1e-2)
+
+
+def test_the_best_average_is_kept_when_asked(tmp_path):
+    """The probe is worst at the end: the kept weights are those of its best step."""
+    model = build("vae")
+    training = Training(steps=6, batch_size=4, seed=3, probe_every=2, save_every=100)
+    weights = {}
+
+    def probe(average, at, check):
+        weights[at] = {k: v.clone() for k, v in average.state_dict().items()}
+        return {"score": float(at)}
+
+    kept = fit.fit(
+        "vae", model, loader_for(model.config, 4), training, tmp_path, probes=(probe,), keep="best"
+    )
+    assert set(weights) == {2, 4, 6}
+    for key, value in kept.state_dict().items():
+        assert torch.equal(value, weights[2][key])
+    assert artefact.read(tmp_path)["progress"]["step"] == 2
+
+
+def test_the_log_has_every_step_once(tmp_path):
+    worker.run("vae", tmp_path, 7)
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows if "norm" not in row] == list(range(1, 8))
+    assert [row["step"] for row in rows if "norm" in row] == [5, 7]
+
+
+def test_a_batch_that_cannot_be_shared_out_is_refused():
+    with pytest.raises(ValueError, match="multiple of 3"):
+        fresh(accumulate=3)
+
+
+def test_a_family_with_its_own_batch_sees_other_images_in_that_phase():
+    state, seen = fresh("gan"), []
+    loader = loader_for(state.model.config, 4)
+    for _ in range(2):
+        step.train_step(state, lambda draw, rows: seen.append(draw) or loader(draw, rows))
+        state.step += 1
+    own = any(phase.own_batch for phase in state.model.phases())
+    assert len(set(seen)) == (4 if own else 2)
+    assert set(state.updates.values()) == {2}  # lazy terms count by it

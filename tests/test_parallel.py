@@ -1,0 +1,60 @@
+"""Processes and micro-batches change the memory and the time, not the result."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import worker
+from tests.kit import ALL
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def alone():
+    return {precision: worker.losses(precision) for precision in ("float64", "float32")}
+
+
+@pytest.fixture(scope="module")
+def two_processes(tmp_path_factory):
+    out = tmp_path_factory.mktemp("two") / "losses.json"
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    done = subprocess.run(
+        [*command, "-m", "tests.worker", "losses", str(out)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(out.read_text())
+
+
+def assert_equal(found, expected, steps, relative):
+    for step in range(steps):
+        assert set(found[step]) == set(expected[step])
+        for key, value in expected[step].items():
+            assert found[step][key] == pytest.approx(value, rel=relative, abs=relative), (step, key)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_two_processes_equal_one(alone, two_processes, name):
+    assert_equal(two_processes["float64"][name], alone["float64"][name], 10, 1e-9)
+    assert_equal(two_processes["float32"][name], alone["float32"][name], 1, 1e-5)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_four_micro_batches_equal_one(alone, name):
+    assert_equal(worker.losses("float64", accumulate=4)[name], alone["float64"][name], 10, 1e-9)
+    assert_equal(worker.losses("float32", 4, steps=1)[name], alone["float32"][name], 1, 1e-5)
+
+
+def test_losses_move(alone):
+    """The comparison would be empty if nothing was trained."""
+    for name in ALL:
+        first, last = alone["float64"][name][0], alone["float64"][name][-1]
+        assert any(first[key] != last[key] for key in first)

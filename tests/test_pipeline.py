@@ -1,0 +1,137 @@
+"""From a folder of pictures to a trained, measured, saved generator, and what is refused."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import zeuxis
+from tests.kit import ALL
+from zeuxis import families, pipeline, use
+
+
+def tiny_words(name):
+    """The family's tiny config as a user would type it."""
+    config = families.get(name).TINY
+    words = {}
+    for key in type(config).model_fields:
+        if key not in pipeline.GENERATED:
+            value = getattr(config, key)
+            words[f"family.{key}"] = (
+                ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            )
+    return {**words, "training.batch_size": "8"}
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """500 pictures of two kinds in class folders."""
+    folder = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(0)
+    for kind, level in (("bright", 170), ("dark", 20)):
+        (folder / kind).mkdir()
+        for i in range(250):
+            picture = rng.integers(level, level + 80, (8, 8, 3), dtype=np.uint8)
+            Image.fromarray(picture).save(folder / kind / f"{i}.png")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("ZEUXIS_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_train_load_sample(name, photos, tmp_path):
+    events = []
+    folder = zeuxis.train(
+        name,
+        photos,
+        out=tmp_path / "run",
+        steps=3,
+        threads=1,
+        overrides=tiny_words(name),
+        report=False,
+        watch=events.append,
+    )
+    assert {"plan", "step", "saved", "done"} <= {event.kind for event in events}
+    model = zeuxis.load(folder)
+    images = model.sample(5, seed=7, label="dark")
+    assert images.shape == (5, 8, 8, 3) and images.dtype == np.uint8
+    assert model.facts["dataset"]["labels"] and model.facts["training"]["steps"] == 3
+
+
+def train(photos, folder, **values):
+    given = {"steps": 3, "threads": 1, "overrides": tiny_words("vae"), "report": False, **values}
+    events = []
+    pipeline.train("vae", photos, out=folder, watch=events.append, **given)
+    return [event.text for event in events if event.kind == "note"]
+
+
+def test_the_same_command_again_says_it_is_finished(photos, tmp_path):
+    train(photos, tmp_path / "run")
+    assert any("is finished" in note for note in train(photos, tmp_path / "run"))
+
+
+def test_other_settings_are_refused_and_listed(photos, tmp_path):
+    train(photos, tmp_path / "run")
+    with pytest.raises(ValueError, match=r"training\.lr was 0\.\d+ and is now 0\.5"):
+        train(photos, tmp_path / "run", overrides={**tiny_words("vae"), "training.lr": "0.5"})
+
+
+def test_fresh_sets_the_old_run_aside(photos, tmp_path):
+    train(photos, tmp_path / "run")
+    train(photos, tmp_path / "run", steps=4, fresh=True)
+    assert use.load(tmp_path / "run").facts["progress"]["steps"] == 4
+    assert use.load(tmp_path / "run.1").facts["progress"]["steps"] == 3
+
+
+def test_starting_from_an_artefact_records_the_parent(photos, tmp_path):
+    train(photos, tmp_path / "a", steps=1)
+    train(photos, tmp_path / "b", steps=1, start_from=tmp_path / "a")
+    parent = next(path.name for path in (tmp_path / "a").glob("model-*"))
+    assert use.load(tmp_path / "b").facts["parent"] == parent
+    assert json.loads((tmp_path / "b" / "run.json").read_text())["request"]["parent"] == parent
+
+
+def test_minutes_become_steps_once_and_are_written_down(photos, tmp_path):
+    train(photos, tmp_path / "run", steps=None, minutes=0.03)
+    plan = json.loads((tmp_path / "run" / "run.json").read_text())["plan"]
+    assert plan["steps"] >= 1 and plan["steps"] * plan["seconds_per_step"] <= 0.03 * 60
+    assert use.load(tmp_path / "run").facts["progress"]["step"] == plan["steps"]
+
+
+def test_evaluate_writes_a_report(photos, tmp_path):
+    train(photos, tmp_path / "run")
+    pipeline.evaluate(tmp_path / "run", photos, samples=64)
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert (
+        "<svg" in page and "data:image/png;base64," in page and "http" not in page.split("<body")[0]
+    )
+    assert json.loads((tmp_path / "run" / "report.json").read_text())
+
+
+def test_a_short_disk_is_refused_before_training(photos, tmp_path, monkeypatch):
+    class Usage:
+        free = 1_000
+
+    monkeypatch.setattr("shutil.disk_usage", lambda path: Usage)
+    with pytest.raises(ValueError, match="MiB free and this run needs"):
+        train(photos, tmp_path / "run")
+    assert not (tmp_path / "run" / "run.json").exists()
+
+
+@pytest.mark.parametrize(
+    "words, sentence",
+    [
+        ({"family.widht": "3"}, "did you mean"),
+        ({"widht": "3"}, r"start with family\., data\. or training\."),
+        ({"family.height": "8"}, r"comes from the data; use data\.size"),
+        ({"data.conditions": "labell"}, "no column 'labell'"),
+        ({"training.lr": "fast"}, "is a number, not 'fast'"),
+    ],
+)
+def test_wrong_words_get_a_sentence(photos, tmp_path, words, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        train(photos, tmp_path / "run", overrides=words)

@@ -1,0 +1,390 @@
+"""Every kind of source gives the same images, labels, captions and sides."""
+
+import csv
+import gzip
+import io
+import json
+import struct
+import tarfile
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from zeuxis.data import sources
+from zeuxis.data.sources import arrays, base, tree
+from zeuxis.data.sources.tar import TarShards
+
+
+def pixels(number):
+    image = np.random.default_rng(number).integers(0, 256, (3, 3, 3), np.uint8)
+    return np.asarray(Image.fromarray(image).resize((16, 12), Image.BICUBIC))
+
+
+def png(number):
+    buffer = io.BytesIO()
+    Image.fromarray(pixels(number)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def write(root, files):
+    for name, content in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return root
+
+
+def write_zip(path, files):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def write_tar(path, files):
+    with tarfile.open(path, "w") as archive:
+        for name, content in files.items():
+            content = content.encode() if isinstance(content, str) else content
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return path
+
+
+def opened(path):
+    source = sources.open_source(path)
+    read = [source.read(i) for i in range(len(source.items))]
+    source.close()
+    return source, read
+
+
+def said(source):
+    return {i.name: (i.columns.get("label", ""), i.text, i.side) for i in source.items}
+
+
+CLASSES = {f"{c}/sub/{i}.png": png(i) for i, c in enumerate(["cat", "dog", "cat", "dog"])}
+SIDES = {
+    f"{s}/{c}/{i}.png": png(i)
+    for i, (s, c) in enumerate((s, c) for s in ("train", "val") for c in ("cat", "dog") * 2)
+}
+
+
+@pytest.mark.parametrize("pack", [write, lambda at, files: write_zip(at / "set.zip", files)])
+class TestTrees:
+    def test_class_folders(self, tmp_path, pack):
+        source, read = opened(pack(tmp_path, CLASSES))
+        assert [item.columns["label"] for item in source.items] == ["cat", "cat", "dog", "dog"]
+        assert read == [CLASSES[item.name] for item in source.items]
+
+    def test_official_sides(self, tmp_path, pack):
+        source, _ = opened(pack(tmp_path, SIDES))
+        assert {(i.name.split("/")[0], i.side) for i in source.items} == {
+            ("train", "train"),
+            ("val", "holdout"),
+        }
+        assert {i.columns["label"] for i in source.items} == {"cat", "dog"}
+
+    @pytest.mark.parametrize("kind", ["csv", "jsonl"])
+    def test_metadata(self, tmp_path, pack, kind):
+        lines = [
+            {"file_name": "a.png", "label": "x", "text": "an a", "age": 3},
+            {"file_name": "in/b.png", "label": "", "text": "", "age": 4},
+            {"file_name": "gone.png", "label": "y", "text": "", "age": 4},
+            {"file_name": "a.png", "label": "y", "text": "an a", "age": 3},
+        ]
+        text = "\n".join(json.dumps(line) for line in lines)
+        if kind == "csv":
+            buffer = io.StringIO()
+            table = csv.DictWriter(buffer, list(lines[0]))
+            table.writeheader()
+            table.writerows(lines)
+            text = "\ufeff" + buffer.getvalue()
+        files = {"a.png": png(0), "in/b.png": png(1), "c.png": png(2), f"metadata.{kind}": text}
+        source, _ = opened(pack(tmp_path, files))
+        assert said(source) == {
+            "a.png": ("", "an a", None),
+            "c.png": ("", "", None),
+            "in/b.png": ("", "", None),
+        }
+        assert source.items[0].columns["age"] == "3"
+        assert any("1 files that are not there" in note for note in source.notes)
+        assert any("contradicts itself 1 times" in note for note in source.notes)
+
+    def test_captions_and_sidecars(self, tmp_path, pack):
+        files = {
+            "1.png": png(0),
+            "1.txt": " a fox \n",
+            "2.png": png(1),
+            "LICENSE": "CC0, all of it",
+        }
+        files["2.json"] = json.dumps({"caption": "a hen", "label": 4, "url": "x", "width": 3})
+        source, _ = opened(pack(tmp_path, files))
+        assert said(source) == {"1.png": ("", "a fox", None), "2.png": ("4", "a hen", None)}
+        assert source.licence == "CC0, all of it"
+
+    def test_stylegan(self, tmp_path, pack):
+        names = [f"0000{i}/img{i:08d}.png" for i in range(4)]
+        labels = [[names[0], 2], [names[1], [0, 1, 0]], [names[2], 0], ["gone.png", 1]]
+        files = {name: png(i) for i, name in enumerate(names)}
+        source, _ = opened(
+            pack(tmp_path, {**files, "dataset.json": json.dumps({"labels": labels})})
+        )
+        assert [item.columns.get("label") for item in source.items] == ["2", "1", "0", None]
+
+    def test_shard_folders_are_no_classes(self, tmp_path, pack):
+        source, _ = opened(pack(tmp_path, {f"0000{i % 2}/{i}.png": png(i) for i in range(6)}))
+        assert all(not item.columns for item in source.items)
+
+    def test_other_pictures_are_named(self, tmp_path, pack):
+        files = {"a.png": png(0), "b.heic": b"x", "notes.md": "y", ".hidden.png": b"z"}
+        source, _ = opened(pack(tmp_path, files))
+        assert [item.name for item in source.items] == ["a.png"]
+        assert source.problems == [("b.heic", ".heic images are not read; convert it to PNG")]
+
+    @pytest.mark.parametrize(
+        ("name", "content", "match"),
+        [
+            ("metadata.csv", "file,label\na.png,x\n", "no column file_name"),
+            ("metadata.jsonl", "{", "line 1 is not JSON"),
+            ("metadata.jsonl", "[1]", "no JSON object"),
+            ("metadata.csv", b"file_name\n\xff\xfe", "cannot be used"),
+            ("metadata.jsonl", "[" * 100000, "line 1 is not JSON"),
+            ("dataset.json", '{"labels": [1]}', "StyleGAN"),
+            ("dataset.json", "[]", "StyleGAN"),
+        ],
+    )
+    def test_broken_side_files_are_one_sentence(self, tmp_path, pack, name, content, match):
+        with pytest.raises(ValueError, match=match):
+            opened(pack(tmp_path, {"a.png": png(0), name: content}))
+
+
+def test_a_tar_is_read_in_place_and_goes_on_at_any_sample(tmp_path):
+    for shard in range(2):
+        files = {}
+        for i in range(5):
+            number = shard * 5 + i
+            files |= {f"{number:04d}.png": png(number), f"{number:04d}.txt": f"number {number}"}
+            files |= {f"{number:04d}.json": json.dumps({"caption": "x", "label": number % 2})}
+        files |= {"readme.md": "no sample", "lost.txt": "no image"}
+        write_tar(tmp_path / f"{shard:05d}.tar", files)
+    source, read = opened(tmp_path)
+    assert read == [png(i) for i in range(10)] and source.problems == []
+    assert [item.text for item in source.items] == [f"number {i}" for i in range(10)]
+    assert [item.columns["label"] for item in source.items] == [str(i % 2) for i in range(10)]
+    again = TarShards("again", sorted(tmp_path.glob("*.tar")))
+    whole = list(again.stream())
+    for start in range(11):
+        assert list(again.stream(start)) == whole[start:]
+    again.close()
+
+
+def test_tar_shards_named_after_sides(tmp_path):
+    write_tar(tmp_path / "train-000.tar", {"a.png": png(0), "a.cls": "3"})
+    write_tar(tmp_path / "test-000.tar", {"b.png": png(1), "b.cls": "4"})
+    source, _ = opened(tmp_path)
+    assert [(item.columns["label"], item.side) for item in source.items] == [
+        ("4", "holdout"),
+        ("3", "train"),
+    ]
+
+
+def test_a_damaged_tar_gives_what_lies_before_the_damage(tmp_path):
+    path = write_tar(tmp_path / "a.tar", {f"{i}.png": png(i) for i in range(6)})
+    content = bytearray(path.read_bytes())
+    starts = TarShards("a", [path])._samples
+    broken = starts[3].members[".png"][0] - 512
+    content[broken : broken + 512] = b"\xff" * 512
+    path.write_bytes(content)
+    source = TarShards("a", [path])
+    assert len(source.items) == 3 and "damaged" in source.problems[0][1]
+    path.write_bytes(content[: starts[2].members[".png"][0] + 10])
+    cut = TarShards("a", [path])
+    with pytest.raises(ValueError, match="ends .* too early"):
+        cut.read(len(cut.items) - 1)
+    path.write_bytes(gzip.compress(bytes(content)))
+    with pytest.raises(ValueError, match="compressed"):
+        TarShards("a", [path])
+
+
+def idx(array):
+    head = struct.pack(">BBBB", 0, 0, 8, array.ndim) + struct.pack(f">{array.ndim}I", *array.shape)
+    return head + array.astype(np.uint8).tobytes()
+
+
+def test_idx_with_official_sides(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (5, 6, 7), np.uint8)
+    for word, part in (("train", images[:3]), ("t10k", images[3:])):
+        labels = np.arange(len(part))
+        (tmp_path / f"{word}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(part)))
+        (tmp_path / f"{word}-labels-idx1-ubyte").write_bytes(idx(labels))
+    source, read = opened(tmp_path)
+    by_name = {item.name: (item, image) for item, image in zip(source.items, read, strict=True)}
+    for i in range(3):
+        item, image = by_name[f"train-{i:06d}"]
+        assert (item.side, item.columns["label"]) == ("train", str(i))
+        assert np.array_equal(image[..., 0], images[i])
+    assert by_name["t10k-000001"][0].side == "holdout"
+    (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx(np.arange(9)))
+    with pytest.raises(ValueError, match="2 images but 9 labels"):
+        opened(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\0\0\x08", b"\0\0\x0d\x01\0\0\0\1", b"\0\0\x08\x02\0\0\0\x09"]
+)
+def test_broken_idx(tmp_path, content):
+    path = tmp_path / "train-images-idx3-ubyte"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="idx|header|should hold"):
+        opened(path)
+
+
+def test_npz_in_the_usual_shapes(tmp_path):
+    x = np.random.default_rng(0).integers(0, 256, (6, 3, 8, 9), np.uint8)
+    np.savez(
+        tmp_path / "a.npz",
+        x_train=x[:4],
+        y_train=np.arange(4)[:, None],
+        x_test=x[4:],
+        y_test=[7, 8],
+    )
+    source, read = opened(tmp_path / "a.npz")
+    assert [item.columns["label"] for item in source.items] == ["0", "1", "2", "3", "7", "8"]
+    assert [item.side for item in source.items] == ["train"] * 4 + ["holdout"] * 2
+    assert np.array_equal(np.stack(read), x.transpose(0, 2, 3, 1))
+    np.save(tmp_path / "b.npy", x.transpose(0, 2, 3, 1) / 255.0)
+    _, read = opened(tmp_path / "b.npy")
+    assert np.array_equal(np.stack(read), x.transpose(0, 2, 3, 1))
+
+
+@pytest.mark.parametrize(
+    ("array", "match"),
+    [
+        (np.zeros((4, 5), np.uint8), "shape"),
+        (np.full((2, 8, 8), 3.5), "scale it"),
+        (np.full((2, 8, 8), np.nan), "scale it"),
+        (np.array([{"a": 1}, None]), "numpy arrays"),
+    ],
+)
+def test_arrays_that_are_no_images(tmp_path, array, match):
+    np.save(tmp_path / "a.npy", array, allow_pickle=True)
+    with pytest.raises(ValueError, match=match):
+        opened(tmp_path / "a.npy")
+
+
+def test_npz_without_images_or_damaged(tmp_path):
+    np.savez(tmp_path / "a.npz", weights=np.zeros(3))
+    with pytest.raises(ValueError, match="holds weights"):
+        opened(tmp_path / "a.npz")
+    whole = (tmp_path / "a.npz").read_bytes()
+    (tmp_path / "b.npz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match="numpy arrays"):
+        opened(tmp_path / "b.npz")
+
+
+def test_parquet_as_the_hub_writes_it(tmp_path):
+    arrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    features = {
+        "image": {"_type": "Image"},
+        "label": {"names": ["ant", "bee"], "_type": "ClassLabel"},
+    }
+    for word, numbers in (("train", range(7)), ("test", range(7, 10))):
+        table = arrow.table(
+            {
+                "image": [{"bytes": png(i), "path": f"{i}.png"} for i in numbers],
+                "label": [i % 2 for i in numbers],
+                "caption": [f"number {i}" for i in numbers],
+                "size": [float(i) for i in numbers],
+            }
+        ).replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+        path = tmp_path / "data" / f"{word}-00000-of-00001.parquet"
+        path.parent.mkdir(exist_ok=True)
+        parquet.write_table(table, path, row_group_size=3)
+    source, read = opened(tmp_path)
+    sides = {"train": range(7), "holdout": range(7, 10)}
+    numbers = [int(item.text.split()[1]) for item in source.items]
+    assert sorted(numbers) == list(range(10))
+    for item, image, i in zip(source.items, read, numbers, strict=True):
+        assert image == png(i) and item.columns["label"] == ["ant", "bee"][i % 2]
+        assert i in sides[item.side] and item.columns["size"] == str(i)
+    bare = tmp_path / "bare.parquet"
+    parquet.write_table(arrow.table({"n": [1]}), bare)
+    with pytest.raises(ValueError, match="no column of images among n"):
+        opened(bare)
+    bare.write_bytes(b"PAR1 nonsense PAR1")
+    with pytest.raises(ValueError, match="cannot be used as parquet"):
+        opened(bare)
+
+
+def test_zip_members_cannot_be_larger_than_the_limit(tmp_path, monkeypatch):
+    path = write_zip(tmp_path / "a.zip", {"bomb.png": b"\0" * 100_000, "a.png": png(0)})
+    monkeypatch.setattr(tree, "MEMBER_LIMIT", 50_000)
+    source = sources.open_source(path)
+    with pytest.raises(ValueError, match="unpacks to 100,000"):
+        source.read([item.name for item in source.items].index("bomb.png"))
+    source.close()
+
+
+def test_zip_paths_stay_names(tmp_path):
+    files = {"../../up.png": png(0), "/root.png": png(1), "C:\\x.png": png(2)}
+    _, read = opened(write_zip(tmp_path / "a.zip", files))
+    assert len(read) == 3 and sorted(p.name for p in tmp_path.iterdir()) == ["a.zip"]
+
+
+def test_a_damaged_zip(tmp_path):
+    whole = write_zip(tmp_path / "a.zip", CLASSES).read_bytes()
+    (tmp_path / "b.zip").write_bytes(whole[:-30])
+    with pytest.raises(ValueError, match="not of a kind|no readable zip"):
+        opened(tmp_path / "b.zip")
+
+
+def test_links_and_pipes_are_not_followed_for_ever(tmp_path):
+    import os
+
+    write(tmp_path / "set", {"a.png": png(0)})
+    (tmp_path / "set" / "loop").symlink_to(tmp_path / "set", target_is_directory=True)
+    os.mkfifo(tmp_path / "set" / "pipe.png")
+    source = sources.open_source(tmp_path / "set")
+    assert [item.name for item in source.items] == ["a.png", "pipe.png"]
+    with pytest.raises(ValueError, match="no regular file"):
+        source.read(1)
+
+
+def test_nothing_there_and_unknown_kinds(tmp_path):
+    with pytest.raises(ValueError, match="there is no .*avatars"):
+        sources.open_source(tmp_path / "gone")
+    (tmp_path / "a.docx").write_bytes(b"x")
+    with pytest.raises(ValueError, match="not of a kind"):
+        sources.open_source(tmp_path / "a.docx")
+
+
+def test_the_fingerprint_sees_every_change(tmp_path):
+    import os
+
+    write(tmp_path, CLASSES)
+    seen = {sources.fingerprint_of(tmp_path)}
+    file = tmp_path / "cat/sub/0.png"
+    os.utime(file, ns=(1, 1))
+    seen.add(sources.fingerprint_of(tmp_path))
+    file.write_bytes(b"x")
+    seen.add(sources.fingerprint_of(tmp_path))
+    file.rename(file.with_name("z.png"))
+    seen.add(sources.fingerprint_of(tmp_path))
+    assert len(seen) == 4 and sources.fingerprint_of(tmp_path) in seen
+
+
+def test_the_avatars_have_readable_columns():
+    source = sources.open_source("avatars")
+    assert len(source.items) == 8192 and source.read(0).shape == (16, 16, 3)
+    assert source.items[0].columns["hair"] == "black"
+    assert {item.columns["glasses"] for item in source.items} >= {"none", "dark01"}
+    assert all(value for item in source.items for value in item.columns.values())
+    assert "CC0" in source.licence
+
+
+def test_suffixes_are_told_apart():
+    assert not base.SUFFIXES & base.OTHER_IMAGES
+    assert arrays.side_of("cat") is None

@@ -1,0 +1,60 @@
+"""Training in processes of their own, for the tests that kill them or run several.
+
+`python -m tests.worker run FAMILY FOLDER STEPS` trains a tiny model and saves at every step.
+`torchrun ... -m tests.worker losses OUT` writes the losses of every family by world size.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+
+from tests.kit import ALL, build, loader_for, wake
+from zeuxis import fit, parallel, step
+from zeuxis.run import Training
+
+
+def probe(average, at, check):
+    """A score that depends on the averaged weights, so that a lost one would be noticed."""
+    return {"norm": float(sum(p.double().square().sum() for p in average.parameters()))}
+
+
+def run(family, folder, steps, save_every=1):
+    training = Training(
+        steps=steps, batch_size=4, seed=3, log_every=1, save_every=save_every, probe_every=5
+    )
+    model = build(family)
+    loader = loader_for(model.config, 4)
+    return fit.fit(family, model, loader, training, Path(folder), probes=(probe,), keep="best")
+
+
+def losses(precision, accumulate=1, steps=10, processes=None):
+    """Each family's losses over some steps of the same global batches."""
+    found = {}
+    for family in ALL:
+        model = wake(build(family), 0.02)
+        training = Training(steps=50, batch_size=8, seed=5, accumulate=accumulate)
+        state = step.start(
+            model, training, torch.device("cpu"), precision, processes or parallel.Parallel()
+        )
+        rows = []
+        for _ in range(steps):
+            logged = step.train_step(state, loader_for(model.config, 8))
+            state.step += 1
+            rows.append({key: value.item() for key, value in logged.items()})
+        found[family] = rows
+    return found
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    if sys.argv[1] == "run":
+        print("ready", flush=True)
+        run(sys.argv[2], sys.argv[3], int(sys.argv[4]))
+    else:
+        processes = parallel.join()
+        result = {p: losses(p, processes=processes) for p in ("float64", "float32")}
+        if processes.first:
+            Path(sys.argv[2]).write_text(json.dumps(result))
+        torch.distributed.destroy_process_group()
