@@ -1,5 +1,6 @@
 """Several processes on one global batch, started by `torchrun`; one process is the same with world 1."""
 
+import atexit
 import dataclasses
 import datetime
 import os
@@ -64,11 +65,16 @@ class Parallel:
 
 
 def join(timeout_minutes: float = 10) -> Parallel:
-    """The processes that `torchrun` started (it sets RANK and WORLD_SIZE), or this one alone."""
+    """The processes that `torchrun` started (it sets RANK and WORLD_SIZE), or this one alone.
+
+    They part when Python exits: gloo's threads may still hold tensors then, and if the interpreter
+    is gone when they let go, the process aborts (https://github.com/pytorch/pytorch/issues/190489).
+    """
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
         return Parallel()
     if not dist.is_initialized():
         backend = "nccl" if torch.cuda.is_available() else "gloo"
         dist.init_process_group(backend, timeout=datetime.timedelta(minutes=timeout_minutes))
+        atexit.register(dist.destroy_process_group)
     return Parallel(dist.get_rank(), world)
