@@ -4,7 +4,7 @@ The pinned small classifier is trained on 20,000 generated images and tested on 
 three seeds; the copy rate stands beside it, since a memoriser would score what real images score.
 
     python -m benchmarks.quality RUN --selection      # choose settings: never reads the test set
-    python -m benchmarks.quality RUN                  # the result: reads the test set, once
+    python -m benchmarks.quality RUN steps=6          # the result: reads the test set, once
     python -m benchmarks.quality SAMPLES.npz          # arrays `images` (N,H,W,C) uint8, `labels` (N,)
     python -m benchmarks.quality --real               # what real training images score
 
@@ -25,6 +25,7 @@ import numpy as np
 from benchmarks.row import write_row
 from zeuxis.metrics.classifier import accuracy, train_classifier
 from zeuxis.metrics.nearest import copies
+from zeuxis.run import override
 
 SELECTION = 5000
 SAMPLES = 20_000
@@ -41,7 +42,9 @@ def official(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
     return padded, np.frombuffer(labels, np.uint8, offset=8).astype(np.int64)
 
 
-def generated(source: Path, count: int, seed: int) -> tuple[np.ndarray, np.ndarray, dict]:
+def generated(
+    source: Path, count: int, seed: int, controls: dict[str, str]
+) -> tuple[np.ndarray, np.ndarray, dict]:
     """Images, labels and facts from an artefact or an .npz file."""
     if source.suffix == ".npz":
         with np.load(source) as arrays:
@@ -54,9 +57,13 @@ def generated(source: Path, count: int, seed: int) -> tuple[np.ndarray, np.ndarr
     model = load(source)
     labels = np.arange(count)[:, None] % CLASSES
     start = time.perf_counter()
-    images = model.sample(count, seed=seed, labels=labels)
+    settings = override(model.family.Controls(), controls).model_dump()
+    images = model.sample(count, seed=seed, labels=labels, **settings)
     seconds = time.perf_counter() - start
-    facts = {"run": str(source), "sampling_seconds": round(seconds, 1)}
+    facts = {"run": source.name, "family": model.facts["family"], "controls": settings}
+    facts |= {"sampling_seconds": round(seconds, 1)}
+    facts |= {"minutes": model.facts["minutes"], "progress": model.facts["progress"]}
+    facts |= {"trained_with": model.facts["precision"]}
     # 60,000 means that the judges of --selection were among what it was trained on
     facts["trained_on"] = model.facts["dataset"].get("split", {}).get("train")
     return images, labels[:, 0], facts
@@ -68,6 +75,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("source", type=Path, nargs="?", help="artefact folder or .npz")
+    parser.add_argument(
+        "controls", nargs="*", metavar="CONTROL=VALUE", help="how to sample, e.g. steps=6"
+    )
     parser.add_argument("--real", action="store_true", help="train on the real training images")
     parser.add_argument(
         "--selection", action="store_true", help="judge on held-out training images"
@@ -78,6 +88,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the generated images")
     parser.add_argument("--record", action="store_true", help="append to benchmarks/results")
     args = parser.parse_args()
+    controls = dict(word.split("=", 1) for word in args.controls)
     if args.real == (args.source is not None):
         parser.error("name an artefact or .npz file, or pass --real")
 
@@ -94,7 +105,7 @@ def main() -> None:
     if args.real:
         images, labels, facts = seen, seen_labels, {"samples": "real training images"}
     else:
-        images, labels, facts = generated(args.source, args.samples, args.seed)
+        images, labels, facts = generated(args.source, args.samples, args.seed, controls)
         found = copies(images[:2000], seen, judge[:2000])
         row |= {"copies": found.rate.value, "copies_interval": found.rate.interval}
         row |= {"copies_threshold_pixels": found.threshold}

@@ -219,7 +219,7 @@ def test_an_unknown_set(tmp_path, capsys):
 
 def test_an_impossible_size(pets, tmp_path, capsys):
     words = ["data", "prepare", pets, tmp_path / "out", "--size", "1"]
-    refused(capsys, words, "1")
+    refused(capsys, words, "1x1", "4 to 4096")
     refused(capsys, [*words[:-1], "large"], "size", "large")
 
 
@@ -229,6 +229,9 @@ def test_an_impossible_size(pets, tmp_path, capsys):
 SAMPLE = {
     "an unknown label": (["--label", "cta"], ["'cta'", "'cat'"]),
     "an unknown condition": (["--label", "hair=red"], ["hair"]),
+    "a condition twice": (["--label", "label=cat", "--label", "label=dog"], ["twice", "label=cat"]),
+    "a sheet of another kind": (["--grid", "sheet.jpg"], ["sheet.jpg", ".png"]),
+    "a sheet where a folder is": (["--grid", "FOLDER.png"], ["FOLDER.png", ".png"]),
     "an unknown control": (["stesp=3"], ["stesp"]),
 }
 
@@ -236,6 +239,8 @@ SAMPLE = {
 @pytest.mark.parametrize("case", SAMPLE)
 def test_sampling_settings(case, trained, tmp_path, capsys):
     words, expected = SAMPLE[case]
+    (tmp_path / "FOLDER.png").mkdir()
+    words = [tmp_path / word if word.startswith("FOLDER") else word for word in words]
     refused(capsys, ["sample", trained, "--out", tmp_path / "out", *words], *expected)
     assert not (tmp_path / "out").exists()
 
@@ -243,7 +248,19 @@ def test_sampling_settings(case, trained, tmp_path, capsys):
 def test_samples_do_not_overwrite_other_files(trained, pets, capsys):
     before = sorted(pets.rglob("*"))
     refused(capsys, ["sample", trained, "--out", pets], "not samples", "--out")
+    refused(capsys, ["sample", trained, "--out", pets / "cat" / "000.png"], "is a file", "--out")
     assert sorted(pets.rglob("*")) == before
+
+
+def test_an_error_names_the_file_that_was_asked_for(trained, tmp_path, open_folder, capsys):
+    (open_folder / "locked").mkdir(mode=0o555)
+    model = shutil.copytree(trained, open_folder / "model")
+    for path in [model, *model.rglob("*")]:
+        path.chmod(0o755)
+    sheet = open_folder / "locked" / "sheet.png"
+    with ordinary_user():
+        words = ["sample", model, "--out", open_folder / "out", "--grid", sheet]
+        assert f"{sheet}: permission denied" in refused(capsys, words)
 
 
 @pytest.mark.parametrize("command", [["sample"], ["evaluate", "--data", "PETS"]])

@@ -2,6 +2,9 @@
 
 import io
 import json
+import re
+import shlex
+import shutil
 
 import numpy as np
 import pytest
@@ -74,6 +77,12 @@ def test_help_of_a_family_lists_its_schemas(name, capsys):
     assert all(word in text for word in [*expected, *cls.Controls.model_fields])
 
 
+def test_the_labels_of_the_examples_are_those_of_the_demo(capsys):
+    assert zeuxis("sample", "--help") == 0
+    asked = re.findall(r"--label (\w+)=", capsys.readouterr().out)
+    assert asked and set(asked) <= set(pipeline.DEMO_CONDITIONS.split(","))
+
+
 def test_families_are_listed_with_abilities_conditions_and_presets(capsys):
     assert zeuxis("families") == 0
     text = capsys.readouterr().out
@@ -120,12 +129,32 @@ def test_samples_are_the_same_from_the_command_line_and_from_python(run, tmp_pat
     assert "5 images" in capsys.readouterr().out
 
 
-def test_drawing_again_replaces_the_samples_and_nothing_else(run, tmp_path):
+def test_drawing_again_replaces_the_samples_and_nothing_else(run, tmp_path, capsys):
     assert zeuxis("sample", run, "--count", 5, "--out", tmp_path / "out") == 0
     (tmp_path / "out" / "notes.txt").write_text("mine")
+    (tmp_path / "out" / "2024-holiday.png").write_text("mine")
+    capsys.readouterr()
     assert zeuxis("sample", run, "--count", 2, "--out", tmp_path / "out") == 0
+    assert "wrote 2 images" in capsys.readouterr().out
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert names == ["0000.png", "0001.png", "notes.txt", "samples.json"]
+    assert names == ["0000.png", "0001.png", "2024-holiday.png", "notes.txt", "samples.json"]
+
+
+def test_the_command_on_a_model_s_card_runs(run, monkeypatch):
+    card = (run / "README.md").read_text()
+    monkeypatch.chdir(run)
+    words = shlex.split(card.partition("Use: `")[2].partition("`")[0])[1:]
+    assert zeuxis(*words) == 0
+
+
+def test_what_is_printed_can_be_typed_again(run, tmp_path, capsys):
+    folder = shutil.copytree(run, tmp_path / "my run [new]")
+    terminal.show_trained(folder, "my photos")
+    lines = capsys.readouterr().out.splitlines()
+    assert f"Made  {folder}" in lines and f"  report   {folder}/report.html" in "\n".join(lines)
+    commands = [shlex.split(line) for line in lines if line.startswith("  zeuxis")]
+    assert [words[2] for words in commands] == [str(folder)] * 3
+    assert commands[-1][-1] == "my photos"
 
 
 def test_evaluate_measures_and_says_so_in_words(run, pets, capsys):
@@ -142,6 +171,8 @@ def test_prepare_tells_what_it_found(tmp_path, capsys):
     assert zeuxis("data", "prepare", source, out, "--size", "8x6", "--channels", 1) == 0
     text = capsys.readouterr().out
     assert "10 usable" in text and "6 x 8, 1 channels" in text and "zeuxis train" in text
+    assert zeuxis("data", "prepare", source, tmp_path / "square", "--size", "16") == 0
+    assert "16 x 16, 3 channels" in capsys.readouterr().out
     assert zeuxis("data", "inspect", source, "--out", tmp_path / "page") == 0
     assert "10 usable" in capsys.readouterr().out
     assert "data:image/png" in (tmp_path / "page" / "inspect.html").read_text()

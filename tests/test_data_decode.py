@@ -168,6 +168,14 @@ def test_transparency_becomes_white_or_stays():
     assert half[:, 20:, 3].min() == 255 and half[:, :12, 3].max() == 0
 
 
+def test_arrays_hide_no_colours_either():
+    clear = np.dstack([PHOTO, np.zeros((48, 64, 1), np.uint8)])
+    clear[:, 32:, 3] = 255
+    for target in (None, Target(48, 64, 4), Target(60, 70, 4, "pad"), Target(24, 32, 4)):
+        file = read(encoded(Image.fromarray(clear)), target).pixels_HWC
+        assert np.array_equal(read(clear, target).pixels_HWC, file)
+
+
 def test_hidden_colours_do_not_bleed_into_edges():
     image = np.zeros((64, 64, 4), np.uint8)
     image[..., 0] = 255

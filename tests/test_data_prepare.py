@@ -4,6 +4,8 @@ import errno
 import io
 import json
 import os
+import tracemalloc
+import warnings
 from collections import Counter
 
 import numpy as np
@@ -119,6 +121,18 @@ def test_sizes_and_channels_follow_the_source(tmp_path):
     }
 
 
+@pytest.mark.parametrize("side", [3, 5000])
+def test_a_common_size_that_cannot_be_prepared_is_no_default(tmp_path, side):
+    for i in range(2):
+        save(tmp_path / "a" / f"{i}.png", photo(i, 8).resize((side, 8)))
+    if side > 4096:
+        assert data.prepare(tmp_path / "a", tmp_path / "out").images.shape[1:] == (64, 64, 3)
+        assert len(data.inspect(tmp_path / "a").facts["warnings"])
+    else:
+        with pytest.raises(ValueError, match=r"none of the 2 images .* \(2 too small\)"):
+            data.prepare(tmp_path / "a", tmp_path / "out")
+
+
 def half_clear(image):
     image = image.convert("RGBA")
     image.paste((0, 0, 0, 0), (0, 0, 20, 20))
@@ -192,6 +206,12 @@ def test_the_split(tmp_path):
     )
 
 
+def test_a_large_set_of_one_group_says_why_nothing_is_held_out(tmp_path):
+    prepared = preparation.prepare_source(many(450, groups=450), tmp_path / "a", Data())
+    assert len(prepared.holdout) == 0 and "one group" in prepared.facts["split"]["how"]
+    assert any("they form one group" in warning for warning in prepared.facts["warnings"])
+
+
 def test_a_copy_of_a_held_out_image_leaves_the_training_side(tmp_path):
     source = many(500, side=lambda i: "holdout" if i >= 490 else "train", same=[(3, 495), (4, 5)])
     prepared = preparation.prepare_source(source, tmp_path / "a", Data())
@@ -229,6 +249,40 @@ def test_near_duplicates_are_found_and_different_pictures_are_not():
     marked = images[:60].copy()
     marked[:, 24:40, 24:40] = 255 - marked[:, 24:40, 24:40]
     assert not len(clean.examine(np.concatenate([images[:60], marked])).pairs)
+
+
+def test_large_pictures_are_compared_a_few_at_a_time():
+    images = np.random.default_rng(0).integers(0, 256, (8, 128, 128, 3), np.uint8)
+    pairs = np.array([(a % 8, (a + 1) % 8) for a in range(400)])
+    tracemalloc.start()
+    assert not clean.alike(images, pairs).any()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 150e6
+    assert clean.alike(images, np.array([(0, 0), (0, 1)])).tolist() == [True, False]
+
+
+def test_blank_images_of_a_curated_set_are_kept_and_counted(tmp_path):
+    source = many(20)
+    source.curated = True
+    source._parts[0][3:5] = 7
+    prepared = preparation.prepare_source(source, tmp_path / "a", Data())
+    assert len(prepared) == 20
+    assert any("2 images are blank" in warning for warning in prepared.facts["warnings"])
+
+
+def test_labels_that_a_table_wrote_as_fractions_are_classes(tmp_path):
+    root = tmp_path / "set"
+    lines = [
+        "file_name,label",
+        *(f"{i}.png,{i % 2 if i else ''}{'.0' if i else ''}" for i in range(6)),
+    ]
+    for i in range(6):
+        save(root / f"{i}.png", photo(i))
+    (root / "metadata.csv").write_text("\n".join(lines))
+    prepared = data.prepare(root, tmp_path / "out", SMALL)
+    assert prepared.conditions[0].classes == ("0.0", "1.0")
+    assert prepared.labels[:, 0].tolist() == [-1, 1, 0, 1, 0, 1]
 
 
 def test_means_and_deviations_are_those_of_the_training_side(tmp_path):
@@ -291,13 +345,26 @@ def test_a_flipped_bit_is_found_by_the_full_check(messy, tmp_path):
         data.open_prepared(prepared.folder).verify()
 
 
+def test_damaged_file_names_are_one_clear_sentence(messy, tmp_path):
+    path = data.prepare(messy, tmp_path / "out", SMALL).folder / "columns.safetensors"
+    path.write_bytes(path.read_bytes().replace(b"names.ends", b"names.end5", 1))
+    with pytest.raises(ValueError, match="columns.safetensors is damaged"):
+        _ = data.open_prepared(path.parent).names
+
+
 def test_no_images_one_image_and_nothing_usable(tmp_path):
     (tmp_path / "none").mkdir()
     (tmp_path / "none" / "notes.txt").write_text("hello")
     with pytest.raises(ValueError, match="none holds no images"):
         data.prepare(tmp_path / "none", tmp_path / "out")
+    (tmp_path / "none" / "a.heic").write_bytes(b"x")
+    with pytest.raises(ValueError, match=r"1 files .*a\.heic: \.heic images are not read"):
+        data.prepare(tmp_path / "none", tmp_path / "out")
     save(tmp_path / "one" / "a.png", photo(0))
     with pytest.raises(ValueError, match="only 1 image"):
+        data.prepare(tmp_path / "one", tmp_path / "out")
+    save(tmp_path / "one" / "b.png", photo(0))
+    with pytest.raises(ValueError, match=r"only 1 image of one can be used \(1 duplicate\)"):
         data.prepare(tmp_path / "one", tmp_path / "out")
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "a.png").write_bytes(b"nope")
@@ -384,6 +451,33 @@ def test_strange_file_names(tmp_path):
     inspection = data.inspect(root)
     page = inspection.write(tmp_path / "page").read_text(encoding="utf-8")
     assert "<b>" not in page
+
+
+def test_strange_class_names(tmp_path):
+    for i in range(8):
+        save(tmp_path / "set" / ("caf\udce9", "b")[i % 2] / f"{i}.png", photo(i))
+    prepared = data.prepare(tmp_path / "set", tmp_path / "out", SMALL)
+    assert prepared.conditions[0].classes == ("b", "caf\\udce9")
+    assert len(data.prepare(prepared.folder, tmp_path / "again", SMALL)) == 8
+
+
+def test_inspection_is_silent_about_broken_metadata_and_small_on_large_pictures(tmp_path):
+    exif = Image.Exif()
+    exif[274] = 6
+    for i in range(3):
+        save(tmp_path / "set" / f"{i}.jpg", photo(i, 600), exif=exif)
+        path = tmp_path / "set" / f"{i}.jpg"
+        content = bytearray(path.read_bytes())
+        at = content.find(b"Exif\0\0")
+        content[at + 10 : at + 14] = b"\xff\xff\xff\x0f"
+        path.write_bytes(content)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        data.inspect(tmp_path / "set")
+    assert not caught
+    large = data.prepare(tmp_path / "set", tmp_path / "large")
+    assert large.images.shape[1:] == (600, 600, 3)
+    assert data.inspect(large.folder).sheet.shape[0] == 300
 
 
 def test_inspection_says_it_in_words_and_keeps_nothing(messy, tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from zeuxis import data
-from zeuxis.data import workers
+from zeuxis.data import sources, workers
 from zeuxis.data.decode import Decoded, Refused, Target
 from zeuxis.run import Data
 
@@ -62,6 +62,33 @@ def test_bad_files_come_back_as_refusals(worker):
     out = worker.decode([png(0), b"", b"nonsense"])
     assert [getattr(item, "reason", "") for item in out] == ["", "empty", "not an image"]
     assert out[0].pixels_HWC.shape == (16, 16, 3) and (out[0].height, out[0].width) == (20, 30)
+
+
+def test_a_worker_imports_nothing_from_the_current_folder(worker, tmp_path, monkeypatch):
+    (tmp_path / "PIL.py").write_text("raise SystemExit")
+    monkeypatch.chdir(tmp_path)
+    assert isinstance(worker.decode([png(0)])[0], Decoded)
+
+
+def test_large_images_do_not_wait_in_great_numbers(tmp_path, monkeypatch):
+    started = []
+    real = workers._fetch
+
+    def fetch(source, index):
+        started.append(index)
+        return real(source, index)
+
+    monkeypatch.setattr(workers, "_fetch", fetch)
+    monkeypatch.setattr(workers, "CHUNK_BYTES", 2 * 16 * 16 * 3)
+    monkeypatch.setattr(workers.os, "sched_getaffinity", lambda process: {0})
+    root = tmp_path / "set"
+    root.mkdir()
+    for i in range(60):
+        (root / f"{i:02d}.png").write_bytes(png(i))
+    source = sources.open_source(root)
+    out = workers.decode_all(source, Target(16, 16, 3))
+    assert next(out)[0] == 0 and len(started) <= 10
+    assert [number for number, _ in out] == list(range(1, 60))
 
 
 def test_a_worker_starts_without_torch():

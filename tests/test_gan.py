@@ -223,6 +223,17 @@ def test_an_unknown_augmentation_is_named():
         changed(get("gan").TINY, augment=("blur",))
 
 
+def test_the_painter_stays_bounded_whatever_its_features():
+    """Without norms a run fell apart: activations grew a thousandfold within 200 steps."""
+    painter = wake(build("gan")).generator.painter
+    given = torch.randn(8, painter.stem.in_features, generator=torch.Generator().manual_seed(1))
+    calm = painter(given).abs().max()
+    with torch.no_grad():
+        painter.stem.weight.mul_(1000)
+        painter.stem.bias.mul_(1000)
+    assert painter(given).abs().max() < 2 * calm
+
+
 def test_a_fresh_generator_paints_no_checkerboard():
     """Neighbours within and across patches differ alike: nothing is at the pixel grid's period."""
     model = build("gan", height=32, width=32, features=32).eval()

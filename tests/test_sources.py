@@ -7,6 +7,7 @@ import json
 import struct
 import tarfile
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -85,6 +86,39 @@ class TestTrees:
             ("val", "holdout"),
         }
         assert {i.columns["label"] for i in source.items} == {"cat", "dog"}
+
+    def test_a_folder_around_everything_says_nothing(self, tmp_path, pack):
+        files = {f"pets/{name}": content for name, content in CLASSES.items()}
+        source, _ = opened(pack(tmp_path, {**files, "pets/LICENSE": "CC0"}))
+        assert [item.columns["label"] for item in source.items] == ["cat", "cat", "dog", "dog"]
+        assert source.licence == "CC0"
+
+    def test_official_sides_below_a_folder_around_everything(self, tmp_path, pack):
+        source, _ = opened(pack(tmp_path, {f"in/a/{name}": SIDES[name] for name in SIDES}))
+        assert {(i.name.split("/")[2], i.side) for i in source.items} == {
+            ("train", "train"),
+            ("val", "holdout"),
+        }
+        assert {i.columns["label"] for i in source.items} == {"cat", "dog"}
+
+    def test_class_folders_keep_their_labels_beside_captions(self, tmp_path, pack):
+        source, _ = opened(pack(tmp_path, {**CLASSES, "cat/sub/0.txt": "asleep"}))
+        assert [item.columns["label"] for item in source.items] == ["cat", "cat", "dog", "dog"]
+        assert [item.text for item in source.items] == ["asleep", "", "", ""]
+
+    def test_the_label_of_a_sidecar_counts_more_than_its_folder(self, tmp_path, pack):
+        source, _ = opened(pack(tmp_path, {**CLASSES, "cat/sub/0.json": '{"label": "lynx"}'}))
+        assert source.items[0].columns == {"label": "lynx"}
+
+    def test_two_tables_complete_each_other(self, tmp_path, pack):
+        files = {"a.png": png(0), "b.png": png(1)}
+        files["metadata.csv"] = "file_name,label,age\na.png,x,\nb.png,y,4\n"
+        lines = [{"file_name": "a.png", "text": "an a", "age": 3}, {"file_name": "b.png", "age": 5}]
+        files["metadata.jsonl"] = "\n".join(json.dumps(line) for line in lines)
+        source, _ = opened(pack(tmp_path, files))
+        assert said(source) == {"a.png": ("x", "an a", None), "b.png": ("y", "", None)}
+        assert [item.columns["age"] for item in source.items] == ["3", ""]
+        assert source.notes == ["metadata.jsonl contradicts itself 1 times: unknown there"]
 
     @pytest.mark.parametrize("kind", ["csv", "jsonl"])
     def test_metadata(self, tmp_path, pack, kind):
@@ -190,6 +224,34 @@ def test_tar_shards_named_after_sides(tmp_path):
     ]
 
 
+def test_a_tar_names_what_it_passes_over(tmp_path):
+    path = write_tar(tmp_path / "a.tar", {"a.png": png(0), "a.1.png": png(1), "b.png": png(2)})
+    source, _ = opened(path)
+    assert [item.name for item in source.items] == ["a.tar/a.png", "a.tar/b.png"]
+    assert [name for name, _ in source.problems] == ["a.tar/a.1.png"]
+
+
+def test_more_shards_than_files_may_be_open(tmp_path):
+    resource = pytest.importorskip("resource")
+    for shard in range(40):
+        write_tar(tmp_path / f"{shard:05d}.tar", {f"{shard}.png": png(shard)})
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    open_now = len(list(Path("/dev/fd").iterdir()))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (open_now + 20, before[1]))
+    try:
+        _, read = opened(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert read == [png(i) for i in range(40)]
+
+
+def test_pictures_beside_shards_are_remarked_on(tmp_path):
+    write(tmp_path, {"old.png": png(0), "more/a.png": png(1), "stats.json": "{}"})
+    write_tar(tmp_path / "a.tar", {"a.png": png(2)})
+    source, read = opened(tmp_path)
+    assert read == [png(2)] and source.notes[0].startswith("2 images or folders beside")
+
+
 def test_a_damaged_tar_gives_what_lies_before_the_damage(tmp_path):
     path = write_tar(tmp_path / "a.tar", {f"{i}.png": png(i) for i in range(6)})
     content = bytearray(path.read_bytes())
@@ -231,6 +293,16 @@ def test_idx_with_official_sides(tmp_path):
         opened(tmp_path)
 
 
+def test_a_damaged_gzip_is_one_sentence(tmp_path):
+    images = np.random.default_rng(0).integers(0, 4, (5, 6, 7), np.uint8)
+    content = gzip.compress(idx(images))
+    path = tmp_path / "train-images-idx3-ubyte.gz"
+    for at in range(10, len(content)):
+        path.write_bytes(content[:at] + bytes([content[at] ^ 255]) + content[at + 1 :])
+        with pytest.raises(ValueError, match="train-images"):
+            opened(path)
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"\0\0\x08", b"\0\0\x0d\x01\0\0\0\1", b"\0\0\x08\x02\0\0\0\x09"]
 )
@@ -257,6 +329,45 @@ def test_npz_in_the_usual_shapes(tmp_path):
     np.save(tmp_path / "b.npy", x.transpose(0, 2, 3, 1) / 255.0)
     _, read = opened(tmp_path / "b.npy")
     assert np.array_equal(np.stack(read), x.transpose(0, 2, 3, 1))
+
+
+def test_npz_with_arrays_of_other_shapes(tmp_path):
+    x = np.zeros((4, 8, 8), np.uint8)
+    path = tmp_path / "a.npz"
+    np.savez(path, images=x, labels=[0, 1, 1, 0], scale=0.5, boxes=np.zeros((4, 2)))
+    source, _ = opened(path)
+    assert [dict(item.columns) for item in source.items] == [{"label": i} for i in "0110"]
+    assert source.notes == ["passed over, as they hold no single value per image: boxes, scale"]
+    np.savez(path, images=x, labels=[0, 1, 1])
+    with pytest.raises(ValueError, match="4 images but 3 labels"):
+        opened(path)
+
+
+def test_a_damaged_array_file_is_one_sentence_or_readable(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 4, (3, 8, 8), np.uint8)
+    np.savez_compressed(tmp_path / "a.npz", images=x, labels=np.arange(3))
+    np.save(tmp_path / "b.npy", x)
+    refused = set()
+    for path in (tmp_path / "a.npz", tmp_path / "b.npy"):
+        content = path.read_bytes()
+        for at in rng.integers(0, min(len(content), 400), 80).tolist():
+            path.write_bytes(content[:at] + rng.bytes(1) + content[at + 1 :])
+            try:
+                opened(path)
+            except ValueError as error:
+                refused.add(type(error.__cause__).__name__)
+    assert {"error", "BadZipFile"} <= refused  # `error` is zlib's
+
+
+def test_names_of_array_sources_are_those_of_other_sources(tmp_path, monkeypatch):
+    folder = tmp_path / "my set.v1"
+    folder.mkdir()
+    (folder / "train-images-idx3-ubyte").write_bytes(idx(np.zeros((2, 6, 7))))
+    np.save(folder / "a b.npy", np.zeros((2, 8, 8), np.uint8))
+    monkeypatch.chdir(folder)
+    names = [sources.open_source(path).name for path in (folder, ".", folder / "a b.npy")]
+    assert names == ["my-set.v1", "my-set.v1", "a-b"]
 
 
 @pytest.mark.parametrize(
@@ -319,6 +430,18 @@ def test_parquet_as_the_hub_writes_it(tmp_path):
         opened(bare)
 
 
+def test_parquet_with_categories_and_plain_names(tmp_path):
+    arrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    for word, numbers in (("train", range(4)), ("test", range(4, 6))):
+        kinds = arrow.array(["ab"[i % 2] for i in numbers]).dictionary_encode()
+        table = arrow.table({"image": [png(i) for i in numbers], "kind": kinds})
+        parquet.write_table(table, tmp_path / f"{word}.parquet")
+    source, _ = opened(tmp_path)
+    assert [item.side for item in source.items] == ["holdout"] * 2 + ["train"] * 4
+    assert [item.columns["kind"] for item in source.items] == list("ababab")
+
+
 def test_zip_members_cannot_be_larger_than_the_limit(tmp_path, monkeypatch):
     path = write_zip(tmp_path / "a.zip", {"bomb.png": b"\0" * 100_000, "a.png": png(0)})
     monkeypatch.setattr(tree, "MEMBER_LIMIT", 50_000)
@@ -349,6 +472,7 @@ def test_links_and_pipes_are_not_followed_for_ever(tmp_path):
     os.mkfifo(tmp_path / "set" / "pipe.png")
     source = sources.open_source(tmp_path / "set")
     assert [item.name for item in source.items] == ["a.png", "pipe.png"]
+    assert [name for name, _ in source.problems] == ["loop"]
     with pytest.raises(ValueError, match="no regular file"):
         source.read(1)
 
@@ -388,3 +512,4 @@ def test_the_avatars_have_readable_columns():
 def test_suffixes_are_told_apart():
     assert not base.SUFFIXES & base.OTHER_IMAGES
     assert arrays.side_of("cat") is None
+    assert (arrays.side_of("Training"), arrays.side_of("Testing")) == ("train", "holdout")

@@ -46,6 +46,12 @@ def test_unknown_labels_are_refused_with_a_suggestion(model, label, sentence):
         model.sample(1, label=label)
 
 
+def test_labels_that_name_no_class_are_refused(model):
+    for wrong in (3, -2):
+        with pytest.raises(ValueError, match="labels of 'shape' go from 0 to 3|from -2 to 0"):
+            model.sample(2, labels=np.array([[0, 0], [wrong, 1]]))
+
+
 def test_unknown_controls_are_refused(model):
     with pytest.raises(ValueError, match="no control 'temprature'"):
         model.sample(1, temprature=1.0)
@@ -69,3 +75,6 @@ def test_what_a_family_cannot_do_is_said(model):
                 getattr(model, verb)(images)
         else:
             assert len(getattr(model, verb)(images)) == 2
+    if isinstance(model.family, use.Scores):
+        with pytest.raises(ValueError, match="expected uint8 of shape"):
+            model.bits_per_dim(images[:, :-1])

@@ -166,6 +166,6 @@ def _card(content: Mapping[str, Any]) -> str:
 - Step {progress.get("step")} of {progress.get("steps")}, {progress.get("images")} images seen
 - Its images are generated: say so where you show them.
 
-Use: `zeuxis sample . --count 16 --seed 0 --out samples`,
+Use: `zeuxis sample . --count 16 --seed 0 --out drawn`,
 or `zeuxis.load(".").sample(16)` in Python.
 """

@@ -110,7 +110,7 @@ def train(
     family: Annotated[
         str,
         typer.Argument(
-            metavar="FAMILY", help="gan, vae or flow; see `zeuxis families`.", show_default=False
+            metavar="FAMILY", help="gan, vae, flow ...: see `zeuxis families`.", show_default=False
         ),
     ],
     source: Source,
@@ -143,9 +143,9 @@ def train(
         Path | None, typer.Option("--from", help="Start from the weights of this trained model.")
     ] = None,
     keep: Annotated[
-        Literal["last", "best"] | None,
-        typer.Option(help="Which weights the run leaves. By default best for gan, else last."),
-    ] = None,
+        Literal["last", "best"],
+        typer.Option(help="Leave the weights of the last step, or of the best probe."),
+    ] = "last",
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Rename an old run of that folder and start anew.")
     ] = False,
@@ -176,7 +176,7 @@ def train(
 @app.command(
     epilog=_examples(
         "zeuxis sample runs/demo --count 64 --seed 7 --grid sheet.png",
-        "zeuxis sample runs/demo --count 16 --label hair=red --label glasses=yes",
+        "zeuxis sample runs/demo --count 16 --label hair=red --label background=sky",
         "zeuxis sample runs/flow-photos --count 8 steps=20 guidance_scale=2",
     )
 )
@@ -225,7 +225,7 @@ def evaluate(
     data: Annotated[
         str, typer.Option(metavar="SOURCE", help="Real images to compare with.", show_default=False)
     ],
-    samples: Annotated[int, typer.Option(help="How many images to draw.", min=2)] = 2000,
+    samples: Annotated[int, typer.Option(help="How many images to draw.", min=8)] = 2000,
 ) -> None:
     """Measure a trained model against real images; writes a report into the run's folder."""
     from zeuxis import pipeline, terminal
@@ -272,7 +272,7 @@ def prepare(
         Path, typer.Argument(metavar="DEST", help="Folder to write.", show_default=False)
     ],
     size: Annotated[
-        str | None, typer.Option(metavar="64|96x64", help="Height, or height x width.")
+        str | None, typer.Option(metavar="64|96x64", help="Height x width, or one number for both.")
     ] = None,
     channels: Annotated[
         Literal["1", "3", "4"] | None, typer.Option(help="Grey, colour, or colour with alpha.")
@@ -285,7 +285,8 @@ def prepare(
     from zeuxis import data, terminal
     from zeuxis.run import Data, override
 
-    words = {"size": size, "channels": channels, "fit": fit}
+    square = f"{size}x{size}" if size and size.isdigit() else size
+    words = {"size": square, "channels": channels, "fit": fit}
     settings = override(Data(), {name: word for name, word in words.items() if word}, "data.")
     with terminal.ticking("preparing") as tick:
         prepared = data.prepare(source, dest, settings, tick)

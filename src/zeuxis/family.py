@@ -112,8 +112,6 @@ class Family(nn.Module, abc.ABC):
     Controls: ClassVar[type[Controls]] = Controls
     TRAINING: ClassVar[Training]
     """How this family is trained unless the user says otherwise."""
-    KEEP: ClassVar[Literal["last", "best"]] = "last"
-    """Which weights a run leaves unless the user says otherwise; "best" by the probes."""
     TINY: ClassVar[FamilyConfig]
     """A config that trains one step on two CPU cores in well under a second: tests use it."""
     GROUP: ClassVar[int] = 1

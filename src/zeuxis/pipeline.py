@@ -63,7 +63,7 @@ def train(
     device: str = "auto",
     threads: int | None = None,
     start_from: str | Path | None = None,
-    keep: str | None = None,
+    keep: str = "last",
     fresh: bool = False,
     overrides: Mapping[str, str] | None = None,
     report: bool = True,
@@ -84,7 +84,7 @@ def train(
         device: auto, cpu, cuda or mps.
         threads: CPU threads; default one per core.
         start_from: an artefact whose weights to start from.
-        keep: "last", or "best" by the probes' kernel distance; by default what suits the family.
+        keep: "last", or "best" by the probes' kernel distance.
         fresh: rename what is in `out` and start anew.
         overrides: `path: value` words, as on the command line: {"family.width": "64"}.
         report: measure the result and write `report.html` at the end.
@@ -95,7 +95,7 @@ def train(
         zeuxis.fit.Stopped: interrupted; the state was saved and the same call continues.
         zeuxis.fit.DivergedError: gradients stopped being finite.
     """
-    if keep not in (None, "last", "best"):
+    if keep not in ("last", "best"):
         raise ValueError(f"keep is 'last' or 'best', not {keep!r}")
     if minutes is not None and steps is not None:
         raise ValueError("found both minutes and steps; give one of them")
@@ -114,7 +114,6 @@ def train(
     if steps is not None:
         asked["steps"] = str(steps)
     training = override(cls.TRAINING, asked, "training.")
-    keep = keep or cls.KEEP
     parent = _parent(start_from, family)
     request = Request(
         family=family,

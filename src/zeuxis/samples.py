@@ -40,11 +40,14 @@ def draw(
         tick: told of progress.
 
     Raises:
-        ValueError: no such label or control, or `out` holds files of another origin.
+        ValueError: no such label or control, `out` holds files of another origin, or `sheet` is no
+            name for a PNG file.
         OSError: the disk is full or not writable.
     """
     folder = out or Path("samples") / f"{run.resolve().name}-seed{seed}"
     _check_free(folder)
+    if sheet is not None and (sheet.suffix.lower() != ".png" or sheet.is_dir()):
+        raise ValueError(f"{sheet} cannot be a PNG file; give --grid a file name that ends in .png")
     model = use.load(run)
     settings = override(model.family.Controls(), dict(controls or {})).model_dump()
     images_NHWC = model.sample(count, seed=seed, label=_label(labels), progress=tick, **settings)
@@ -65,13 +68,20 @@ def write(folder: Path, images_NHWC: np.ndarray, facts: Mapping[str, object]) ->
     _check_free(folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / NOTE, {"count": len(images_NHWC), **facts})
-    for stale in folder.glob("[0-9]*.png"):
+    for stale in written(folder):
         stale.unlink()
     for index, image_HWC in enumerate(images_NHWC):
         save_png(folder / f"{index:04d}.png", image_HWC)
 
 
+def written(folder: Path) -> list[Path]:
+    """The images that `write` left in `folder`; other files may lie beside them."""
+    return [path for path in folder.glob("*.png") if path.stem.isdigit()]
+
+
 def _check_free(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file; name a folder with --out")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / NOTE).is_file():
         found = min(path.name for path in folder.iterdir())
         raise ValueError(
@@ -87,4 +97,10 @@ def _label(words: Sequence[str]) -> str | dict[str, str] | None:
     for word in words:
         if "=" not in word:
             raise ValueError(f"cannot read the label {word!r}: expected CONDITION=CLASS")
-    return dict(word.split("=", 1) for word in words) or None
+    asked = dict(word.split("=", 1) for word in words)
+    if len(asked) < len(words):
+        raise ValueError(
+            f"found a condition twice in {', '.join(words)}; give each one class, and draw the "
+            "others in another call"
+        )
+    return asked or None

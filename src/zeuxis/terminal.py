@@ -19,6 +19,7 @@ from typing import Any, Literal
 import pydantic
 from rich.console import Console, Group
 from rich.live import Live
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
@@ -29,6 +30,7 @@ from zeuxis.disk import read_json
 from zeuxis.family import Condition, Family, Scores, Tick
 from zeuxis.fit import Event, Stopped, Watch
 from zeuxis.run import Data, Training, explain
+from zeuxis.samples import written
 from zeuxis.step import DivergedError
 
 EVERY = 10.0
@@ -162,9 +164,9 @@ def show_demo(facts: Mapping[str, Any]) -> None:
     """What the demo made, how good it is, and what to try next."""
     out = _console()
     run = Path(facts["folder"])
-    out.print(f"\n[bold]Made[/bold]  a {facts['family']} that draws avatars: {run}")
-    out.print(f"  report   {facts['report']}  (open it in a browser)")
-    out.print(f"  samples  {facts['samples']}")
+    _made(out, f"a {facts['family']} that draws avatars: {run}")
+    _page(out, facts["report"])
+    out.print(f"  samples  {facts['samples']}", markup=False)
     _verdict(out, facts["scores"])
     _next(out, _sample_command(run), _label_command(run), "zeuxis train flow PHOTOS/ --minutes 10")
 
@@ -172,11 +174,11 @@ def show_demo(facts: Mapping[str, Any]) -> None:
 def show_trained(folder: Path, source: str) -> None:
     """What was made, how good it is, and what to try next."""
     out = _console()
-    out.print(f"\n[bold]Made[/bold]  {folder}")
+    _made(out, folder)
     if (folder / "report.json").is_file():
-        out.print(f"  report   {folder / 'report.html'}  (open it in a browser)")
+        _page(out, folder / "report.html")
         _verdict(out, read_json(folder / "report.json"))
-    evaluate = f"zeuxis evaluate {folder} --data {source}"
+    evaluate = f"zeuxis evaluate {_typed(folder)} --data {_typed(source)}"
     _next(out, _sample_command(folder), _label_command(folder), evaluate)
 
 
@@ -184,7 +186,7 @@ def show_scores(report: Mapping[str, Any]) -> None:
     """The findings of an evaluation."""
     out = _console()
     _verdict(out, report)
-    out.print(f"\n[bold]Made[/bold]  {report['report']}  (open it in a browser)")
+    _made(out, f"{report['report']}  (open it in a browser)")
 
 
 def _verdict(out: Console, report: Mapping[str, Any]) -> None:
@@ -194,25 +196,39 @@ def _verdict(out: Console, report: Mapping[str, Any]) -> None:
         out.print(f"  {line}", markup=False)
 
 
+def _made(out: Console, what: object) -> None:
+    out.print(f"\n[bold]Made[/bold]  {escape(str(what))}")
+
+
+def _page(out: Console, report: object) -> None:
+    out.print(f"  report   {report}  (open it in a browser)", markup=False)
+
+
+def _typed(word: object) -> str:
+    """A path as a shell wants it, also with spaces."""
+    return shlex.quote(str(word))
+
+
 def _sample_command(run: Path) -> str:
-    return f"zeuxis sample {run} --count 64 --seed 7 --grid sheet.png"
+    return f"zeuxis sample {_typed(run)} --count 64 --seed 7 --grid sheet.png"
 
 
 def _label_command(run: Path) -> str:
     """A command that asks for the last class of the first condition, or that turns the seed."""
     conditions = read_json(run / "config.json")["config"]["conditions"]
     if not conditions:
-        return f"zeuxis sample {run} --count 64 --seed 8 --grid another.png"
-    asked = shlex.quote(f"{conditions[0]['name']}={conditions[0]['classes'][-1]}")
-    return f"zeuxis sample {run} --count 16 --label {asked}"
+        return f"zeuxis sample {_typed(run)} --count 64 --seed 8 --grid another.png"
+    asked = _typed(f"{conditions[0]['name']}={conditions[0]['classes'][-1]}")
+    return f"zeuxis sample {_typed(run)} --count 16 --label {asked}"
 
 
 def show_samples(folder: Path, grid: Path | None) -> None:
     """Where the images lie."""
     out = _console()
-    out.print(f"wrote {len(list(folder.glob('[0-9]*.png')))} images to {folder}")
+    count = len(written(folder))
+    out.print(f"wrote {count} image{'' if count == 1 else 's'} to {folder}", markup=False)
     if grid is not None:
-        out.print(f"wrote the sheet {grid}")
+        out.print(f"wrote the sheet {grid}", markup=False)
 
 
 def show_inspection(found: Inspection, page: Path) -> None:
@@ -220,7 +236,7 @@ def show_inspection(found: Inspection, page: Path) -> None:
     out = _console()
     for line in found.lines():
         out.print(line, markup=False)
-    out.print(f"\n[bold]Made[/bold]  {page}  (open it in a browser)")
+    _made(out, f"{page}  (open it in a browser)")
 
 
 def show_prepared(prepared: Prepared) -> None:
@@ -230,8 +246,8 @@ def show_prepared(prepared: Prepared) -> None:
         out.print(line, markup=False)
     if prepared.facts["licence"]:
         out.print(f"licence: {prepared.facts['licence'].splitlines()[0]}", markup=False)
-    out.print(f"\n[bold]Made[/bold]  {prepared.folder}")
-    _next(out, f"zeuxis train flow {prepared.folder} --minutes 5")
+    _made(out, prepared.folder)
+    _next(out, f"zeuxis train flow {_typed(prepared.folder)} --minutes 5")
 
 
 def _next(out: Console, *commands: str) -> None:
@@ -367,6 +383,7 @@ def sentence(error: BaseException) -> str:
     if isinstance(error, pydantic.ValidationError):
         return explain(error)
     if isinstance(error, OSError) and error.errno is not None:
-        where = f"{os.fsdecode(error.filename)}: " if error.filename is not None else ""
+        name = os.fsdecode(error.filename).removesuffix(".tmp") if error.filename else ""
+        where = f"{name}: " if name else ""
         return where + ADVICE.get(error.errno, error.strerror or str(error))
     return " ".join(str(error).split()) or type(error).__name__

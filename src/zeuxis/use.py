@@ -104,12 +104,7 @@ class Model:
         settings = self.controls(controls)
         if labels is None:
             labels = self.draw_labels(count, seed, label)
-        labels = np.asarray(labels, dtype=np.int64)
-        if labels.shape != (count, len(self.conditions)):
-            raise ValueError(
-                f"labels have shape {labels.shape}, expected {(count, len(self.conditions))}"
-            )
-        cond = torch.from_numpy(labels)
+        cond = self._known(labels, count)
 
         def draw(rows: slice) -> Tensor:
             noise = family.noise(Rng(self._seeds(seed, rows), device=self.device))
@@ -192,6 +187,7 @@ class Model:
     ) -> np.ndarray:
         """A walk between the images of two seeds, (count, H, W, C) uint8.
 
+        What `label` leaves open is drawn once, as for the first image, and holds for the whole walk.
         The noise goes along a great circle, so that it stays as long as noise is (White, 2016,
         https://arxiv.org/abs/1609.04468).
         """
@@ -221,8 +217,8 @@ class Model:
     ) -> np.ndarray:
         """Bits per dimension of each image, (N,) float32; `family.kind` says if exact or a bound."""
         family = self._able(Scores, "score")
-        pixels = to_tensor(np.ascontiguousarray(images_NHWC))
-        given = None if labels is None else torch.from_numpy(np.asarray(labels, np.int64))
+        pixels = self._pixels(images_NHWC)
+        given = None if labels is None else self._known(labels, len(pixels))
 
         def score(rows: slice) -> Tensor:
             batch: dict[str, Tensor] = {"image": self._inside(_padded(pixels, rows))}
@@ -263,6 +259,21 @@ class Model:
             wanted[names.index(name)] = classes.index(value)
         return wanted
 
+    def _known(self, labels: np.ndarray, count: int) -> Tensor:
+        """Class indices as a tensor, once they are of the right shape and each names a class or -1."""
+        given = np.asarray(labels, dtype=np.int64)
+        expected = (count, len(self.conditions))
+        if given.shape != expected:
+            raise ValueError(f"labels have shape {given.shape}, expected {expected}")
+        for condition, column in zip(self.conditions, given.T, strict=True):
+            most = len(condition.classes) - 1
+            if not ((column >= -1) & (column <= most)).all():
+                raise ValueError(
+                    f"labels of {condition.name!r} go from {column.min()} to {column.max()}, "
+                    f"expected 0 to {most}, or -1 for unknown"
+                )
+        return torch.from_numpy(given)
+
     def _seeds(self, seed: int, rows: slice) -> list[int]:
         return [derive_seed(seed, "sample", i) for i in range(rows.start, rows.stop)]
 
@@ -276,6 +287,13 @@ class Model:
         call: Callable[[Tensor], Tensor],
         progress: Tick | None = None,
     ) -> Tensor:
+        pixels = self._pixels(images_NHWC)
+        return self._lanes(
+            len(pixels), lambda rows: call(self._inside(_padded(pixels, rows))), progress
+        )
+
+    def _pixels(self, images_NHWC: np.ndarray) -> Tensor:
+        """(N, C, H, W) uint8, once the images are of the model's kind."""
         config = self.family.config
         expected = (config.height, config.width, config.channels)
         if images_NHWC.shape[1:] != expected or images_NHWC.dtype != np.uint8:
@@ -283,10 +301,7 @@ class Model:
                 f"images are {images_NHWC.dtype} of shape {images_NHWC.shape[1:]}, "
                 f"expected uint8 of shape {expected} (height, width, channels)"
             )
-        pixels = to_tensor(np.ascontiguousarray(images_NHWC))
-        return self._lanes(
-            len(pixels), lambda rows: call(self._inside(_padded(pixels, rows))), progress
-        )
+        return to_tensor(np.ascontiguousarray(images_NHWC))
 
     def _lanes(
         self, count: int, call: Callable[[slice], Tensor], progress: Tick | None = None

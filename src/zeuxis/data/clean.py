@@ -15,6 +15,8 @@ BLOCK = 2048
 NEAR_FROM = 24
 """Pixels a side below which near duplicates are not looked for: two sprites may differ by one pixel."""
 WINDOW, BANDS, HAMMING = 24, 4, 10
+PAIRS, PAIR_VALUES = 512, 1 << 22
+"""Pairs that are compared at once, and how many values of theirs at most."""
 RMS_LIMIT, BLOCK_LIMIT = 6.0, 10.0
 """Levels: how far a re-encoded picture is from the original, overall and in any 8th x 8th of it..."""
 RMS_SHARE, BLOCK_SHARE = 0.15, 0.25
@@ -176,8 +178,9 @@ def alike(images_NHWC: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     h, w = images_NHWC.shape[1:3]
     rows, columns = averages(h, 8), averages(w, 8).T
     out = np.zeros(len(pairs), bool)
-    for start in range(0, len(pairs), 512):
-        part = pairs[start : start + 512]
+    step = max(1, min(PAIRS, PAIR_VALUES // max(1, images_NHWC[0].size)))
+    for start in range(0, len(pairs), step):
+        part = pairs[start : start + step]
         a, b = images_NHWC[part[:, 0]].astype(np.float32), images_NHWC[part[:, 1]]
         light = grey(a)
         deviation = light.std(axis=(1, 2))

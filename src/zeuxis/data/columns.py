@@ -14,20 +14,23 @@ MOST_CLASSES = 1000
 def as_classes(words: Sequence[str], known: Sequence[str] = ()) -> tuple[str, ...] | None:
     """The classes of a column, or None if it is no column of classes.
 
-    Classes are 2 to 1,000 different words of which at least one occurs twice; fractions are numbers,
-    and a word for nearly every image is a name. Whole numbers are sorted as numbers.
+    Classes are 2 to 1,000 different words that occur twice on average (two words may occur once);
+    fractions are numbers, and a word for nearly every image is a name. Whole numbers are sorted as
+    numbers, and may be written 1.0, as tables with gaps in them do.
 
     >>> as_classes(["cat", "dog", "", "cat"])
     ('cat', 'dog')
     >>> as_classes(["0.5", "1.25", "0.5"]) is None
     True
+    >>> as_classes(["1.0", "0.0", "", "1.0"])
+    ('0.0', '1.0')
     """
     counts = Counter(word for word in words if word)
     if not 2 <= len(counts) <= MOST_CLASSES or len(counts) > max(2, sum(counts.values()) / 2):
         return None
     if counts.keys() <= set(known):
         return tuple(known)
-    if all(_is_number(word) for word in counts) and any("." in word for word in counts):
+    if all(_is_number(word) for word in counts) and any(float(word) % 1 > 0 for word in counts):
         return None
     return tuple(sorted(counts, key=natural))
 

@@ -170,20 +170,25 @@ def _from_array(pixels_HWC: np.ndarray, target: Target | None) -> Decoded:
             frame = np.zeros((target.height, target.width, c), np.uint8)
             y, x = (target.height - h) // 2, (target.width - w) // 2
             frame[y : y + h, x : x + w] = pixels_HWC
-            return Decoded(frame, h, w, "array", mode)
+            return Decoded(_hidden_white(frame), h, w, "array", mode)
         _check_size(h, w)
         plain = pixels_HWC[..., 0] if c == 1 else pixels_HWC
         picture = _with_channels(Image.fromarray(np.ascontiguousarray(plain)), target.channels)
         return Decoded(_pixels(_fitted(picture, target)), h, w, "array", mode)
-    return Decoded(pixels_HWC, h, w, "array", mode)
+    return Decoded(_hidden_white(pixels_HWC), h, w, "array", mode)
 
 
 def _pixels(picture: Image.Image) -> np.ndarray:
-    """(H, W, C) uint8. What is wholly transparent is white: no model should learn hidden colours."""
+    """(H, W, C) uint8."""
     pixels = np.asarray(picture)
-    if picture.mode == "RGBA":
-        pixels = np.where(pixels[..., 3:] == 0, HIDDEN, pixels)
-    return pixels if pixels.ndim == 3 else pixels[..., None]
+    return _hidden_white(pixels if pixels.ndim == 3 else pixels[..., None])
+
+
+def _hidden_white(pixels_HWC: np.ndarray) -> np.ndarray:
+    """What is wholly transparent becomes white: no model should learn hidden colours."""
+    if pixels_HWC.shape[-1] != 4:
+        return pixels_HWC
+    return np.where(pixels_HWC[..., 3:] == 0, HIDDEN, pixels_HWC)
 
 
 HIDDEN = np.array([255, 255, 255, 0], np.uint8)

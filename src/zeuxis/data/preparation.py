@@ -114,8 +114,8 @@ def prepare(
     """
     dest = Path(dest)
     if dest.exists() and (not dest.is_dir() or any(dest.iterdir())):
-        what = "holds a prepared set" if is_prepared(dest) else "is not empty"
-        raise ValueError(f"{dest} already {what}; choose another folder or remove it")
+        what = "already holds a prepared set" if is_prepared(dest) else "is there and not empty"
+        raise ValueError(f"{dest} {what}; choose another folder or remove it")
     opened = sources.open_source(source)
     try:
         return prepare_source(opened, dest, settings or Data(), progress)
@@ -128,7 +128,10 @@ def prepare_source(
 ) -> Prepared:
     """`prepare` for a source that is open already."""
     if not source.items:
-        found = f" ({len(source.problems)} files could not be used)" if source.problems else ""
+        found = ""
+        if source.problems:
+            name, why = source.problems[0]
+            found = f" ({len(source.problems)} files could not be used; the first: {name}: {why})"
         raise ValueError(
             f"{source.name} holds no images{found}; expected PNG, JPEG, WebP, GIF, BMP or TIFF files"
         )
@@ -166,8 +169,9 @@ def prepare_source(
 def choose_target(source: Source, settings: Data) -> Target:
     """Size and channels: as asked, else what up to 1,024 images, evenly spread, have in common.
 
-    One size shared by all is kept, several become 64 x 64. All grey gives 1 channel; alpha throughout,
-    with something transparent in one of 32 images looked at, gives 4; all else 3.
+    One size shared by all is kept if its sides are 4 to 4,096; else it is 64 x 64. All grey gives 1
+    channel; alpha throughout, with something transparent in one of 32 images looked at, gives 4; all
+    else 3.
     """
     step = max(1, len(source.items) // PEEK)
     seen = []
@@ -178,8 +182,9 @@ def choose_target(source: Source, settings: Data) -> Target:
             except (OSError, ValueError):
                 continue
     sizes = {(h, w) for h, w, _, _ in seen}
-    size = settings.size or (sizes.pop() if len(sizes) == 1 else DEFAULT_SIZE)
-    if min(size) < decode.SMALLEST or max(size) > 4096:
+    shared = sizes.pop() if len(sizes) == 1 else DEFAULT_SIZE
+    size = settings.size or (shared if _possible(shared) else DEFAULT_SIZE)
+    if not _possible(size):
         raise ValueError(f"images cannot be prepared at {size[0]}x{size[1]}; sides are 4 to 4096")
     channels = settings.channels
     if channels is None:
@@ -187,6 +192,10 @@ def choose_target(source: Source, settings: Data) -> Target:
         clear = bool(seen) and all(alpha for *_, alpha in seen) and _something_clear(source)
         channels = 1 if grey else 4 if clear else 3
     return Target(size[0], size[1], channels, settings.fit)
+
+
+def _possible(size: tuple[int, int]) -> bool:
+    return min(size) >= decode.SMALLEST and max(size) <= 4096
 
 
 def _something_clear(source: Source) -> bool:
@@ -222,14 +231,18 @@ def _write_images(source: Source, target: Target, path: Path, progress: Progress
                 progress(index + 1, total)
     rows.cut = float(np.median(cuts)) if cuts else 0.0
     if not rows.item:
-        reasons = collections.Counter(reason for reason, _, _ in rows.left_out)
-        listed = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
         first = rows.left_out[0]
         raise ValueError(
-            f"none of the {total:,} images of {source.name} can be used ({listed}); "
+            f"none of the {total:,} images of {source.name} can be used ({_listed(rows.left_out)}); "
             f"the first: {first[1]}: {first[2]}"
         )
     return rows
+
+
+def _listed(left_out: Sequence[tuple[str, str, str]]) -> str:
+    """How many were left out for each reason, for an error."""
+    reasons = collections.Counter(reason for reason, _, _ in left_out)
+    return ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
 
 
 def _count(rows: Rows, result: Decoded, target: Target) -> float:
@@ -259,8 +272,10 @@ def _finish(source: Source, target: Target, rows: Rows, staging: Path) -> dict[s
     if not source.curated and len(keep) < shape[0]:
         _compact(staging / IMAGES, keep, shape)
     if len(keep) < 2:
+        others = f" ({_listed(rows.left_out)})" if rows.left_out else ""
         raise ValueError(
-            f"only {len(keep)} image of {source.name} can be used; a model needs 2 at the very least"
+            f"only {len(keep)} image of {source.name} can be used{others}; a model needs 2 at the very "
+            "least: add more"
         )
     images = np.memmap(staging / IMAGES, np.uint8, "r", shape=(len(keep), *shape[1:]))
     items = [items[i] for i in keep]
@@ -308,11 +323,12 @@ def _finish(source: Source, target: Target, rows: Rows, staging: Path) -> dict[s
             "enlarged": rows.enlarged,
             "cut": round(rows.cut, 3),
             "duplicates_kept": int(repeats.sum()),
+            "blank_kept": int(findings.blank[keep].sum()),
             "contradictory": contradictory,
             "captions_differ": disputed,
         },
         "left_out": _summary(rows.left_out),
-        "remarks": source.notes,
+        "remarks": [_plain(note) for note in source.notes],
         "policy": POLICY,
         "versions": {"pillow": PIL.__version__, "numpy": np.__version__},
     }
@@ -329,7 +345,7 @@ def _finish(source: Source, target: Target, rows: Rows, staging: Path) -> dict[s
 def _words(items: Sequence[sources.Item]) -> dict[str, list[str]]:
     """Every column, in the order in which it is first met."""
     names = dict.fromkeys(name for item in items for name in item.columns)
-    return {name: [item.columns.get(name, "") for item in items] for name in names}
+    return {_plain(name): [_plain(item.columns.get(name, "")) for item in items] for name in names}
 
 
 def _settle(findings: clean.Findings, words: dict[str, list[str]], curated: bool) -> dict[str, int]:
@@ -389,10 +405,10 @@ def _split(items: Sequence[sources.Item], clusters: np.ndarray) -> tuple[np.ndar
     groups = _groups(items, clusters)
     held_out = split.by_hash(groups).astype(np.uint8)
     if not held_out.any():
-        return held_out, (
-            f"none: a set of fewer than {split.WORTHWHILE} images is trained on whole, and every "
-            "score compares with images that were trained on"
-        )
+        few = f"a set of fewer than {split.WORTHWHILE} images is trained on whole"
+        one = "these images form one group, whose parts are too alike to be held out"
+        why = few if len(items) < split.WORTHWHILE else one
+        return held_out, f"none: {why}, and every score compares with images that were trained on"
     return held_out, "by hash of the group (duplicate cluster, or what the source calls one)"
 
 
@@ -452,7 +468,7 @@ def _summary(left_out: Sequence[tuple[str, str, str]]) -> dict[str, dict[str, An
 
 
 def _plain(text: str) -> str:
-    """A file name that JSON and a terminal can show, whatever bytes it is made of."""
+    """A name that JSON and a terminal can show, whatever bytes it is made of."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 

@@ -169,10 +169,16 @@ class Prepared:
                 )
 
     def _texts(self, name: str) -> Texts:
-        with safe_open(self.folder / COLUMNS, framework="np") as columns:
-            if f"{name}.bytes" not in columns.keys():  # noqa: SIM118 - not a dict
-                return Texts(np.zeros(0, np.uint8), np.zeros(len(self), np.int64))
-            return Texts(columns.get_tensor(f"{name}.bytes"), columns.get_tensor(f"{name}.ends"))
+        try:
+            with safe_open(self.folder / COLUMNS, framework="np") as columns:
+                if f"{name}.bytes" not in columns.keys():  # noqa: SIM118 - not a dict
+                    return Texts(np.zeros(0, np.uint8), np.zeros(len(self), np.int64))
+                content, ends = (columns.get_tensor(f"{name}.{part}") for part in ("bytes", "ends"))
+        except SafetensorError as error:
+            raise ValueError(
+                f"{self.folder / COLUMNS} is damaged ({error}); prepare the set again"
+            ) from error
+        return Texts(content, ends)
 
 
 def is_prepared(folder: Path) -> bool:

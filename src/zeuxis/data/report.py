@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from zeuxis.data import sources
+from zeuxis.data import decode, sources
 from zeuxis.data.preparation import Progress, choose_target, prepare_source
 from zeuxis.data.prepared import Prepared, is_prepared, open_prepared
 from zeuxis.disk import write_file
 from zeuxis.images import grid, png_bytes
 from zeuxis.run import Data
 
-SHEET, ROWS_OF_CLASSES, MOST_SIDE = 96, 12, 64
+SHEET, ROWS_OF_CLASSES, MOST_SIDE, MOST_SHOWN = 96, 12, 64, 256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +110,8 @@ def inspect(
     try:
         with tempfile.TemporaryDirectory(prefix="zeuxis-inspect-") as room:
             if settings.size is None and opened.items:
-                target = choose_target(opened, settings)
+                with decode.guarded():
+                    target = choose_target(opened, settings)
                 shrink = min(1.0, MOST_SIDE / max(target.height, target.width))
                 sides = max(4, round(target.height * shrink)), max(4, round(target.width * shrink))
                 settings = Data.model_validate({**settings.model_dump(), "size": sides})
@@ -123,7 +124,9 @@ def _looked(prepared: Prepared) -> Inspection:
     count = len(prepared)
     spread = np.unique(np.linspace(0, count - 1, SHEET).round().astype(np.int64))
     scale = max(1, 48 // prepared.height)
-    sheet = grid(prepared.images[spread], columns=16, scale=scale, ground=255)
+    thin = max(1, max(prepared.height, prepared.width) // MOST_SHOWN)
+    images = prepared.images[:, ::thin, ::thin]  # a hundred images of 4,096 px would take gigabytes
+    sheet = grid(images[spread], columns=16, scale=scale, ground=255)
     looks: list[tuple[str, str, int, np.ndarray | None]] = []
     for column, condition in enumerate(prepared.conditions):
         if len(condition.classes) > ROWS_OF_CLASSES:
@@ -135,7 +138,7 @@ def _looked(prepared: Prepared) -> Inspection:
                 if len(rows)
                 else rows
             )
-            look = grid(prepared.images[some], columns=10, scale=scale) if len(rows) else None
+            look = grid(images[some], columns=10, scale=scale) if len(rows) else None
             looks.append((condition.name, name, len(rows), look))
     return Inspection(prepared.name, prepared.facts, sheet, tuple(looks))
 

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from zeuxis.data.split import WORTHWHILE
+
 FEW, RARE, UNEVEN = 1000, 50, 10
 
 
@@ -37,9 +39,8 @@ def _quantity(facts: dict[str, Any]) -> list[str]:
             "more images, or flips, crops and colour, help"
         )
     if not split["holdout"]:
-        out.append(
-            "no images are held out (fewer than 400): scores cannot tell learning from copying"
-        )
+        why = "fewer than 400" if count < WORTHWHILE else "they form one group"
+        out.append(f"no images are held out ({why}): scores cannot tell learning from copying")
     if split["copies_across"]:
         out.append(
             f"{split['copies_across']:,} training images have an exact copy on the hold-out side"
@@ -59,6 +60,9 @@ def _quality(facts: dict[str, Any]) -> list[str]:
         out.append(
             f"{kept:,} images repeat another one exactly; they were kept, as in the original"
         )
+    blank = facts["found"]["blank_kept"]
+    if blank:
+        out.append(f"{blank:,} images are blank (one colour); they were kept, as in the original")
     blank = reasons.pop("blank", 0)
     if blank:
         out.append(f"{blank:,} images are blank (one colour) and were left out")

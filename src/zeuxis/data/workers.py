@@ -25,7 +25,7 @@ from zeuxis.data.decode import Decoded, Refused, Target, decode, guarded
 if TYPE_CHECKING:
     from zeuxis.data.sources import Source
 
-CHUNK = 16
+CHUNK, CHUNK_BYTES = 16, 1 << 22
 WORTH_PROCESSES = 1000
 CRASHED = "its decoder crashed or ran out of memory"
 
@@ -45,8 +45,10 @@ def decode_all(source: "Source", target: Target) -> Iterator[tuple[int, Decoded 
     for worker in workers:
         free.put(worker)
 
+    chunk = chunk_of(target)
+
     def work(start: int) -> list[tuple[int, Decoded | Refused]]:
-        numbers = range(start, min(start + CHUNK, count))
+        numbers = range(start, min(start + chunk, count))
         read = {i: _fetch(source, i) for i in numbers}
         files = {i: content for i, content in read.items() if isinstance(content, bytes)}
         done: dict[int, Decoded | Refused]
@@ -66,7 +68,7 @@ def decode_all(source: "Source", target: Target) -> Iterator[tuple[int, Decoded 
     pending = collections.deque()
     with futures.ThreadPoolExecutor(cores + 1, "decode") as pool:
         try:
-            for start in range(0, count, CHUNK):
+            for start in range(0, count, chunk):
                 pending.append(pool.submit(work, start))
                 if len(pending) > 4 * cores:
                     yield from pending.popleft().result()
@@ -76,6 +78,16 @@ def decode_all(source: "Source", target: Target) -> Iterator[tuple[int, Decoded 
             pool.shutdown(wait=True, cancel_futures=True)
             for worker in workers:
                 worker.close()
+
+
+def chunk_of(target: Target) -> int:
+    """Images that are decoded as one piece of work: few where they are large, for many pieces wait.
+
+    >>> chunk_of(Target(64, 64, 3)), chunk_of(Target(4096, 4096, 3))
+    (16, 1)
+    """
+    size = target.height * target.width * target.channels
+    return max(1, min(CHUNK, CHUNK_BYTES // size))
 
 
 def _fetch(source: "Source", index: int) -> bytes | np.ndarray | Refused:
@@ -138,7 +150,7 @@ class Worker:
         root = str(Path(__file__).parents[2])
         path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
         process = subprocess.Popen(
-            [sys.executable, "-m", __name__],
+            [sys.executable, "-P", "-m", __name__],  # -P: nothing is imported from where it runs
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # libtiff says there what the report says better

@@ -23,14 +23,14 @@ from torch import Tensor, nn
 
 from zeuxis import family
 from zeuxis.family import EMPTY, Batch, Context, FamilyConfig, Losses, Phase, Tick
-from zeuxis.nn import spectral, strided
+from zeuxis.nn import pyramid, spectral, strided
 from zeuxis.nn.augment import DRAWS, POLICIES, augment
+from zeuxis.nn.norm import NormSiLU
+from zeuxis.nn.precision import full
 from zeuxis.objectives import adversarial
 from zeuxis.rng import Rng
 from zeuxis.run import Training
 
-COARSEST = 4
-"""Networks halve the grid until no side is longer than this."""
 LEAK = 0.01
 """Slope that the generator's tanh has at least, for gradients only."""
 SLOPE = 0.2  # of the leaky ReLU below zero
@@ -65,7 +65,7 @@ class GANConfig(FamilyConfig):
     """Factor that gamma has reached at the end of the run; it changes geometrically."""
     penalty_every: int = pydantic.Field(8, ge=1)
     """Steps from one penalty to the next, which is then so many times as strong."""
-    augment: tuple[str, ...] = ()
+    augment: tuple[str, ...] = ("translation",)
     """What is done to all that the discriminator sees: colour, translation, cutout."""
     augment_share: float = pydantic.Field(1.0, ge=0, le=1)
     """Share of images that it is done to."""
@@ -76,26 +76,18 @@ class GANConfig(FamilyConfig):
 
     @pydantic.model_validator(mode="after")
     def _possible(self) -> "GANConfig":
-        if min(self.height, self.width) < COARSEST:
-            raise ValueError(
-                f"height x width is {self.height} x {self.width}, but a gan needs at least "
-                f"{COARSEST} x {COARSEST}; prepare larger images"
-            )
+        pyramid.check_size("gan", self.height, self.width)
         if unknown := sorted(set(self.augment) - set(POLICIES)):
             raise ValueError(f"augment is {unknown[0]!r}; choose from {', '.join(POLICIES)}")
         return self
 
     def grids(self) -> list[tuple[int, int]]:
         """Height and width of each grid, finest first; odd sides are rounded up."""
-        patch = 2 if self.network == "dcgan" else self.patch
-        grids = [(-(-self.height // patch), -(-self.width // patch))]
-        while max(grids[-1]) > COARSEST:
-            grids.append((-(-grids[-1][0] // 2), -(-grids[-1][1] // 2)))
-        return grids
+        return pyramid.grids(self.height, self.width, 2 if self.network == "dcgan" else self.patch)
 
     def widths(self) -> list[int]:
         """Channels of each grid, finest first."""
-        return [min(self.features * 2**i, self.features_max) for i in range(len(self.grids()))]
+        return pyramid.widths(self.features, self.features_max, len(self.grids()))
 
 
 class GANControls(family.Controls):
@@ -103,11 +95,6 @@ class GANControls(family.Controls):
 
     truncation: float = pydantic.Field(1.0, ge=0, le=2)
     """Factor on the latent: below 1, more typical images and less variety."""
-
-
-def full(x: Tensor) -> Tensor:
-    """At least float32: verdicts and penalties are not computed in half precision."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def leaky(x: Tensor) -> Tensor:
@@ -141,27 +128,37 @@ class Embedding(nn.Module):
 
 
 class Block(nn.Module):
-    """x + conv(leaky(conv(leaky(x)) * (1 + tanh(scale)))): scales without a bound exploded."""
+    """x + conv(leaky(conv(leaky(x)))): the discriminator's, without a norm."""
 
     def __init__(self, width: int, gain: float = 0.0) -> None:
         super().__init__()
         self.first, self.second = conv(width, width), conv(width, width, gain=gain)
 
-    def forward(self, x_BFHW: Tensor, scale_BF: Tensor | None = None) -> Tensor:
+    def forward(self, x_BFHW: Tensor) -> Tensor:
         """Same shape as `x_BFHW`."""
-        hidden_BFHW = self.first(leaky(x_BFHW))
-        if scale_BF is not None:
-            factor_BF11 = (1 + scale_BF.tanh())[:, :, None, None]
-            hidden_BFHW = hidden_BFHW * factor_BF11.to(hidden_BFHW.dtype)
-        return x_BFHW + self.second(leaky(hidden_BFHW))
+        return x_BFHW + self.second(leaky(self.first(leaky(x_BFHW))))
+
+
+class StyledBlock(nn.Module):
+    """x + conv(leaky(conv(silu(norm(x) * (1 + scale) + shift)))): the generator's."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = NormSiLU(width)
+        self.first, self.second = conv(width, width), conv(width, width, gain=0.0)
+
+    def forward(self, x_BFHW: Tensor, scale_BF: Tensor, shift_BF: Tensor) -> Tensor:
+        """Same shape as `x_BFHW`."""
+        return x_BFHW + self.second(leaky(self.first(self.norm(x_BFHW, scale_BF, shift_BF))))
 
 
 class Painter(nn.Module):
     """(B, Z + E) -> (B, C, H, W), not bounded: the residual generator.
 
-    On each grid but the finest, residual blocks whose channels z scales; then a 1x1 convolution and
-    bilinear upsampling, which leaves no checkerboard. Patches of more than a pixel are painted by a
-    convolution and are flat at first (Aitken et al., 2017, https://arxiv.org/abs/1707.02937).
+    On each grid but the finest, residual blocks whose norms z scales and shifts; then a 1x1
+    convolution and bilinear upsampling, which leaves no checkerboard. Patches of more than a pixel
+    are painted by a convolution and are flat at first (Aitken et al., 2017,
+    https://arxiv.org/abs/1707.02937). Without norms some generators grew without a bound.
     """
 
     def __init__(self, config: GANConfig, given: int) -> None:
@@ -169,13 +166,15 @@ class Painter(nn.Module):
         self.grids, widths = config.grids()[::-1], config.widths()[::-1]
         self.patch, self.size = config.patch, (config.height, config.width)
         self.blocks = nn.ModuleList(
-            nn.ModuleList(Block(width) for _ in range(config.blocks)) for width in widths[:-1]
+            nn.ModuleList(StyledBlock(width) for _ in range(config.blocks)) for width in widths[:-1]
         )
         self.rises = nn.ModuleList(conv(a, b, 1) for a, b in itertools.pairwise(widths))
         self.stem = nn.Linear(given, widths[0] * math.prod(self.grids[0]))
-        self.widths = [width for width in widths[:-1] for _ in range(config.blocks)]
-        self.scales = nn.Linear(given, sum(self.widths))
-        nn.init.normal_(self.scales.weight, std=0.5 / math.sqrt(given))
+        styled = [width for width in widths[:-1] for _ in range(config.blocks)] + [widths[-1]]
+        self.styles = [size for width in styled for size in (width, width)]  # scale, shift
+        self.style = nn.Linear(given, sum(self.styles))
+        nn.init.normal_(self.style.weight, std=0.5 / math.sqrt(given))
+        self.norm = NormSiLU(widths[-1])
         self.paint = conv(widths[-1], config.channels * config.patch**2, gain=0.5)
         with torch.no_grad():
             flat = self.paint.weight.view(config.channels, config.patch**2, -1)
@@ -185,13 +184,14 @@ class Painter(nn.Module):
         """Paint each image."""
         x = self.stem(given_BZ).unflatten(1, (-1, *self.grids[0]))
         x = x.contiguous(memory_format=torch.channels_last)
-        scales = iter(self.scales(given_BZ).split(self.widths, 1))
+        styles = iter(self.style(given_BZ).split(self.styles, 1))
         for stage, rise, grid in zip(self.blocks, self.rises, self.grids[1:], strict=True):
             for block in stage:  # type: ignore[attr-defined]
-                x = block(x, next(scales))
+                x = block(x, next(styles), next(styles))
             x = F.interpolate(rise(x), scale_factor=2, mode="bilinear")
             x = x[..., : grid[0], : grid[1]]
-        image_BCHW = F.pixel_shuffle(self.paint(leaky(x)), self.patch)
+        x = self.norm(x, next(styles), next(styles))
+        image_BCHW = F.pixel_shuffle(self.paint(x), self.patch)
         return image_BCHW[..., : self.size[0], : self.size[1]]
 
 
@@ -271,8 +271,7 @@ class GAN(family.Family, family.Generates):
 
     Config = GANConfig
     Controls = GANControls
-    TRAINING = Training(batch_size=64, lr=3e-4, betas=(0.0, 0.99), clip=5.0)
-    KEEP = "best"  # adversarial training can fall apart late
+    TRAINING = Training(batch_size=64, lr=1e-3, betas=(0.0, 0.99), clip=5.0)
     TINY = GANConfig(height=8, width=8, channels=1, features=8, latent=4, embedding=4)
     config: GANConfig
 

@@ -25,12 +25,12 @@ from torch import Tensor, nn
 
 from zeuxis import family
 from zeuxis.family import EMPTY, Batch, Context, FamilyConfig, Losses, Tick
+from zeuxis.nn import pyramid
+from zeuxis.nn.precision import full
 from zeuxis.nn.resample import PixelShuffle
 from zeuxis.rng import Rng
 from zeuxis.run import Training
 
-COARSEST = 4
-"""Networks halve the grid until no side is longer than this."""
 SHARPEST = math.log(1 / 512)
 """The decoder's log scale stays above this: a quarter of the width of a level."""
 GAIN = 4.0
@@ -67,23 +67,16 @@ class VAEConfig(FamilyConfig):
 
     @pydantic.model_validator(mode="after")
     def _large_enough(self) -> "VAEConfig":
-        if min(self.height, self.width) < COARSEST:
-            raise ValueError(
-                f"height x width is {self.height} x {self.width}, but a vae needs at least "
-                f"{COARSEST} x {COARSEST}; prepare larger images"
-            )
+        pyramid.check_size("vae", self.height, self.width)
         return self
 
     def grids(self) -> list[tuple[int, int]]:
         """Height and width of each grid, finest first; odd sides are rounded up."""
-        grids = [(-(-self.height // self.patch), -(-self.width // self.patch))]
-        while max(grids[-1]) > COARSEST:
-            grids.append((-(-grids[-1][0] // 2), -(-grids[-1][1] // 2)))
-        return grids
+        return pyramid.grids(self.height, self.width, self.patch)
 
     def widths(self) -> list[int]:
         """Channels of each grid, finest first."""
-        return [min(self.features * 2**i, self.features_max) for i in range(len(self.grids()))]
+        return pyramid.widths(self.features, self.features_max, len(self.grids()))
 
 
 class VAEControls(family.Controls):
@@ -91,11 +84,6 @@ class VAEControls(family.Controls):
 
     temperature: float = pydantic.Field(1.0, gt=0, le=1)
     """Factor on the latent: below 1, more typical images and less variety."""
-
-
-def full(x: Tensor) -> Tensor:
-    """At least float32: likelihoods are not computed in half precision."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def logistic_nats(image_BCHW: Tensor, mean_BCHW: Tensor, log_scale: Tensor) -> Tensor:

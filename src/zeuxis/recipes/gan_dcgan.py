@@ -13,6 +13,7 @@ SETTINGS = {
     "family.latent": "100",
     "family.loss": "non_saturating",
     "family.penalty": "none",
+    "family.augment": "none",
     "family.classify": "0",
     "training.batch_size": "128",
     "training.lr": "2e-4",

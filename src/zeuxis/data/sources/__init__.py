@@ -3,14 +3,14 @@
 import os
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from zeuxis.data.prepared import Prepared, is_prepared, open_prepared
 from zeuxis.data.sources import arrays, avatars
-from zeuxis.data.sources.base import Item, Source, fingerprint, stat_entry
+from zeuxis.data.sources.base import SUFFIXES, Item, Source, fingerprint, stat_entry
 from zeuxis.data.sources.parquet import ParquetSource
 from zeuxis.data.sources.tar import TarShards
 from zeuxis.data.sources.tree import Folder, TreeSource, Zip
@@ -35,9 +35,9 @@ def open_source(source: str | Path) -> Source:
     if path.is_dir():
         return _open_folder(path, name)
     if arrays.find_idx(path):
-        return arrays.open_idx(path)
+        return _named(arrays.open_idx(path), name)
     if path.suffix in (".npy", ".npz"):
-        return arrays.open_numpy(path)
+        return _named(arrays.open_numpy(path), name)
     if path.suffix == ".tar" or path.name.endswith((".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")):
         return TarShards(name, [path])
     if path.suffix == ".parquet":
@@ -53,20 +53,39 @@ def open_source(source: str | Path) -> Source:
 def _open_folder(path: Path, name: str) -> Source:
     """What a folder holds is told by its files' names: idx, else tars, else parquet, else images."""
     if arrays.find_idx(path):
-        return arrays.open_idx(path)
+        return _named(arrays.open_idx(path), name)
     try:
-        files = sorted(file for file in path.iterdir() if file.is_file())
+        entries = list(path.iterdir())
+        files = sorted(file for file in entries if file.is_file())
     except PermissionError as error:
         raise ValueError(f"{path} may not be read (no permission); change its mode") from error
     shards = [file for file in files if file.suffix == ".tar"]
     if shards:
-        return TarShards(name, shards)
+        return _alone(TarShards(name, shards), entries)
     tables = [file for file in files if file.suffix == ".parquet"]
-    if not tables and (path / "data").is_dir():
+    if tables:
+        return _alone(ParquetSource(name, tables), entries)
+    if (path / "data").is_dir():
         tables = sorted((path / "data").glob("*.parquet"))
     if tables:
         return ParquetSource(name, tables)
     return TreeSource(name, "folder", Folder(path))
+
+
+def _named(source: Source, name: str) -> Source:
+    source.name = name
+    return source
+
+
+def _alone(source: Source, entries: Sequence[Path]) -> Source:
+    """`source`, with a remark where a folder holds pictures beside the files that it is read from."""
+    beside = sum(e.suffix.lower() in SUFFIXES or (e.is_dir() and e.name[0] != ".") for e in entries)
+    if beside:
+        source.notes.append(
+            f"{beside:,} images or folders beside the {source.kind} files were passed over: "
+            "give them as a source of their own"
+        )
+    return source
 
 
 def open_again(prepared: Prepared) -> Source:

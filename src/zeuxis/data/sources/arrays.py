@@ -5,8 +5,10 @@ Legend: N images, H height, W width, C channels.
 
 import gzip
 import math
+import re
 import struct
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from zeuxis.data.sources.base import Item, Side, Source
 
 ARRAY_LIMIT = 1 << 36
 TRAIN_WORDS = ("train", "training")
-HOLDOUT_WORDS = ("test", "t10k", "val", "valid", "validation", "dev", "holdout")
+HOLDOUT_WORDS = ("test", "testing", "t10k", "val", "valid", "validation", "dev", "holdout")
 IMAGE_KEYS = ("images", "image", "x", "data", "arr_0")
 LABEL_KEYS = ("labels", "label", "y")
 
@@ -48,6 +50,15 @@ def side_of(word: str) -> Side | None:
     """
     word = word.lower()
     return "train" if word in TRAIN_WORDS else "holdout" if word in HOLDOUT_WORDS else None
+
+
+def side_of_file(path: Path) -> Side | None:
+    """The side that the first word of a file's name speaks of.
+
+    >>> side_of_file(Path("test-000.tar")), side_of_file(Path("train.parquet"))
+    ('holdout', 'train')
+    """
+    return side_of(re.split(r"[-_.]", path.name)[0])
 
 
 def as_images(array: np.ndarray, name: str) -> np.ndarray:
@@ -93,7 +104,7 @@ def read_idx(path: Path) -> np.ndarray:
     """
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise ValueError(f"{path} cannot be unpacked ({error}); fetch it again") from error
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] != 8:
         raise ValueError(f"{path} is no idx file of unsigned bytes (it begins {content[:4]!r})")
@@ -145,7 +156,8 @@ def open_numpy(path: Path) -> ArraySource:
     `train_images` + `train_labels` + `test_images` + `test_labels` are all understood.
 
     Raises:
-        ValueError: no images in it, or an array of Python objects (never unpickled).
+        ValueError: no images in it, labels for another number of images, a damaged file, or an array of
+            Python objects (never unpickled).
     """
     try:
         if path.suffix == ".npy":
@@ -153,25 +165,43 @@ def open_numpy(path: Path) -> ArraySource:
             arrays: dict[str, np.ndarray] = {"images": mapped}
         else:
             arrays = _read_npz(path)
-    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} cannot be read as numpy arrays ({error})") from error
+    except Exception as error:
+        # A damaged file raises what zlib, zipfile, tokenize or numpy happen to raise.
+        raise ValueError(
+            f"{path} cannot be read as numpy arrays ({error}); save or fetch it again"
+        ) from error
     by_side: dict[str, dict[str, np.ndarray]] = {}
     for key, array in arrays.items():
         side, role = _role(key)
         by_side.setdefault(side, {})[role] = array
-    parts = []
+    parts, notes = [], []
     for side, roles in sorted(by_side.items(), key=lambda entry: side_of(entry[0]) == "holdout"):
         if "image" not in roles:
             continue
         pixels = as_images(roles.pop("image"), str(path))
-        columns = {k: np.squeeze(v) for k, v in roles.items() if len(v) == len(pixels)}
-        columns = {k: v for k, v in columns.items() if v.ndim == 1}
+        columns = _columns(roles, len(pixels), path)
+        if columns.keys() != roles.keys():
+            others = ", ".join(sorted(roles.keys() - columns.keys()))
+            notes.append(f"passed over, as they hold no single value per image: {others}")
         official = side_of(side) if len(by_side) > 1 else None
         parts.append((pixels, _items(side or "image", len(pixels), columns, official, ())))
     if not parts:
         keys = ", ".join(sorted(arrays)) or "nothing"
         raise ValueError(f"{path} holds {keys}; expected an array called images or x_train")
-    return ArraySource(path.stem, parts, path.suffix[1:])
+    source = ArraySource(path.stem, parts, path.suffix[1:])
+    source.notes = notes
+    return source
+
+
+def _columns(roles: Mapping[str, np.ndarray], count: int, path: Path) -> dict[str, np.ndarray]:
+    """The arrays that hold one value for each image."""
+    labels = roles.get("label")
+    if labels is not None and labels.ndim and len(labels) != count:
+        raise ValueError(
+            f"{path} has {count} images but {len(labels)} labels; save it again with one for each"
+        )
+    flat = {k: v.reshape(-1) for k, v in roles.items() if v.ndim and v.shape[0] == v.size}
+    return {k: v for k, v in flat.items() if len(v) == count}
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from zeuxis.data.sources.arrays import side_of
+from zeuxis.data.sources.arrays import side_of_file
 from zeuxis.data.sources.base import Item, Source
 from zeuxis.data.sources.tree import CAPTION_KEYS, word
 
@@ -32,7 +32,7 @@ class ParquetSource(Source):
         self._groups: list[tuple[Any, int]] = []
         self._images: list[str] = []
         starts = [0]
-        sides = {side_of(path.name.split("-")[0]) for path in paths}
+        sides = {side_of_file(path) for path in paths}
         for path in paths:
             try:
                 file = parquet.ParquetFile(path)
@@ -44,7 +44,7 @@ class ParquetSource(Source):
                 self._groups.append((file, number))
                 self._images.append(image)
                 starts.append(starts[-1] + file.metadata.row_group(number).num_rows)
-            side = side_of(path.name.split("-")[0]) if {"train", "holdout"} <= sides else None
+            side = side_of_file(path) if {"train", "holdout"} <= sides else None
             for row in range(file.metadata.num_rows):
                 columns = {name: values[row] for name, values in table.items()}
                 text = next((columns[key] for key in CAPTION_KEYS if columns.get(key)), "")
@@ -101,14 +101,7 @@ def _plain_columns(file: Any, image: str, arrow: Any) -> dict[str, list[str]]:
     plain = [
         field.name
         for field in file.schema_arrow
-        if field.name != image
-        and (
-            kinds.is_integer(field.type)
-            or kinds.is_floating(field.type)
-            or kinds.is_boolean(field.type)
-            or kinds.is_string(field.type)
-            or kinds.is_large_string(field.type)
-        )
+        if field.name != image and _is_plain(field.type, kinds)
     ]
     names = _class_names(file.schema_arrow)
     table = file.read(columns=plain)
@@ -122,6 +115,19 @@ def _plain_columns(file: Any, image: str, arrow: Any) -> dict[str, list[str]]:
         else:
             out[column] = [word(value) for value in values]
     return out
+
+
+def _is_plain(kind: Any, kinds: Any) -> bool:
+    """Words, numbers or truth values; pandas' categories are a dictionary of such."""
+    if kinds.is_dictionary(kind):
+        kind = kind.value_type
+    return bool(
+        kinds.is_integer(kind)
+        or kinds.is_floating(kind)
+        or kinds.is_boolean(kind)
+        or kinds.is_string(kind)
+        or kinds.is_large_string(kind)
+    )
 
 
 def _class_names(schema: Any) -> dict[str, tuple[str, ...]]:

@@ -7,12 +7,11 @@ stream can start, or go on, at any of them.
 
 import dataclasses
 import os
-import re
 import tarfile
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from zeuxis.data.sources.arrays import side_of
+from zeuxis.data.sources.arrays import side_of_file
 from zeuxis.data.sources.base import MEMBER_LIMIT, OTHER_IMAGES, SUFFIXES, Item, Source
 from zeuxis.data.sources.tree import sidecar
 
@@ -38,13 +37,10 @@ class TarShards(Source):
         self._samples: list[Sample] = []
         for number, path in enumerate(self._shards):
             self._index(number, path)
-        self._handles = [os.open(path, os.O_RDONLY) for path in self._shards]
-        sides = {side_of(re.split(r"[-_.]", path.name)[0]) for path in self._shards}
+        sides = [side_of_file(path) for path in self._shards]
+        both = {"train", "holdout"} <= set(sides)
         for sample in self._samples:
-            path = self._shards[sample.shard]
-            side = (
-                side_of(re.split(r"[-_.]", path.name)[0]) if {"train", "holdout"} <= sides else None
-            )
+            path, side = self._shards[sample.shard], sides[sample.shard] if both else None
             columns, text = self._said(sample)
             label = f"{path.name}/{sample.key}{sample.image}"
             self.items.append(Item(label, columns, text, side))
@@ -59,17 +55,15 @@ class TarShards(Source):
         for index in range(start, len(self.items)):
             yield self.items[index], self.read(index)
 
-    def close(self) -> None:
-        """Close the shards."""
-        for handle in self._handles:
-            os.close(handle)
-        self._handles = []
-
     def _member(self, sample: Sample, suffix: str) -> bytes:
         offset, size = sample.members[suffix]
         if size > MEMBER_LIMIT:
             raise ValueError(f"it has {size:,} bytes; at most {MEMBER_LIMIT:,} are read")
-        content = os.pread(self._handles[sample.shard], size, offset)
+        handle = os.open(self._shards[sample.shard], os.O_RDONLY)  # thousands cannot stay open
+        try:
+            content = os.pread(handle, size, offset)
+        finally:
+            os.close(handle)
         if len(content) < size:
             raise ValueError(f"the shard ends {size - len(content):,} bytes too early")
         return content
@@ -133,6 +127,9 @@ class TarShards(Source):
         key, suffix = f"{folder}/{stem}" if folder else stem, (dot + suffix).lower()
         if suffix in OTHER_IMAGES:
             self.problems.append((f"{path.name}/{member.name}", f"{suffix} images are not read"))
+        elif suffix not in SUFFIXES and PurePosixPath(suffix).suffix in SUFFIXES:
+            why = f"{suffix} is no suffix of an image: a sample's name ends at its first dot"
+            self.problems.append((f"{path.name}/{member.name}", why))
         if not stem or (suffix not in SUFFIXES and suffix not in SIDE_FILES):
             return last
         if last is None or last.key != key or suffix in last.members:

@@ -8,6 +8,7 @@ Side files that are understood, besides folders named after classes and after `t
 import abc
 import csv
 import io
+import itertools
 import json
 import os
 import stat
@@ -62,6 +63,11 @@ class Folder(Files):
             folders[:] = sorted(f for f in folders if not f.startswith((".", "__MACOSX")))
             here = os.path.relpath(folder, root)
             here = "" if here == "." else here.replace(os.sep, "/") + "/"
+            self.problems += [
+                (here + name, "a link to a folder is not followed; give that folder by itself")
+                for name in folders
+                if Path(folder, name).is_symlink()
+            ]
             self.names += [here + name for name in names if not name.startswith(".")]
         self.names.sort()
 
@@ -123,12 +129,14 @@ class TreeSource(Source):
         self._files = files
         self.problems += files.problems
         images = [n for n in files.names if PurePosixPath(n).suffix.lower() in SUFFIXES]
-        self._note_others(len(images))
+        depth = _depth(images)
+        self._note_others(len(images), depth)
         known = self._metadata(set(images))
         stylegan = self._stylegan(set(images))
         captions, sidecars = self._beside(images)
-        sides = _sides(images)
-        classes = {} if _said(known) or stylegan or captions else _class_folders(images, sides)
+        sides = _sides(images, depth)
+        said = stylegan or _said(known) or _said(sidecars)
+        classes = {} if said else _class_folders(images, sides, depth)
         for image in images:
             columns = dict(known.get(image, {}))
             columns.update(sidecars.get(image, {}))
@@ -150,19 +158,20 @@ class TreeSource(Source):
         """Let go of the archive."""
         self._files.close()
 
-    def _note_others(self, images: int) -> None:
+    def _note_others(self, images: int, depth: int) -> None:
         others = 0
         for name in self._files.names:
             path = PurePosixPath(name)
+            licence = path.stem.lower() in LICENCES and len(path.parts) <= 1 + depth
             if path.suffix.lower() in OTHER_IMAGES:
                 self.problems.append(
                     (name, f"{path.suffix} images are not read; convert it to PNG")
                 )
             elif path.suffix.lower() not in SUFFIXES and path.suffix not in (".txt", ".json"):
                 others += path.name not in METADATA
-                if path.stem.lower() in LICENCES and len(path.parts) == 1:
+                if licence:
                     self._licence(name)
-            elif path.stem.lower() in LICENCES and path.suffix == ".txt" and len(path.parts) == 1:
+            elif licence and path.suffix == ".txt":
                 self._licence(name)
         if others and images:
             self.notes.append(f"{others:,} other files, not images, were passed over")
@@ -176,6 +185,7 @@ class TreeSource(Source):
     def _metadata(self, images: set[str]) -> dict[str, dict[str, str]]:
         """Image -> columns, from every metadata file; what two lines dispute is unknown."""
         known: dict[str, dict[str, str]] = {}
+        wrong: set[tuple[str, str]] = set()
         for name in self._files.names:
             path = PurePosixPath(name)
             if path.name not in METADATA:
@@ -184,21 +194,23 @@ class TreeSource(Source):
                 lines = read_table(self._files.read(name), path.suffix)
             except (OSError, ValueError) as error:
                 raise ValueError(f"{self.name}: {name} cannot be used: {error}") from error
-            missing = disputed = 0
+            missing, disputed = 0, len(wrong)
             for line in lines:
                 image = str(path.parent / line.pop("file_name", "").replace("\\", "/"))
                 if image not in images:
                     missing += 1
                     continue
-                before = known.setdefault(image, line)
-                for key in line if before is not line else ():
-                    if before.get(key, line[key]) != line[key]:
-                        before[key] = ""
-                        disputed += 1
+                before = known.setdefault(image, {})
+                wrong |= {
+                    (image, key) for key, value in line.items() if not _agree(before, key, value)
+                }
             if missing:
                 self.notes.append(f"{name} speaks of {missing:,} files that are not there")
-            if disputed:
-                self.notes.append(f"{name} contradicts itself {disputed:,} times: unknown there")
+            if len(wrong) > disputed:
+                times = len(wrong) - disputed
+                self.notes.append(f"{name} contradicts itself {times:,} times: unknown there")
+        for image, key in wrong:
+            known[image][key] = ""
         return known
 
     def _stylegan(self, images: set[str]) -> dict[str, str]:
@@ -289,6 +301,12 @@ def word(value: Any) -> str:
     return str(value).strip() if isinstance(value, str | int) else ""
 
 
+def _agree(before: dict[str, str], key: str, value: str) -> bool:
+    """Note what a line says, unless another one has said otherwise; nothing contradicts nothing."""
+    before[key] = before.get(key) or value
+    return value in ("", before[key])
+
+
 def _class_of(label: Any) -> str:
     """A StyleGAN label: a number, or one-hot."""
     if isinstance(label, list):
@@ -300,18 +318,29 @@ def _said(known: Mapping[str, Mapping[str, str]]) -> bool:
     return any(line.get("label") for line in known.values())
 
 
-def _sides(images: Iterable[str]) -> dict[str, Side]:
+def _depth(images: Iterable[str]) -> int:
+    """How many folders enclose all images, as `pets` does in a zip of `pets/`: they say nothing.
+
+    >>> _depth(["pets/cat/1.png", "pets/dog/sub/2.png"]), _depth(["cat/1.png", "2.png"])
+    (1, 0)
+    """
+    folders = [image.split("/")[:-1] for image in images]
+    pairs = zip(min(folders, default=[]), max(folders, default=[]), strict=False)
+    return len(list(itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)))
+
+
+def _sides(images: Iterable[str], depth: int) -> dict[str, Side]:
     """Image -> side, if top folders speak of both sides (train/ and test/ or val/)."""
     sides: dict[str, Side] = {}
     for image in images:
-        top = image.split("/")[0] if "/" in image else ""
-        side = side_of(top)
+        folders = image.split("/")[depth:-1]
+        side = side_of(folders[0]) if folders else None
         if side:
             sides[image] = side
     return sides if len(set(sides.values())) == 2 else {}
 
 
-def _class_folders(images: list[str], sides: Mapping[str, Side]) -> dict[str, str]:
+def _class_folders(images: list[str], sides: Mapping[str, Side], depth: int) -> dict[str, str]:
     """Image -> the folder it lies in, where folders look like classes.
 
     They do if every image is in one (below train/ and test/), there are 2 to 1,000 of them, not all
@@ -319,7 +348,7 @@ def _class_folders(images: list[str], sides: Mapping[str, Side]) -> dict[str, st
     """
     found = {}
     for image in images:
-        parts = image.split("/")[1 if image in sides else 0 :]
+        parts = image.split("/")[depth + (image in sides) :]
         if len(parts) < 2:
             return {}
         found[image] = parts[0]
