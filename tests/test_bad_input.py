@@ -290,8 +290,11 @@ def test_a_folder_that_holds_another_run(copy, pets, capsys):
     assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == before
 
 
-def test_a_folder_that_holds_other_files(pets, capsys):
-    refused(capsys, ["train", "vae", pets, "--out", pets, *STEPS], "other files", "--out")
+def test_a_folder_that_holds_other_files(pets, capsys, tmp_path):
+    (tmp_path / "notes.txt").write_text("keep me")
+    refused(capsys, ["train", "vae", pets, "--out", tmp_path, *STEPS], "other files", "--out")
+    refused(capsys, ["train", "vae", pets, "--out", pets, *STEPS], "holds the images", "--out")
+    assert (tmp_path / "notes.txt").read_text() == "keep me"
 
 
 # A full disk

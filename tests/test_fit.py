@@ -88,6 +88,18 @@ def test_the_best_average_is_kept_when_asked(tmp_path):
     assert artefact.read(tmp_path)["progress"]["step"] == 2
 
 
+def test_sheets_come_at_their_own_pace_and_at_the_end(tmp_path):
+    model, drawn = build("vae"), []
+    training = Training(steps=5, batch_size=4, seed=3, sheet_every=2, save_every=100)
+
+    def sheet(average, at, check):
+        assert not average.training
+        drawn.append(at)
+
+    fit.fit("vae", model, loader_for(model.config, 4), training, tmp_path, sheet=sheet)
+    assert drawn == [2, 4, 5]
+
+
 def test_the_log_has_every_step_once(tmp_path):
     worker.run("vae", tmp_path, 7)
     rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]

@@ -95,6 +95,37 @@ def test_starting_from_an_artefact_records_the_parent(photos, tmp_path):
     assert json.loads((tmp_path / "b" / "run.json").read_text())["request"]["parent"] == parent
 
 
+def test_a_parent_of_another_shape_is_refused_before_anything_is_written(photos, tmp_path):
+    train(photos, tmp_path / "a", steps=1)
+    other = {**tiny_words("vae"), "family.blocks": "2"}
+    with pytest.raises(ValueError, match="blocks was 1 and is now 2"):
+        train(photos, tmp_path / "b", start_from=tmp_path / "a", overrides=other)
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_damaged_model_is_written_anew_by_the_same_command(photos, tmp_path):
+    train(photos, tmp_path / "run")
+    before = use.load(tmp_path / "run").sample(2)
+    weights = next((tmp_path / "run").glob("model-*"))
+    weights.write_bytes(weights.read_bytes()[:-1] + b"!")
+    with pytest.raises(ValueError, match="damaged"):
+        use.load(tmp_path / "run")
+    assert any("anew" in note for note in train(photos, tmp_path / "run"))
+    assert (use.load(tmp_path / "run").sample(2) == before).all()
+
+
+def test_what_a_kill_left_does_not_block_the_folder(photos, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json.tmp").write_text("{")
+    train(photos, tmp_path / "run")
+
+
+def test_a_run_s_folder_does_not_hold_the_images(photos):
+    with pytest.raises(ValueError, match="holds the images"):
+        train(photos, photos, fresh=True)
+    assert (photos / "dark").is_dir()
+
+
 def test_minutes_become_steps_once_and_are_written_down(photos, tmp_path):
     train(photos, tmp_path / "run", steps=None, minutes=0.03)
     plan = json.loads((tmp_path / "run" / "run.json").read_text())["plan"]
@@ -130,8 +161,23 @@ def test_a_short_disk_is_refused_before_training(photos, tmp_path, monkeypatch):
         ({"family.height": "8"}, r"comes from the data; use data\.size"),
         ({"data.conditions": "labell"}, "no column 'labell'"),
         ({"training.lr": "fast"}, "is a number, not 'fast'"),
+        ({"training.betas": "0.9"}, "is 2 numbers"),
+        ({"training.betas": "0.9,2"}, "less than 1"),
+        ({"data.size": "8x8x8"}, "is 2 numbers"),
     ],
 )
 def test_wrong_words_get_a_sentence(photos, tmp_path, words, sentence):
     with pytest.raises(ValueError, match=sentence):
         train(photos, tmp_path / "run", overrides=words)
+
+
+@pytest.mark.parametrize("minutes", [0, -1, float("inf"), float("nan")])
+def test_minutes_are_a_positive_number(photos, tmp_path, minutes):
+    with pytest.raises(ValueError, match="positive number"):
+        train(photos, tmp_path / "run", steps=None, minutes=minutes)
+
+
+def test_minutes_and_steps_exclude_each_other(photos, tmp_path):
+    words = {**tiny_words("vae"), "training.steps": "5"}
+    with pytest.raises(ValueError, match="both minutes and steps"):
+        train(photos, tmp_path / "run", steps=None, minutes=1.0, overrides=words)

@@ -102,6 +102,11 @@ def read(folder: Path) -> dict[str, Any]:
     return content
 
 
+def weights(content: Mapping[str, Any]) -> str | None:
+    """The name of the file of weights in a `config.json`, which is also their hash."""
+    return next((name for name in content.get("files", ()) if name.startswith("model-")), None)
+
+
 def load(folder: Path) -> Family:
     """The family in `folder`, in `eval` mode, without gradients.
 
@@ -119,13 +124,13 @@ def rebuild(folder: Path, content: Mapping[str, Any]) -> Family:
     except pydantic.ValidationError as error:
         raise ValueError(f"{folder}: {explain(error)}") from error
     model = families.build(content["family"], config)
-    weights = read_tensors(folder / next(n for n in content["files"] if n.startswith("model-")))
+    tensors = read_tensors(folder / str(weights(content)))
     expected = {key for key in model.state_dict() if not is_dropped(model, key)}
-    if expected != set(weights):
-        wrong = sorted(expected ^ set(weights))[:3]
+    if expected != set(tensors):
+        wrong = sorted(expected ^ set(tensors))[:3]
         raise ValueError(f"{folder}: the weights do not fit the config; differing: {wrong}")
     try:
-        model.load_state_dict(weights, strict=False)
+        model.load_state_dict(tensors, strict=False)
     except RuntimeError as error:
         raise ValueError(f"{folder}: the weights do not fit the config; {error}") from error
     return model.eval().requires_grad_(False)

@@ -285,8 +285,7 @@ def prepare(
     from zeuxis import data, terminal
     from zeuxis.run import Data, override
 
-    square = f"{size}x{size}" if size and size.isdigit() else size
-    words = {"size": square, "channels": channels, "fit": fit}
+    words = {"size": size, "channels": channels, "fit": fit}
     settings = override(Data(), {name: word for name, word in words.items() if word}, "data.")
     with terminal.ticking("preparing") as tick:
         prepared = data.prepare(source, dest, settings, tick)

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
-from zeuxis import machine
+from zeuxis import artefact, machine
 from zeuxis.data import Prepared
 from zeuxis.disk import write_json
 from zeuxis.family import Tick
@@ -122,6 +122,7 @@ def evaluate(
         "seed": seed,
         "sampling_seconds": round(seconds, 2),
         "precision": model.precision,
+        "weights": artefact.weights(model.facts),
         "data": prepared.name,
         "data_hash": prepared.hash,
         "machine": machine.facts(model.device),
@@ -130,14 +131,16 @@ def evaluate(
         "format": 1,
         "scores": {name: estimate.value for name, estimate in found.items()},
         "estimates": {name: estimate.facts() for name, estimate in found.items()},
-        "words": [f"{card.title} {card.value} {card.unit}. {card.words}" for card in cards],
+        "words": [
+            f"{card.title} {card.value} {card.unit}. {card.words} ({card.side})" for card in cards
+        ],
         "notes": _notes(model, prepared, rows),
         "facts": facts,
         "report": "report.html",
     }
-    write_json(folder / "report.json", result)
     page = _page(model, prepared, rows, fake, copied, found, cards, result)
     write(folder / "report.html", page)
+    write_json(folder / "report.json", result)
     return {**result, "report": str(folder / "report.html")}
 
 
@@ -169,8 +172,8 @@ def _check(model: Model, prepared: Prepared, samples: int) -> None:
     given = (prepared.height, prepared.width, prepared.channels)
     if wanted != given:
         raise ValueError(
-            f"the model makes {wanted[1]}x{wanted[0]} images with {wanted[2]} channels and "
-            f"{prepared.name} has {given[1]}x{given[0]} with {given[2]}; prepare it at the model's size"
+            f"the model makes {wanted[0]}x{wanted[1]} images with {wanted[2]} channels and "
+            f"{prepared.name} has {given[0]}x{given[1]} with {given[2]}; prepare it at the model's size"
         )
     if samples < TILES // HIDDEN:
         raise ValueError(f"{samples} samples measure nothing; draw at least {TILES // HIDDEN}")
@@ -378,8 +381,9 @@ def _page(
     log = list(_log(model.folder / "log.jsonl"))
     facts = list(_facts(model, prepared, result["facts"]))
     name = str(model.facts.get("family", "model"))
+    source = model.facts.get("source", prepared.name)
     return Page(
-        title=f"{name.upper() if len(name) < 4 else name.capitalize()}, trained on {prepared.name}",
+        title=f"{name.upper() if len(name) < 4 else name.capitalize()}, trained on {source}",
         summary=_summary(model),
         notes=result["notes"],
         cards=cards,
@@ -497,7 +501,7 @@ def _facts(
     yield "Parameters", f"{sum(p.numel() for p in model.family.parameters()):,} in the artefact"
     yield (
         "Data",
-        f"{dataset.get('name')}, {prepared.width}x{prepared.height}, {prepared.channels} channels",
+        f"{dataset.get('name')}, {prepared.height}x{prepared.width}, {prepared.channels} channels",
     )
     yield "Images", f"{split.get('train', 0):,} to train on, {split.get('holdout', 0):,} held out"
     yield "Split", str(split.get("how", "unknown"))

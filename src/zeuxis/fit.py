@@ -51,6 +51,8 @@ Watch = Callable[[Event], None]
 Probe = Callable[[Family, int, Callable[[], None]], Mapping[str, float]]
 """(averaged model, step, check) -> scores. `check` raises `Stopped` if the user has interrupted.
 The first score decides what `keep="best"` means: lower is better."""
+Sheet = Callable[[Family, int, Callable[[], None]], None]
+"""(averaged model, step, check): draws a few samples to look at."""
 
 
 def fit(
@@ -64,6 +66,7 @@ def fit(
     device: torch.device | str = "cpu",
     parallel: Parallel = Parallel(),  # noqa: B008  (frozen)
     probes: tuple[Probe, ...] = (),
+    sheet: Sheet | None = None,
     keep: str = "last",
     facts: Mapping[str, Any] | None = None,
     watch: Watch = lambda event: None,
@@ -80,6 +83,7 @@ def fit(
         device: where to train.
         parallel: this process among those that train together.
         probes: called with the averaged weights every `training.probe_every` steps and at the end.
+        sheet: called with the averaged weights every `training.sheet_every` steps and at the end.
         keep: "last" or "best" by the first probe's first score.
         facts: JSON values for the artefact.
         watch: told of steps, probes and saves.
@@ -111,7 +115,7 @@ def fit(
 
     with interruptible() as check:
         try:
-            _loop(state, loader, log, probes, keep, watch, check, keep_on_disk)
+            _loop(state, loader, log, probes, sheet, keep, watch, check, keep_on_disk)
         except Stopped:
             keep_on_disk()
             raise
@@ -126,6 +130,7 @@ def _loop(
     loader: Loader,
     log: "Log",
     probes: tuple[Probe, ...],
+    sheet: Sheet | None,
     keep: str,
     watch: Watch,
     check: Callable[[], None],
@@ -144,6 +149,13 @@ def _loop(
                 log.write(state.step, scores)
                 watch(Event("probe", done=state.step, total=training.steps, numbers=scores))
             state.probed = state.step
+        if (
+            sheet
+            and state.parallel.first
+            and _due(state.step, training.sheet_every, training.steps)
+            and state.step > 0
+        ):
+            sheet(state.average, state.step, check)
         state.seconds = time.perf_counter() - began
         if state.step > 0 and _due(state.step, training.save_every, training.steps):
             keep_on_disk()

@@ -30,7 +30,9 @@ def choose_device(name: str = "auto") -> torch.device:
 
 def set_threads(threads: int | None) -> int:
     """Use `threads` threads (default: one per core this process may use) and return their number."""
-    threads = threads or len(os.sched_getaffinity(0))
+    if not threads:  # macOS and Windows do not tell which cores a process may use
+        counts = getattr(os, "sched_getaffinity", None)
+        threads = len(counts(0)) if counts else os.cpu_count() or 1
     if threads != torch.get_num_threads():
         torch.set_num_threads(threads)
     return threads

@@ -1,6 +1,7 @@
 """From a source to a trained, measured, saved generator: what `train`, `demo` and `evaluate` do."""
 
 import dataclasses
+import math
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -12,15 +13,16 @@ import torch
 
 from zeuxis import artefact, data, families, images, machine, parallel, plan, recipes, use
 from zeuxis import evaluate as evaluation
-from zeuxis.disk import cache_folder, read_json, write_json
+from zeuxis.disk import cache_folder, read_json, read_sealed, write_sealed
 from zeuxis.family import Condition, Family, FamilyConfig, Loader
-from zeuxis.fit import Event, Probe, Watch, fit
+from zeuxis.fit import Event, Probe, Sheet, Watch, fit
 from zeuxis.run import Data, Training, override, suggest
 
 DEMO_FAMILY = "flow"
 DEMO_CONDITIONS = "hair,skin,background"
-PROBE_IMAGES = 256
+PROBE_IMAGES, SHEET_IMAGES = 256, use.LANE
 BITS_DEPEND_ON = ("processor", "threads", "instructions", "device", "torch")
+SET_ASIDE = "move it away (`zeuxis train --fresh` does that)"
 GENERATED = ("conditions", "height", "width", "channels")
 """Fields of a family's config that the data decides."""
 
@@ -97,15 +99,15 @@ def train(
     """
     if keep not in ("last", "best"):
         raise ValueError(f"keep is 'last' or 'best', not {keep!r}")
-    if minutes is not None and steps is not None:
+    words = split_words({**recipes.find(family, preset), **(overrides or {})})
+    if minutes is not None and (steps is not None or "steps" in words["training"]):
         raise ValueError("found both minutes and steps; give one of them")
-    if minutes is not None and not minutes > 0:
+    if minutes is not None and not 0 < minutes < math.inf:
         raise ValueError(f"minutes is a positive number, not {minutes}")
     place = machine.choose_device(device)
     machine.set_threads(threads)
     processes = parallel.join()
     tell: Watch = watch if watch and processes.first else lambda event: None
-    words = split_words({**recipes.find(family, preset), **(overrides or {})})
     cls = families.get(family)
     settings = override(Data(), words["data"], "data.")
     prepared = _ensure(source, settings, processes, tell)
@@ -127,6 +129,8 @@ def train(
         parent=parent,
     )
     folder = Path(out) if out else Path("runs") / f"{family}-{prepared.name}"
+    _check_apart(folder, Path(source))
+    model = _initial(family, config, training.seed, start_from)
     if processes.first:
         open_folder(folder, request, fresh, tell)
     processes.wait()
@@ -142,30 +146,32 @@ def train(
     decided = training.model_dump() | {
         "steps": planned.steps,
         "probe_every": planned.probe_every,
+        "sheet_every": planned.sheet_every,
         "save_every": planned.save_every,
     }
     facts = _facts(request, prepared, place, planned)
-    if not _finished(folder):
+    if not _finished(folder, tell):
         fit(
             family,
-            _initial(family, config, training.seed, start_from),
+            model,
             loader,
             Training.model_validate(decided),
             folder,
             precision=planned.precision,
             device=place,
             parallel=processes,
-            probes=_probes(prepared, folder, facts, planned),
+            probes=(_probe(prepared, facts, planned.precision),),
+            sheet=_sheet(folder, facts, planned.precision),
             keep=keep,
             facts=facts,
             watch=tell,
         )
     else:
-        tell(Event("note", f"{folder} is finished; --fresh starts anew"))
-    if processes.first and report and not (folder / "report.json").exists():
-        model = use.load(folder, device=place.type)
+        tell(Event("note", f"{folder} is finished; {SET_ASIDE} to start anew"))
+    if processes.first and report and not _measured(folder):
+        trained = use.load(folder, device=place.type)
         evaluation.evaluate(
-            model, prepared, samples=_sample_count(model), progress=_progress(tell, "measuring")
+            trained, prepared, samples=_sample_count(trained), progress=_progress(tell, "measuring")
         )
     processes.wait()
     tell(Event("done", f"{folder}"))
@@ -294,6 +300,8 @@ def open_folder(folder: Path, request: Request, fresh: bool, tell: Watch) -> Non
     """
     file = folder / "run.json"
     if folder.exists() and fresh and any(folder.iterdir()):
+        if folder.samefile(Path.cwd()):
+            raise ValueError("the current folder cannot be set aside; give another --out")
         number = 1
         while (aside := folder.with_name(f"{folder.name}.{number}")).exists():
             number += 1
@@ -302,21 +310,30 @@ def open_folder(folder: Path, request: Request, fresh: bool, tell: Watch) -> Non
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; give a folder as --out")
     if file.exists():
-        differences = list(_differences(read_json(file)["request"], request.as_json()))
+        differences = _differences(read_sealed(file)["request"], request.as_json())
         if differences:
             raise ValueError(
                 f"{folder} holds another run: {'; '.join(differences)}. Repeat its settings to "
-                "continue it, give another --out, or --fresh to set it aside"
+                f"continue it, give another --out, or {SET_ASIDE}"
             )
-    elif folder.exists() and any(folder.iterdir()):
+    elif folder.exists() and any(path.suffix != ".tmp" for path in folder.iterdir()):
         raise ValueError(
-            f"{folder} holds other files and no run; give another --out, or --fresh to set it aside"
+            f"{folder} holds other files and no run; give another --out, or {SET_ASIDE}"
         )
     folder.mkdir(parents=True, exist_ok=True)
 
 
-def _differences(old: Any, new: Any, path: str = "") -> "list[str]":
+def _check_apart(folder: Path, source: Path) -> None:
+    """Refuse a run's folder that holds the images: --fresh would move them."""
+    if source.exists() and folder.resolve() in (source.resolve(), *source.resolve().parents):
+        raise ValueError(f"{folder} holds the images of {source}; give another --out")
+
+
+def _differences(old: Any, new: Any, path: str = "") -> list[str]:
+    """What changed, as phrases; of another family's run only that."""
     if isinstance(old, dict) and isinstance(new, dict):
+        if old.get("family") != new.get("family"):
+            old, new = {"family": old.get("family")}, {"family": new.get("family")}
         found = []
         for key in sorted({*old, *new}):
             found += _differences(old.get(key), new.get(key), f"{path}.{key}" if path else key)
@@ -346,11 +363,7 @@ def _run_file(
     file = folder / "run.json"
     if not file.exists():
         facts = {"dataset": _dataset(request.config, prepared), "family": request.family}
-        probe = _probes(prepared, None, facts, None)[0]
-
-        def once(average: Family) -> None:
-            probe(average, 0, lambda: None)
-
+        probe, sheet = _probe(prepared, facts, "bfloat16"), _sheet(None, facts, "bfloat16")
         made = plan.make(
             request.family,
             request.config,
@@ -359,15 +372,16 @@ def _run_file(
             place,
             processes,
             request.minutes,
-            once,
+            lambda average: probe(average, 0, lambda: None),
+            lambda average: sheet(average, 0, lambda: None),
             frozenset(fixed),
         )
         if processes.first:
             plan.check_disk(folder, made.disk_bytes)
             content = {"request": request.as_json(), "plan": dataclasses.asdict(made)}
-            write_json(file, {**content, "machine": machine.facts(place)})
+            write_sealed(file, {**content, "machine": machine.facts(place)})
         processes.wait()
-    return read_json(file)
+    return read_sealed(file)
 
 
 def _warnings(
@@ -391,24 +405,37 @@ def _warnings(
         )
 
 
-def _probes(
-    prepared: data.Prepared,
-    folder: Path | None,
-    facts: Mapping[str, Any],
-    planned: plan.Plan | None,
-) -> tuple[Probe, ...]:
+def _probe(prepared: data.Prepared, facts: Mapping[str, Any], precision: str) -> Probe:
+    """Scores of 256 samples."""
     score = evaluation.probe(prepared, PROBE_IMAGES)
-    precision = planned.precision if planned else "bfloat16"
 
     def probe(average: Family, step: int, check: Callable[[], None]) -> Mapping[str, float]:
-        model = use.Model(average, facts, folder or Path(), precision)
-        drawn = model.sample(PROBE_IMAGES, seed=0, progress=lambda done, total: check())
-        if folder:
-            sheet = images.grid(drawn[:64], columns=8)
-            images.save_png(folder / "samples" / f"step-{step:08d}.png", sheet)
-        return score(drawn)
+        return score(_drawn(average, facts, precision, PROBE_IMAGES, check))
 
-    return (probe,)
+    return probe
+
+
+def _sheet(folder: Path | None, facts: Mapping[str, Any], precision: str) -> Sheet:
+    """Draws the same seeds each time, into a picture in `folder` if there is one."""
+
+    def sheet(average: Family, step: int, check: Callable[[], None]) -> None:
+        drawn = _drawn(average, facts, precision, SHEET_IMAGES, check)
+        if folder:
+            path = folder / "samples" / f"step-{step:08d}.png"
+            images.save_png(path, images.grid(drawn, columns=8))
+
+    return sheet
+
+
+def _drawn(
+    average: Family,
+    facts: Mapping[str, Any],
+    precision: str,
+    count: int,
+    check: Callable[[], None],
+) -> np.ndarray:
+    model = use.Model(average, facts, Path(), precision)
+    return model.sample(count, seed=0, progress=lambda done, total: check())
 
 
 def _dataset(config: FamilyConfig, prepared: data.Prepared) -> dict[str, Any]:
@@ -438,15 +465,18 @@ def _facts(
 def _initial(family: str, config: FamilyConfig, seed: int, start_from: str | Path | None) -> Family:
     model = families.build(family, config, seed)
     if start_from is not None:
-        weights = artefact.state(artefact.load(Path(start_from)))
-        kept = {k: v for k, v in weights.items() if not artefact.is_dropped(model, k)}
-        try:
-            model.load_state_dict(kept, strict=False)
-        except RuntimeError as error:
+        parent = artefact.load(Path(start_from))
+        kept, mine = (
+            {k: v for k, v in artefact.state(each).items() if not artefact.is_dropped(each, k)}
+            for each in (parent, model)
+        )
+        if {k: v.shape for k, v in kept.items()} != {k: v.shape for k, v in mine.items()}:
+            old, new = (each.model_dump(mode="json") for each in (parent.config, config))
             raise ValueError(
-                f"the weights of {start_from} do not fit this run ({str(error).splitlines()[-1].strip()}); "
-                "use the same size, channels, labels and family settings"
-            ) from error
+                f"the weights of {start_from} do not fit this run: "
+                f"{'; '.join(_differences(old, new))}; use its settings"
+            )
+        model.load_state_dict(kept, strict=False)
     return model
 
 
@@ -458,7 +488,7 @@ def _parent(start_from: str | Path | None, family: str) -> str | None:
         raise ValueError(
             f"{start_from} is a {content['family']}, not a {family}; train that family"
         )
-    return next(name for name in content["files"] if name.startswith("model-"))
+    return artefact.weights(content)
 
 
 def _check_needs(cls: type[Family], config: FamilyConfig, loader: Loader) -> None:
@@ -471,8 +501,23 @@ def _check_needs(cls: type[Family], config: FamilyConfig, loader: Loader) -> Non
         )
 
 
-def _finished(folder: Path) -> bool:
-    return (folder / "config.json").exists() and bool(artefact.read(folder).get("finished"))
+def _finished(folder: Path, tell: Watch) -> bool:
+    """Whether the run's artefact is that of its last step; a damaged one is to be written anew."""
+    if not (folder / "config.json").exists():
+        return False
+    try:
+        return bool(artefact.read(folder).get("finished"))
+    except ValueError as error:
+        tell(Event("note", f"{error}: writing the model anew from the last checkpoint"))
+        return False
+
+
+def _measured(folder: Path) -> bool:
+    """Whether the report is there and speaks of these weights."""
+    file = folder / "report.json"
+    if not file.exists():
+        return False
+    return read_json(file)["facts"]["weights"] == artefact.weights(artefact.read(folder))
 
 
 def _sample_count(model: use.Model) -> int:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -19,6 +20,9 @@ from zeuxis.run import Training
 PROBE_SHARE = 0.05
 """Probes take at most this share of a run's time."""
 MOST_PROBES = 20
+SHEET_SHARE = 0.02
+"""Sheets of samples take at most this share of a run's time; it counts towards the probes' share."""
+MOST_SHEETS = 8
 SAVE_SECONDS = 60.0
 """Time between checkpoints: what a power cut can cost."""
 CYCLE = 8
@@ -34,9 +38,11 @@ class Plan:
     precision: str
     steps: int
     probe_every: int
+    sheet_every: int
     save_every: int
     seconds_per_step: float
     probe_seconds: float
+    sheet_seconds: float
     seconds: float
     memory_bytes: int
     disk_bytes: int
@@ -59,10 +65,11 @@ def make(
     device: torch.device,
     parallel: Parallel,
     minutes: float | None = None,
-    probe: Callable[[Family], None] | None = None,
+    probe: Callable[[Family], object] | None = None,
+    sheet: Callable[[Family], object] | None = None,
     fixed: frozenset[str] = frozenset(),
 ) -> Plan:
-    """Measure a few steps and one probe, and turn the time budget into steps.
+    """Measure a few steps, a probe and a sheet, and turn the time budget into steps.
 
     Args:
         name: the family.
@@ -73,6 +80,7 @@ def make(
         parallel: each process measures its own share of the batch.
         minutes: wall time of the loop, probes and saves included.
         probe: measures the given averaged model once.
+        sheet: draws a few samples of it.
         fixed: names of training settings that the user has set, to be left alone.
     """
     candidates: list[str] = [training.precision]
@@ -90,44 +98,45 @@ def make(
     if len(candidates) > 1 and measured["float32"] < CLEARLY * measured["bfloat16"]:
         precision = "float32"
     seconds, state = measured[precision], states[precision]
-    probe_seconds = 0.0
-    if probe:
-        probe(state.average)  # the first call also loads and caches
-        began = time.perf_counter()
-        probe(state.average)
-        probe_seconds = time.perf_counter() - began
+    probe_seconds, sheet_seconds = (_second_call(call, state.average) for call in (probe, sheet))
     size = sum(p.numel() * p.element_size() for p in state.model.parameters())
     save_seconds = 0.05 + 8 * size / 200e6
     steps = training.steps
     total = 60 * minutes if minutes is not None else steps * seconds
-    probes = min(MOST_PROBES, int(PROBE_SHARE * total / probe_seconds)) if probe else 0
+    sheets = min(MOST_SHEETS, int(SHEET_SHARE * total / sheet_seconds)) if sheet else 0
+    left = PROBE_SHARE * total - sheets * sheet_seconds
+    probes = min(MOST_PROBES, int(left / probe_seconds)) if probe else 0
+    looking = probes * probe_seconds + sheets * sheet_seconds
     if minutes is not None:
-        rest = total - probes * probe_seconds - (total / SAVE_SECONDS + 1) * save_seconds
+        rest = total - looking - (total / SAVE_SECONDS + 1) * save_seconds
         steps = max(1, int(rest / seconds))
-    save_every = max(1, round(SAVE_SECONDS / seconds))
-    decided = (
-        int(parallel.agree(steps)),  # type: ignore[call-overload]
-        str(parallel.agree(precision)),
-        int(parallel.agree(probes)),  # type: ignore[call-overload]
-        int(parallel.agree(save_every)),  # type: ignore[call-overload]
-    )
-    steps, precision, probes, save_every = decided
+    every = {
+        "probe_every": -(-steps // probes) if probes else steps + 1,
+        "sheet_every": -(-steps // sheets) if sheets else steps + 1,
+        "save_every": max(1, round(SAVE_SECONDS / seconds)),
+    }
+    every |= {name: getattr(training, name) for name in every if name in fixed}
+    decided: dict[str, Any] = parallel.agree({"steps": steps, "precision": precision, **every})  # type: ignore[assignment]
     return Plan(
-        precision=precision,
-        steps=steps,
-        probe_every=training.probe_every
-        if "probe_every" in fixed
-        else -(-steps // probes)
-        if probes
-        else steps + 1,
-        save_every=training.save_every if "save_every" in fixed else save_every,
+        **decided,
         seconds_per_step=seconds,
         probe_seconds=probe_seconds,
-        seconds=steps * seconds + probes * probe_seconds,
+        sheet_seconds=sheet_seconds,
+        seconds=steps * seconds + looking,
         memory_bytes=_memory(device),
         disk_bytes=13 * size + SPARE_DISK,
         parameters=sum(p.numel() for p in state.model.parameters()),
     )
+
+
+def _second_call(call: Callable[[Family], object] | None, average: Family) -> float:
+    """Seconds of the second call; the first also loads and caches."""
+    if call is None:
+        return 0.0
+    call(average)
+    began = time.perf_counter()
+    call(average)
+    return time.perf_counter() - began
 
 
 def check_disk(folder: Path, needed: int) -> None:

@@ -4,7 +4,7 @@ import difflib
 import types
 import typing
 from collections.abc import Iterable
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
 
@@ -13,6 +13,9 @@ class Settings(
     pydantic.BaseModel, frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
 ):
     """Frozen settings whose field docstrings are the help texts."""
+
+
+Share = Annotated[float, pydantic.Field(ge=0, lt=1)]
 
 
 class Training(Settings):
@@ -34,8 +37,8 @@ class Training(Settings):
     """Learning rate at the end, as a share of the peak."""
     decay: Literal["linear", "cosine", "constant"] = "linear"
     """How the learning rate falls after the warm-up."""
-    betas: tuple[float, float] = (0.9, 0.99)
-    """Adam's moments."""
+    betas: tuple[Share, Share] = (0.9, 0.99)
+    """Adam's moments, each at least 0 and below 1."""
     weight_decay: float = pydantic.Field(0.0, ge=0)
     clip: float = pydantic.Field(0.0, ge=0)
     """Largest norm of a phase's gradient; 0 does not clip."""
@@ -48,6 +51,8 @@ class Training(Settings):
     log_every: int = pydantic.Field(20, ge=1)
     save_every: int = pydantic.Field(500, ge=1)
     probe_every: int = pydantic.Field(500, ge=1)
+    sheet_every: int = pydantic.Field(500, ge=1)
+    """Steps between sheets of samples, which show how a run improves and cost less than a probe."""
 
 
 class Data(Settings):
@@ -91,6 +96,8 @@ def override(settings: S, words: dict[str, str], where: str = "") -> S:
 
     >>> override(Training(), {"lr": "3e-4", "betas": "0,0.9"}).betas
     (0.0, 0.9)
+    >>> override(Data(), {"size": "64"}).size
+    (64, 64)
 
     Raises:
         ValueError: an unknown name (with the nearest known one) or a value of the wrong type.
@@ -125,16 +132,15 @@ def _parse(annotation: Any, text: str, name: str) -> Any:
             return None
         return _parse(next(o for o in options if o is not type(None)), text, name)
     if typing.get_origin(annotation) is tuple:
-        words = [word for word in text.replace("x", ",").split(",") if word.strip()]
-        if options and options[0] is str:
-            words = [word.strip() for word in text.split(",") if word.strip() not in ("", "none")]
-        return tuple(_parse(options[0], word, name) for word in words)
+        return _parse_several(options, text, name)
     if typing.get_origin(annotation) is Literal:
         return next((option for option in options if str(option) == text), text)
     if annotation is bool:
         if text.lower() not in ("true", "false"):
             raise ValueError(f"{name} is true or false, not {text!r}")
         return text.lower() == "true"
+    if typing.get_origin(annotation) is Annotated:
+        annotation = options[0]
     if annotation in (int, float):
         try:
             return annotation(text)
@@ -142,3 +148,17 @@ def _parse(annotation: Any, text: str, name: str) -> Any:
             kind = "a whole number" if annotation is int else "a number"
             raise ValueError(f"{name} is {kind}, not {text!r}") from error
     return text
+
+
+def _parse_several(options: tuple[Any, ...], text: str, name: str) -> tuple[Any, ...]:
+    """Values between commas, or 48x64; one whole number where two are wanted stands for both."""
+    if options[0] is str:
+        return tuple(w.strip() for w in text.split(",") if w.strip() not in ("", "none"))
+    words = [word for word in text.replace("x", ",").split(",") if word.strip()]
+    if options == (int, int) and len(words) == 1:
+        words *= 2
+    if options[-1] is not Ellipsis and len(words) != len(options):
+        raise ValueError(
+            f"{name} is {len(options)} numbers, such as 48x64 or 0.5,0.9, not {text!r}"
+        )
+    return tuple(_parse(options[0], word, name) for word in words)
