@@ -1,7 +1,7 @@
 """Generative adversarial network (Goodfellow et al., 2014, https://arxiv.org/abs/1406.2661).
 
-The default follows Huang et al., 2024 (https://arxiv.org/abs/2501.05441): plain residual networks
-without normalisation, the relativistic paired logistic loss, and both zero-centred penalties,
+The default follows Huang et al., 2024 (https://arxiv.org/abs/2501.05441): residual networks (the
+generator's with group norms), the relativistic paired logistic loss, both zero-centred penalties,
 
     min_D  E s(D(G(z)) - D(x)) + gamma/2 (E |dD/dx|^2 + E |dD/dG(z)|^2),    min_G  E s(D(x) - D(G(z))),
 
