@@ -73,7 +73,7 @@ def main() -> None:
             images = arrays["images"][: args.samples]
     else:
         images = load(args.run).sample(args.samples, seed=args.seed)
-    row: dict = {"run": str(args.run), "sampling_seconds": round(time.perf_counter() - start, 1)}
+    row: dict = {"run": args.run.name, "sampling_seconds": round(time.perf_counter() - start, 1)}
 
     train, held = prepared.images[prepared.train], prepared.images[prepared.holdout]
     found = copies(images, train, held)

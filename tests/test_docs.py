@@ -38,8 +38,7 @@ def test_commands_and_links(page):
     for words in commands(text):
         check(words)
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
-        drawn_by = page.parent / f"{Path(target).stem}_figure.py"
-        assert "://" in target or (page.parent / target).exists() or drawn_by.exists(), target
+        assert "://" in target or (page.parent / target).exists(), target
 
 
 def test_examples_of_the_help_pages():

@@ -168,7 +168,12 @@ def show_demo(facts: Mapping[str, Any]) -> None:
     _page(out, facts["report"])
     out.print(f"  samples  {facts['samples']}", markup=False)
     _verdict(out, facts["scores"])
-    _next(out, _sample_command(run), _label_command(run), "zeuxis train flow PHOTOS/ --minutes 10")
+    _next(
+        out,
+        _sample_command(run),
+        _label_command(run),
+        f"zeuxis train {facts['family']} PHOTOS/ --minutes 10",
+    )
 
 
 def show_trained(folder: Path, source: str) -> None:
