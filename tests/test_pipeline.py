@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import zeuxis
@@ -181,3 +182,9 @@ def test_minutes_and_steps_exclude_each_other(photos, tmp_path):
     words = {**tiny_words("vae"), "training.steps": "5"}
     with pytest.raises(ValueError, match="both minutes and steps"):
         train(photos, tmp_path / "run", steps=None, minutes=1.0, overrides=words)
+
+
+@pytest.mark.parametrize("fast, family", [(True, "flow"), (False, "gan")])
+def test_the_demo_s_family_suits_the_machine(monkeypatch, fast, family):
+    monkeypatch.setattr("zeuxis.machine.fast_bfloat16", lambda place: fast)
+    assert pipeline.demo_family(torch.device("cpu")) == family
