@@ -9,7 +9,8 @@ from PIL import Image
 
 import zeuxis
 from tests.kit import ALL
-from zeuxis import families, pipeline, use
+from zeuxis import data, families, pipeline, use
+from zeuxis.run import Data, override
 
 
 def tiny_words(name):
@@ -184,7 +185,17 @@ def test_minutes_and_steps_exclude_each_other(photos, tmp_path):
         train(photos, tmp_path / "run", steps=None, minutes=1.0, overrides=words)
 
 
-@pytest.mark.parametrize("fast, family", [(True, "flow"), (False, "gan")])
-def test_the_demo_s_family_suits_the_machine(monkeypatch, fast, family):
+@pytest.mark.parametrize("fast, stem", [(True, 0), (False, 2)])
+def test_the_demo_s_network_suits_the_machine(monkeypatch, fast, stem):
     monkeypatch.setattr("zeuxis.machine.fast_bfloat16", lambda place: fast)
-    assert pipeline.demo_family(torch.device("cpu")) == family
+    words = pipeline.split_words(pipeline.demo_settings(torch.device("cpu")))
+    prepared = data.open_prepared(pipeline._avatars())
+    settings = override(Data(), words["data"])
+    config = pipeline.make_config(
+        families.get(pipeline.DEMO_FAMILY), prepared, settings, words["family"]
+    )
+    assert config.stem == stem and [c.name for c in config.conditions] == [
+        "hair",
+        "skin",
+        "background",
+    ]
