@@ -8,6 +8,7 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from rich.console import Console
 
@@ -80,7 +81,8 @@ def test_help_of_a_family_lists_its_schemas(name, capsys):
 def test_the_labels_of_the_examples_are_those_of_the_demo(capsys):
     assert zeuxis("sample", "--help") == 0
     asked = re.findall(r"--label (\w+)=", capsys.readouterr().out)
-    assert asked and set(asked) <= set(pipeline.DEMO_CONDITIONS.split(","))
+    given = pipeline.demo_settings(torch.device("cpu"))["data.conditions"]
+    assert asked and set(asked) <= set(given.split(","))
 
 
 def test_families_are_listed_with_abilities_conditions_and_presets(capsys):

@@ -166,7 +166,7 @@ def test_other_data_is_noted_and_other_shapes_are_refused(prepared, tmp_path):
     with pytest.raises(ValueError, match="draw at least 8"):
         evaluate.evaluate(model, prepared, samples=3)
     model.family.config = model.family.config.model_copy(update={"width": 10})
-    with pytest.raises(ValueError, match="makes 10x8 images with 3 channels and toy has 8x8"):
+    with pytest.raises(ValueError, match="makes 8x10 images with 3 channels and toy has 8x8"):
         evaluate.evaluate(model, prepared)
 
 

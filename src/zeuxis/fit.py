@@ -144,20 +144,15 @@ def _loop(
             and _due(state.step, training.probe_every, training.steps)
             and state.probed < state.step
         ):
-            if state.step > 0:
-                scores = run_probes(state, probes, keep, check)
-                log.write(state.step, scores)
-                watch(Event("probe", done=state.step, total=training.steps, numbers=scores))
+            scores = run_probes(state, probes, keep, check)
+            log.write(state.step, scores)
+            watch(Event("probe", done=state.step, total=training.steps, numbers=scores))
             state.probed = state.step
-        if (
-            sheet
-            and state.parallel.first
-            and _due(state.step, training.sheet_every, training.steps)
-            and state.step > 0
-        ):
+        due = _due(state.step, training.sheet_every, training.steps)
+        if sheet and due and state.parallel.first:
             sheet(state.average, state.step, check)
         state.seconds = time.perf_counter() - began
-        if state.step > 0 and _due(state.step, training.save_every, training.steps):
+        if _due(state.step, training.save_every, training.steps):
             keep_on_disk()
         if state.parallel.any(_asked(check)):
             raise Stopped(f"stopped at step {state.step} of {training.steps}; the state is saved")
@@ -300,4 +295,4 @@ def _batches(state: State, loader: Loader) -> Iterator[Batch]:
 
 
 def _due(step: int, every: int, last: int) -> bool:
-    return step % every == 0 or step == last
+    return step > 0 and (step % every == 0 or step == last)
