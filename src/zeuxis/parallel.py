@@ -4,10 +4,13 @@ import atexit
 import dataclasses
 import datetime
 import os
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Parallel:
         for tensor, part in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
             tensor.copy_(part.view_as(tensor))
 
-    def agree(self, value: object) -> object:
+    def agree(self, value: T) -> T:
         """The first process' value, on all processes."""
         if self.world == 1:
             return value

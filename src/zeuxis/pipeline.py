@@ -522,7 +522,7 @@ def _measured(folder: Path) -> bool:
     file = folder / "report.json"
     if not file.exists():
         return False
-    return read_json(file)["facts"]["weights"] == artefact.weights(artefact.read(folder))
+    return read_json(file)["facts"].get("weights") == artefact.weights(artefact.read(folder))
 
 
 def _sample_count(model: use.Model) -> int:

@@ -116,9 +116,9 @@ def make(
         "save_every": max(1, round(SAVE_SECONDS / seconds)),
     }
     every |= {name: getattr(training, name) for name in every if name in fixed}
-    decided: dict[str, Any] = parallel.agree({"steps": steps, "precision": precision, **every})  # type: ignore[assignment]
+    mine: dict[str, Any] = {"steps": steps, "precision": precision, **every}
     return Plan(
-        **decided,
+        **parallel.agree(mine),
         seconds_per_step=seconds,
         probe_seconds=probe_seconds,
         sheet_seconds=sheet_seconds,
