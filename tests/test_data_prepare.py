@@ -88,7 +88,8 @@ def test_equal_images_that_disagree_lose_that_label(messy, tmp_path):
     prepared = data.prepare(messy, tmp_path / "out", SMALL)
     rows = dict(zip(prepared.names, prepared.labels[:, 0].tolist(), strict=True))
     assert rows["cat/03.png"] == -1 and rows["cat/04.png"] == 0 and rows["dog/14.jpg"] == 1
-    assert prepared.facts["found"]["contradictory"] == {"label": 2}
+    found = prepared.facts["found"]["contradictory"]
+    assert found == {"label": {"count": 2, "first": ["cat/03.png", "dog/copy.png"]}}
 
 
 def test_the_same_source_gives_the_same_bytes(messy, tmp_path):

@@ -266,8 +266,8 @@ def _finish(source: Source, target: Target, rows: Rows, staging: Path) -> dict[s
     items = [source.items[i] for i in rows.item]
     clusters = findings.groups()
     words = _words(items)
-    contradictory = _settle(findings, words, source.curated)
-    disputed = len(clean.contradictions(findings.exact, [item.text for item in items]))
+    contradictory = _settle(findings, words, items, source.curated)
+    disputed = clean.contradictions(findings.exact, [item.text for item in items])
     keep = _kept(source, rows, findings, items)
     if not source.curated and len(keep) < shape[0]:
         _compact(staging / IMAGES, keep, shape)
@@ -325,7 +325,7 @@ def _finish(source: Source, target: Target, rows: Rows, staging: Path) -> dict[s
             "duplicates_kept": int(repeats.sum()),
             "blank_kept": int(findings.blank[keep].sum()),
             "contradictory": contradictory,
-            "captions_differ": disputed,
+            "captions_differ": _counted(disputed, items),
         },
         "left_out": _summary(rows.left_out),
         "remarks": [_plain(note) for note in source.notes],
@@ -348,8 +348,13 @@ def _words(items: Sequence[sources.Item]) -> dict[str, list[str]]:
     return {_plain(name): [_plain(item.columns.get(name, "")) for item in items] for name in names}
 
 
-def _settle(findings: clean.Findings, words: dict[str, list[str]], curated: bool) -> dict[str, int]:
-    """Unsay what equal images contradict (in a curated set: only count it). Column -> images."""
+def _settle(
+    findings: clean.Findings,
+    words: dict[str, list[str]],
+    items: Sequence[sources.Item],
+    curated: bool,
+) -> dict[str, dict[str, Any]]:
+    """Unsay what equal images contradict (in a curated set: only count it), for each column."""
     found = {}
     clusters = np.where(findings.blank, np.arange(len(findings.exact)), findings.exact)
     for name, column in words.items():
@@ -357,10 +362,16 @@ def _settle(findings: clean.Findings, words: dict[str, list[str]], curated: bool
             continue
         wrong = clean.contradictions(clusters, column)
         if len(wrong):
-            found[name] = len(wrong)
+            found[name] = _counted(wrong, items)
         for row in wrong if not curated else ():
             column[row] = ""
     return found
+
+
+def _counted(rows: np.ndarray, items: Sequence[sources.Item]) -> dict[str, Any]:
+    """How many, and the first few by name."""
+    first = [_plain(items[row].name) for row in rows[:NAMED].tolist()]
+    return {"count": len(rows), "first": first}
 
 
 def _kept(

@@ -70,9 +70,11 @@ def _quality(facts: dict[str, Any]) -> list[str]:
     if rest:
         listed = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items())
         out.append(f"{share(rest, total + rest)} of the files were left out: {listed}")
-    for column, count in facts["found"]["contradictory"].items():
+    for column, which in facts["found"]["contradictory"].items():
         state = "" if facts["source"]["curated"] else "; theirs is now unknown"
-        out.append(f"{count:,} equal images disagree about '{column}'{state}")
+        out.append(
+            f"{which['count']:,} equal images disagree about '{column}' ({_names(which)}){state}"
+        )
     return out
 
 
@@ -117,6 +119,14 @@ def _captions(facts: dict[str, Any]) -> list[str]:
     missing = facts["images"]["count"] - facts["captions"]
     if facts["captions"] and missing:
         out.append(f"{missing:,} images have no caption")
-    if facts["found"]["captions_differ"]:
-        out.append(f"{facts['found']['captions_differ']:,} equal images have different captions")
+    differ = facts["found"]["captions_differ"]
+    if differ["count"]:
+        out.append(f"{differ['count']:,} equal images have different captions ({_names(differ)})")
     return out
+
+
+def _names(which: dict[str, Any]) -> str:
+    """The first two files of a list, and how many more there are."""
+    shown = which["first"][:2]
+    more = which["count"] - len(shown)
+    return ", ".join(shown) + (f" and {more:,} more" if more else "")
