@@ -2,12 +2,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+PEERS := .venv/.peers
 SHELL := /bin/sh
 .SHELLFLAGS := -ec
-.PHONY: help setup demo test test-slow format wheel clean
+.PHONY: help setup peers demo test test-slow format wheel clean
 
 help:
 	@echo 'make setup      virtual environment .venv with the pinned dependencies'
+	@echo 'make peers      what tests compare with: torch-fidelity, prdc, SciPy, scikit-learn, onnxruntime'
 	@echo 'make demo       train on the embedded avatars for about 3 minutes; see runs/demo/report.html'
 	@echo 'make test       every check: format, lint, types, architecture, tests'
 	@echo 'make test-slow  the tests that take minutes, too'
@@ -23,6 +25,14 @@ $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
 	@touch $(READY)
+
+peers: $(PEERS)
+
+# Without their dependencies: torch-fidelity's would bring torchvision, and with it another torch.
+$(PEERS): $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt torch-fidelity prdc
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt onnxruntime scikit-learn scipy tqdm
+	@touch $(PEERS)
 
 demo: $(READY)
 	$(BIN)/zeuxis demo

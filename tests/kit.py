@@ -85,3 +85,11 @@ def wake(model, scale=0.05):
         for p in model.parameters():
             p.add_(torch.randn(p.shape, generator=generator) * scale)
     return model
+
+
+def smooth(n, seed=0, side=16):
+    """(N, side, side, 3) uint8 images of a few soft patches of colour."""
+    generator = torch.Generator().manual_seed(seed)
+    patches = torch.rand(n, 3, 5, 5, generator=generator)
+    large = torch.nn.functional.interpolate(patches, (side, side), mode="bicubic")
+    return (255 * large).clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()

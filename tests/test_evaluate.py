@@ -8,6 +8,7 @@ import pytest
 from tests.kit import changed
 from zeuxis import data, evaluate, families, use
 from zeuxis.features import Features
+from zeuxis.features.foreign import of_module
 from zeuxis.images import grid, save_png
 from zeuxis.report.charts import curve, ladder
 from zeuxis.run import Data
@@ -17,14 +18,18 @@ from zeuxis.run import Data
 def cheap_features(monkeypatch):
     """Pixels stand in for the network, which has tests of its own."""
 
-    def features(pixels, progress=None):
+    def flat(x_BCHW):
+        return x_BCHW.flatten(1)[:, ::3]
+
+    pixels = of_module(flat, 8, "float32")
+
+    def features(images, progress=None):
         if progress:
             progress(1, 1)
-        return Features(
-            pixels.reshape(len(pixels), -1)[:, ::3] / np.float32(64) - 2, {"by": "pixels"}
-        )
+        return Features(pixels(images)[pixels.taps[0]].numpy(), {"by": "pixels"})
 
     monkeypatch.setattr(evaluate, "features", features)
+    monkeypatch.setattr(evaluate, "extractor", lambda network: pixels)
     monkeypatch.setattr(evaluate, "TEACH_STEPS", 2)
 
 

@@ -1,10 +1,16 @@
+import zipfile
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from safetensors.torch import save_file
+from torch import nn
 from torch.nn import functional as F
 
-from zeuxis import features as room
-from zeuxis.features import features
+from zeuxis.features import NETWORKS, Features, dinov2, extractor, features, stream
+from zeuxis.features import efficientnet as room
+from zeuxis.features.tensors import read_tensors
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +47,8 @@ def test_folded_norms_equal_the_norms():
     ]
     expected = F.batch_norm(y, *norm, eps=1e-3).clamp(0, 6)
     assert torch.allclose(net.blocks[0].steps[0](x), expected, atol=1e-4)
-    assert sum(p.numel() for p in net.parameters()) == 3_350_000
+    classes = 1000 * 1280 + 1000
+    assert sum(p.numel() for p in net.parameters()) == 3_350_000 + classes
 
 
 def test_grey_is_repeated_and_transparency_is_white():
@@ -82,12 +89,14 @@ def test_the_pickle_is_opened_once_and_only_with_the_right_hash(cache, monkeypat
 
 def test_a_damaged_cache_is_made_again(cache):
     before = features(ramp(1)).array
-    content = bytearray(cache.read_bytes())
-    content[-100] ^= 1
-    for damage in (bytes(content), b"", bytes(content[:1000])):
+    whole = cache.read_bytes()
+    flipped = bytearray(whole)
+    flipped[-100] ^= 1
+    for damage in (bytes(flipped), b"", whole[:1000]):
         cache.write_bytes(damage)
         room.load_network.cache_clear()
         assert np.array_equal(features(ramp(1)).array, before)
+        assert cache.read_bytes() == whole
 
 
 def test_a_foreign_file_is_never_opened(monkeypatch):
@@ -100,7 +109,280 @@ def test_a_foreign_file_is_never_opened(monkeypatch):
         features(ramp(1))
 
 
-@pytest.mark.parametrize("shape", [(0, 8, 8, 3), (1, 8, 8, 2)])
+@pytest.mark.parametrize("shape", [(0, 8, 8, 3), (1, 8, 8, 2), (8, 8, 3)])
 def test_bad_images_are_refused(shape):
     with pytest.raises(ValueError, match="at least one image of 1, 3 or 4 channels"):
         features(np.zeros(shape, np.uint8))
+
+
+def test_bad_choices_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="uint8 levels 0 to 255, got float64"):
+        features(ramp() / 255)
+    with pytest.raises(ValueError, match="a size from 32 on, got 16"):
+        features(ramp(), size=16)
+    with pytest.raises(ValueError, match="no feature network 'vgg'; choose efficientnet-lite0, "):
+        extractor("vgg")
+    with pytest.raises(ValueError, match="no tap 'pool'; it has pooled, probabilities"):
+        features(ramp(), tap="pool")
+    with pytest.raises(ValueError, match="expected 'float32' or 'bfloat16'"):
+        extractor("efficientnet-lite0", precision="float16")
+    with pytest.raises(ValueError, match="has its own weights; leave the weights out"):
+        extractor("efficientnet-lite0", weights=tmp_path)
+    with pytest.raises(ValueError, match="there is no ONNX file"):
+        pytest.importorskip("onnxruntime")
+        extractor(tmp_path / "none.onnx")
+
+
+def test_one_pass_gives_every_tap():
+    network = extractor("efficientnet-lite0")
+    parts = list(stream(ramp(5), network, chunk=2))
+    assert [len(part["pooled"]) for part in parts] == [2, 2, 1]
+    whole = {tap: np.concatenate([part[tap] for part in parts]) for tap in network.taps}
+    assert np.allclose(whole["pooled"], features(ramp(5)).array, atol=1e-4)
+    assert whole["probabilities"].shape == (5, 1000)
+    assert whole["probabilities"].sum(1) == pytest.approx(np.ones(5), abs=1e-5)
+    weights = room._published()
+    expected = whole["pooled"] @ weights["_fc.weight"].numpy().T + weights["_fc.bias"].numpy()
+    assert (whole["probabilities"].argmax(1) == expected.argmax(1)).all()
+
+
+class Means(nn.Module):
+    """Mean and first level of each channel; `gain` is what its hash tells apart."""
+
+    def __init__(self, gain=1.0):
+        super().__init__()
+        self.gain = nn.Parameter(torch.tensor([gain]))
+
+    def forward(self, x):
+        return self.gain * torch.cat([x.mean((2, 3)), x[:, :, 0, 0]], 1)
+
+
+def test_any_module_is_a_feature_network():
+    images = ramp(3)
+    found = features(images, Means(), size=20)
+    assert found.array.shape == (3, 6) and found.array.min() >= -1 and found.array.max() <= 1
+    levels = images.mean((1, 2)) / 127.5 - 1
+    assert found.array[:, :3] == pytest.approx(levels, abs=0.02)
+    assert found.receipt["network"] == "Means" and "20x20" in found.receipt["input"]
+    assert found.receipt == features(images, Means(), size=20).receipt
+    assert found.receipt != features(images, Means(2.0), size=20).receipt
+    assert "224x224" in features(images, Means()).receipt["input"]
+    assert features(images, lambda x: x.mean((2, 3)), size=8).receipt["weights_sha256"] == "none"
+
+
+def test_a_module_is_used_as_in_evaluation():
+    noisy = nn.Sequential(nn.Flatten(), nn.Dropout(0.5)).train()
+    assert (features(np.full((2, 8, 8, 3), 255, np.uint8), noisy, size=8).array == 1).all()
+
+
+def test_what_is_no_vector_or_no_number_is_refused():
+    with pytest.raises(ValueError, match=r"made \(32, 3, 8, 8\) of 32 images; expected a tensor"):
+        features(ramp(), lambda x: x, size=8)
+    images = ramp(5)
+    images[3] = 0
+    with pytest.raises(ValueError, match="features of image 3 are not finite"):
+        features(images, lambda x: (x.mean((2, 3)) + 1).log(), size=8, chunk=2)
+
+
+def test_bfloat16_is_close_and_says_so():
+    low, full = extractor("efficientnet-lite0", precision="bfloat16"), features(ramp()).array
+    found = features(ramp(), low)
+    assert found.receipt["precision"] == "bfloat16" and found.array.dtype == np.float32
+    assert 1e-3 < np.linalg.norm(found.array - full) / np.linalg.norm(full) < 0.25
+
+
+def test_an_onnx_file_is_a_feature_network(tmp_path):
+    pytest.importorskip("onnxruntime")
+    path = tmp_path / "mean.onnx"
+    path.write_bytes(onnx_of_mean())
+    images = ramp(3)
+    found = features(images, path)
+    assert np.allclose(found.array, features(images, lambda x: x.mean((2, 3)), size=16).array)
+    assert "16x16" in found.receipt["input"] and len(found.receipt["weights_sha256"]) == 64
+    assert found.receipt["network"] == "mean.onnx"
+
+
+def onnx_of_mean():
+    """The bytes of a graph: GlobalAveragePool and Flatten of an input (B, 3, 16, 16)."""
+
+    def field(number, value):
+        """One field of a protocol buffer: a varint, or bytes with their length."""
+        if isinstance(value, int):
+            return bytes([number << 3, value])
+        value = value.encode() if isinstance(value, str) else value
+        assert len(value) < 1 << 14
+        length = [len(value)] if len(value) < 128 else [len(value) & 127 | 128, len(value) >> 7]
+        return bytes([number << 3 | 2, *length]) + value
+
+    def value(name, sides):
+        dims = b"".join(field(1, field(1, s) if s else field(2, "B")) for s in sides)
+        return field(1, name) + field(2, field(1, field(1, 1) + field(2, dims)))
+
+    def node(operation, given, made):
+        return field(1, field(1, given) + field(2, made) + field(4, operation))
+
+    graph = node("GlobalAveragePool", "image", "pooled") + node("Flatten", "pooled", "vector")
+    graph += field(2, "mean") + field(11, value("image", (0, 3, 16, 16)))
+    graph += field(12, value("vector", (0, 3)))
+    return field(1, 8) + field(7, graph) + field(8, field(1, "") + field(2, 13))
+
+
+def small_dinov2(seed=0, width=128, blocks=2, grid=5):
+    """A DINOv2 with weights that all matter."""
+    net = dinov2.DinoV2(width, blocks, grid)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for p in net.parameters():
+            p.copy_(torch.randn(p.shape, generator=generator) * 0.3)
+    return net.eval()
+
+
+def by_hand(net, x):
+    """DINOv2 of one image of the stored grid, without attention or patch functions."""
+    w = {name: tensor.double() for name, tensor in net.state_dict().items()}
+    d = w["cls_token"].shape[-1]
+
+    def norm(t, name):
+        mean, var = t.mean(1, keepdim=True), t.var(1, keepdim=True, correction=0)
+        return (t - mean) / (var + 1e-6).sqrt() * w[f"{name}.weight"] + w[f"{name}.bias"]
+
+    tokens = [w["cls_token"][0, 0]]
+    for row in range(0, x.shape[1], 14):
+        for column in range(0, x.shape[2], 14):
+            patch = x[:, row : row + 14, column : column + 14].double().reshape(-1)
+            kernel = w["patch_embed.proj.weight"].reshape(d, -1)
+            tokens.append(kernel @ patch + w["patch_embed.proj.bias"])
+    t = torch.stack(tokens) + w["pos_embed"][0]
+    for i in range(len(net.blocks)):
+        b = f"blocks.{i}."
+        qkv = norm(t, f"{b}norm1") @ w[f"{b}attn.qkv.weight"].T + w[f"{b}attn.qkv.bias"]
+        heads = []
+        for h in range(0, d, 64):
+            q, k, v = (qkv[:, s * d + h : s * d + h + 64] for s in range(3))
+            heads.append((q @ k.T / 8).softmax(1) @ v)
+        mixed = torch.cat(heads, 1) @ w[f"{b}attn.proj.weight"].T + w[f"{b}attn.proj.bias"]
+        t = t + w[f"{b}ls1.gamma"] * mixed
+        hidden = norm(t, f"{b}norm2") @ w[f"{b}mlp.fc1.weight"].T + w[f"{b}mlp.fc1.bias"]
+        hidden = hidden * 0.5 * (1 + torch.erf(hidden / 2**0.5))
+        t = t + w[f"{b}ls2.gamma"] * (hidden @ w[f"{b}mlp.fc2.weight"].T + w[f"{b}mlp.fc2.bias"])
+    return norm(t, "norm")[0]
+
+
+def test_dinov2_is_its_definition():
+    net, x = small_dinov2(), torch.randn(2, 3, 70, 70, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        found = net(x)
+    expected = torch.stack([by_hand(net, one) for one in x])
+    assert (found - expected).norm() < 1e-5 * expected.norm()
+
+
+def test_dinov2_interpolates_its_positions_where_the_grid_differs():
+    net = small_dinov2()
+    assert net.positions(5) is net.pos_embed
+    ramp_of = torch.arange(5.0).view(1, 5, 1, 1).expand(1, 5, 5, 128).reshape(1, 25, 128)
+    net.pos_embed.data[:, 1:] = ramp_of
+    found = net.positions(8)[0, 1:, 0].view(8, 8)
+    assert found.shape == (8, 8) and torch.allclose(found, found[:, :1].expand(8, 8), atol=1e-5)
+    for i in (3, 4):  # away from the edges
+        place = (i + 0.5) * 5 / 8.1 - 0.5
+        expected = sum(cubic(place - j) * j for j in range(5))
+        assert found[i, 0].item() == pytest.approx(expected, abs=1e-5)
+
+
+def cubic(x, a=-0.75):
+    """Keys's kernel (1981) with the sharpness that torch uses."""
+    x = abs(x)
+    if x >= 2:
+        return 0
+    return a * (x**3 - 5 * x**2 + 8 * x - 4) if x > 1 else (a + 2) * x**3 - (a + 3) * x**2 + 1
+
+
+def transformers_names(tensors):
+    """The same tensors as facebook/dinov2-base's file names them."""
+    found = {}
+    for name, tensor in tensors.items():
+        if ".attn.qkv." in name:
+            for key, part in zip(("query", "key", "value"), tensor.chunk(3), strict=True):
+                there = name.replace("attn.qkv", f"attention.attention.{key}")
+                found[there.replace("blocks.", "encoder.layer.")] = part.clone()
+            continue
+        for old, new in (
+            ("blocks.", "encoder.layer."), ("attn.proj", "attention.output.dense"),
+            ("ls1.gamma", "layer_scale1.lambda1"), ("ls2.gamma", "layer_scale2.lambda1"),
+            ("cls_token", "embeddings.cls_token"), ("pos_embed", "embeddings.position_embeddings"),
+            ("patch_embed.proj", "embeddings.patch_embeddings.projection"),
+        ):  # fmt: skip
+            name = name.replace(old, new)
+        found[f"layer{name}" if name.startswith("norm.") else name] = tensor
+    return found
+
+
+def test_dinov2_reads_both_namings_and_nothing_else(tmp_path, monkeypatch):
+    net = small_dinov2(grid=37)
+    torch.save(net.state_dict() | {"mask_token": torch.zeros(1, 128)}, tmp_path / "own.pth")
+    save_file(transformers_names(net.state_dict()), tmp_path / "model.safetensors")
+    monkeypatch.setitem(dinov2.SIZES, "dinov2-b", (128, 2))
+    images = ramp(2, 40, 50)
+    a = features(images, extractor("dinov2-b", weights=tmp_path / "own.pth"))
+    b = features(images, extractor("dinov2-b", weights=tmp_path / "model.safetensors"))
+    assert a.array.shape == (2, 128) and np.allclose(a.array, b.array, atol=1e-5)
+    assert a.receipt["network"] == "DINOv2 ViT-B/14" and a.receipt["layer"].startswith("class")
+    assert a.receipt["weights_sha256"] != b.receipt["weights_sha256"]
+    with pytest.raises(ValueError, match=r"cls_token is \(1, 1, 128\), expected \(1, 1, 1024\)"):
+        extractor("dinov2-l", weights=tmp_path / "own.pth")
+    with pytest.raises(ValueError, match="download model.safetensors of facebook/dinov2-large"):
+        extractor("dinov2-l")
+    with pytest.raises(ValueError, match="a multiple of 14, got 200"):
+        extractor("dinov2-b", weights=tmp_path / "own.pth", size=200)
+
+
+def test_dinov2_equals_transformers_where_that_is_installed():
+    transformers = pytest.importorskip("transformers")
+    config = transformers.Dinov2Config(
+        hidden_size=128, num_hidden_layers=2, num_attention_heads=2, image_size=70, patch_size=14
+    )
+    theirs, net = transformers.Dinov2Model(config).eval(), small_dinov2()
+    for p in theirs.parameters():
+        nn.init.normal_(p, std=0.3)
+    net.load_state_dict(
+        {k: v for k, v in dinov2.rename(theirs.state_dict()).items() if "mask" not in k}
+    )
+    x = torch.randn(2, 3, 70, 70)
+    with torch.inference_mode():
+        assert torch.allclose(net(x), theirs(x).last_hidden_state[:, 0], atol=1e-4)
+
+
+def test_bicubic_antialiasing_is_pillows():
+    image = np.random.default_rng(0).integers(0, 256, (60, 340, 3), np.uint8)
+    found = dinov2._prepare(image[None], 224)[0].permute(1, 2, 0).numpy()
+    found = (found * dinov2.STD + dinov2.MEAN) * 255
+    for channel in range(3):  # in Pillow's float mode, which neither rounds nor clips
+        plane = Image.fromarray(image[..., channel].astype(np.float32))
+        expected = np.asarray(plane.resize((224, 224), Image.Resampling.BICUBIC))
+        assert np.abs(found[..., channel] - expected).max() < 1e-2
+
+
+def test_weights_files_that_are_none_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="there is no weights file"):
+        read_tensors(tmp_path / "none.pth")
+    for name in ("a.pth", "a.safetensors"):
+        (tmp_path / name).write_bytes(b"not weights at all")
+        with pytest.raises(ValueError, match="cannot be read as weights"):
+            read_tensors(tmp_path / name)
+    torch.save([torch.zeros(1)], tmp_path / "list.pth")
+    with pytest.raises(ValueError, match="is no dictionary of tensors"):
+        read_tensors(tmp_path / "list.pth")
+
+
+def test_a_torchscript_archive_cannot_name_code(tmp_path):
+    """A data.pkl that calls a function of the system is refused, not called."""
+    with zipfile.ZipFile(tmp_path / "evil.pt", "w") as archive:
+        archive.writestr("evil/constants.pkl", b"")
+        archive.writestr("evil/data.pkl", b"cos\nsystem\n(S'touch evil'\ntR.")
+    with pytest.raises(ValueError, match="cannot be read as weights"):
+        read_tensors(tmp_path / "evil.pt")
+
+
+def test_the_names_of_the_networks():
+    assert NETWORKS == ("efficientnet-lite0", "inception", "dinov2-b", "dinov2-l")
+    assert isinstance(features(ramp(1)), Features)

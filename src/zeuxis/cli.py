@@ -235,6 +235,105 @@ def evaluate(
     terminal.show_scores(facts)
 
 
+Network = Annotated[
+    str,
+    typer.Option(
+        help="What images are compared by: efficientnet-lite0, inception, dinov2-b, dinov2-l, or an ONNX "
+        "file of your own."
+    ),
+]
+Weights = Annotated[
+    Path | None,
+    typer.Option(
+        help="File of the network's weights, where no package carries them.", show_default=False
+    ),
+]
+Size = Annotated[
+    str | None,
+    typer.Option(
+        metavar="64|96x64", help="Bring all images to this height x width.", show_default=False
+    ),
+]
+
+
+@app.command(
+    epilog=_examples(
+        "zeuxis compare generated/ photos/",
+        "zeuxis compare generated/ photos.safetensors --samples 5000",
+        "zeuxis compare fakes.zip photos/ --network inception --weights pt_inception-2015-12-05.pth",
+    )
+)
+def compare(
+    judged: Annotated[
+        str,
+        typer.Argument(
+            metavar="A",
+            help="Images to judge: any source, or a statistics file.",
+            show_default=False,
+        ),
+    ],
+    by: Annotated[
+        str,
+        typer.Argument(
+            metavar="B", help="What they are judged by: the same kinds.", show_default=False
+        ),
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the report. By default runs/compare-A-B.")
+    ] = None,
+    network: Network = "efficientnet-lite0",
+    weights: Weights = None,
+    samples: Annotated[int, typer.Option(help="Images of each side at most.", min=16)] = 10_000,
+    size: Size = None,
+    channels: Annotated[
+        Literal["1", "3", "4"] | None,
+        typer.Option(help="Bring all to grey, colour, or colour with alpha."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of every draw.")] = 0,
+) -> None:
+    """Judge any images by any others, from any tool: every measure, and what is wrong in words."""
+    from zeuxis import compare as comparing
+    from zeuxis import terminal
+
+    with terminal.ticking("comparing") as tick:
+        form = _form(size, channels)
+        report = comparing.compare(
+            judged, by, out, network, weights, samples, form.size, form.channels, seed, tick
+        )
+    terminal.show_comparison(report)
+
+
+@app.command(
+    epilog=_examples(
+        "zeuxis statistics photos/ photos.safetensors",
+        "zeuxis statistics photos/ photos.npz --network inception --weights pt_inception-2015-12-05.pth",
+    )
+)
+def statistics(
+    source: Source,
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="What to write: .safetensors for compare, .npz for pytorch-fid, .pkl for StyleGAN.",
+            show_default=False,
+        ),
+    ],
+    network: Network = "efficientnet-lite0",
+    weights: Weights = None,
+    size: Size = None,
+) -> None:
+    """Save what a set of images is to the measures, to compare with it later or elsewhere."""
+    from zeuxis import compare as comparing
+    from zeuxis import terminal
+
+    with terminal.ticking("looking") as tick:
+        path = comparing.statistics(
+            source, file, network, weights, size=_form(size).size, progress=tick
+        )
+    terminal.show_statistics(path)
+
+
 @app.command(epilog=_examples("zeuxis families", "zeuxis train flow --help"))
 def families() -> None:
     """List the families, what each can do, and what it can be conditioned on."""
@@ -312,6 +411,14 @@ def get(
     with terminal.ticking("fetching") as tick:
         prepared = data.get(name, dest, tick)
     terminal.show_prepared(prepared)
+
+
+def _form(size: str | None, channels: str | None = None) -> Any:
+    """Size (`64` or `96x64`) and channels as settings of the data room."""
+    from zeuxis.run import Data, override
+
+    words = {"size": size, "channels": channels}
+    return override(Data(), {name: word for name, word in words.items() if word}, "")
 
 
 def _pairs(words: Sequence[str] | None, example: str) -> dict[str, str]:

@@ -7,40 +7,40 @@ Every number names the side of the data it was measured on: `train` (what the mo
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch.nn import functional as F
 
-from zeuxis import artefact, machine
+from zeuxis import artefact, machine, measuring, verdict
 from zeuxis.data import Prepared
 from zeuxis.disk import write_json
-from zeuxis.family import Tick
-from zeuxis.features import Features, features
-from zeuxis.metrics import Estimate, share
-from zeuxis.metrics.classifier import predict, train_classifier
+from zeuxis.family import Reconstructs, Scores, Tick
+from zeuxis.features import Features, extractor, features
+from zeuxis.measuring import Side, look, measure
+from zeuxis.metrics import Estimate
+from zeuxis.metrics.balance import predicted_balance
+from zeuxis.metrics.classifier import taught
 from zeuxis.metrics.kernel import kernel_distance
-from zeuxis.metrics.nearest import Copies, copies, differing, nearest
-from zeuxis.report import Card, Neighbours, Page, write
-from zeuxis.report.charts import ladder, number
+from zeuxis.metrics.nearest import Copies, copies
+from zeuxis.metrics.similarity import psnr, ssim
+from zeuxis.report import Page, write
+from zeuxis.report.measures import REFERENCES, cards, distances, rows
+from zeuxis.report.pictures import HIDDEN, TILES, beside, hide
+from zeuxis.report.training import curves, facts, log_lines, sheets, summary
 from zeuxis.rng import derive_seed
 from zeuxis.use import Model, load
 
-HIDDEN, TILES = 8, 64
-SHOWN = 12
-SUSPECTS = 4
-SHEETS = 8
-REFERENCES = {2: "real, half the detail", 4: "real, a quarter of the detail"}
 REFERENCE_IMAGES = 500
 JUDGES = 2000
 TAUGHT = 3
 TEACH_STEPS = 300
+SCORED = 256
+"""Hold-out images whose likelihood and reconstructions are measured."""
 PROBE_REAL = 1024
-COPIES_ALLOWED = 0.02
 
 
 def probe(
@@ -58,14 +58,14 @@ def probe(
     Returns:
         Maps (N, H, W, C) uint8 samples to `{"kernel_distance": ...}`, lower is better.
     """
-    rows = _draw(prepared.train, max(count, PROBE_REAL), seed, "probe")
+    chosen = _draw(prepared.train, max(count, PROBE_REAL), seed, "probe")
     real: list[Features] = []
 
     def score(samples_NHWC: np.ndarray) -> dict[str, float]:
-        if min(len(rows), len(samples_NHWC)) < 3:
+        if min(len(chosen), len(samples_NHWC)) < 3:
             return {}
         if not real:
-            real.append(features(prepared.images[rows]))
+            real.append(features(prepared.images[chosen]))
         return {"kernel_distance": kernel_distance(features(samples_NHWC), real[0]).value}
 
     return score
@@ -91,7 +91,7 @@ def evaluate(
 
     Returns:
         The content of report.json: `scores` (name -> number), `estimates` (with interval, number of
-        images, side, words and receipt), `facts`, and `report`, the path of the page.
+        images, side and receipt), `findings`, `words`, `facts`, and `report`, the path of the page.
 
     Raises:
         ValueError: no such model, or images of another shape, or fewer than 8 samples.
@@ -101,45 +101,42 @@ def evaluate(
     part = _parts(progress)
     began = time.perf_counter()
     labels = model.draw_labels(samples, seed)
-    fake = model.sample(samples, seed=seed, labels=labels, progress=part(0, 40))
+    fake = model.sample(samples, seed=seed, labels=labels, progress=part(0, 35))
     seconds = time.perf_counter() - began
-    rows = _Rows.of(prepared, samples, seed)
-    found = _distances(fake, prepared, rows, part)
+    chosen = _Rows.of(prepared, samples, seed)
+    found = _compared(model, fake, labels, prepared, chosen, seed, part)
     copied = None
-    if len(rows.holdout):
-        held = prepared.images[rows.holdout]
+    if len(chosen.holdout):
+        held = prepared.images[chosen.holdout]
         copied = copies(fake, prepared.images, held, prepared.train)
-        found["copy_rate"] = dataclasses.replace(
-            copied.rate, receipt={**copied.rate.receipt, "side": "train, against hold-out"}
-        )
-    part(85, 86)(1, 1)
-    found |= _taught(model, prepared, rows, fake, labels, part(86, 100))
+        found["copy_rate"] = _on(copied.rate, "train, against hold-out")
+    found |= _abilities(model, prepared, chosen, part(84, 88))
+    found |= _classes(model, prepared, chosen, fake, labels, part(88, 100))
     folder = Path(out) if out is not None else model.folder
-    cards = list(_cards(found))
-    facts = {
-        "family": model.facts.get("family"),
-        "samples": samples,
-        "seed": seed,
-        "sampling_seconds": round(seconds, 2),
-        "precision": model.precision,
-        "weights": artefact.weights(model.facts),
-        "data": prepared.name,
-        "data_hash": prepared.hash,
-        "machine": machine.facts(model.device),
-    }
+    findings = verdict.findings(found)
+    shown = list(cards(found))
+    words = [f"{card.title} {card.value} {card.unit}. {card.words} ({card.side})" for card in shown]
     result = {
         "format": 1,
         "scores": {name: estimate.value for name, estimate in found.items()},
-        "estimates": {name: estimate.facts() for name, estimate in found.items()},
-        "words": [
-            f"{card.title} {card.value} {card.unit}. {card.words} ({card.side})" for card in cards
-        ],
-        "notes": _notes(model, prepared, rows),
-        "facts": facts,
+        "estimates": measuring.facts(found),
+        "findings": [dataclasses.asdict(finding) for finding in findings],
+        "words": [*(finding.sentence for finding in findings), *words],
+        "notes": _notes(model, prepared, chosen),
+        "facts": {
+            "family": model.facts.get("family"),
+            "samples": samples,
+            "seed": seed,
+            "sampling_seconds": round(seconds, 2),
+            "precision": model.precision,
+            "weights": artefact.weights(model.facts),
+            "data": prepared.name,
+            "data_hash": prepared.hash,
+            "machine": machine.facts(model.device),
+        },
         "report": "report.html",
     }
-    page = _page(model, prepared, rows, fake, copied, found, cards, result)
-    write(folder / "report.html", page)
+    write(folder / "report.html", _page(model, prepared, chosen, fake, copied, found, result))
     write_json(folder / "report.json", result)
     return {**result, "report": str(folder / "report.html")}
 
@@ -160,10 +157,11 @@ class _Rows:
     def of(cls, prepared: Prepared, count: int, seed: int) -> "_Rows":
         train = _draw(prepared.train, count, seed, "train")
         holdout = _draw(prepared.holdout, max(count, JUDGES), seed, "holdout")
-        if len(holdout) >= 3:
+        if len(holdout) >= measuring.FEWEST:
             return cls(train, holdout, holdout, train, "hold-out")
-        half = len(train) // 2
-        return cls(train, holdout[:0], train[:half], train[half:], "train (there is no hold-out)")
+        both = _draw(prepared.train, 2 * count, seed, "train")
+        half = len(both) // 2
+        return cls(train, holdout[:0], both[:half], both[half:], "train (there is no hold-out)")
 
 
 def _check(model: Model, prepared: Prepared, samples: int) -> None:
@@ -179,41 +177,72 @@ def _check(model: Model, prepared: Prepared, samples: int) -> None:
         raise ValueError(f"{samples} samples measure nothing; draw at least {TILES // HIDDEN}")
 
 
-def _distances(
+def _compared(
+    model: Model,
     fake: np.ndarray,
+    labels: np.ndarray,
     prepared: Prepared,
-    rows: _Rows,
+    chosen: _Rows,
+    seed: int,
     part: Callable[[float, float], Tick],
 ) -> dict[str, Estimate]:
-    """Kernel distances: of the model, of real images, and of real images that were damaged."""
-    if min(len(rows.judge), len(rows.other)) < 3:
-        return {}
-    images = prepared.images
-    fake_features = features(fake, progress=part(40, 58))
-    judge = features(images[rows.judge], progress=part(58, 66))
-    other = features(images[rows.other], progress=part(66, 80))
-    found = {
-        "kernel_distance": _on(kernel_distance(fake_features, judge), rows.side),
-        "kernel_distance_of_real": _on(kernel_distance(other, judge), f"train to {rows.side}"),
-    }
-    if rows.side == "hold-out":
-        found["kernel_distance_to_train"] = _on(kernel_distance(fake_features, other), "train")
-    damaged = images[rows.other[:REFERENCE_IMAGES]]
-    for factor in REFERENCES:
-        if min(prepared.height, prepared.width) >= 2 * factor and len(damaged) >= 3:
-            blurred = features(_coarse(damaged, factor))
-            found[f"kernel_distance_of_real_shrunk_{factor}x"] = _on(
-                kernel_distance(blurred, judge), f"train to {rows.side}"
+    """The samples against the judges; beside it other real images, whole and damaged."""
+    if min(len(fake), len(chosen.judge), len(chosen.other)) < measuring.FEWEST:
+        return _few(fake, prepared.images, chosen)
+    eye = extractor("efficientnet-lite0")
+    images, truth = prepared.images, prepared.labels
+    sides = [
+        look("samples", fake, eye, model.conditions, labels, {"pixels": 1.0}, part(35, 48)),
+        *(
+            look(name, images[at], eye, prepared.conditions, truth[at], {"pixels": 1.0}, tick)
+            for name, at, tick in (
+                ("judges", chosen.judge, part(48, 58)),
+                ("other real images", chosen.other, part(58, 68)),
             )
-    part(80, 85)(1, 1)
+        ),
+    ]
+    mine, judge, other = sides
+    found = {
+        name: _on(estimate, chosen.side)
+        for name, estimate in measure(mine, judge, seed, part(68, 78)).items()
+    }
+    found |= of_real(other, judge, seed, f"train to {chosen.side}")
+    if chosen.side == "hold-out":
+        to_train = kernel_distance(mine.table, other.table)
+        found["kernel_distance_to_train"] = _on(to_train, "train")
+    damaged = images[chosen.other[:REFERENCE_IMAGES]]
+    for factor in REFERENCES:
+        if min(prepared.height, prepared.width) >= 2 * factor and len(damaged) >= measuring.FEWEST:
+            shrunk = look("shrunk", coarse(damaged, factor), eye).table
+            found[f"kernel_distance_of_real_shrunk_{factor}x"] = _on(
+                kernel_distance(shrunk, judge.table), f"train to {chosen.side}"
+            )
+    part(78, 84)(1, 1)
     return found
+
+
+def _few(fake: np.ndarray, images: np.ndarray, chosen: _Rows) -> dict[str, Estimate]:
+    """What fewer than 16 images a side allow: the kernel distance, from 3 on."""
+    if min(len(fake), len(chosen.judge), len(chosen.other)) < 3:
+        return {}
+    mine, judge, other = map(features, (fake, images[chosen.judge], images[chosen.other]))
+    return {
+        "kernel_distance": _on(kernel_distance(mine, judge), chosen.side),
+        "kernel_distance_of_real": _on(kernel_distance(other, judge), f"train to {chosen.side}"),
+    }
+
+
+def of_real(other: Side, judge: Side, seed: int, side: str) -> dict[str, Estimate]:
+    """What other real images get against the same judges, for the measures where it is not plain."""
+    found = measuring.distances(other, judge, seed)
+    return {f"{name}_of_real": _on(estimate, side) for name, estimate in found.items()}
 
 
 def _on(estimate: Estimate, side: str) -> Estimate:
     return dataclasses.replace(estimate, receipt={**estimate.receipt, "side": side})
 
 
-def _coarse(pixels_NHWC: np.ndarray, factor: int) -> np.ndarray:
+def coarse(pixels_NHWC: np.ndarray, factor: int) -> np.ndarray:
     """The images shrunk by `factor` and enlarged again, uint8."""
     image = torch.from_numpy(pixels_NHWC.astype(np.float32)).permute(0, 3, 1, 2)
     height, width = image.shape[2:]
@@ -224,129 +253,86 @@ def _coarse(pixels_NHWC: np.ndarray, factor: int) -> np.ndarray:
     return large.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
 
 
-def _taught(
+def _abilities(
+    model: Model, prepared: Prepared, chosen: _Rows, progress: Tick
+) -> dict[str, Estimate]:
+    """Likelihood and reconstructions of images that training never saw, where the family has them."""
+    held = chosen.judge[:SCORED]
+    images, found = prepared.images[held], {}
+    receipt = {"side": chosen.side, "interval": "95 %, normal, over images"}
+    if isinstance(model.family, Scores) and len(held) >= 2:
+        known = {condition.name: i for i, condition in enumerate(prepared.conditions)}
+        columns = [known.get(condition.name) for condition in model.conditions]
+        labels = None
+        if columns and None not in columns:
+            labels = prepared.labels[held][:, columns]
+        bits = model.bits_per_dim(images, labels)
+        found["bits_per_dim"] = mean(bits, {**receipt, "kind": model.family.kind})
+    if isinstance(model.family, Reconstructs) and len(held) >= 2:
+        again = model.reconstruct(images)
+        found["psnr"] = mean(psnr(images, again), receipt)
+        if min(prepared.height, prepared.width) >= SSIM_WINDOW:
+            found["ssim"] = mean(ssim(images, again), receipt)
+    progress(1, 1)
+    return found
+
+
+SSIM_WINDOW = 11
+
+
+def mean(values_N: np.ndarray, receipt: Mapping[str, Any]) -> Estimate:
+    """The mean of at least 2 numbers, one an image; infinite ones are left out and counted."""
+    finite_N = values_N[np.isfinite(values_N)].astype(np.float64)
+    value = float(finite_N.mean()) if len(finite_N) else float("inf")
+    half = 1.96 * float(finite_N.std(ddof=1)) / len(finite_N) ** 0.5 if len(finite_N) > 1 else 0.0
+    noted = {**receipt, "infinite": int(len(values_N) - len(finite_N))}
+    return Estimate(
+        value=value, interval=(value - half, value + half), n=len(values_N), receipt=noted
+    )
+
+
+def _classes(
     model: Model,
     prepared: Prepared,
-    rows: _Rows,
+    chosen: _Rows,
     fake: np.ndarray,
     labels: np.ndarray,
     progress: Tick,
 ) -> dict[str, Estimate]:
-    """Accuracy on hold-out images of a classifier taught by samples, and by as many real images."""
-    known = {condition.name: condition for condition in prepared.conditions}
-    usable = [
-        (column, condition)
-        for column, condition in enumerate(model.conditions)
-        if known.get(condition.name) == condition
-    ][:TAUGHT]
-    found = {}
-    for done, (column, condition) in enumerate(usable):
+    """Samples as lessons and as an exam, for each condition; a model without any is watched for balance."""
+    found: dict[str, Estimate] = {}
+    asked = {condition: column for column, condition in enumerate(model.conditions)}
+    usable = [c for c in prepared.conditions if not asked or c in asked][:TAUGHT]
+    for done, condition in enumerate(usable):
         truth = prepared.labels[:, prepared.label_columns([condition.name])[0]]
-        test = rows.holdout[truth[rows.holdout] >= 0]
-        real = rows.train[truth[rows.train] >= 0]
-        mine = labels[:, column] >= 0
-        if min(len(test), len(real), int(mine.sum())) < 50:
-            continue
-        lessons = {
-            f"taught_{condition.name}": (fake[mine], labels[mine, column]),
-            f"taught_{condition.name}_by_real": (prepared.images[real], truth[real]),
-        }
-        for name, (pixels, classes) in lessons.items():
-            net = train_classifier(pixels, classes, len(condition.classes), 0, TEACH_STEPS)
-            right = int((predict(net, prepared.images[test]) == truth[test]).sum())
-            receipt = {
-                "side": "train" if name.endswith("_by_real") else "samples",
-                "tested_on": "hold-out",
-                "taught_with": len(pixels),
-                "steps": TEACH_STEPS,
-                "classifier": "pinned, 3 convolutions 32-64-128, batches of 128, seed 0",
-            }
-            found[name] = share(right, len(test), receipt)
+        test = chosen.holdout[truth[chosen.holdout] >= 0]
+        real = chosen.train[truth[chosen.train] >= 0]
+        classes, exam = len(condition.classes), (prepared.images[test], truth[test])
+        lessons = (prepared.images[real], truth[real])
+        if condition in asked:
+            column = asked[condition]
+            mine = labels[:, column] >= 0
+            if min(len(test), len(real), int(mine.sum())) >= 50:
+                seen = taught(
+                    fake[mine],
+                    labels[mine, column],
+                    *lessons,
+                    *exam,
+                    classes,
+                    steps=TEACH_STEPS,
+                )
+                found[f"taught_{condition.name}"] = _on(seen["by_samples"], "samples")
+                found[f"taught_{condition.name}_by_real"] = _on(seen["by_real"], "train")
+                found[f"recognised_{condition.name}"] = _on(seen["on_samples"], "samples")
+        elif min(len(test), len(real)) >= 50:
+            seen_balance = predicted_balance(fake, *lessons, *exam, classes, steps=TEACH_STEPS)
+            found |= measuring.balances(condition, seen_balance)
         progress(done + 1, len(usable))
     progress(1, 1)
     return found
 
 
-def _cards(found: Mapping[str, Estimate]) -> Iterator[Card]:
-    if "kernel_distance" in found:
-        yield _distance_card(found)
-    if "copy_rate" in found:
-        yield _copy_card(found["copy_rate"])
-    for name, estimate in found.items():
-        if name.startswith("taught_") and not name.endswith("_by_real"):
-            yield _taught_card(name.removeprefix("taught_"), estimate, found[f"{name}_by_real"])
-
-
-def _distance_card(found: Mapping[str, Estimate]) -> Card:
-    mine, real = found["kernel_distance"], found["kernel_distance_of_real"]
-    half = found.get("kernel_distance_of_real_shrunk_2x")
-    quarter = found.get("kernel_distance_of_real_shrunk_4x")
-    if mine.interval[0] <= max(real.interval[1], 0):
-        mood, words = "good", "As close to new real images as other real images are."
-    elif half is None or mine.value <= half.value:
-        share_of = f", {mine.value / half.value:.0%} of the way" if half else ""
-        mood, words = "fair", f"Closer than real images that lost half their detail{share_of}."
-    elif quarter is None or mine.value <= quarter.value:
-        mood, words = "fair", "Between real images at half and at a quarter of their detail."
-    else:
-        mood, words = "poor", "Further than real images that kept a quarter of their detail."
-    return Card(
-        title="How close to real, as a whole?",
-        value=number(mine.value),
-        unit="kernel distance, 0 is real",
-        words=words,
-        side=f"95 %: {_span(mine)}; {mine.receipt['fake']:,} samples against "
-        f"{mine.receipt['real']:,} images, {mine.receipt['side']}. Real images: {number(real.value)} "
-        f"({_span(real)})",
-        mood=mood,
-    )
-
-
-def _copy_card(rate: Estimate) -> Card:
-    count = round(rate.value * rate.n)
-    control = "New real images would score about 1 %."
-    if rate.interval[0] > COPIES_ALLOWED:
-        mood, words = "poor", f"It repeats training images. {control}"
-    elif rate.value > COPIES_ALLOWED:
-        mood, words = "fair", f"It may repeat some training images. {control}"
-    else:
-        mood, words = "good", f"It does not repeat its training images. {control}"
-    return Card(
-        title="Does it copy?",
-        value=_percent(rate.value),
-        unit=f"of samples are near-copies ({count:,} of {rate.n:,})",
-        words=words,
-        side=f"95 %: {_percent(rate.interval[0])} to {_percent(rate.interval[1])}; against all "
-        f"{rate.receipt['train']:,} training images. A near-copy differs visibly from one of them in "
-        f"fewer than {rate.receipt['threshold_pixels']} pixels, as 1 % of the hold-out do",
-        mood=mood,
-    )
-
-
-def _taught_card(name: str, mine: Estimate, real: Estimate) -> Card:
-    label = name.replace("_", " ")
-    ratio = mine.value / max(real.value, 1e-9)
-    return Card(
-        title=f"Does “{label}” mean what it says?",
-        value=_percent(mine.value),
-        unit=f"named right; taught by as many real images: {_percent(real.value)}",
-        words=f"A small classifier learned “{label}” from samples alone, then named it in real "
-        "images that nobody had trained on.",
-        side=f"95 %: {_percent(mine.interval[0])} to {_percent(mine.interval[1])}; taught by "
-        f"{mine.receipt['taught_with']:,} samples, tested on {mine.n:,} hold-out images",
-        mood="good" if ratio > 0.95 else "fair" if ratio > 0.8 else "poor",
-    )
-
-
-def _span(estimate: Estimate) -> str:
-    return f"{number(estimate.interval[0])} to {number(estimate.interval[1])}"
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f} %" if 0 < value < 0.1 else f"{100 * value:.0f} %"
-
-
-def _notes(model: Model, prepared: Prepared, rows: _Rows) -> list[str]:
+def _notes(model: Model, prepared: Prepared, chosen: _Rows) -> list[str]:
     notes = []
     trained_on = model.facts.get("dataset_hash")
     if trained_on not in (None, prepared.hash):
@@ -354,13 +340,13 @@ def _notes(model: Model, prepared: Prepared, rows: _Rows) -> list[str]:
             f"The model was trained on other data ({str(trained_on)[:12]}) than it is measured with "
             f"({prepared.hash[:12]}): here, 'training images' are those of the latter."
         )
-    if not len(rows.holdout):
+    if not len(chosen.holdout):
         notes.append(
             "There are too few images for a hold-out: all numbers are against images that the model "
             "saw in training, so a model that copies would look good."
         )
-    elif len(rows.holdout) < 1000:
-        notes.append(f"Only {len(rows.holdout)} images were held out, so the intervals are wide.")
+    elif len(chosen.holdout) < 1000:
+        notes.append(f"Only {len(chosen.holdout)} images were held out, so the intervals are wide.")
     if model.facts.get("finished") is False:
         notes.append("Training has not finished: this is the state of the last save.")
     return notes
@@ -369,175 +355,35 @@ def _notes(model: Model, prepared: Prepared, rows: _Rows) -> list[str]:
 def _page(
     model: Model,
     prepared: Prepared,
-    rows: _Rows,
+    chosen: _Rows,
     fake: np.ndarray,
     copied: Copies | None,
     found: Mapping[str, Estimate],
-    cards: list[Card],
     result: Mapping[str, Any],
 ) -> Page:
-    shown = rows.holdout if len(rows.holdout) >= HIDDEN else rows.train
-    tiles, real = hide(prepared.images[shown[:HIDDEN]], fake[: TILES - HIDDEN])
-    log = list(_log(model.folder / "log.jsonl"))
-    facts = list(_facts(model, prepared, result["facts"]))
+    held = len(chosen.holdout) >= HIDDEN
+    real_rows = chosen.holdout if held else chosen.train
+    tiles, real = hide(prepared.images[real_rows[:HIDDEN]], fake[: TILES - HIDDEN])
+    log = list(log_lines(model.folder / "log.jsonl"))
     name = str(model.facts.get("family", "model"))
     source = model.facts.get("source", prepared.name)
     return Page(
         title=f"{name.upper() if len(name) < 4 else name.capitalize()}, trained on {source}",
-        summary=_summary(model),
+        summary=summary(model),
         notes=result["notes"],
-        cards=cards,
-        ladder=_ladder(found),
+        cards=list(cards(found)),
+        findings=[(one["mood"], one["sentence"]) for one in result["findings"]],
+        rows=list(rows(found)),
+        ladder=distances(found),
         tiles_NHWC=tiles,
         real=real,
-        real_side="from the hold-out, never seen in training"
-        if len(rows.holdout) >= HIDDEN
-        else "from the training set",
-        steps=list(_sheets(model, log)),
-        neighbours=list(_neighbours(fake, prepared, copied)),
-        curves=list(_series(log)),
-        facts=facts,
+        real_side="from the hold-out, never seen in training" if held else "from the training set",
+        steps=list(sheets(model, log)),
+        neighbours=list(beside(fake, prepared.images, copied, prepared.train)),
+        curves=list(curves(log)),
+        facts=list(facts(model, prepared, result["facts"])),
         receipts=json.dumps(result["estimates"], indent=1, ensure_ascii=False),
     )
-
-
-def hide(real: np.ndarray, fake: np.ndarray) -> tuple[np.ndarray, frozenset[int]]:
-    """Real images shuffled among generated ones, and where they ended up."""
-    order = np.random.default_rng(derive_seed("hide")).permutation(len(real) + len(fake))
-    places = frozenset(np.flatnonzero(order < len(real)).tolist())
-    return np.concatenate([real, fake])[order], places
-
-
-def _ladder(found: Mapping[str, Estimate]) -> str:
-    if "kernel_distance" not in found:
-        return ""
-    mine = found["kernel_distance"]
-    marks = [("this model", mine.value, "model")]
-    marks.append(("other real images", found["kernel_distance_of_real"].value, "reference"))
-    for factor, label in REFERENCES.items():
-        if reference := found.get(f"kernel_distance_of_real_shrunk_{factor}x"):
-            marks.append((label, reference.value, "reference"))
-    return ladder(marks, mine.interval)
-
-
-def _neighbours(
-    fake: np.ndarray, prepared: Prepared, copied: Copies | None
-) -> Iterator[Neighbours]:
-    chosen = list(range(min(SHOWN - SUSPECTS, len(fake))))
-    if copied is not None:
-        closest = np.argsort(copied.differing_N, kind="stable")[:SUSPECTS].tolist()
-        chosen = closest + [i for i in chosen if i not in closest]
-    most = min(3, len(prepared.train))
-    _, near = nearest(fake[chosen], prepared.images, most, prepared.train)
-    for place, row in zip(chosen, near, strict=True):
-        pixels = int(differing(fake[place : place + 1], prepared.images[row[:1]])[0])
-        total = prepared.height * prepared.width
-        yield Neighbours(
-            sample_HWC=fake[place],
-            nearest_KHWC=prepared.images[row],
-            caption=f"sample {place}: {pixels:,} of {total:,} pixels differ",
-        )
-
-
-def _log(path: Path) -> Iterator[dict[str, float]]:
-    """Lines of log.jsonl; a last line that a kill cut short is left out."""
-    if path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            try:
-                yield json.loads(line)
-            except json.JSONDecodeError:
-                return
-
-
-def _series(log: list[dict[str, float]]) -> Iterator[tuple[str, list[int], list[float]]]:
-    """Each logged quantity, scores first, then totals, then the rest."""
-    names = sorted(
-        {name for line in log for name in line if name != "step"},
-        key=lambda name: ("/" in name, not name.endswith("/total"), name),
-    )
-    for name in names:
-        lines = [line for line in log if isinstance(line.get(name), int | float)]
-        title = name.replace("/", ": ").replace("_", " ")
-        yield title, [int(line["step"]) for line in lines], [float(line[name]) for line in lines]
-
-
-def _sheets(model: Model, log: list[dict[str, float]]) -> Iterator[tuple[str, np.ndarray]]:
-    """Samples from some steps of the training, evenly spread, as many columns as a phone shows."""
-    paths = sorted((model.folder / "samples").glob("step-*.png"))
-    keep = np.unique(np.linspace(0, len(paths) - 1, min(SHEETS, len(paths))).round().astype(int))
-    scores = {line["step"]: line["kernel_distance"] for line in log if "kernel_distance" in line}
-    config = model.family.config
-    columns = min(8, max(2, 280 // (config.width + 1)))
-    lines = min(8, max(2, 280 // (config.height + 1)))
-    for path in (paths[i] for i in keep):
-        step = int(path.stem.removeprefix("step-"))
-        with Image.open(path) as file:
-            sheet = np.asarray(file)
-        sheet = sheet[: lines * (config.height + 1) - 1, : columns * (config.width + 1) - 1]
-        score = f", distance {number(scores[step])}" if step in scores else ""
-        yield f"step {step:,}{score}", sheet if sheet.ndim == 3 else sheet[..., None]
-
-
-def _summary(model: Model) -> str:
-    progress = model.facts.get("progress", {})
-    device = model.facts.get("machine", {})
-    words = []
-    if progress:
-        words.append(
-            f"{_duration(progress['seconds'])} of training: {progress['steps']:,} steps, "
-            f"{progress['images']:,} images seen"
-        )
-    if device:
-        words.append(f"on {_machine(device)}")
-    return " ".join(words) + "." if words else ""
-
-
-def _facts(
-    model: Model, prepared: Prepared, measured: Mapping[str, Any]
-) -> Iterator[tuple[str, str]]:
-    facts, dataset = model.facts, model.facts.get("dataset") or prepared.facts
-    split = dataset.get("split", {})
-    yield "Family", str(facts.get("family"))
-    yield "Parameters", f"{sum(p.numel() for p in model.family.parameters()):,} in the artefact"
-    yield (
-        "Data",
-        f"{dataset.get('name')}, {prepared.height}x{prepared.width}, {prepared.channels} channels",
-    )
-    yield "Images", f"{split.get('train', 0):,} to train on, {split.get('holdout', 0):,} held out"
-    yield "Split", str(split.get("how", "unknown"))
-    if dataset.get("licence"):
-        yield "Licence of the data", str(dataset["licence"])[:300]
-    yield "Hash of the data", str(facts.get("dataset_hash", prepared.hash))
-    if model.conditions:
-        asked = (f"{c.name} ({len(c.classes)})" for c in model.conditions)
-        yield "Can be asked for", ", ".join(asked)
-    if training := facts.get("training"):
-        yield "Settings", ", ".join(f"{key} {value}" for key, value in training.items())
-    if facts.get("precision"):
-        yield "Arithmetic", str(facts["precision"])
-    if there := facts.get("machine"):
-        yield "Trained on", f"{_machine(there)}, torch {there.get('torch')}"
-    yield "Started", str(facts.get("started", "unknown"))
-    here, each = measured["machine"], measured["sampling_seconds"] / measured["samples"]
-    yield (
-        "Measured on",
-        f"{_machine(here)}; {measured['samples']:,} samples from seed {measured['seed']}",
-    )
-    yield "Sampling", f"{1000 * each:.2g} ms an image ({measured['precision']})"
-    yield "Made with", f"zeuxis {facts.get('zeuxis', '')}"
-
-
-def _machine(facts: Mapping[str, Any]) -> str:
-    if facts.get("device") not in (None, "cpu"):
-        return f"{facts['device']}"
-    threads = facts.get("threads")
-    return f"{facts.get('processor')}, {threads} thread{'' if threads == 1 else 's'}"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.0f} seconds"
-    return f"{seconds / 60:.3g} minutes" if seconds < 6000 else f"{seconds / 3600:.3g} hours"
 
 
 def _draw(rows: np.ndarray, count: int, seed: int, name: str) -> np.ndarray:

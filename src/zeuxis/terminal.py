@@ -194,6 +194,30 @@ def show_scores(report: Mapping[str, Any]) -> None:
     _made(out, f"{report['report']}  (open it in a browser)")
 
 
+def show_comparison(report: Mapping[str, Any]) -> None:
+    """What is right and wrong, every measure, and where the page lies."""
+    out = _console()
+    _verdict(out, report)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("Measure", "Here", "95 %", "Real", "Better"):
+        table.add_column(name, no_wrap=name != "Measure")
+    for row in report["rows"]:
+        real = row["real"].partition(" (")[0]
+        words = (row["title"], row["value"], row["interval"], real, row["better"])
+        table.add_row(*map(escape, words))
+    out.print()
+    out.print(table)
+    _made(out, f"{report['report']}  (open it in a browser)")
+
+
+def show_statistics(path: Path) -> None:
+    """Where they lie, and what to try next."""
+    out = _console()
+    _made(out, path)
+    if path.suffix == ".safetensors":
+        _next(out, f"zeuxis compare GENERATED/ {_typed(path)}")
+
+
 def _verdict(out: Console, report: Mapping[str, Any]) -> None:
     """The report's own words."""
     out.print("\n[bold]How good it is[/bold]")

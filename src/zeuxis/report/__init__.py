@@ -36,6 +36,17 @@ class Card:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Row:
+    """One measure in the table of all: its name, what it is here, what real images get, what is better."""
+
+    title: str
+    value: str
+    interval: str
+    real: str
+    better: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Neighbours:
     """A sample beside its nearest training images, nearest first, and a caption."""
 
@@ -52,6 +63,8 @@ class Page:
         title, summary: the head.
         notes: what the reader must know before believing the rest.
         cards: the scores.
+        findings: (good, fair or poor; sentence): what is right and wrong, worst first.
+        rows: every measure.
         ladder: the model's distance among known ones.
         tiles_NHWC: real images hidden among generated ones.
         real: places of the real ones in `tiles_NHWC`.
@@ -67,13 +80,15 @@ class Page:
     summary: str
     notes: Sequence[str]
     cards: Sequence[Card]
-    ladder: str
+    findings: Sequence[tuple[str, str]] = ()
+    rows: Sequence[Row] = ()
+    ladder: str = ""
     tiles_NHWC: np.ndarray
     real: frozenset[int]
     real_side: str
-    steps: Sequence[tuple[str, np.ndarray]]
-    neighbours: Sequence[Neighbours]
-    curves: Sequence[tuple[str, Sequence[int], Sequence[float]]]
+    steps: Sequence[tuple[str, np.ndarray]] = ()
+    neighbours: Sequence[Neighbours] = ()
+    curves: Sequence[tuple[str, Sequence[int], Sequence[float]]] = ()
     facts: Sequence[tuple[str, str]]
     receipts: str
 
@@ -92,6 +107,7 @@ def render(page: Page) -> str:
         *(f'<p class="note">{escape(note)}</p>' for note in page.notes),
         _game(page),
         _scores(page),
+        _table(page.rows),
         _growth(page.steps),
         _nearest(page.neighbours),
         _curves(page.curves),
@@ -135,10 +151,30 @@ def _scores(page: Page) -> str:
         if page.ladder
         else ""
     )
-    return f'<h2>How good is it?</h2><div class="cards">{cards}</div>{scale}'
+    said = "".join(f'<li class="{mood}">{escape(words)}</li>' for mood, words in page.findings)
+    findings = f'<ul class="findings">{said}</ul>' if said else ""
+    return f'<h2>How good is it?</h2>{findings}<div class="cards">{cards}</div>{scale}'
+
+
+def _table(rows: Sequence[Row]) -> str:
+    if not rows:
+        return ""
+    body = "".join(
+        f"<tr><td>{escape(row.title)}</td><td>{escape(row.value)}</td><td>{escape(row.interval)}</td>"
+        f"<td>{escape(row.real)}</td><td>{escape(row.better)}</td></tr>"
+        for row in rows
+    )
+    return (
+        "<h2>Every measure</h2><p>Each with its 95 % interval, and with what other real images get where "
+        'that was measured.</p><div class="wide"><table class="measures"><thead><tr><th>Measure</th>'
+        "<th>Here</th><th>95 %</th><th>Real images</th><th>Better</th></tr></thead>"
+        f"<tbody>{body}</tbody></table></div>"
+    )
 
 
 def _game(page: Page) -> str:
+    if not len(page.tiles_NHWC):
+        return ""
     tiles = "".join(
         f'<button type="button" aria-pressed="false"{" data-real" if i in page.real else ""}>'
         f"{image(tile, f'picture {i + 1}')}</button>"
@@ -173,6 +209,8 @@ def _nearest(neighbours: Iterable[Neighbours]) -> str:
         f"<figcaption>{escape(one.caption)}</figcaption></figure>"
         for one in neighbours
     )
+    if not rows:
+        return ""
     return (
         "<h2>Did it copy?</h2><p>Left, a sample; right of the line, the three training images that "
         "are most like it, and in how many pixels the first of them differs visibly. The first four "
@@ -196,6 +234,6 @@ def _facts(page: Page) -> str:
         f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>" for name, value in page.facts
     )
     return (
-        f"<h2>What was trained on what</h2><table>{rows}</table><details><summary>How each number was "
+        f"<h2>What was done with what</h2><table>{rows}</table><details><summary>How each number was "
         f"computed</summary><pre>{escape(page.receipts)}</pre></details>"
     )

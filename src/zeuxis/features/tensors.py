@@ -1,0 +1,112 @@
+"""Tensors from a weights file of any common kind, without running code that it holds.
+
+A .safetensors file is data. A PyTorch file is read with `weights_only=True`. A TorchScript archive
+is a zip file with the modules' attributes as a pickle and the program as text; here only the
+attributes are read, by an unpickler that knows nothing but modules, tensors and plain values
+(the layout: PyTorch's torch/csrc/jit/docs/serialization.md).
+"""
+
+import pickle
+import zipfile
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+DTYPES = {
+    "FloatStorage": torch.float32,
+    "DoubleStorage": torch.float64,
+    "HalfStorage": torch.float16,
+    "BFloat16Storage": torch.bfloat16,
+    "LongStorage": torch.int64,
+    "IntStorage": torch.int32,
+    "BoolStorage": torch.bool,
+}
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Named tensors of a .safetensors file, a PyTorch state dict or a TorchScript archive.
+
+    Raises:
+        ValueError: the file is missing or of none of these kinds.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        if _is_torchscript(path):
+            return _read_torchscript(path)
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise ValueError(f"there is no weights file {path}") from error
+    except (safetensors.SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise ValueError(
+            f"{path} cannot be read as weights ({type(error).__name__}); expected .safetensors, a "
+            "PyTorch state dict or a TorchScript archive"
+        ) from error
+    if not isinstance(found, dict) or not all(isinstance(v, Tensor) for v in found.values()):
+        raise ValueError(f"{path} is no dictionary of tensors; save the module's state_dict()")
+    return dict(found)
+
+
+def _is_torchscript(path: Path) -> bool:
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/constants.pkl") for name in archive.namelist())
+
+
+class _Module:
+    """A TorchScript module: its attributes, whatever its class."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, archive: zipfile.ZipFile, root: str) -> None:
+        super().__init__(archive.open(f"{root}/data.pkl"))
+        self.archive, self.root = archive, root
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module.startswith("__torch__"):
+            return _Module
+        if module == "torch" and name in DTYPES:
+            return DTYPES[name]
+        known: dict[tuple[str, str], Callable[..., Any]] = {
+            ("torch._utils", "_rebuild_tensor_v2"): _tensor,
+            ("collections", "OrderedDict"): OrderedDict,
+        }
+        if (module, name) in known:
+            return known[module, name]
+        raise pickle.UnpicklingError(f"{module}.{name} is neither a module nor a tensor")
+
+    def persistent_load(self, pid: Any) -> Tensor:
+        _, dtype, key, _, _ = pid
+        return torch.frombuffer(
+            bytearray(self.archive.read(f"{self.root}/data/{key}")), dtype=dtype
+        )
+
+
+def _tensor(
+    storage: Tensor, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: Any
+) -> Tensor:
+    return storage.as_strided(size, stride, offset).clone()
+
+
+def _read_torchscript(path: Path) -> dict[str, Tensor]:
+    with zipfile.ZipFile(path) as archive:
+        (root,) = {name.split("/")[0] for name in archive.namelist() if name.endswith("/data.pkl")}
+        return dict(_walk(_Unpickler(archive, root).load(), ""))
+
+
+def _walk(module: _Module, prefix: str) -> Iterator[tuple[str, Tensor]]:
+    for name, value in vars(module).items():
+        if isinstance(value, Tensor):
+            yield prefix + name, value
+        elif isinstance(value, _Module):
+            yield from _walk(value, f"{prefix}{name}.")

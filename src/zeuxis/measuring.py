@@ -1,0 +1,305 @@
+"""Two sets of images, every number that tells them apart, from one pass over each.
+
+`fake` is the set that is judged and `real` the one it is judged by: generated images and photographs, or any
+two folders. `look` takes a set's features, class probabilities and image statistics; `measure`
+turns two such sides into numbers, each with its interval and its receipt.
+
+Shapes: N fake, M real images.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from zeuxis.family import Condition, Tick
+from zeuxis.features import Extractor, Features
+from zeuxis.metrics import Estimate
+from zeuxis.metrics.accumulator import Accumulator
+from zeuxis.metrics.balance import Balance, balance
+from zeuxis.metrics.bins import different_bins
+from zeuxis.metrics.cmmd import gaussian_kernel_distance
+from zeuxis.metrics.comparable import agree
+from zeuxis.metrics.diversity import MS_SSIM, PERCEPTUAL, against, diversity
+from zeuxis.metrics.frechet import frechet_distance, frechet_infinity
+from zeuxis.metrics.inception_score import class_probability_score
+from zeuxis.metrics.kernel import kernel_distance
+from zeuxis.metrics.moments import Moments
+from zeuxis.metrics.neighbours import neighbours
+from zeuxis.metrics.repeats import repeat_rate
+from zeuxis.metrics.sliced import sliced_wasserstein
+from zeuxis.metrics.statistics import shifts
+
+FEWEST = 16
+"""Images a side that distances and their intervals need at least."""
+BINS, PER_BIN = 100, 20
+"""Bins at most, and real images that each must hold on average."""
+NEIGHBOURS = 5
+PAIRS = 200
+"""Pairs of images whose mean difference is a set's variety."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Side:
+    """What is known of one set.
+
+    Attributes:
+        name: what reports call it.
+        features: of every image, or only their moments, where a statistics file holds no more.
+        probabilities: of the network's classes, where it is a classifier.
+        statistics: image statistics by name, each (N,).
+        images: (N, H, W, C) uint8, None for a statistics file.
+        conditions: columns of classes.
+        labels: (N, A) int64 in their order; -1 is unknown.
+        form: how the files were stored, by share.
+    """
+
+    name: str
+    features: Features | Moments
+    probabilities: Features | None = None
+    statistics: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    images: np.ndarray | None = None
+    conditions: tuple[Condition, ...] = ()
+    labels: np.ndarray | None = None
+    form: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+    @property
+    def table(self) -> Features:
+        """The features of every image.
+
+        Raises:
+            ValueError: there are none, only their moments.
+        """
+        if not isinstance(self.features, Features):
+            raise ValueError(
+                f"{self.name} is a file of moments: it holds no single image's features"
+            )
+        return self.features
+
+    def rows(self, rows: np.ndarray) -> "Side":
+        """The side with only those images."""
+        return dataclasses.replace(
+            self,
+            features=_rows(self.table, rows),
+            probabilities=_rows(self.probabilities, rows) if self.probabilities else None,
+            statistics={name: array[rows] for name, array in self.statistics.items()},
+            images=None if self.images is None else self.images[rows],
+            labels=None if self.labels is None else self.labels[rows],
+        )
+
+
+def look(
+    name: str,
+    images_NHWC: np.ndarray,
+    extractor: Extractor,
+    conditions: tuple[Condition, ...] = (),
+    labels: np.ndarray | None = None,
+    form: Mapping[str, float] | None = None,
+    progress: Tick | None = None,
+) -> Side:
+    """One pass over a set's images.
+
+    Raises:
+        ValueError: there are too few images, or features that are no numbers.
+    """
+    if len(images_NHWC) < FEWEST:
+        raise ValueError(
+            f"{name} has {len(images_NHWC)} images; measuring needs at least {FEWEST} a side, and "
+            "2,000 or more for narrow intervals"
+        )
+    taps = taps_of(extractor)
+    seen = Accumulator(extractor, taps).add(images_NHWC, progress)
+    return Side(
+        name=name,
+        features=seen.features(),
+        probabilities=seen.features(taps[1]) if len(taps) > 1 else None,
+        statistics=seen.statistics(),
+        images=images_NHWC,
+        conditions=conditions,
+        labels=labels,
+        form=form or {},
+    )
+
+
+def taps_of(extractor: Extractor) -> tuple[str, ...]:
+    """The layers that measuring reads: the network's own, then its class probabilities, if it has any."""
+    return (extractor.taps[0], *(tap for tap in extractor.taps if tap == "probabilities"))
+
+
+def measure(
+    fake: Side, real: Side, seed: int = 0, progress: Tick | None = None
+) -> dict[str, Estimate]:
+    """Every number that the two sides allow, by name, in the order in which reports show them.
+
+    Where one side is only moments there is the Frechet distance and nothing else.
+
+    Raises:
+        ValueError: the sides were not looked at in the same way, so that no number would mean anything.
+    """
+    found = distances(fake, real, seed, progress)
+    if isinstance(fake.features, Features) and isinstance(real.features, Features):
+        found |= _bins(fake.features, real.features, seed) | _scores(fake, real)
+        found |= _diversity(fake, real, seed)
+        if fake.statistics and real.statistics:
+            for name, shift in shifts(fake.statistics, real.statistics).items():
+                found[f"shift_{name}"] = shift
+        found |= _balances(fake, real)
+    stored = {"fake_form": dict(fake.form), "real_form": dict(real.form), "seed": seed}
+    return {
+        name: dataclasses.replace(estimate, receipt={**estimate.receipt, **stored})
+        for name, estimate in found.items()
+    }
+
+
+def distances(
+    fake: Side, real: Side, seed: int = 0, progress: Tick | None = None
+) -> dict[str, Estimate]:
+    """What features alone say: Frechet, kernel and sliced distances, precision to coverage.
+
+    Raises:
+        ValueError: as `measure`.
+    """
+    agree(fake.features.receipt, real.features.receipt)
+    found = _frechet(fake, real, seed)
+    if isinstance(fake.features, Features) and isinstance(real.features, Features):
+        a, b = fake.features, real.features
+        steps: tuple[Callable[[], Mapping[str, Estimate]], ...] = (
+            lambda: {"kernel_distance": kernel_distance(a, b)},
+            lambda: _gaussian(a, b),
+            lambda: {"sliced_wasserstein": sliced_wasserstein(a, b, seed=seed).corrected},
+            lambda: _neighbours(a, b, seed),
+            lambda: {"repeat_rate": repeat_rate(a, b, seed)},
+        )
+        for done, step in enumerate(steps):
+            found |= step()
+            if progress:
+                progress(done + 1, len(steps))
+    return found
+
+
+def _frechet(fake: Side, real: Side, seed: int) -> dict[str, Estimate]:
+    """The corrected distance; its receipt holds the raw value and the floor."""
+    found = frechet_distance(fake.features, real.features, seed)
+    receipt = {**found.receipt, "raw": found.raw, "noise_floor": found.noise_floor}
+    if found.corrected is None:
+        n = min((side.features.n or 0) for side in (fake, real))  # type: ignore[union-attr]
+        value = found.raw if found.above_floor is None else found.above_floor
+        receipt |= {"interval": "none: a statistics file on each side holds no images to leave out"}
+        return {
+            "frechet_distance": Estimate(
+                value=value, interval=(-np.inf, np.inf), n=n, receipt=receipt
+            )
+        }
+    corrected = dataclasses.replace(found.corrected, receipt={**found.corrected.receipt, **receipt})
+    result = {"frechet_distance": corrected}
+    if isinstance(fake.features, Features) and len(fake.features) >= 10 * FEWEST:
+        result["frechet_infinity"] = frechet_infinity(fake.features, real.features, seed=seed)
+    return result
+
+
+def _gaussian(a: Features, b: Features) -> dict[str, Estimate]:
+    try:
+        return {"gaussian_kernel_distance": gaussian_kernel_distance(a, b)}
+    except ValueError:  # most real images are one and the same: there is no bandwidth
+        return {}
+
+
+def _neighbours(a: Features, b: Features, seed: int) -> dict[str, Estimate]:
+    """Of as many images on both sides: coverage and recall depend on the numbers."""
+    n = min(len(a), len(b))
+    rng = np.random.default_rng(seed)
+    a, b = (_rows(side, np.sort(rng.permutation(len(side))[:n])) for side in (a, b))
+    found = neighbours(a, b, NEIGHBOURS)
+    return {name: getattr(found, name) for name in ("precision", "recall", "density", "coverage")}
+
+
+def _bins(a: Features, b: Features, seed: int) -> dict[str, Estimate]:
+    k = min(BINS, len(b) // PER_BIN, len(a) // PER_BIN)
+    if k < 2 or len(np.unique(b.array, axis=0)) < k:
+        return {}
+    found = different_bins(a, b, k, seed)
+    return {"different_bins": found.different, "bin_divergence": found.divergence}
+
+
+def _scores(fake: Side, real: Side) -> dict[str, Estimate]:
+    found = {}
+    for name, side in (("class_score", fake), ("class_score_of_real", real)):
+        if side.probabilities is not None:
+            splits = min(10, len(side.probabilities) // 2)
+            found[name] = class_probability_score(side.probabilities, "probabilities", splits).score
+    return found
+
+
+def _diversity(fake: Side, real: Side, seed: int) -> dict[str, Estimate]:
+    """As a share of the real images': over all, and within the classes of their first column."""
+    mine, theirs = fake.images, real.images
+    if mine is None or theirs is None:
+        return {}
+    columns = _first_columns(fake, real)
+    found = {}
+    for name, measured in (("diversity", PERCEPTUAL), ("ms_ssim_diversity", MS_SSIM)):
+        try:
+            ratios = against(
+                diversity(mine, columns[0], measured, PAIRS, seed),
+                diversity(theirs, columns[1], measured, PAIRS, seed),
+            )
+        except ValueError:  # real images that do not differ, or too small for the measure
+            continue
+        found[name] = ratios["overall"]
+        if name == "diversity" and "within" in ratios:
+            found["diversity_within"] = ratios["within"]
+    return found
+
+
+def _first_columns(fake: Side, real: Side) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Labels of the first column of classes, if it is one and the same on both sides."""
+    if fake.labels is None or real.labels is None or not fake.conditions or not real.conditions:
+        return None, None
+    if fake.conditions[0] not in real.conditions:
+        return None, None
+    return fake.labels[:, 0], real.labels[:, real.conditions.index(fake.conditions[0])]
+
+
+def _balances(fake: Side, real: Side) -> dict[str, Estimate]:
+    """Of every column of classes that both sides have."""
+    found: dict[str, Estimate] = {}
+    theirs = {condition: i for i, condition in enumerate(real.conditions)}
+    for column, condition in enumerate(fake.conditions):
+        if condition not in theirs or fake.labels is None or real.labels is None:
+            continue
+        mine_N, other_M = fake.labels[:, column], real.labels[:, theirs[condition]]
+        if min((mine_N >= 0).sum(), (other_M >= 0).sum()) < 2:
+            continue
+        found |= balances(condition, balance(mine_N, other_M, len(condition.classes)))
+    return found
+
+
+def balances(condition: Condition, seen: Balance) -> dict[str, Estimate]:
+    """The numbers of a comparison of classes, by name."""
+    name = condition.name
+    found = {
+        f"effective_classes_{name}": seen.effective_fake,
+        f"effective_classes_{name}_of_real": seen.effective_real,
+    }
+    if seen.amplification is not None:
+        found[f"bias_amplification_{name}"] = seen.amplification
+    if seen.ratios:
+        rarest = min(seen.ratios, key=lambda k: seen.ratios[k].value)
+        receipt = {
+            **seen.ratios[rarest].receipt,
+            "class": condition.classes[rarest],
+            "missing": [condition.classes[k] for k in seen.missing],
+            "p_value": seen.p_value,
+        }
+        found[f"rarest_{name}"] = dataclasses.replace(seen.ratios[rarest], receipt=receipt)
+    return found
+
+
+def _rows(features: Features, rows: np.ndarray) -> Features:
+    return Features(features.array[rows], features.receipt)
+
+
+def facts(found: Mapping[str, Estimate]) -> dict[str, Any]:
+    """JSON values of all numbers."""
+    return {name: estimate.facts() for name, estimate in found.items()}

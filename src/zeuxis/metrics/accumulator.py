@@ -1,0 +1,181 @@
+"""One pass over the images feeds every metric, in shards if need be: add, merge, save, resume.
+
+What a set of images is to every metric is its features (one table for each layer asked of the
+network) and its image statistics; both are kept row by row, so that sets added in shards, merged
+or continued from a file are bit for bit what one pass would have given.
+
+Shapes: N images, B batch, H height, W width, C channels, D features.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import safetensors
+from safetensors.numpy import save_file
+
+from zeuxis.disk import write_file
+from zeuxis.features import Extractor, Features, stream
+from zeuxis.metrics.moments import Moments
+from zeuxis.metrics.statistics import statistics
+
+FORMAT = "1"
+
+
+class Accumulator:
+    """Features and statistics of the images seen so far.
+
+    Args:
+        extractor: the feature network.
+        taps: which of its layers; default all.
+
+    Attributes:
+        image: "HxWxC" of the images, "" before the first.
+    """
+
+    def __init__(self, extractor: Extractor, taps: tuple[str, ...] | None = None) -> None:
+        self.extractor = extractor
+        self.taps = extractor.taps if taps is None else taps
+        for tap in self.taps:
+            if tap not in extractor.taps:
+                raise ValueError(f"no layer {tap!r}; this network has {', '.join(extractor.taps)}")
+        self.image = ""
+        self._parts: dict[str, list[np.ndarray]] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, next(iter(self._parts.values()), [])))
+
+    def add(
+        self, pixels_NHWC: np.ndarray, progress: Callable[[int, int], None] | None = None
+    ) -> Self:
+        """Take in more images, uint8, of the size of those before.
+
+        Raises:
+            ValueError: another size or type of image, or features that are no numbers.
+        """
+        if pixels_NHWC.dtype != np.uint8 or pixels_NHWC.ndim != 4:
+            raise ValueError(
+                f"images are {pixels_NHWC.dtype} of shape {pixels_NHWC.shape}; "
+                "expected uint8 (N, H, W, C)"
+            )
+        self._check_size("x".join(map(str, pixels_NHWC.shape[1:])))
+        start = 0
+        for rows in stream(pixels_NHWC, self.extractor, progress=progress):
+            batch = pixels_NHWC[start : start + len(rows[self.taps[0]])]
+            self._append("features", {tap: rows[tap] for tap in self.taps})
+            self._append("statistics", statistics(batch))
+            start += len(batch)
+        return self
+
+    def merge(self, other: "Accumulator") -> Self:
+        """Take in what another one has seen, after one's own.
+
+        Raises:
+            ValueError: it looked with another network or at images of another size.
+        """
+        for tap in self.taps:
+            mine, theirs = self.extractor.receipt(tap), other.extractor.receipt(tap)
+            if mine != theirs or self.taps != other.taps:
+                raise ValueError(
+                    f"these cannot be merged: one holds {_short(mine)}, the other {_short(theirs)}"
+                )
+        if other.image:
+            self._check_size(other.image)
+        for name, parts in other._parts.items():
+            self._parts.setdefault(name, []).extend(parts)
+        return self
+
+    def receipt(self, tap: str | None = None) -> dict[str, Any]:
+        """How the features of a layer were computed."""
+        return {**self.extractor.receipt(tap or self.taps[0]), "image": self.image}
+
+    def features(self, tap: str | None = None) -> Features:
+        """All rows of a layer; default the first.
+
+        Raises:
+            ValueError: no image was added.
+        """
+        tap = tap or self.taps[0]
+        return Features(self._whole(f"features.{tap}"), self.receipt(tap))
+
+    def moments(self, tap: str | None = None) -> Moments:
+        """Mean and covariance of a layer."""
+        return Moments.of(self.features(tap))
+
+    def statistics(self) -> dict[str, np.ndarray]:
+        """Image statistics by name, each (N,)."""
+        prefix = "statistics."
+        names = [name for name in self._parts if name.startswith(prefix)]
+        return {name.removeprefix(prefix): self._whole(name) for name in names}
+
+    def save(self, path: str | Path) -> None:
+        """Write all of it as one safetensors file, atomically."""
+        receipts = {tap: self.receipt(tap) for tap in self.taps}
+        facts = {"format": FORMAT, "image": self.image, "receipts": json.dumps(receipts)}
+        tensors = {name: self._whole(name) for name in self._parts}
+        write_file(Path(path), lambda beside: save_file(tensors, beside, facts))
+
+    def resume(self, path: str | Path) -> Self:
+        """Go on from a saved one, which must have looked with the same network.
+
+        Raises:
+            ValueError: it is not such a file, or its network, layers or image size differ.
+        """
+        receipts, tensors = read(path)
+        for tap in self.taps:
+            there = dict(receipts.get(tap, {}))
+            image = there.pop("image", "")
+            if there != self.extractor.receipt(tap):
+                raise ValueError(
+                    f"{path} holds {_short(there)}, and this network is "
+                    f"{_short(self.extractor.receipt(tap))}: compute it anew"
+                )
+            if image:
+                self._check_size(image)
+        for name, array in tensors.items():
+            self._parts.setdefault(name, []).append(array)
+        return self
+
+    def _check_size(self, image: str) -> None:
+        if self.image and image != self.image:
+            raise ValueError(
+                f"images are {image} and those before {self.image}; bring all to one size"
+            )
+        self.image = image
+
+    def _append(self, kind: str, arrays: dict[str, np.ndarray]) -> None:
+        for name, array in arrays.items():
+            self._parts.setdefault(f"{kind}.{name}", []).append(array)
+
+    def _whole(self, name: str) -> np.ndarray:
+        parts = self._parts.get(name)
+        if not parts:
+            raise ValueError("no image was added")
+        if len(parts) > 1:
+            self._parts[name] = parts = [np.concatenate(parts)]
+        return parts[0]
+
+
+def read(path: str | Path) -> tuple[dict[str, dict[str, Any]], dict[str, np.ndarray]]:
+    """The receipts by layer, and the arrays, of a saved accumulator.
+
+    Raises:
+        ValueError: it is not such a file, or damaged.
+    """
+    try:
+        with safetensors.safe_open(path, framework="np") as file:
+            facts = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, safetensors.SafetensorError) as error:
+        raise ValueError(f"{path} cannot be read as saved features: {error}") from error
+    if facts.get("format") != FORMAT or "receipts" not in facts:
+        raise ValueError(f"{path} holds tensors, but no features that this library saved")
+    return json.loads(facts["receipts"]), tensors
+
+
+def _short(receipt: dict[str, Any]) -> str:
+    return (
+        ", ".join(str(receipt[key]) for key in ("network", "layer") if key in receipt) or "nothing"
+    )

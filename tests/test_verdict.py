@@ -1,0 +1,92 @@
+"""Damaged real images are called by their damage; repeats are counted against real ones."""
+
+import numpy as np
+import pytest
+
+from tests.kit import smooth
+from zeuxis import measuring, verdict
+from zeuxis.features import Features, extractor
+from zeuxis.metrics import Estimate
+from zeuxis.metrics.damage import Pool, damage
+from zeuxis.metrics.nearest import copies
+from zeuxis.metrics.repeats import repeat_rate
+
+
+def estimate(value, half=0.0):
+    return Estimate(value=value, interval=(value - half, value + half), n=9, receipt={})
+
+
+def named(**found):
+    return [finding.damage for finding in verdict.findings(found)]
+
+
+@pytest.fixture(scope="module")
+def world():
+    """Images of a colour network that sees 4x4 patches, judges, and training images."""
+    pool = Pool(smooth(200, 1), None, smooth(200, 3))
+    eye = extractor("efficientnet-lite0", size=32)
+    return pool, eye, measuring.look("judges", smooth(200, 2), eye)
+
+
+def found_for(world, name, step):
+    pool, eye, judge = world
+    images = damage(name, pool, step) if step else pool.images_NHWC
+    found = measuring.distances(side := measuring.look("made", images, eye), judge)
+    for statistic, shift in measuring.shifts(side.statistics, judge.statistics).items():
+        found[f"shift_{statistic}"] = shift
+    found["copy_rate"] = copies(images, pool.train_MHWC, judge.images).rate
+    return found
+
+
+@pytest.mark.parametrize("name", ["blur", "noise", "jpeg", "colour", "copies"])
+def test_gross_damage_is_called_by_its_name(world, name):
+    first = verdict.findings(found_for(world, name, 4))[0]
+    assert first.damage == name and first.mood == "poor" and first.strength > 2
+
+
+def test_real_images_are_not_accused(world):
+    assert verdict.findings(found_for(world, "none", 0))[0].damage == "none"
+
+
+def test_chance_alone_accuses_nobody():
+    assert named(kernel_distance=estimate(0.1, 0.2), shift_detail=estimate(-0.3, 0.3)) == ["none"]
+    assert named(kernel_distance=estimate(0.1), shift_detail=estimate(-0.9, 0.3)) == ["blur"]
+    assert named(copy_rate=estimate(0.03, 0.02)) == ["none"]
+
+
+def test_the_strongest_evidence_comes_first():
+    assert named(shift_detail=estimate(-0.5), shift_noise=estimate(9.0)) == ["noise", "blur"]
+
+
+def test_missing_classes_are_named():
+    found = {
+        "effective_classes_kind": estimate(5, 0.1),
+        "effective_classes_kind_of_real": estimate(10, 0.1),
+        "rarest_kind": Estimate(
+            value=0.0, interval=(0.0, 0.1), n=9, receipt={"missing": ["coat", "bag"]}
+        ),
+    }
+    (finding,) = verdict.findings(found)
+    assert finding.damage == "modes" and "coat (kind), bag (kind)" in finding.sentence
+
+
+def test_without_labels_missing_kinds_show_as_coverage_that_precision_does_not_explain():
+    real = {"coverage_of_real": estimate(0.97), "precision_of_real": estimate(0.9)}
+    assert named(coverage=estimate(0.5), precision=estimate(0.9), **real) == ["modes"]
+    assert named(coverage=estimate(0.5), precision=estimate(0.4), **real) == ["none"]
+
+
+def test_what_differs_without_a_name_is_not_praised():
+    far = {"kernel_distance": estimate(1.0, 0.1), "kernel_distance_of_real": estimate(0.0, 0.1)}
+    assert named(**far) == ["unlike"]
+    assert verdict.findings({"frechet_distance": estimate(1.0)})[0].mood == "fair"
+
+
+def test_twins_are_counted_against_those_of_real_images():
+    rng = np.random.default_rng(0)
+    real = Features(rng.normal(size=(500, 4)).astype(np.float32), {})
+    other = Features(rng.normal(size=(800, 4)).astype(np.float32), {})
+    few = other.array[rng.integers(0, 20, 800)] + rng.normal(0, 1e-4, (800, 4)).astype(np.float32)
+    rate = repeat_rate(other, real)
+    assert rate.value < 0.05 and rate.n == 500
+    assert repeat_rate(Features(few, {}), real).value > 0.98
