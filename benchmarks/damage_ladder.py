@@ -36,6 +36,7 @@ def main() -> None:
     parser.add_argument(
         "--images", type=int, default=1000, help="damaged images, and judges, at most"
     )
+    parser.add_argument("--labels", action="store_true", help="tell the verdict the classes")
     parser.add_argument("--only", default="", help="one damage")
     parser.add_argument("--record", action="store_true", help="append rows to benchmarks/results")
     args = parser.parse_args()

@@ -34,7 +34,7 @@ class FlowConfig(FamilyConfig):
 
     widths: tuple[int, ...] = pydantic.Field((64, 128, 192), min_length=1)
     """Channels of each level, finest first; each level halves the sides. Multiples of 32 are fast."""
-    blocks: int = pydantic.Field(2, ge=1)
+    blocks: int = pydantic.Field(1, ge=1)
     """Residual blocks a level, on the way down and again on the way up."""
     norms: Literal[1, 2] = 1
     """Norms in a block: before its first convolution only, or before each."""
@@ -191,7 +191,7 @@ class Flow(Family, Generates):
     Config = FlowConfig
     Controls = FlowControls
     TRAINING = Training(
-        batch_size=128, lr=1e-3, weight_decay=0.01, clip=1.0, average=0.1, average_max=0.999
+        batch_size=32, lr=1e-3, weight_decay=0.01, clip=1.0, average=0.1, average_max=0.999
     )
     TINY = FlowConfig(height=8, width=8, channels=1, widths=(16, 16), blocks=1, embedding=16)
     config: FlowConfig
