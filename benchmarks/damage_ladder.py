@@ -84,7 +84,18 @@ def main() -> None:
         rows.append(row)
         print(json.dumps(row), flush=True)
     if args.record:
-        write_row("damage_ladder", data=prepared.name, images=count, ladder=rows)
+        named = [row["named"] == row["damage"] for row in rows if row["step"] >= 2]
+        write_row(
+            "damage_ladder",
+            data=prepared.name,
+            labels=args.labels,
+            images=count,
+            named_from_visible_on=f"{sum(named)} of {len(named)}",
+            named_faint=[
+                row["damage"] for row in rows if row["step"] == 1 and row["named"] == row["damage"]
+            ],
+            ladder=rows,
+        )
         print(RESULTS / "damage_ladder.json")
 
 
