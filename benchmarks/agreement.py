@@ -134,11 +134,15 @@ def main() -> None:
     parser.add_argument("--record", action="store_true", help="append to benchmarks/results")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        run(args.folder or Path(temporary), args.data, args.images, args.record)
+        figures = run(args.folder or Path(temporary), args.data, args.images)
+    if args.record:
+        write_row("agreement", **figures)
+    else:
+        print(json.dumps(figures, indent=1))
 
 
-def run(folder: Path, data: str, count: int, record: bool) -> None:
-    """Write files, look, score, compare."""
+def run(folder: Path, data: str, count: int) -> dict[str, object]:
+    """Write files, look, score, compare; the row's figures."""
     if count % (2 * SHARD):
         raise ValueError(f"--images {count}: give a multiple of {2 * SHARD}")
     library = torch_fidelity()
@@ -166,10 +170,7 @@ def run(folder: Path, data: str, count: int, record: bool) -> None:
         }
         errors += [_error(mine, reference, name) for name in mine]
     figures["holds"] = max(worst.values()) <= FEATURES and max(errors) <= SCORES
-    if record:
-        write_row("agreement", **figures)
-    else:
-        print(json.dumps(figures, indent=1))
+    return figures
 
 
 def scores(

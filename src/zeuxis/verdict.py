@@ -112,11 +112,14 @@ def _blur(found: Found) -> float:
 
 
 def _noise(found: Found) -> float:
-    return _shift(found, "noise", GRAIN)
+    """Where grain and blocks are both there, the weaker is taken for a trace of the stronger."""
+    grain, blocks = _shift(found, "noise", GRAIN), _shift(found, "blocks")
+    return grain if grain >= blocks else 0.0
 
 
 def _jpeg(found: Found) -> float:
-    return _shift(found, "blocks")
+    grain, blocks = _shift(found, "noise", GRAIN), _shift(found, "blocks")
+    return blocks if blocks > grain else 0.0
 
 
 COLOURS = ("warmth", "tint", "brightness", "contrast")
@@ -194,7 +197,9 @@ WITNESSES: dict[Damage, tuple[Callable[[Found], float], Callable[[Found], str]]]
     ),
     "jpeg": (
         _jpeg,
-        lambda found: "The images show the blocks of JPEG compression: store both sides alike.",
+        lambda found: (
+            "The images show 8x8 blocks, as JPEG compression leaves: store both sides alike."
+        ),
     ),
     "colour": (_colour, _say_colour),
     "modes": (_modes, _say_modes),
