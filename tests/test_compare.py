@@ -47,6 +47,7 @@ def test_every_number_has_an_interval_a_receipt_and_a_place_on_the_page(pair, tm
         if name != "copy_rate" and not name.endswith("_of_real"):
             assert estimate["receipt"]["fake_form"] == {"PNG": 1.0}
     assert estimates["frechet_distance"]["receipt"]["raw"] > scores["frechet_distance"]
+    assert "upper bound" in estimates["frechet_distance"]["receipt"]["caution"]
     assert "FID" not in estimates["frechet_distance"]["receipt"]["statistic"]
     page = (tmp_path / "out" / "report.html").read_text()
     assert (

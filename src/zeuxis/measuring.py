@@ -33,6 +33,9 @@ from zeuxis.metrics.statistics import shifts
 
 FEWEST = 16
 """Images a side that distances and their intervals need at least."""
+ENOUGH = 5
+"""Images a feature, below which a Frechet distance keeps a part of its bias: real features have few strong
+directions and many weak ones, and the error falls like 1 / n only once all of these are seen."""
 BINS, PER_BIN = 100, 20
 """Bins at most, and real images that each must hold on average."""
 NEIGHBOURS = 5
@@ -182,6 +185,11 @@ def _frechet(fake: Side, real: Side, seed: int) -> dict[str, Estimate]:
     """The corrected distance; its receipt holds the raw value and the floor."""
     found = frechet_distance(fake.features, real.features, seed)
     receipt = {**found.receipt, "raw": found.raw, "noise_floor": found.noise_floor}
+    smaller = min((n for n in (found.receipt["fake"], found.receipt["real"]) if n), default=0)
+    if smaller < ENOUGH * _width(real.features):
+        receipt["caution"] = (
+            f"with fewer than {ENOUGH} images a feature a part of the bias stays: an upper bound"
+        )
     if found.corrected is None:
         n = min((side.features.n or 0) for side in (fake, real))  # type: ignore[union-attr]
         value = found.raw if found.above_floor is None else found.above_floor
@@ -194,8 +202,16 @@ def _frechet(fake: Side, real: Side, seed: int) -> dict[str, Estimate]:
     corrected = dataclasses.replace(found.corrected, receipt={**found.corrected.receipt, **receipt})
     result = {"frechet_distance": corrected}
     if isinstance(fake.features, Features) and len(fake.features) >= 10 * FEWEST:
-        result["frechet_infinity"] = frechet_infinity(fake.features, real.features, seed=seed)
+        endless = frechet_infinity(fake.features, real.features, seed=seed)
+        caution = {key: receipt[key] for key in ("caution",) if key in receipt}
+        result["frechet_infinity"] = dataclasses.replace(
+            endless, receipt={**endless.receipt, **caution}
+        )
     return result
+
+
+def _width(features: Features | Moments) -> int:
+    return features.array.shape[1] if isinstance(features, Features) else len(features.mean_D)
 
 
 def _gaussian(a: Features, b: Features) -> dict[str, Estimate]:

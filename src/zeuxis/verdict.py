@@ -133,8 +133,18 @@ def _modes(found: Found) -> float:
     """Classes are missing; without labels: real images go without, though samples are like real ones."""
     classes = [_missing(found, name) for name in found if name.startswith("effective_classes_")]
     if classes:
-        return max(classes) / CLASSES_LOST
+        return max(max(classes) / CLASSES_LOST, float(bool(_rare(found))))
     return (_missing(found, "coverage") - _missing(found, "precision")) / LOST
+
+
+def _rare(found: Found) -> list[str]:
+    """Classes that are made less than half as often as the data has them, beyond doubt."""
+    return [
+        f"{word} ({name.removeprefix('rarest_').replace('_', ' ')})"
+        for name, estimate in found.items()
+        if name.startswith("rarest_")
+        for word in estimate.receipt.get("missing", [])
+    ]
 
 
 def _collapse(found: Found) -> float:
@@ -161,19 +171,15 @@ def _say_colour(found: Found) -> str:
 
 
 def _say_modes(found: Found) -> str:
-    named = [
-        f"{word} ({name.removeprefix('rarest_').replace('_', ' ')})"
-        for name, estimate in found.items()
-        if name.startswith("rarest_")
-        for word in estimate.receipt.get("missing", [])
-    ]
-    which = f" Made far too rarely: {', '.join(named[:6])}." if named else ""
+    if named := _rare(found):
+        more = f" and {len(named) - 6} more" if len(named) > 6 else ""
+        return f"Kinds of image are made far too rarely: {', '.join(named[:6])}{more}."
     mine, real = found.get("coverage"), found.get("coverage_of_real")
-    if mine is None or real is None:
-        return f"Kinds of image are missing.{which}"
+    if mine is None or real is None or mine.value >= real.value:
+        return "Some classes are made too rarely, others too often."
     return (
         f"Kinds of image are missing: {mine.value:.0%} of real images have one like them, and "
-        f"{real.value:.0%} have among other real images.{which}"
+        f"{real.value:.0%} have among other real images."
     )
 
 

@@ -55,6 +55,8 @@ def rows(found: Mapping[str, Estimate]) -> Iterator[Row]:
         real = next((found[name + end] for end in ENDS if name + end in found), None)
         if name == "frechet_distance" and "raw" in estimate.receipt:
             title += f" (raw {number(estimate.receipt['raw'])}{_floor(estimate)})"
+        if "caution" in estimate.receipt:
+            title += "; too few images, an upper bound"
         yield Row(
             title=title,
             value=number(estimate.value),
