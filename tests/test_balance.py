@@ -5,7 +5,7 @@ from tests.test_metrics import stripes
 from zeuxis.metrics import Estimate, share
 from zeuxis.metrics.balance import _beyond, balance, effective_classes, predicted_balance
 from zeuxis.metrics.classifier import accuracy, taught, train_classifier
-from zeuxis.metrics.ratio import difference, ratio
+from zeuxis.metrics.ratio import change, difference, ratio
 
 
 def labelled(*counts):
@@ -207,3 +207,21 @@ def test_wrong_labels_teach_nothing_and_one_good_picture_is_a_good_exam_but_a_ba
         taught(real[0].repeat(3, 3), real[1], *real, *test, 2)
     with pytest.raises(ValueError, match=r"samples are .* and hold-out images \(8, 12, 1\)"):
         predicted_balance(real[0], *real, test[0][:, :8], test[1], 2)
+
+
+@pytest.mark.parametrize("key", ["network", "real", "fake_form"])
+def test_numbers_with_unlike_receipts_are_not_compared(key):
+    receipt = {
+        "network": "A",
+        "statistic": "distance",
+        "fake": 9,
+        "real": 9,
+        "fake_form": {"PNG": 1},
+    }
+    before = Estimate(value=3.0, interval=(2.0, 4.0), n=9, receipt=receipt)
+    after = Estimate(value=1.0, interval=(0.0, 2.0), n=9, receipt=receipt)
+    found = change(before, after)
+    assert found.value == -2.0 and found.interval == pytest.approx((-2 - 2**0.5, -2 + 2**0.5))
+    other = Estimate(value=1.0, interval=(0.0, 2.0), n=9, receipt={**receipt, key: "else"})
+    with pytest.raises(ValueError, match=f"cannot be compared: {key} is .* 'else' after"):
+        change(before, other)

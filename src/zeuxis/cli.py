@@ -300,7 +300,7 @@ def compare(
         report = comparing.compare(
             judged, by, out, network, weights, samples, form.size, form.channels, seed, tick
         )
-    terminal.show_comparison(report)
+    terminal.show_scores(report)
 
 
 @app.command(

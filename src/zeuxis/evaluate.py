@@ -122,6 +122,7 @@ def evaluate(
         "estimates": measuring.facts(found),
         "findings": [dataclasses.asdict(finding) for finding in findings],
         "words": [*(finding.sentence for finding in findings), *words],
+        "rows": [dataclasses.asdict(row) for row in rows(found)],
         "notes": _notes(model, prepared, chosen),
         "facts": {
             "family": model.facts.get("family"),

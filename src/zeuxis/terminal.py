@@ -188,13 +188,6 @@ def show_trained(folder: Path, source: str) -> None:
 
 
 def show_scores(report: Mapping[str, Any]) -> None:
-    """The findings of an evaluation."""
-    out = _console()
-    _verdict(out, report)
-    _made(out, f"{report['report']}  (open it in a browser)")
-
-
-def show_comparison(report: Mapping[str, Any]) -> None:
     """What is right and wrong, every measure, and where the page lies."""
     out = _console()
     _verdict(out, report)

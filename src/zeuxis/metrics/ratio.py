@@ -42,3 +42,40 @@ def difference(above: Estimate, below: Estimate) -> Estimate:
     receipt = {**above.receipt, "interval": "95 %, from both sides' intervals (Newcombe 1998)"}
     interval = (value - down, value + up)
     return Estimate(value=value, interval=interval, n=min(above.n, below.n), receipt=receipt)
+
+
+MUST_AGREE = (
+    "network",
+    "weights_sha256",
+    "layer",
+    "input",
+    "precision",
+    "image",
+    "statistic",
+    "k",
+    "ties",
+    "bins",
+    "measure",
+    "side",
+    "fake",
+    "real",
+    "fake_form",
+    "real_form",
+)
+"""Keys of a receipt without which two numbers of one name are two different numbers."""
+
+
+def change(before: Estimate, after: Estimate) -> Estimate:
+    """How much a measured number changed, `after` - `before`, for instance between two reports.
+
+    Raises:
+        ValueError: the receipts differ in what the number depends on; names the key and both values.
+    """
+    for key in MUST_AGREE:
+        one, other = before.receipt.get(key), after.receipt.get(key)
+        if one != other:
+            raise ValueError(
+                f"these two numbers cannot be compared: {key} is {one!r} before and {other!r} after; "
+                "measure both in the same way"
+            )
+    return difference(after, before)
