@@ -57,6 +57,19 @@ def test_shards_merges_and_resumed_files_are_one_pass_bit_for_bit(network, tmp_p
     same(whole, Accumulator(network).resume(tmp_path / "half.safetensors").add(pixels[33:]))
 
 
+def test_every_batch_has_one_size_since_others_change_last_bits():
+    seen = set()
+
+    class Watched(Tiny):
+        def forward(self, x):
+            seen.add(len(x))
+            return super().forward(x)
+
+    network = extractor(Watched(), size=16)
+    Accumulator(network).add(images(network.chunk + 3)).add(images(1))
+    assert seen == {network.chunk}
+
+
 def test_what_does_not_belong_together_is_refused(network, tmp_path):
     seen = Accumulator(network).add(images(4))
     with pytest.raises(ValueError, match=r"20x16x1 and those before 20x16x3"):
