@@ -85,6 +85,10 @@ def test_a_statistics_file_stands_for_its_images(pair, tmp_path):
     )
     assert list(foreign["scores"]) == ["frechet_distance"]
     assert any("does not say which network" in note for note in foreign["notes"])
+    statistics(made, tmp_path / "made.npz")
+    blind = compare(tmp_path / "made.npz", tmp_path / "real.npz", out=tmp_path / "blind")
+    assert blind["estimates"]["frechet_distance"]["interval"] == [None, None]
+    assert "Infinity" not in (tmp_path / "blind" / "report.json").read_text()
     stylegan = compare(statistics(made, tmp_path / "made.pkl"), real, out=tmp_path / "pkl")
     assert stylegan["scores"]["kernel_distance"] == direct["scores"]["kernel_distance"]
 

@@ -60,14 +60,7 @@ def compare(
     Raises:
         ValueError: a side cannot be read, has too few images, or was not looked at like the other.
     """
-
-    def part(start: float, end: float) -> Tick:
-        def tick(done: int, total: int) -> None:
-            if progress:
-                progress(round(start + (end - start) * done / max(total, 1)), 100)
-
-        return tick
-
+    part = measuring.parts(progress)
     eye = extractor(network, weights=weights) if isinstance(network, str) else network
     notes: list[str] = []
     settings = Data(size=size, channels=channels)
@@ -83,10 +76,11 @@ def compare(
         found["copy_rate"] = copied.rate
     part(85, 100)(1, 1)
     findings = verdict.findings(found)
+    measured = measuring.facts(found)
     result = {
         "format": 1,
-        "scores": {name: estimate.value for name, estimate in found.items()},
-        "estimates": measuring.facts(found),
+        "scores": {name: known["value"] for name, known in measured.items()},
+        "estimates": measured,
         "findings": [dataclasses.asdict(finding) for finding in findings],
         "words": [finding.sentence for finding in findings],
         "rows": [dataclasses.asdict(row) for row in rows(found)],
@@ -191,15 +185,8 @@ def _from_file(path: Path, eye: Extractor) -> Side:
     """What a statistics file holds; our own holds all but the images."""
     if path.suffix != ".safetensors":
         return Side(name=name_of(path), features=files.read_statistics(path))
-    taps = measuring.taps_of(eye)
-    tables = [files.read_statistics(path, tap) for tap in taps]
-    features = [table for table in tables if isinstance(table, Features)]
-    return Side(
-        name=name_of(path),
-        features=features[0],
-        probabilities=features[1] if len(features) > 1 else None,
-        statistics=files.read_image_statistics(path),
-    )
+    held = Accumulator(eye, measuring.taps_of(eye)).resume(path)
+    return measuring.side_of(name_of(path), held)
 
 
 def _check_shapes(fake: Side, real: Side) -> None:

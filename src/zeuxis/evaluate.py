@@ -98,7 +98,7 @@ def evaluate(
     """
     model = run if isinstance(run, Model) else load(run)
     _check(model, prepared, samples)
-    part = _parts(progress)
+    part = measuring.parts(progress)
     began = time.perf_counter()
     labels = model.draw_labels(samples, seed)
     fake = model.sample(samples, seed=seed, labels=labels, progress=part(0, 35))
@@ -116,10 +116,11 @@ def evaluate(
     findings = verdict.findings(found)
     shown = list(cards(found))
     words = [f"{card.title} {card.value} {card.unit}. {card.words} ({card.side})" for card in shown]
+    measured = measuring.facts(found)
     result = {
         "format": 1,
-        "scores": {name: estimate.value for name, estimate in found.items()},
-        "estimates": measuring.facts(found),
+        "scores": {name: known["value"] for name, known in measured.items()},
+        "estimates": measured,
         "findings": [dataclasses.asdict(finding) for finding in findings],
         "words": [*(finding.sentence for finding in findings), *words],
         "rows": [dataclasses.asdict(row) for row in rows(found)],
@@ -390,16 +391,3 @@ def _page(
 def _draw(rows: np.ndarray, count: int, seed: int, name: str) -> np.ndarray:
     """At most `count` of the rows, by seed, in random order."""
     return np.random.default_rng(derive_seed(seed, name)).permutation(rows)[:count]
-
-
-def _parts(progress: Tick | None) -> Callable[[float, float], Tick]:
-    """Turn the progress of each part into hundredths of the whole."""
-
-    def part(start: float, end: float) -> Tick:
-        def tick(done: int, total: int) -> None:
-            if progress:
-                progress(round(start + (end - start) * done / max(total, 1)), 100)
-
-        return tick
-
-    return part

@@ -111,17 +111,23 @@ def look(
             f"{name} has {len(images_NHWC)} images; measuring needs at least {FEWEST} a side, and "
             "2,000 or more for narrow intervals"
         )
-    taps = taps_of(extractor)
-    seen = Accumulator(extractor, taps).add(images_NHWC, progress)
-    return Side(
-        name=name,
-        features=seen.features(),
-        probabilities=seen.features(taps[1]) if len(taps) > 1 else None,
-        statistics=seen.statistics(),
+    seen = Accumulator(extractor, taps_of(extractor)).add(images_NHWC, progress)
+    return dataclasses.replace(
+        side_of(name, seen),
         images=images_NHWC,
         conditions=conditions,
         labels=labels,
         form=form or {},
+    )
+
+
+def side_of(name: str, seen: Accumulator) -> Side:
+    """What an accumulator of the layers of `taps_of` holds, as a side without images."""
+    return Side(
+        name=name,
+        features=seen.features(),
+        probabilities=seen.features(seen.taps[1]) if len(seen.taps) > 1 else None,
+        statistics=seen.statistics(),
     )
 
 
@@ -191,12 +197,11 @@ def _frechet(fake: Side, real: Side, seed: int) -> dict[str, Estimate]:
             f"with fewer than {ENOUGH} images a feature a part of the bias stays: an upper bound"
         )
     if found.corrected is None:
-        n = min((side.features.n or 0) for side in (fake, real))  # type: ignore[union-attr]
         value = found.raw if found.above_floor is None else found.above_floor
         receipt |= {"interval": "none: a statistics file on each side holds no images to leave out"}
         return {
             "frechet_distance": Estimate(
-                value=value, interval=(-np.inf, np.inf), n=n, receipt=receipt
+                value=value, interval=(-np.inf, np.inf), n=smaller, receipt=receipt
             )
         }
     corrected = dataclasses.replace(found.corrected, receipt={**found.corrected.receipt, **receipt})
@@ -319,3 +324,16 @@ def _rows(features: Features, rows: np.ndarray) -> Features:
 def facts(found: Mapping[str, Estimate]) -> dict[str, Any]:
     """JSON values of all numbers."""
     return {name: estimate.facts() for name, estimate in found.items()}
+
+
+def parts(progress: Tick | None) -> Callable[[float, float], Tick]:
+    """Turn the progress of each part into hundredths of the whole."""
+
+    def part(start: float, end: float) -> Tick:
+        def tick(done: int, total: int) -> None:
+            if progress:
+                progress(round(start + (end - start) * done / max(total, 1)), 100)
+
+        return tick
+
+    return part

@@ -23,8 +23,9 @@ class Estimate:
     receipt: Mapping[str, Any]
 
     def facts(self) -> dict[str, Any]:
-        """JSON values."""
-        return dataclasses.asdict(self) | {"interval": list(self.interval)}
+        """JSON values: what is not finite, such as the limits of an interval nobody knows, is null."""
+        known = [x if math.isfinite(x) else None for x in (self.value, *self.interval)]
+        return dataclasses.asdict(self) | {"value": known[0], "interval": known[1:]}
 
 
 def share(count: int, n: int, receipt: Mapping[str, Any]) -> Estimate:

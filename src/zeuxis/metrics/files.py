@@ -85,21 +85,6 @@ def read_statistics(path: str | Path, tap: str | None = None) -> Features | Mome
         raise ValueError(f"{path} cannot be read as statistics: {error}") from error
 
 
-def read_image_statistics(path: str | Path) -> dict[str, np.ndarray]:
-    """The image statistics of a file of ours, by name, each (N,).
-
-    Raises:
-        ValueError: it is no such file.
-    """
-    _, tensors = accumulator.read(path)
-    prefix = "statistics."
-    return {
-        name.removeprefix(prefix): array
-        for name, array in tensors.items()
-        if name.startswith(prefix)
-    }
-
-
 def write_pytorch_fid(path: str | Path, moments: Moments) -> None:
     """`mu` and `sigma` as pytorch-fid and clean-fid read them: float64."""
     _write_npz(Path(path), mu=moments.mean_D, sigma=moments.covariance_DD)
