@@ -32,9 +32,10 @@ from torch import Tensor
 
 from benchmarks.row import write_row
 from zeuxis import machine, step
-from zeuxis.families.vae import VAE, VAEConfig, logistic_nats
+from zeuxis.families.vae import VAE, VAEConfig
 from zeuxis.family import Batch
 from zeuxis.images import from_uint8
+from zeuxis.objectives.likelihood import logistic_nats
 from zeuxis.parallel import Parallel
 from zeuxis.rng import Rng
 from zeuxis.run import Training

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from tests.kit import batch_for, build, changed, context, wake
-from zeuxis.families.vae import VAE, VAEControls, logistic_nats
+from zeuxis.families.vae import VAE, VAEControls
+from zeuxis.objectives.likelihood import logistic_nats
 from zeuxis.rng import Rng
 
 LEVELS = torch.arange(256, dtype=torch.float64) / 127.5 - 1

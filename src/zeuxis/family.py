@@ -9,7 +9,7 @@ Shapes: B batch, C channels, H height, W width, A attributes (label conditions).
 import abc
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
-from typing import ClassVar, Literal, final
+from typing import ClassVar, Literal, Protocol, final
 
 import pydantic
 from torch import Tensor, nn
@@ -175,6 +175,14 @@ class Generates(abc.ABC):
         return self.generate(self.noise(rng), cond, controls, tick)
 
 
+class Interpolates(abc.ABC):  # noqa: B024 - a promise about what the other abilities do
+    """Ability: near latents make near images, so that a walk from one to another is smooth.
+
+    A family that `Generates` promises it of its noise, all of it standard normal; one that `Encodes`
+    and `Decodes`, of its latents.
+    """
+
+
 class Encodes(abc.ABC):
     """Ability: maps an image to a latent."""
 
@@ -197,6 +205,90 @@ class Reconstructs(abc.ABC):
     @abc.abstractmethod
     def reconstruct(self, image_BCHW: Tensor, cond: Batch = EMPTY) -> Tensor:
         """The image after the bottleneck, same shape, in [-1, 1]."""
+
+
+class Denoises(abc.ABC):
+    """Ability: takes Gaussian noise away."""
+
+    @abc.abstractmethod
+    def denoise(self, image_BCHW: Tensor, deviation_B: Tensor, cond: Batch = EMPTY) -> Tensor:
+        """The expected clean image, (B, C, H, W) in [-1, 1].
+
+        Args:
+            image_BCHW: noisy, in units of [-1, 1] and perhaps beyond.
+            deviation_B: standard deviation of the noise in those units.
+            cond: `label` (B, A), if known.
+        """
+
+
+class Completes(abc.ABC):
+    """Ability: paints what a mask leaves open. All randomness is in `noise`."""
+
+    Controls: ClassVar[type[Controls]]
+
+    @abc.abstractmethod
+    def noise(self, rng: Rng) -> Batch:
+        """What `complete` starts from, one row per row of `rng`."""
+
+    @abc.abstractmethod
+    def complete(
+        self,
+        image_BCHW: Tensor,
+        mask_B1HW: Tensor,
+        noise: Batch,
+        cond: Batch = EMPTY,
+        controls: AnyControls | None = None,
+        tick: Tick | None = None,
+    ) -> Tensor:
+        """Images (B, C, H, W) in [-1, 1], equal to `image_BCHW` where the mask is 0.
+
+        Args:
+            image_BCHW: what is known; its values where the mask is 1 have no influence.
+            mask_B1HW: 1.0 where the image is to be painted, else 0.0.
+            noise: of `noise(rng)`.
+            cond: `label` (B, A), if known.
+            controls: the family's.
+            tick: told of progress.
+        """
+
+
+class Translates(abc.ABC):
+    """Ability: turns a source image into another. All randomness is in `noise`."""
+
+    Controls: ClassVar[type[Controls]]
+
+    @abc.abstractmethod
+    def noise(self, rng: Rng) -> Batch:
+        """What `translate` starts from, one row per row of `rng`."""
+
+    @abc.abstractmethod
+    def translate(
+        self,
+        source_BCHW: Tensor,
+        noise: Batch,
+        cond: Batch = EMPTY,
+        controls: AnyControls | None = None,
+        tick: Tick | None = None,
+    ) -> Tensor:
+        """Images (B, C, H, W) in [-1, 1]."""
+
+
+class Stepper(Protocol):
+    """An image model at one place of a batch of unfinished images: what comes next, and go on."""
+
+    def log_p(self) -> Tensor:
+        """Log-probabilities (B, levels) float32 of the next number, given all that were pushed."""
+
+    def push(self, level_B: Tensor) -> None:
+        """Fix the next number of each row, int64 in {0, ..., levels - 1}, and move on."""
+
+
+class Sequential(abc.ABC):
+    """Ability: models an image one number at a time, in raster order, the channels innermost."""
+
+    @abc.abstractmethod
+    def stepper(self, rows: int, cond: Batch = EMPTY) -> Stepper:
+        """At the first number of `rows` new images. Each step costs one position, not one image."""
 
 
 class Scores(abc.ABC):

@@ -35,6 +35,25 @@ def to_uint8(image_BCHW: Tensor) -> Tensor:
     return ((image_BCHW.float() + 1.0) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
+def to_levels(image_BCHW: Tensor, levels: int = 256) -> Tensor:
+    """Map the model range to the nearest of `levels` evenly spaced levels, int64.
+
+    >>> to_levels(torch.tensor([-1.0, 0.1, 1.0]), 3).tolist()
+    [0, 1, 2]
+    """
+    scaled = (image_BCHW.float() + 1.0) * ((levels - 1) / 2)
+    return scaled.round().clamp(0, levels - 1).long()
+
+
+def from_levels(level_BCHW: Tensor, levels: int = 256) -> Tensor:
+    """Inverse of `to_levels`: float32 in [-1, 1].
+
+    >>> from_levels(torch.tensor([0, 1, 2]), 3).tolist()
+    [-1.0, 0.0, 1.0]
+    """
+    return level_BCHW.float() * (2 / (levels - 1)) - 1.0
+
+
 def to_array(pixels_BCHW: Tensor) -> np.ndarray:
     """(B, C, H, W) uint8 tensor -> (B, H, W, C) uint8 array."""
     return pixels_BCHW.permute(0, 2, 3, 1).contiguous().cpu().numpy()

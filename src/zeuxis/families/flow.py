@@ -18,7 +18,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zeuxis import family
-from zeuxis.family import EMPTY, Batch, Context, Family, FamilyConfig, Generates, Losses, Tick
+from zeuxis.family import (
+    EMPTY,
+    Batch,
+    Context,
+    Family,
+    FamilyConfig,
+    Generates,
+    Interpolates,
+    Losses,
+    Tick,
+)
 from zeuxis.nn.norm import NormSiLU
 from zeuxis.nn.resample import pixel_shuffle
 from zeuxis.rng import Rng
@@ -185,7 +195,7 @@ def _silence(layer: nn.Conv2d | nn.Linear) -> None:
         nn.init.zeros_(parameter)
 
 
-class Flow(Family, Generates):
+class Flow(Family, Generates, Interpolates):
     """Rectified flow, conditional on any number of labels at once."""
 
     Config = FlowConfig

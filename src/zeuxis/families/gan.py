@@ -266,7 +266,7 @@ class Discriminator(nn.Module):
         return verdict_B, None if self.classes is None else full(self.classes(hidden_BF))
 
 
-class GAN(family.Family, family.Generates):
+class GAN(family.Family, family.Generates, family.Interpolates):
     """Two players: in every step the discriminator moves first."""
 
     Config = GANConfig

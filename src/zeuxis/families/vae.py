@@ -26,8 +26,10 @@ from torch import Tensor, nn
 from zeuxis import family
 from zeuxis.family import EMPTY, Batch, Context, FamilyConfig, Losses, Tick
 from zeuxis.nn import pyramid
+from zeuxis.nn.labels import Labels
 from zeuxis.nn.precision import full
 from zeuxis.nn.resample import PixelShuffle
+from zeuxis.objectives.likelihood import logistic_nats
 from zeuxis.rng import Rng
 from zeuxis.run import Training
 
@@ -84,45 +86,6 @@ class VAEControls(family.Controls):
 
     temperature: float = pydantic.Field(1.0, gt=0, le=1)
     """Factor on the latent: below 1, more typical images and less variety."""
-
-
-def logistic_nats(image_BCHW: Tensor, mean_BCHW: Tensor, log_scale: Tensor) -> Tensor:
-    """-log P of each pixel's level under a logistic density integrated over the level's bin.
-
-    The lowest bin reaches down to -infinity and the highest up to +infinity, so that the 256
-    probabilities sum to 1. With s the logistic function, a < b the edges of the bin in units of the
-    scale: s(b) - s(a) = s(b) s(-a) (1 - exp(a - b)), which has no cancellation.
-
-    Args:
-        image_BCHW: levels in [-1, 1], that is level / 127.5 - 1.
-        mean_BCHW: the density's centre, any real number.
-        log_scale: log of its scale, broadcast to the image.
-    """
-    inverse = torch.exp(-log_scale)
-    below = (image_BCHW - mean_BCHW - 1 / 255) * inverse
-    above = (image_BCHW - mean_BCHW + 1 / 255) * inverse
-    width = torch.log(-torch.expm1(-2 / 255 * inverse))
-    not_lowest, not_highest = image_BCHW > -1 + 1 / 255, image_BCHW < 1 - 1 / 255
-    log_p = F.logsigmoid(above) * not_highest + F.logsigmoid(-below) * not_lowest
-    return -(log_p + width * (not_lowest & not_highest))
-
-
-class Labels(nn.Module):
-    """Sum of one learned vector per condition; an unknown label (-1) has a vector of its own."""
-
-    def __init__(self, config: VAEConfig) -> None:
-        super().__init__()
-        self.classes = [len(condition.classes) for condition in config.conditions]
-        self.size = config.embedding if self.classes else 0
-        self.tables = nn.ModuleList(nn.Embedding(n + 1, self.size) for n in self.classes)
-
-    def forward(self, label_BA: Tensor) -> Tensor:
-        """(B, A) int64 -> (B, E)."""
-        known = zip(self.tables, label_BA.unbind(1), self.classes, strict=True)
-        vectors = [table(torch.where(index < 0, n, index)) for table, index, n in known]
-        if not vectors:
-            return torch.zeros(len(label_BA), 0, device=label_BA.device)
-        return torch.stack(vectors).sum(0)
 
 
 class Block(nn.Module):
@@ -250,6 +213,7 @@ class Prior(nn.Module):
 class VAE(
     family.Family,
     family.Generates,
+    family.Interpolates,
     family.Encodes,
     family.Decodes,
     family.Reconstructs,
@@ -277,7 +241,7 @@ class VAE(
     def __init__(self, config: VAEConfig) -> None:
         super().__init__()
         self.config = config
-        self.labels = Labels(config)
+        self.labels = Labels(config.conditions, config.embedding)
         self.encoder = Encoder(config, self.labels.size)
         self.decoder = Decoder(config, self.labels.size)
         self.prior = Prior(config, self.labels.size)
