@@ -241,7 +241,7 @@ class VAE(
     def __init__(self, config: VAEConfig) -> None:
         super().__init__()
         self.config = config
-        self.labels = Labels(config.conditions, config.embedding)
+        self.labels = Labels([len(c.classes) for c in config.conditions], config.embedding)
         self.encoder = Encoder(config, self.labels.size)
         self.decoder = Decoder(config, self.labels.size)
         self.prior = Prior(config, self.labels.size)

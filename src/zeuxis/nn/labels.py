@@ -6,20 +6,18 @@ Shapes: B batch, A label conditions, E embedding.
 import torch
 from torch import Tensor, nn
 
-from zeuxis.family import Condition
-
 
 class Labels(nn.Module):
     """Sum of one learned vector per condition; an unknown label (-1) has a vector of its own.
 
     Args:
-        conditions: what images can be asked to have.
+        classes: number of classes of each condition.
         size: E, numbers of a vector. Without conditions `size` is 0, and so is what comes out.
     """
 
-    def __init__(self, conditions: tuple[Condition, ...], size: int) -> None:
+    def __init__(self, classes: Sequence[int], size: int) -> None:
         super().__init__()
-        self.classes = [len(condition.classes) for condition in conditions]
+        self.classes = list(classes)
         self.size = size if self.classes else 0
         self.tables = nn.ModuleList(nn.Embedding(n + 1, self.size) for n in self.classes)
 
