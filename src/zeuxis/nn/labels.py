@@ -3,6 +3,8 @@
 Shapes: B batch, A label conditions, E embedding.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
