@@ -49,5 +49,5 @@ def workshop(folder):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ZEUXIS_CACHE", str(folder))
         patch.setattr(pipeline, "PROBE_IMAGES", 8)
-        patch.setattr(pipeline, "_sample_count", lambda model: 16)
+        patch.setattr(pipeline, "_sample_count", lambda model, prepared: 16)
         yield

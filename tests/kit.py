@@ -25,7 +25,7 @@ def changed(config, **values):
 
 
 def config_for(name, conditional=True, **values):
-    conditions = CONDITIONS if conditional else ()
+    conditions = CONDITIONS if conditional and families.get(name).CONDITIONAL else ()
     return changed(families.get(name).TINY, conditions=conditions, **values)
 
 

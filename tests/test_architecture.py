@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.sabotage import BREAKS
+from tests.breaks import BREAKS
 from zeuxis.families import FAMILIES
 
 SRC = Path(__file__).parents[1] / "src" / "zeuxis"
@@ -21,9 +21,12 @@ LAYERS = [
     ("fit", "plan"),
     ("report", "measuring", "verdict"),
     ("evaluate", "compare"),
-    ("recipes",),
-    ("pipeline", "samples"),
+    ("recipes", "stages"),
+    ("pipeline", "samples", "codec"),
+    ("apply", "contest"),
     ("terminal",),
+    ("arguments",),
+    ("verbs",),
     ("cli",),
     ("__main__",),
 ]

@@ -1,15 +1,23 @@
 """What is particular to the flow family; the contract is in test_families."""
 
+import copy
+import itertools
+import math
+
 import pydantic
 import pytest
 import torch
 from torch import nn
 
-from tests.kit import CONDITIONS, build, changed, context, wake
-from zeuxis import families
+from tests.kit import CONDITIONS, batch_for, build, changed, context, loader_for, wake
+from zeuxis import artefact, families, family, step
+from zeuxis.families import flow
 from zeuxis.families.flow import Flow, FlowControls
+from zeuxis.images import from_uint8
 from zeuxis.nn.norm import NormSiLU
+from zeuxis.parallel import Parallel
 from zeuxis.rng import Rng
+from zeuxis.run import Training
 
 
 def norm_case(dtype, seed=0):
@@ -97,8 +105,8 @@ def test_it_overfits_two_images_and_draws_them_again():
     image[::2, :, :, :4] = -1
     image[1::2, :, :4] = -1
     optimiser = torch.optim.Adam(model.parameters(), 5e-3)
-    for step in range(160):
-        rng = Rng([1000 * step + i for i in range(16)])
+    for update in range(160):
+        rng = Rng([1000 * update + i for i in range(16)])
         ctx = context(16)
         loss = model.loss(
             "main", {"image": image}, type(ctx)(step=0, update=0, progress=0, rng=rng)
@@ -140,3 +148,245 @@ def test_every_norm_can_be_the_stock_one():
         norm.fused = False
     assert norms and not any(isinstance(module, nn.GroupNorm) for module in model.modules())
     assert torch.allclose(fast, model.net(image, time, None), atol=1e-5)
+
+
+DEVIATION = 0.3
+
+
+def gaussian(**values):
+    """Untrained, it is the flow of pixels N(0, DEVIATION^2)."""
+    return build("flow", deviation=DEVIATION, **values).eval()
+
+
+@torch.no_grad()
+def test_denoising_a_gaussian_is_the_wiener_filter():
+    """E[x | x + d e] = x s^2 / (s^2 + d^2), for each row's own d; without noise nothing changes."""
+    noisy = torch.randn(3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    deviation = torch.tensor([0.0, 0.1, 2.0])
+    factor = DEVIATION**2 / (DEVIATION**2 + deviation**2)
+    clean = gaussian().denoise(noisy, deviation)
+    assert torch.allclose(clean, (factor[:, None, None, None] * noisy).clamp(-1, 1), atol=1e-6)
+
+
+@torch.no_grad()
+def test_bits_of_a_gaussian(monkeypatch):
+    """log N(x; 0, s^2) of the same dequantised pixels; all brighter than the mean, to tell shifts."""
+    monkeypatch.setattr(flow, "SCORING", 400)
+    s = 0.1
+    model = build("flow", deviation=s).eval()
+    drawn = torch.randn(4, 1, 8, 8, generator=torch.Generator().manual_seed(2))
+    image = from_uint8((127.5 + 127.5 * s * drawn.abs()).round().to(torch.uint8))
+    rng = Rng([1, 2, 3, 4])
+    x = image + 2 / 255 * (rng.uniform("level", 1, 8, 8) - 0.5)
+    log_p = torch.distributions.Normal(0, s).log_prob(x) + math.log(2 / 255)
+    expected = -log_p.flatten(1).mean(1) / math.log(2)
+    with torch.inference_mode():
+        assert torch.allclose(model.bits_per_dim({"image": image}, rng), expected, atol=2e-3)
+
+
+@torch.no_grad()
+def test_encoding_a_gaussian_divides_by_its_deviation_and_comes_back(monkeypatch):
+    model = gaussian()
+    image = DEVIATION * torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    assert torch.allclose(model.reconstruct(image), image, atol=0.02)
+    monkeypatch.setattr(flow, "ENCODING", 300)
+    assert torch.allclose(model.encode(image), image / DEVIATION, atol=0.02)
+
+
+@torch.no_grad()
+def test_an_image_encoded_under_one_label_becomes_another_under_the_next():
+    model = wake(build("flow"), 0.1).eval()
+    image = batch_for(model)["image"]
+    old, new = ({"label": torch.full((4, 2), k)} for k in (0, 1))
+    latent = model.encode(image, old)
+    same, other = ((model.decode(latent, label) - image).abs().mean() for label in (old, new))
+    assert other > 2 * same
+
+
+@torch.no_grad()
+def test_strength_says_how_much_of_the_source_is_left():
+    """At 1 nothing: what is drawn from the noise. Near 0 the source itself."""
+    model = wake(build("flow")).eval()
+    source, noise = batch_for(model)["image"], model.noise(Rng([1, 2, 3, 4]))
+
+    def made(strength):
+        return model.translate(source, noise, {}, FlowControls(strength=strength))
+
+    assert torch.allclose(made(1.0), model.generate(noise), atol=1e-5)
+    assert torch.allclose(made(1e-3), source, atol=0.02)
+    far = [(made(strength) - source).square().mean().item() for strength in (0.2, 0.5, 0.8)]
+    assert far == sorted(far)
+
+
+@torch.no_grad()
+def test_completion_keeps_what_is_known_and_does_not_hear_what_is_not():
+    model = wake(build("flow")).eval()
+    image, noise = batch_for(model)["image"], model.noise(Rng([1, 2, 3, 4]))
+    mask = torch.zeros(4, 1, 8, 8)
+    mask[:, :, 2:6, 3:] = 1
+    out = model.complete(image, mask, noise)
+    assert torch.equal(out * (1 - mask), image * (1 - mask)) and out.abs().max() <= 1
+    other = torch.where(mask > 0, torch.nan, image)
+    assert torch.equal(model.complete(other, mask, noise), out)
+    assert not torch.equal(model.complete(-image, mask, noise) * mask, out * mask)
+    more = model.complete(image, mask, noise, {}, FlowControls(repeats=4))
+    assert not torch.equal(more, out)
+    alone = model.complete(image[1:2], mask[1:2], {"image": noise["image"][1:2]})
+    assert torch.allclose(alone, out[1:2], atol=1e-4)
+
+
+def trained(model, steps=10, **values):
+    training = Training(steps=steps, batch_size=8, seed=1, **values)
+    state = step.start(model, training, torch.device("cpu"), "float32", Parallel())
+    kept = []
+    for _ in range(steps):
+        step.train_step(state, loader_for(model.config))
+        state.step += 1
+        kept.append(copy.deepcopy(state.model.state_dict()))
+    return state, kept
+
+
+def test_the_early_copy_follows_for_its_share_of_the_run_and_then_stands_still():
+    state, kept = trained(build("flow", early=0.5))
+    weight = "early.stem.weight"
+    moved = [not torch.equal(a[weight], b[weight]) for a, b in itertools.pairwise(kept)]
+    assert moved == [True] * 4 + [False] * 5
+    # its memory is a tenth of the steps so far, so for the first ten it equals the network
+    assert torch.allclose(kept[4][weight], kept[4]["net.stem.weight"])
+    assert not torch.allclose(kept[9][weight], kept[9]["net.stem.weight"])
+    assert torch.equal(state.average.state_dict()[weight], kept[9][weight])
+    assert not any(name.startswith("early") for name, _ in state.model.named_parameters())
+
+
+def test_an_early_copy_changes_nothing_else(tmp_path):
+    plain, _ = trained(build("flow"), steps=3)
+    with_copy, _ = trained(build("flow", early=0.5), steps=3)
+    for key, value in plain.model.state_dict().items():
+        assert torch.equal(value, with_copy.model.state_dict()[key]), key
+    assert "early.stem.weight" not in plain.model.state_dict()
+    artefact.save(tmp_path, "flow", with_copy.model, with_copy.model.state_dict())
+    again = artefact.load(tmp_path).state_dict()
+    assert torch.equal(
+        again["early.stem.weight"], with_copy.model.state_dict()["early.stem.weight"]
+    )
+
+
+@torch.no_grad()
+def test_autoguidance_leads_away_from_the_early_copy():
+    model = wake(build("flow", early=0.15), 0.01).eval()
+    noise, cond = model.noise(Rng([1, 2])), {"label": torch.tensor([[0, 1], [2, 0]])}
+
+    def drawn(**controls):
+        return model.generate(noise, cond, FlowControls(steps=1, **controls))
+
+    now, stronger = drawn(), drawn(autoguidance_scale=1.5)
+    model.net, model.early = model.early, model.net
+    early = drawn()
+    assert torch.allclose(stronger, now + 0.5 * (now - early), atol=1e-5)
+    model.net, model.early = model.early, model.net
+    both = drawn(autoguidance_scale=1.5, guidance_scale=1.3)
+    assert torch.allclose(both - drawn(guidance_scale=1.3), stronger - now, atol=1e-5)
+
+
+def test_autoguidance_without_an_early_copy_is_refused():
+    model = build("flow")
+    with pytest.raises(ValueError, match=r"family\.early=0\.15"):
+        model.generate(model.noise(Rng([1])), {}, FlowControls(autoguidance_scale=2.0))
+
+
+class Halves(family.Family, family.Encodes, family.Decodes):
+    """A toy autoencoder: the latents are the means of 2 x 2 pixels, twice, in other units."""
+
+    def __init__(self):
+        super().__init__()
+        self.gain = nn.Parameter(torch.tensor([10.0, 20.0]))
+
+    def loss(self, phase, batch, ctx):
+        raise NotImplementedError
+
+    def encode(self, image_BCHW, cond=family.EMPTY):
+        small = nn.functional.avg_pool2d(image_BCHW, 2)
+        return torch.cat([small, small], 1) * self.gain[:, None, None] + 3
+
+    def decode(self, latent, cond=family.EMPTY):
+        small = ((latent - 3) / self.gain[:, None, None]).mean(1, keepdim=True)
+        return nn.functional.interpolate(small, scale_factor=2).clamp(-1, 1)
+
+
+LATENT = {"latent": (2, 4, 4), "latent_mean": (3.0, 3.0), "latent_deviation": (5.0, 10.0)}
+
+
+def of_latents(**values):
+    config = changed(Flow.TINY, conditions=CONDITIONS, **{**LATENT, **values})
+    return families.build("flow", config, parts={"decoder": Halves()}).eval()
+
+
+@torch.no_grad()
+def test_a_flow_of_latents_is_a_flow_of_what_they_are_in_units_of_their_deviation():
+    """Untrained, it is that of N(0, 1) in these units, so the latents are noise times deviation."""
+    model = of_latents()
+    assert model.needs() == ("latent", "label")
+    noise = model.noise(Rng([1, 2]))
+    assert noise["image"].shape == (2, 2, 4, 4)
+    latent = 3 + noise["image"] * torch.tensor([5.0, 10.0])[:, None, None]
+    images = model.generate(noise, {}, FlowControls(steps=200))
+    assert images.shape == (2, 1, 8, 8)
+    assert torch.allclose(images, model.parts["decoder"].decode(latent), atol=0.01)
+
+
+def test_a_flow_of_latents_trains_on_them_and_leaves_the_decoder_alone():
+    model = wake(of_latents())
+    image = batch_for(build("flow"))["image"]
+    batch = {"latent": model.parts["decoder"].encode(image), "label": torch.zeros(4, 2).long()}
+    model.loss("main", batch, context())["total"].backward()
+    assert model.parts["decoder"].gain.grad is None
+    assert all(p.grad is not None for p in model.parameters())
+    assert not any("decoder" in key or "gain" in key for key in model.state_dict())
+    plain = wake(families.build("flow", changed(model.config, latent_mean=(), latent_deviation=())))
+    units = {**batch, "latent": (batch["latent"] - 3) / torch.tensor([5.0, 10.0])[:, None, None]}
+    assert torch.allclose(
+        model.loss("main", batch, context())["total"], plain.loss("main", units, context())["total"]
+    )
+
+
+@torch.no_grad()
+def test_a_flow_of_latents_edits_by_way_of_them():
+    model = of_latents()
+    image = batch_for(build("flow"))["image"] * 0.5
+    smooth = model.parts["decoder"].decode(model.parts["decoder"].encode(image))
+    assert torch.allclose(model.reconstruct(image), smooth, atol=0.05)
+    noise = model.noise(Rng([1, 2, 3, 4]))
+    near = model.translate(image, noise, {}, FlowControls(strength=1e-3))
+    assert torch.allclose(near, smooth, atol=0.01)
+    mask = torch.zeros(4, 1, 8, 8)
+    mask[:, :, :3] = 1
+    out = model.complete(image, mask, noise)
+    assert torch.equal(out * (1 - mask), image * (1 - mask)) and torch.isfinite(out).all()
+
+
+def test_what_a_flow_of_latents_cannot_do_it_says():
+    image = torch.zeros(1, 1, 8, 8)
+    model = of_latents()
+    with pytest.raises(ValueError, match="no density of pixels"):
+        model.bits_per_dim({"image": image}, Rng([1]))
+    with pytest.raises(ValueError, match="cannot denoise"):
+        model.denoise(image, torch.ones(1))
+    alone = families.build("flow", model.config)
+    with pytest.raises(ValueError, match="without a part 'decoder'"):
+        alone.sample(Rng([1]))
+    with pytest.raises(ValueError, match="cannot encode"):
+        alone.encode(image)
+
+
+@pytest.mark.parametrize(
+    "values, words",
+    [
+        ({"latent": (2, 0, 4)}, "latent"),
+        ({"latent": (2, 4, 4), "latent_mean": (1.0,)}, "latent_mean has 1 numbers; expected 2"),
+        ({"latent_deviation": (1.0,)}, "latent_deviation has 1 numbers; expected 0"),
+        ({"latent": (1, 4, 4), "latent_deviation": (0.0,)}, "above 0"),
+    ],
+)
+def test_impossible_latents_are_refused(values, words):
+    with pytest.raises(pydantic.ValidationError, match=words):
+        changed(Flow.TINY, **values)

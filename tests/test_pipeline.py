@@ -10,6 +10,7 @@ from PIL import Image
 import zeuxis
 from tests.kit import ALL
 from zeuxis import data, families, pipeline, use
+from zeuxis.family import Generates
 from zeuxis.run import Data, override
 
 
@@ -20,9 +21,8 @@ def tiny_words(name):
     for key in type(config).model_fields:
         if key not in pipeline.GENERATED:
             value = getattr(config, key)
-            words[f"family.{key}"] = (
-                ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-            )
+            word = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            words[f"family.{key}"] = "auto" if value is None else word
     return {**words, "training.batch_size": "8"}
 
 
@@ -59,9 +59,21 @@ def test_train_load_sample(name, photos, tmp_path):
     )
     assert {"plan", "step", "saved", "done"} <= {event.kind for event in events}
     model = zeuxis.load(folder)
-    images = model.sample(5, seed=7, label="dark")
+    if isinstance(model.family, Generates):
+        images = model.sample(5, seed=7, label="dark")
+    else:
+        images = model.reconstruct(np.zeros((5, 8, 8, 3), np.uint8))
     assert images.shape == (5, 8, 8, 3) and images.dtype == np.uint8
-    assert model.facts["dataset"]["labels"] and model.facts["training"]["steps"] == 3
+    assert model.facts["training"]["steps"] == 3
+    assert bool(model.facts["dataset"]["labels"]) == model.family.CONDITIONAL
+
+
+def test_labels_that_are_not_heard_are_not_conditions(photos, tmp_path):
+    prepared = data.ensure(photos, Data())
+    for name in ALL:
+        cls = families.get(name)
+        config = pipeline.make_config(cls, prepared, Data(), {})
+        assert len(config.conditions) == cls.CONDITIONAL
 
 
 def train(photos, folder, **values):

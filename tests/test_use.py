@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.kit import ALL, build, wake
+from tests.kit import ALL, able, build, wake
 from zeuxis import artefact, use
 
 TABLE = [[[0, 1], 6], [[1, 0], 3], [[2, -1], 1]]
@@ -11,25 +11,33 @@ TABLE = [[[0, 1], 6], [[1, 0], 3], [[2, -1], 1]]
 
 @pytest.fixture(scope="module", params=ALL)
 def model(request, tmp_path_factory):
-    folder = tmp_path_factory.mktemp(request.param)
-    family = wake(build(request.param))
-    artefact.save(folder, request.param, family, family.state_dict(), dataset={"labels": TABLE})
+    return loaded(request.param, tmp_path_factory.mktemp(request.param))
+
+
+@pytest.fixture(scope="module", params=able(use.Generates))
+def generator(request, tmp_path_factory):
+    return loaded(request.param, tmp_path_factory.mktemp(request.param))
+
+
+def loaded(name, folder):
+    family = wake(build(name))
+    artefact.save(folder, name, family, family.state_dict(), dataset={"labels": TABLE})
     return use.load(folder, device="cpu")
 
 
-def test_same_seed_same_images_alone_and_in_company(model):
-    many = model.sample(use.LANE + 3, seed=7)
-    assert many.dtype == np.uint8 and many.shape[1:] == model.sample(1, seed=7).shape[1:]
-    assert np.array_equal(many[:2], model.sample(2, seed=7))
-    assert not np.array_equal(many[0], model.sample(1, seed=8)[0])
+def test_same_seed_same_images_alone_and_in_company(generator):
+    many = generator.sample(use.LANE + 3, seed=7)
+    assert many.dtype == np.uint8 and many.shape[1:] == generator.sample(1, seed=7).shape[1:]
+    assert np.array_equal(many[:2], generator.sample(2, seed=7))
+    assert not np.array_equal(many[0], generator.sample(1, seed=8)[0])
 
 
-def test_labels_by_name_fix_their_column_and_leave_the_others_to_the_data(model):
-    drawn = model.draw_labels(400, seed=1, label={"shape": "square"})
+def test_labels_by_name_fix_their_column_and_leave_the_others_to_the_data(generator):
+    drawn = generator.draw_labels(400, seed=1, label={"shape": "square"})
     assert (drawn[:, 0] == 1).all() and (drawn[:, 1] == 0).all()
-    free = model.draw_labels(1000, seed=1)
+    free = generator.draw_labels(1000, seed=1)
     assert abs((free[:, 0] == 0).mean() - 0.6) < 0.06
-    a, b = (model.sample(2, label={"shape": name, "ink": "dark"}) for name in ("disc", "ring"))
+    a, b = (generator.sample(2, label={"shape": name, "ink": "dark"}) for name in ("disc", "ring"))
     assert not np.array_equal(a, b)
 
 
@@ -41,37 +49,98 @@ def test_labels_by_name_fix_their_column_and_leave_the_others_to_the_data(model)
         ("disc", "which condition"),
     ],
 )
-def test_unknown_labels_are_refused_with_a_suggestion(model, label, sentence):
+def test_unknown_labels_are_refused_with_a_suggestion(generator, label, sentence):
     with pytest.raises(ValueError, match=sentence):
-        model.sample(1, label=label)
+        generator.sample(1, label=label)
 
 
-def test_labels_that_name_no_class_are_refused(model):
+def test_labels_that_name_no_class_are_refused(generator):
     for wrong in (3, -2):
         with pytest.raises(ValueError, match="labels of 'shape' go from 0 to 3|from -2 to 0"):
-            model.sample(2, labels=np.array([[0, 0], [wrong, 1]]))
+            generator.sample(2, labels=np.array([[0, 0], [wrong, 1]]))
 
 
-def test_unknown_controls_are_refused(model):
+def test_unknown_controls_are_refused(generator):
     with pytest.raises(ValueError, match="no control 'temprature'"):
-        model.sample(1, temprature=1.0)
+        generator.sample(1, temprature=1.0)
 
 
-def test_progress_and_interpolation(model):
+def test_progress_is_told_in_images_and_may_cancel(generator):
     seen = []
-    model.sample(use.LANE + 1, progress=lambda done, total: seen.append((done, total)))
-    assert seen == [(use.LANE, use.LANE + 1), (use.LANE + 1, use.LANE + 1)]
-    walk = model.interpolate(1, 2, count=5, label={"shape": "disc", "ink": "dark"})
+    generator.sample(use.LANE + 1, progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (use.LANE + 1, use.LANE + 1) and (use.LANE, use.LANE + 1) in seen
+    assert seen == sorted(seen)
+
+    def cancel(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        generator.sample(1, progress=cancel)
+
+
+def test_a_walk_between_seeds_starts_and_ends_at_their_images(generator):
+    asked = {"shape": "disc", "ink": "dark"}
+    if not isinstance(generator.family, use.Interpolates):
+        with pytest.raises(ValueError, match="cannot interpolate; families that can: .*gan"):
+            generator.interpolate(1, 2)
+        return
+    walk = generator.interpolate(1, 2, count=5, label=asked)
     assert len(walk) == 5 and not np.array_equal(walk[0], walk[-1])
-    start = model.sample(1, seed=1, label={"shape": "disc", "ink": "dark"})
-    assert np.abs(walk[0].astype(int) - start[0]).max() <= 2
+    for place, seed in ((0, 1), (-1, 2)):
+        end = generator.sample(1, seed=seed, label=asked)
+        assert np.abs(walk[place].astype(int) - end[0]).max() <= 2
 
 
-def test_what_a_family_cannot_do_is_said(model):
-    images = model.sample(2)
+def test_a_walk_between_images_starts_and_ends_at_their_reconstructions(model):
+    if not all(isinstance(model.family, a) for a in (use.Interpolates, use.Encodes, use.Decodes)):
+        return
+    ends = some_images(model, 2)
+    walk = model.interpolate(ends[0], ends[1], count=3)
+    known = model.decode(model.encode(ends))
+    assert np.abs(walk[[0, 2]].astype(int) - known).max() <= 2
+
+
+def test_a_completion_keeps_what_is_known_and_paints_what_is_not(model):
+    if not isinstance(model.family, use.Completes):
+        return
+    images = some_images(model, 3)
+    mask = np.zeros(images.shape[1:3])
+    mask[2:5, 1:6] = 1
+    painted = model.complete(images, mask, seed=3)
+    assert np.array_equal(painted[:, mask == 0], images[:, mask == 0])
+    other = images.copy()
+    other[:, mask == 1] = 255 - other[:, mask == 1]
+    assert np.array_equal(painted, model.complete(other, mask, seed=3))  # the hidden is not seen
+    assert np.array_equal(painted[:1], model.complete(images[:1], mask, seed=3))
+    with pytest.raises(ValueError, match="mask has shape"):
+        model.complete(images, mask[:-1])
+
+
+def test_denoising_is_told_how_much(model):
+    if not isinstance(model.family, use.Denoises):
+        return
+    images = some_images(model, 2)
+    out = model.denoise(images, 25)
+    assert out.shape == images.shape and out.dtype == np.uint8
+    assert not np.array_equal(out, model.denoise(images, 75))
+    with pytest.raises(ValueError, match="sigma"):
+        model.denoise(images, -1)
+
+
+def some_images(model, count):
+    config = model.family.config
+    shape = (count, config.height, config.width, config.channels)
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
+def test_what_a_family_cannot_do_is_said_with_those_that_can(model):
+    images = some_images(model, 2)
+    if not isinstance(model.family, use.Generates):
+        with pytest.raises(ValueError, match="cannot sample; families that can: gan"):
+            model.sample(1)
     for verb, ability in (("encode", use.Encodes), ("reconstruct", use.Reconstructs)):
         if not isinstance(model.family, ability):
-            with pytest.raises(ValueError, match=f"cannot {verb}"):
+            with pytest.raises(ValueError, match=f"cannot {verb}; families that can: .*vae"):
                 getattr(model, verb)(images)
         else:
             assert len(getattr(model, verb)(images)) == 2

@@ -1,5 +1,6 @@
 """The VAE against oracles: its levels are a distribution, its prior a density, its bound a bound."""
 
+import itertools
 import math
 
 import pydantic
@@ -8,8 +9,19 @@ import torch
 
 from tests.kit import batch_for, build, changed, context, wake
 from zeuxis.families.vae import VAE, VAEControls
+from zeuxis.nn.mixture import Mixture
+from zeuxis.objectives.correlation import total_correlation
 from zeuxis.objectives.likelihood import logistic_nats
-from zeuxis.rng import Rng
+from zeuxis.rng import Rng, derive_seed
+
+
+class Fast(Rng):
+    """Draws of many rows at once: not a function of each row's seed, which these tests do not need."""
+
+    def normal(self, name, *shape):
+        generator = torch.Generator().manual_seed(derive_seed(self.seeds[0], name))
+        return torch.randn(len(self), *shape, generator=generator, dtype=self.dtype)
+
 
 LEVELS = torch.arange(256, dtype=torch.float64) / 127.5 - 1
 
@@ -61,6 +73,261 @@ def test_the_prior_is_invertible_and_its_determinant_is_that_of_its_jacobian():
     assert abs(log_det.item()) > 0.01
 
 
+def exact_nats(model, batch):
+    """-log p(x | y) of the one image, by quadrature over the latent plane."""
+    axis = torch.linspace(-7, 7, 141, dtype=torch.float64)
+    plane = torch.cartesian_prod(axis, axis)
+    given = model.labels(batch["label"]).expand(len(plane), -1)
+    nats = model._distortion(batch["image"], model.prior.to_z(plane, given), given)
+    cell = 2 * math.log((axis[1] - axis[0]).item())
+    log_prior = -plane.square().sum(1) / 2 - math.log(2 * math.pi)
+    return -torch.logsumexp(log_prior - nats + cell, 0).item()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("prior_depth", [0, 2])
+def test_more_draws_bring_the_bound_to_the_likelihood(prior_depth):
+    """Burda et al., theorem 1: it falls with every draw, from the plain bound to -log p(x)."""
+    model = tiny(prior_depth=prior_depth)
+    model.encoder.head.bias += 1.0  # a posterior that is off, or one draw would do
+    batch = {key: value[:1] for key, value in batch_for(model).items()}
+    batch["image"] = batch["image"].double()
+    exact, dims = exact_nats(model, batch), math.log(2) * batch["image"].numel()
+
+    def found(n, samples, score):
+        rows = {key: value.expand(n, *value.shape[1:]) for key, value in batch.items()}
+        kwargs = {} if samples is None else {"samples": samples}
+        nats = score(rows, Fast(range(n), dtype=torch.float64), **kwargs) * dims
+        return nats.mean().item(), nats.std().item() / math.sqrt(n)
+
+    plain, error = found(6000, None, model.bits_per_dim)
+    one, other_error = found(6000, 1, model.iwae_bits_per_dim)
+    assert one == pytest.approx(plain, abs=4 * math.hypot(error, other_error))
+    steps = [found(n, k, model.iwae_bits_per_dim) for n, k in [(6000, 1), (3000, 4), (1500, 33)]]
+    for (more, error), (fewer, other_error) in itertools.pairwise(steps[::-1]):
+        assert more < fewer - 3 * math.hypot(error, other_error)
+    limit, error = found(8, 4000, model.iwae_bits_per_dim)
+    assert limit == pytest.approx(exact, abs=4 * error + 0.01)
+    assert min(mean + 4 * error for mean, error in steps) > exact
+
+
+@torch.no_grad()
+def test_training_on_several_draws_is_scoring_by_them():
+    model = wake(build("vae", iwae=5, drop_label=0.0))
+    batch = batch_for(model)
+    terms = model.loss("main", batch, context())
+    bits = model.iwae_bits_per_dim(batch, context().rng, samples=5)
+    assert terms["total"].item() == pytest.approx(bits.mean().item(), rel=1e-5)
+    assert terms["total"] < terms["distortion"] + terms["rate"]  # Jensen's inequality
+    assert terms["rate"] > 0  # a divergence is not negative
+    with pytest.raises(ValueError, match="samples is 0"):
+        model.iwae_bits_per_dim(batch, context().rng, samples=0)
+
+
+def test_training_and_scoring_speak_of_the_same_bound():
+    model = wake(build("vae", drop_label=0.0))
+    batch = batch_for(model)
+    terms = model.loss("main", batch, context())
+    bits = model.bits_per_dim(batch, context().rng)
+    assert terms["total"].item() == pytest.approx(bits.mean().item(), rel=1e-5)
+    assert terms["rate"] > 0 and terms["distortion"] > 0
+
+
+def taught(model, steps, lr):
+    """Trained for a moment on 4 x 4 images of four even quarters, so that its latent says something."""
+    optimiser = torch.optim.Adam(model.parameters(), lr)
+    for step in range(steps):
+        rng = Fast(range(step, step + 64))
+        image = rng.normal("image", 1, 2, 2).sign().repeat_interleave(2, 2).repeat_interleave(2, 3)
+        ctx = context(64)
+        ctx = type(ctx)(step=0, update=0, progress=0, rng=rng)
+        optimiser.zero_grad()
+        losses = model.loss("main", {"image": image}, ctx)
+        losses["total"].backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+    return model.eval(), losses
+
+
+@torch.no_grad()
+def left_over(model):
+    """The sum of exp(-bound) over all 65,536 two-level images of 4 x 4, each bound a mean of draws."""
+    bit = (torch.arange(2**16)[:, None] >> torch.arange(16)) & 1
+    batch = {"image": (2.0 * bit - 1).view(-1, 1, 4, 4)}
+    draws = [model.bits_per_dim(batch, Fast(range(i, i + 2**16))) for i in range(4)]
+    nats = torch.stack(draws).double().mean(0) * 16 * math.log(2)
+    return torch.exp(-nats).sum().item()
+
+
+def test_the_bounds_of_all_images_leave_no_more_than_one():
+    """exp(-bound) is below p(x), and all p(x) are 1 together."""
+    values = {"height": 4, "width": 4, "levels": 2, "features": 16, "latent": 4}
+    model = build("vae", conditional=False, **values)
+    assert 0.2 < left_over(model) <= 1
+    model, losses = taught(model, 100, 1e-2)
+    assert losses["rate"] > 0.1  # without it the sum would be above 1
+    assert 0.2 < left_over(model) <= 1
+
+
+def blobs(n=600, seed=0):
+    """Points around two places, labelled by place and by a coin; the third place has no label."""
+    generator = torch.Generator().manual_seed(seed)
+    place = torch.tensor([0, 0, 0, 1, 1, 2])[torch.randint(0, 6, (n,), generator=generator)]
+    centre = torch.tensor([[-2.0, 0.0], [2.0, 1.0], [0.0, 3.0]])[place]
+    spread = torch.tensor([[0.5, 0.0], [0.3, 0.2]])
+    z = centre + torch.randn(n, 2, generator=generator) @ spread.T
+    coin = torch.randint(0, 2, (n,), generator=generator)
+    return z, torch.stack([torch.where(place == 2, -1, place), coin], 1)
+
+
+def fitted(components=5):
+    mixture = Mixture(components, 2, [2, 2])
+    z, label = blobs()
+    start = torch.rand(components, generator=torch.Generator().manual_seed(1))
+    mixture.fit(z, label, start)
+    return mixture
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("label", [(-1, -1), (0, -1), (1, 0)])
+def test_the_fitted_mixture_is_a_density(label):
+    mixture = fitted()
+    axis = torch.linspace(-9, 9, 601, dtype=torch.float64)
+    plane = torch.cartesian_prod(axis, axis)
+    nats = mixture.nats(plane, torch.tensor([label]).expand(len(plane), -1))
+    log_p = -nats - math.log(2 * math.pi)
+    assert log_p.exp().sum().item() * (axis[1] - axis[0]).item() ** 2 == pytest.approx(1, abs=1e-6)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("label", [(-1, -1), (0, -1), (1, 0)])
+def test_the_map_from_normal_numbers_to_the_mixture_has_its_density_and_an_inverse(label):
+    mixture = fitted()
+    u = 1.5 * torch.randn(200, 2, generator=torch.Generator().manual_seed(2)).double()
+    u[0], u[1] = 9.0, -12.0  # where Phi is 0 or 1 in every arithmetic
+    label = torch.tensor([label]).expand(len(u), -1)
+    z = mixture.to_z(u, label)
+    assert torch.allclose(mixture.to_latent(z, label), u, atol=1e-5)
+    step = 1e-4
+    columns = []
+    for i in (0, 1):
+        away = step * torch.eye(2, dtype=torch.float64)[i]
+        columns.append((mixture.to_z(u + away, label) - mixture.to_z(u - away, label)) / (2 * step))
+    jacobian = torch.stack(columns, 2)
+    expected = u.square().sum(1) / 2 + torch.linalg.slogdet(jacobian)[1]
+    assert torch.allclose(mixture.nats(z, label)[2:], expected[2:], atol=1e-3)
+    near = mixture.to_z(u + 1e-6, label)
+    assert (near - z).abs()[2:].max() < 1e-3  # a smooth map: no component is chosen
+
+
+@torch.no_grad()
+def test_the_fit_finds_the_places_and_what_labels_say_of_them():
+    mixture, (z, label) = fitted(3), blobs()
+    centres = torch.tensor([[-2.0, 0.0], [2.0, 1.0], [0.0, 3.0]])
+    assert torch.cdist(centres, mixture.mean_KZ).min(1).values.max() < 0.15
+    nearest = torch.cdist(centres, mixture.mean_KZ).argmin(1)
+    weights = mixture.log_weight(torch.tensor([[0, -1], [1, -1], [-1, 0]])).exp()
+    assert weights[0, nearest[0]] > 0.95 and weights[1, nearest[1]] > 0.95
+    alone = mixture.log_weight(torch.tensor([[-1, -1]])).exp()[0]
+    assert torch.allclose(weights[2], alone, atol=0.06)  # the coin says nothing
+    covariance = mixture.factor_KZZ @ mixture.factor_KZZ.mT
+    expected = torch.tensor([[0.25, 0.15], [0.15, 0.13]])
+    assert (covariance - expected).abs().max() < 0.1
+    single = fitted(1)
+    covariance = single.factor_KZZ[0] @ single.factor_KZZ[0].T
+    assert torch.allclose(covariance, torch.cov(z.T, correction=0), atol=1e-4)
+    unfitted = Mixture(3, 2, [2, 2])
+    assert mixture.nats(z, label).mean() < unfitted.nats(z, label).mean() - 0.5
+    drawn = mixture.to_z(
+        torch.randn(4000, 2, generator=torch.Generator().manual_seed(3)), label[:1]
+    )
+    at = mixture.log_weight(label[:1]).exp() @ mixture.mean_KZ.double()
+    assert torch.allclose(drawn.mean(0).double(), at[0], atol=0.1)
+
+
+@torch.no_grad()
+def test_the_mixture_is_fitted_at_the_end_and_lowers_the_bound():
+    model = wake(build("vae", prior="mixture", prior_components=3, drop_label=0.0), 0.1).eval()
+    model.encoder.head.bias += 1.0  # latents far from the prior
+    batches = [batch_for(model, n=8, seed=seed) for seed in range(4)]
+    noise = model.noise(Rng(range(8)))
+    assert torch.equal(
+        model.decode(noise["z"]),
+        model.decoder(noise["z"], model.labels(torch.full((8, 2), -1))).clamp(-1, 1),
+    )
+    before = model.bits_per_dim(batches[0], Rng(range(8)))
+    generator = torch.get_rng_state()
+    model.finish(iter(batches), Rng(range(8), shared=5))
+    assert torch.equal(generator, torch.get_rng_state()) and model.mixture.fitted
+    assert model.bits_per_dim(batches[0], Rng(range(8))).mean() < before.mean()
+    one = model.iwae_bits_per_dim(batches[0], Rng(range(8)), samples=50)
+    assert one.mean() < before.mean()
+    cond = {"label": batches[0]["label"]}
+    latent = model.encode(batches[0]["image"], cond)
+    again = model.decode(latent, cond)
+    assert torch.allclose(again, model.reconstruct(batches[0]["image"], cond), atol=1e-4)
+    assert model.generate(noise, cond).isfinite().all()
+    copy = VAE(model.config)
+    copy.load_state_dict(model.state_dict())
+    assert torch.equal(copy.generate(noise, cond), model.generate(noise, cond))
+
+
+def test_the_total_correlation_is_that_of_the_average_posterior():
+    generator = torch.Generator().manual_seed(0)
+    same = torch.randn(1, 1, 3, generator=generator).expand(2, 6, 3)
+    z = torch.randn(2, 6, 3, generator=generator)
+    assert total_correlation(z, same, same.exp()).abs().max() < 1e-5
+    # jointly normal: -log(1 - correlation^2) / 2
+    n, rho, width = 4000, 0.8, 0.6
+    first, second = torch.randn(2, n, generator=generator).unbind()
+    mean = torch.stack([first, rho * first + math.sqrt(1 - rho**2) * second], 1)[None]
+    z = mean + width * torch.randn(1, n, 2, generator=generator)
+    correlation = rho / (1 + width**2)
+    expected = -math.log(1 - correlation**2) / 2
+    found = total_correlation(z, mean, torch.full_like(z, width)).item()
+    assert found == pytest.approx(expected, abs=0.03)
+    z = 100 * mean[:, :8]
+    far = total_correlation(z, z, torch.full_like(z, 1e-3))
+    assert far.item() == pytest.approx(math.log(8), rel=1e-5)  # (Z - 1) log M
+
+
+def test_the_total_correlation_mixes_rows_of_its_group_only():
+    config = {"tc": 2.0, "tc_group": 2, "prior_depth": 0, "drop_label": 0.0}
+    model = wake(build("vae", **config), 0.2).double()
+    plain = VAE(changed(model.config, tc=0.0)).double()
+    plain.load_state_dict(model.state_dict())
+    assert (model.GROUP, plain.GROUP) == (2, 1)
+    batch = batch_for(model)
+    batch["image"] = batch["image"].double()
+    whole = model.loss("main", batch, context(dtype=torch.float64))
+    without = plain.loss("main", batch, context(dtype=torch.float64))["total"]
+    assert whole["total"].item() == pytest.approx(
+        (without + 2 * whole["total_correlation"]).item(), rel=1e-10
+    )
+    halves = []
+    for start in (0, 2):
+        ctx = context()
+        rng = Rng(range(100 + start, 102 + start), dtype=torch.float64)
+        ctx = type(ctx)(step=ctx.step, update=ctx.update, progress=ctx.progress, rng=rng)
+        rows = {key: value[start : start + 2] for key, value in batch.items()}
+        halves.append(model.loss("main", rows, ctx)["total"])
+    assert torch.stack(halves).mean().item() == pytest.approx(whole["total"].item(), rel=1e-10)
+    assert abs(whole["total_correlation"].item()) > 1e-6
+
+
+@pytest.mark.parametrize(
+    "values, words",
+    [
+        ({"iwae": 5, "beta": 4.0}, "iwae is 5"),
+        ({"iwae": 5, "free_bits": 0.1}, "leave beta at 1"),
+        ({"tc": 1.0}, "set prior_depth to 0"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused_in_a_sentence(values, words):
+    with pytest.raises(pydantic.ValidationError, match=words):
+        changed(VAE.TINY, **values)
+
+
 @torch.no_grad()
 @pytest.mark.parametrize("prior_depth", [0, 2])
 def test_the_bound_is_below_the_likelihood_and_close_to_it(prior_depth):
@@ -97,9 +364,9 @@ def test_the_bound_is_below_the_likelihood_and_close_to_it(prior_depth):
 def test_without_couplings_the_rate_is_the_divergence_of_two_gaussians():
     model = tiny(prior_depth=0)
     image = batch_for(model)["image"].double()
-    given = model.labels(torch.full((len(image), 2), -1))
-    _, rate = model._bound(image, given, Rng(range(len(image)), dtype=torch.float64))
-    q = torch.distributions.Normal(*model.encoder(image, given))
+    unknown = torch.full((len(image), 2), -1)
+    _, rate, _ = model._bound(image, unknown, Rng(range(len(image)), dtype=torch.float64))
+    q = torch.distributions.Normal(*model.encoder(image, model.labels(unknown)))
     expected = torch.distributions.kl_divergence(q, torch.distributions.Normal(0.0, 1.0)).sum(1)
     assert torch.allclose(rate, expected)
 

@@ -5,13 +5,16 @@ run/
   model-<hash>.safetensors    the averaged weights
   dataset.json                what it was trained on, with the distribution of its labels
   README.md                   the same in words
+  parts/<name>/               the artefact of a frozen model that it builds on, whole
 
 `config.json` is replaced last, and it names the weights by their hash, so that a kill between two
 files leaves the old artefact whole (docs/decisions/0002-content-addressed-weights.md).
 """
 
+import functools
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -49,6 +52,9 @@ def save(
         model: gives the config and says which modules belong to the artefact.
         weights: full state dict; modules of phases with `keep=False` are left out.
         facts: JSON values. `dataset` becomes `dataset.json`, the rest goes to `config.json`.
+
+    Raises:
+        ValueError: a part was not loaded from an artefact, or that has changed since.
     """
     kept = {key: value for key, value in weights.items() if not is_dropped(model, key)}
     files = {}
@@ -61,6 +67,9 @@ def save(
         "family": name,
         "config": model.config.model_dump(mode="json"),
         "files": files,
+        "parts": {
+            part: _save_part(folder / "parts" / part, each) for part, each in model.parts.items()
+        },
         "zeuxis": __version__,
         **facts,
     }
@@ -71,6 +80,27 @@ def save(
             stale.unlink()
 
 
+def _save_part(dest: Path, part: Family) -> str:
+    """Copy the part's artefact to `dest`, unless it is there; the SHA-256 of its `config.json`."""
+    if part.origin is None:
+        raise ValueError(
+            f"the part {dest.name!r} was not loaded from a folder; save it and load it"
+        )
+    folder, known = part.origin
+    if (dest / "config.json").is_file() and sha256(dest / "config.json") == known:
+        return known
+    if copy(folder, dest) != known:
+        raise ValueError(f"{folder} is not what was loaded as {dest.name!r}; start anew")
+    return known
+
+
+def _part(folder: Path, name: str) -> Path:
+    """Where a part lies; never outside of the artefact, whatever its `config.json` says."""
+    if not name.isidentifier():
+        raise ValueError(f"{folder} names a part {name!r}, which is no plain name")
+    return folder / "parts" / name
+
+
 def write_tensors(folder: Path, stem: str, tensors: Mapping[str, Tensor]) -> str:
     """Write `<stem>-<hash>.safetensors` and return its name."""
     plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
@@ -78,6 +108,27 @@ def write_tensors(folder: Path, stem: str, tensors: Mapping[str, Tensor]) -> str
     name = f"{stem}-{hashlib.sha256(content).hexdigest()[:16]}.safetensors"
     write_file(folder / name, lambda path: path.write_bytes(content))
     return name
+
+
+def copy(source: Path, dest: Path) -> str:
+    """Copy an artefact and nothing else of a run; the SHA-256 of its `config.json`.
+
+    Raises:
+        ValueError: as `read`.
+    """
+    content = read(source)
+    beside = dest.with_name(dest.name + ".tmp")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    for name in (*content["files"], "config.json"):
+        write_file(beside / name, functools.partial(shutil.copyfile, source / name))
+    if (source / "README.md").is_file():
+        shutil.copyfile(source / "README.md", beside / "README.md")
+    for part in content.get("parts", {}):
+        copy(_part(source, part), beside / "parts" / part)
+    shutil.rmtree(dest, ignore_errors=True)
+    beside.rename(dest)
+    return sha256(dest / "config.json")
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -98,6 +149,11 @@ def read(folder: Path) -> dict[str, Any]:
     for name, expected in content["files"].items():
         if not (folder / name).is_file() or sha256(folder / name) != expected:
             raise ValueError(damaged(folder / name))
+    for part, expected in content.get("parts", {}).items():
+        file = _part(folder, part) / "config.json"
+        if not file.is_file() or sha256(file) != expected:
+            raise ValueError(damaged(file))
+        read(file.parent)
     content["dataset"] = read_json(folder / "dataset.json")
     return content
 
@@ -123,7 +179,9 @@ def rebuild(folder: Path, content: Mapping[str, Any]) -> Family:
         config = cls.Config.model_validate_json(json.dumps(content["config"]))
     except pydantic.ValidationError as error:
         raise ValueError(f"{folder}: {explain(error)}") from error
-    model = families.build(content["family"], config)
+    parts = {part: load(_part(folder, part)) for part in content.get("parts", {})}
+    model = families.build(content["family"], config, parts=parts)
+    model.origin = (folder, sha256(folder / "config.json"))
     tensors = read_tensors(folder / str(weights(content)))
     expected = {key for key in model.state_dict() if not is_dropped(model, key)}
     if expected != set(tensors):

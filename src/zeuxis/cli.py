@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperCommand
 
-from zeuxis import __version__
+from zeuxis import __version__, verbs
+from zeuxis.arguments import Controls, Grid, Label, Source, Trained, examples, pairs
 
 app = typer.Typer(
     name="zeuxis",
@@ -28,24 +29,7 @@ data_app = typer.Typer(
     help="Look at images, prepare them for training, fetch known sets.", no_args_is_help=True
 )
 app.add_typer(data_app, name="data")
-
-Source = Annotated[
-    str,
-    typer.Argument(
-        metavar="SOURCE",
-        help="A folder, zip, tar, idx, npz, npy or parquet file of images, "
-        "a prepared set, or the name of a known set such as avatars.",
-        show_default=False,
-    ),
-]
-Trained = Annotated[
-    Path,
-    typer.Argument(metavar="RUN", help="The folder that `zeuxis train` wrote.", show_default=False),
-]
-
-
-def _examples(*lines: str) -> str:
-    return "\n  ".join(["[bold]Examples[/bold]", *lines])
+app.add_typer(verbs.app)
 
 
 class _FamilyCommand(TyperCommand):
@@ -83,7 +67,7 @@ def _options(
     pass
 
 
-@app.command(epilog=_examples("zeuxis demo", "zeuxis demo --minutes 10 --out runs/longer"))
+@app.command(epilog=examples("zeuxis demo", "zeuxis demo --minutes 10 --out runs/longer"))
 def demo(
     minutes: Annotated[float, typer.Option(help="Minutes of training.")] = 3.0,
     out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/demo"),
@@ -98,7 +82,7 @@ def demo(
 
 @app.command(
     cls=_FamilyCommand,
-    epilog=_examples(
+    epilog=examples(
         "zeuxis train gan photos/ --minutes 10",
         "zeuxis train flow avatars --steps 2000 --seed 3 --out runs/faces",
         "zeuxis train vae photos.zip --minutes 5 data.size=32x48 data.flip=true",
@@ -167,14 +151,14 @@ def train(
             start_from=start_from,
             keep=keep,
             fresh=fresh,
-            overrides=_pairs(overrides, "training.lr=3e-4"),
+            overrides=pairs(overrides, "training.lr=3e-4"),
             watch=watch,
         )
     terminal.show_trained(folder, source)
 
 
 @app.command(
-    epilog=_examples(
+    epilog=examples(
         "zeuxis sample runs/demo --count 64 --seed 7 --grid sheet.png",
         "zeuxis sample runs/demo --count 16 --label hair=red --label background=sky",
         "zeuxis sample runs/flow-photos --count 8 steps=20 guidance_scale=2",
@@ -182,25 +166,15 @@ def train(
 )
 def sample(
     run: Trained,
-    controls: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="CONTROL=VALUE",
-            help="What the family lets you turn; `zeuxis train FAMILY --help` lists it.",
-            show_default=False,
-        ),
-    ] = None,
+    controls: Controls = None,
     count: Annotated[int, typer.Option(help="How many images.", min=1)] = 16,
     seed: Annotated[int, typer.Option(help="Same seed: same images.")] = 0,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder of the images. By default samples/RUN-seedSEED."),
     ] = None,
-    grid: Annotated[Path | None, typer.Option(help="Also write one sheet, a PNG file.")] = None,
-    label: Annotated[
-        list[str] | None,
-        typer.Option(help="What the images should show: CLASS, or CONDITION=CLASS; repeatable."),
-    ] = None,
+    grid: Grid = None,
+    label: Label = None,
 ) -> None:
     """Draw new images from a trained model into numbered PNG files."""
     from zeuxis import samples, terminal
@@ -213,13 +187,13 @@ def sample(
             out=out,
             sheet=grid,
             labels=label or (),
-            controls=_pairs(controls, "steps=20"),
+            controls=pairs(controls, "steps=20"),
             tick=tick,
         )
     terminal.show_samples(folder, grid)
 
 
-@app.command(epilog=_examples("zeuxis evaluate runs/gan-photos --data photos/"))
+@app.command(epilog=examples("zeuxis evaluate runs/gan-photos --data photos/"))
 def evaluate(
     run: Trained,
     data: Annotated[
@@ -257,7 +231,7 @@ Size = Annotated[
 
 
 @app.command(
-    epilog=_examples(
+    epilog=examples(
         "zeuxis compare generated/ photos/",
         "zeuxis compare generated/ photos.safetensors --samples 5000",
         "zeuxis compare fakes.zip photos/ --network inception --weights pt_inception-2015-12-05.pth",
@@ -304,7 +278,7 @@ def compare(
 
 
 @app.command(
-    epilog=_examples(
+    epilog=examples(
         "zeuxis statistics photos/ photos.safetensors",
         "zeuxis statistics photos/ photos.npz --network inception --weights pt_inception-2015-12-05.pth",
     )
@@ -334,7 +308,51 @@ def statistics(
     terminal.show_statistics(path)
 
 
-@app.command(epilog=_examples("zeuxis families", "zeuxis train flow --help"))
+@app.command(
+    epilog=examples(
+        "zeuxis compare-families photos/ --minutes 5",
+        "zeuxis compare-families avatars --families flow,gan,vae --minutes 3 data.conditions=hair",
+    )
+)
+def compare_families(
+    source: Source,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="PATH=VALUE",
+            help="Settings for all, as training.NAME=VALUE or data.NAME=VALUE.",
+            show_default=False,
+        ),
+    ] = None,
+    families: Annotated[
+        str | None,
+        typer.Option(
+            help="Names between commas. By default all that generate.", show_default=False
+        ),
+    ] = None,
+    minutes: Annotated[float, typer.Option(help="Minutes of training for each family.")] = 5.0,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the runs. By default runs/contest-SOURCE.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of every run.")] = 0,
+) -> None:
+    """Train several families under one budget and lay the results side by side on one page."""
+    from zeuxis import contest, terminal
+
+    with terminal.watching() as watch:
+        result = contest.compare_families(
+            source,
+            [name.strip() for name in (families or "").split(",") if name.strip()],
+            minutes=minutes,
+            out=out,
+            seed=seed,
+            overrides=pairs(overrides, "training.lr=3e-4"),
+            watch=watch,
+        )
+    terminal.show_contest(result)
+
+
+@app.command(epilog=examples("zeuxis families", "zeuxis train flow --help"))
 def families() -> None:
     """List the families, what each can do, and what it can be conditioned on."""
     from zeuxis import terminal
@@ -342,7 +360,7 @@ def families() -> None:
     terminal.show_families()
 
 
-@data_app.command(epilog=_examples("zeuxis data inspect photos/", "zeuxis data inspect set.zip"))
+@data_app.command(epilog=examples("zeuxis data inspect photos/", "zeuxis data inspect set.zip"))
 def inspect(
     source: Source,
     out: Annotated[
@@ -360,7 +378,7 @@ def inspect(
 
 
 @data_app.command(
-    epilog=_examples(
+    epilog=examples(
         "zeuxis data prepare photos/ prepared/photos --size 64",
         "zeuxis data prepare scans.zip prepared/scans --size 96x64 --channels 1 --fit pad",
     )
@@ -391,7 +409,28 @@ def prepare(
     terminal.show_prepared(prepared)
 
 
-@data_app.command(epilog=_examples("zeuxis data get fashion-mnist data/fashion-mnist"))
+@data_app.command(
+    epilog=examples("zeuxis data encode data/fashion-mnist runs/tokenizer data/fashion-tokens")
+)
+def encode(
+    source: Source,
+    run: Trained,
+    dest: Annotated[
+        Path, typer.Argument(metavar="DEST", help="Folder to write.", show_default=False)
+    ],
+) -> None:
+    """Write what a trained model encodes each image to, to train on in place of pixels.
+
+    Images are encoded as they are stored: not flipped, not cropped.
+    """
+    from zeuxis import stages, terminal
+
+    with terminal.ticking("encoding") as tick:
+        prepared = stages.encode(source, run, dest, tick)
+    terminal.show_prepared(prepared)
+
+
+@data_app.command(epilog=examples("zeuxis data get fashion-mnist data/fashion-mnist"))
 def get(
     name: Annotated[
         str,
@@ -419,14 +458,6 @@ def _form(size: str | None, channels: str | None = None) -> Any:
 
     words = {"size": size, "channels": channels}
     return override(Data(), {name: word for name, word in words.items() if word}, "")
-
-
-def _pairs(words: Sequence[str] | None, example: str) -> dict[str, str]:
-    """`name=value` words as a dictionary; the last of a repeated name counts."""
-    for word in words or ():
-        if not word.partition("=")[1]:
-            raise ValueError(f"cannot read {word!r}: expected NAME=VALUE, such as {example}")
-    return dict(word.split("=", 1) for word in words or ())
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -18,8 +18,9 @@ from torch.nn import functional as F
 from zeuxis import artefact, machine, measuring, verdict
 from zeuxis.data import Prepared
 from zeuxis.disk import write_json
-from zeuxis.family import Reconstructs, Scores, Tick
+from zeuxis.family import Generates, Reconstructs, Scores, Tick
 from zeuxis.features import Features, extractor, features
+from zeuxis.images import grid
 from zeuxis.measuring import Side, look, measure
 from zeuxis.metrics import Estimate
 from zeuxis.metrics.balance import predicted_balance
@@ -58,7 +59,7 @@ def probe(
     Returns:
         Maps (N, H, W, C) uint8 samples to `{"kernel_distance": ...}`, lower is better.
     """
-    chosen = _draw(prepared.train, max(count, PROBE_REAL), seed, "probe")
+    chosen = draw(prepared.train, max(count, PROBE_REAL), seed, "probe")
     real: list[Features] = []
 
     def score(samples_NHWC: np.ndarray) -> dict[str, float]:
@@ -100,13 +101,12 @@ def evaluate(
     _check(model, prepared, samples)
     part = measuring.parts(progress)
     began = time.perf_counter()
-    labels = model.draw_labels(samples, seed)
-    fake = model.sample(samples, seed=seed, labels=labels, progress=part(0, 35))
+    chosen = _Rows.of(prepared, samples, seed, isinstance(model.family, Generates))
+    fake, labels = made(model, prepared, chosen.source, samples, seed, part(0, 35))
     seconds = time.perf_counter() - began
-    chosen = _Rows.of(prepared, samples, seed)
     found = _compared(model, fake, labels, prepared, chosen, seed, part)
     copied = None
-    if len(chosen.holdout):
+    if len(chosen.holdout) and isinstance(model.family, Generates):
         held = prepared.images[chosen.holdout]
         copied = copies(fake, prepared.images, held, prepared.train)
         found["copy_rate"] = _on(copied.rate, "train, against hold-out")
@@ -127,7 +127,7 @@ def evaluate(
         "notes": _notes(model, prepared, chosen),
         "facts": {
             "family": model.facts.get("family"),
-            "samples": samples,
+            "samples": len(fake),
             "seed": seed,
             "sampling_seconds": round(seconds, 2),
             "precision": model.precision,
@@ -154,16 +154,43 @@ class _Rows:
     other: np.ndarray
     """Real images, none of them judges, that the same measure is tried on."""
     side: str
+    source: np.ndarray
+    """What a family that does not generate makes its images from: none of them judges."""
 
     @classmethod
-    def of(cls, prepared: Prepared, count: int, seed: int) -> "_Rows":
-        train = _draw(prepared.train, count, seed, "train")
-        holdout = _draw(prepared.holdout, max(count, JUDGES), seed, "holdout")
+    def of(cls, prepared: Prepared, count: int, seed: int, generates: bool = True) -> "_Rows":
+        train = draw(prepared.train, count, seed, "train")
+        holdout = draw(prepared.holdout, max(count, JUDGES), seed, "holdout")
+        if not generates and len(holdout) >= 2 * measuring.FEWEST:
+            judge, source = holdout[::2], holdout[1::2][:count]
+            return cls(train, holdout, judge, train, "hold-out", source)
         if len(holdout) >= measuring.FEWEST:
-            return cls(train, holdout, holdout, train, "hold-out")
-        both = _draw(prepared.train, 2 * count, seed, "train")
+            return cls(train, holdout, holdout, train, "hold-out", train)
+        both = draw(prepared.train, 2 * count, seed, "train")
         half = len(both) // 2
-        return cls(train, holdout[:0], both[:half], both[half:], "train (there is no hold-out)")
+        judge, other = both[:half], both[half:]
+        return cls(train, holdout[:0], judge, other, "train (there is no hold-out)", other)
+
+
+def made(
+    model: Model,
+    prepared: Prepared,
+    sources: np.ndarray,
+    count: int,
+    seed: int,
+    progress: Tick | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """What is judged, and the labels that were asked for.
+
+    Of a family that generates, `count` samples; of another, the images of the rows `sources` after
+    their way through the model.
+    """
+    if isinstance(model.family, Generates):
+        labels = model.draw_labels(count, seed)
+        return model.sample(count, seed=seed, labels=labels, progress=progress), labels
+    images = prepared.images[np.sort(sources)]
+    labels = np.zeros((len(images), 0), np.int64)
+    return model.reconstruct(images, progress=progress), labels
 
 
 def _check(model: Model, prepared: Prepared, samples: int) -> None:
@@ -262,14 +289,15 @@ def _abilities(
     held = chosen.judge[:SCORED]
     images, found = prepared.images[held], {}
     receipt = {"side": chosen.side, "interval": "95 %, normal, over images"}
-    if isinstance(model.family, Scores) and len(held) >= 2:
+    scores = isinstance(model.family, Scores) and "image" in model.family.needs()
+    if scores and len(held) >= 2:
         known = {condition.name: i for i, condition in enumerate(prepared.conditions)}
         columns = [known.get(condition.name) for condition in model.conditions]
         labels = None
         if columns and None not in columns:
             labels = prepared.labels[held][:, columns]
-        bits = model.bits_per_dim(images, labels)
-        found["bits_per_dim"] = mean(bits, {**receipt, "kind": model.family.kind})
+        bits = model.bits_per_dim(images, labels, progress=progress)
+        found["bits_per_dim"] = mean(bits, {**receipt, "kind": str(model.family.kind)})
     if isinstance(model.family, Reconstructs) and len(held) >= 2:
         again = model.reconstruct(images)
         found["psnr"] = mean(psnr(images, again), receipt)
@@ -280,6 +308,7 @@ def _abilities(
 
 
 SSIM_WINDOW = 11
+PAIRS = 4
 
 
 def mean(values_N: np.ndarray, receipt: Mapping[str, Any]) -> Estimate:
@@ -336,6 +365,11 @@ def _classes(
 
 def _notes(model: Model, prepared: Prepared, chosen: _Rows) -> list[str]:
     notes = []
+    if not isinstance(model.family, Generates):
+        notes.append(
+            f"A {model.facts['family']} does not generate: what is called samples here are real images "
+            f"({chosen.side}) after their way through the model, judged by other real images."
+        )
     trained_on = model.facts.get("dataset_hash")
     if trained_on not in (None, prepared.hash):
         notes.append(
@@ -381,6 +415,7 @@ def _page(
         real=real,
         real_side="from the hold-out, never seen in training" if held else "from the training set",
         steps=list(sheets(model, log)),
+        pairs=_pairs(model, prepared, chosen),
         neighbours=list(beside(fake, prepared.images, copied, prepared.train)),
         curves=list(curves(log)),
         facts=list(facts(model, prepared, result["facts"])),
@@ -388,6 +423,16 @@ def _page(
     )
 
 
-def _draw(rows: np.ndarray, count: int, seed: int, name: str) -> np.ndarray:
+def _pairs(model: Model, prepared: Prepared, chosen: _Rows) -> np.ndarray:
+    """Real images above their reconstructions, one sheet; empty where the family has none."""
+    if not isinstance(model.family, Reconstructs):
+        return np.zeros((0, 0, prepared.channels), np.uint8)
+    shown = PAIRS * max(1, 256 // (PAIRS * prepared.width))
+    images = prepared.images[chosen.judge[:shown]]
+    both = [images, model.reconstruct(images)]
+    return grid(np.concatenate(both), columns=len(images))
+
+
+def draw(rows: np.ndarray, count: int, seed: int, name: str) -> np.ndarray:
     """At most `count` of the rows, by seed, in random order."""
     return np.random.default_rng(derive_seed(seed, name)).permutation(rows)[:count]

@@ -9,7 +9,9 @@ Shapes: B batch, C channels, H height, W width, A attributes (label conditions).
 import abc
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
-from typing import ClassVar, Literal, Protocol, final
+from pathlib import Path
+from types import MappingProxyType
+from typing import ClassVar, Literal, Protocol, Self, final
 
 import pydantic
 from torch import Tensor, nn
@@ -25,8 +27,8 @@ Loader = Callable[[int, slice], Batch]
 """(draw, rows) -> those rows of global batch number `draw`. Pure in (seed, draw, row); images are uint8."""
 
 Losses = Mapping[str, Tensor]
-"""Scalar terms of one phase, each a mean over rows. `total` is differentiated, `stat/...` goes to
-`update`, the rest is only logged."""
+"""Scalar terms of one phase, each a mean over rows. `total` is differentiated, `stat/...`, of any shape,
+goes to `update`, the rest is only logged."""
 
 Tick = Callable[[int, int], None]
 """(done, total): called between the steps of long work, to show progress; may raise to cancel."""
@@ -105,6 +107,16 @@ class Context:
     rng: Rng
 
 
+class Parts(dict[str, "Family"]):
+    """Frozen models by name. Copies of their owner share them."""
+
+    def __init__(self, parts: Mapping[str, "Family"]) -> None:
+        super().__init__({name: part.eval().requires_grad_(False) for name, part in parts.items()})
+
+    def __deepcopy__(self, memo: object) -> "Parts":
+        return self
+
+
 class Family(nn.Module, abc.ABC):
     """A trainable model: networks as attributes, and the objective that trains them."""
 
@@ -116,8 +128,28 @@ class Family(nn.Module, abc.ABC):
     """A config that trains one step on two CPU cores in well under a second: tests use it."""
     GROUP: ClassVar[int] = 1
     """A loss may mix only groups of so many consecutive rows; micro-batches hold whole groups."""
+    CONDITIONAL: ClassVar[bool] = True
+    """Whether labels are heard. If not, its config never has conditions."""
+
+    PARTS: ClassVar[tuple[str, ...]] = ()
+    """Names of the trained models that it may build on. A family that names any takes them as the
+    second argument, `parts`, and hands them to `super().__init__`."""
 
     config: FamilyConfig
+    parts: Mapping[str, "Family"]
+    """The models that it builds on, frozen: moved along, but neither trained nor saved with its weights."""
+    origin: tuple[Path, str] | None = None
+    """The artefact that it was loaded from, and the SHA-256 of its `config.json` at that time."""
+
+    def __init__(self, parts: Mapping[str, "Family"] = MappingProxyType({})) -> None:
+        super().__init__()
+        # Not a module's attribute, so its tensors are in no state dict, phase or optimiser.
+        self.parts = Parts(parts)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        for part in self.parts.values():
+            part._apply(fn, recurse)
+        return super()._apply(fn, recurse)
 
     def needs(self) -> tuple[str, ...]:
         """Batch keys that `loss` reads; checked against the data before training starts."""
@@ -197,6 +229,23 @@ class Decodes(abc.ABC):
     @abc.abstractmethod
     def decode(self, latent: Tensor, cond: Batch = EMPTY) -> Tensor:
         """Images (B, C, H, W) in [-1, 1]."""
+
+
+class Tokenizes(abc.ABC):
+    """Ability: its latents are tokens, (B, h, w) int64, each of which stands for a vector."""
+
+    @property
+    @abc.abstractmethod
+    def vocabulary(self) -> int:
+        """How many tokens there are: 0 to `vocabulary` - 1."""
+
+    @abc.abstractmethod
+    def codes(self, token_Bhw: Tensor) -> Tensor:
+        """The vectors (B, D, h, w) that tokens stand for."""
+
+    @abc.abstractmethod
+    def tokens(self, code_BDhw: Tensor) -> Tensor:
+        """The tokens (B, h, w) whose vectors are nearest."""
 
 
 class Reconstructs(abc.ABC):

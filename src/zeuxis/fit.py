@@ -272,7 +272,7 @@ def _save_artefact(
         model.load_state_dict(state.best)
     if loader is not None:
         with torch.no_grad():
-            model.finish(_batches(state, loader), draws(state, "finish"))
+            model.finish(_batches(state, loader, 64), draws(state, "finish"))
     progress = {
         "step": state.best_step if keep == "best" and state.best is not None else state.step,
         "steps": state.training.steps,
@@ -287,10 +287,10 @@ def _save_artefact(
     artefact.save(folder, name, model, weights, progress=progress, **facts)
 
 
-def _batches(state: State, loader: Loader) -> Iterator[Batch]:
+def _batches(state: State, loader: Loader, count: int = 8) -> Iterator[Batch]:
     """The first few global batches, for what is fitted before and after training."""
     rows = slice(0, state.training.batch_size)
-    for draw in range(8):
+    for draw in range(count):
         yield to_device(loader(draw, rows), state.device, dtype(state.precision))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from zeuxis import artefact, data, families, images, machine, parallel, plan, recipes, use
+from zeuxis import artefact, data, families, images, machine, parallel, plan, recipes, stages, use
 from zeuxis import evaluate as evaluation
 from zeuxis.disk import cache_folder, read_json, read_sealed, write_sealed
 from zeuxis.family import Condition, Family, FamilyConfig, Loader
@@ -129,15 +129,21 @@ def train(
     )
     folder = Path(out) if out else Path("runs") / f"{family}-{prepared.name}"
     _check_apart(folder, Path(source))
-    model = _initial(family, config, training.seed, start_from)
+    parts = stages.parts(cls, prepared)
+    model = _initial(family, config, training.seed, start_from, parts)
     if processes.first:
         open_folder(folder, request, fresh, tell)
     processes.wait()
     loader = data.batches(
-        prepared, settings, training.seed, training.batch_size, _names(config.conditions)
+        prepared,
+        settings,
+        training.seed,
+        training.batch_size,
+        _names(config.conditions),
+        model.needs(),
     )
-    _check_needs(cls, config, loader)
-    run = _run_file(folder, request, loader, place, processes, prepared, words["training"])
+    _check_needs(model, loader)
+    run = _run_file(folder, request, loader, place, processes, prepared, words["training"], parts)
     planned = plan.Plan(**run["plan"])
     for sentence in _warnings(run, place, config, prepared):
         tell(Event("note", sentence))
@@ -160,7 +166,7 @@ def train(
             device=place,
             parallel=processes,
             probes=(_probe(prepared, facts, planned.precision),),
-            sheet=_sheet(folder, facts, planned.precision),
+            sheet=_sheet(folder, prepared, facts, planned.precision),
             keep=keep,
             facts=facts,
             watch=tell,
@@ -170,7 +176,10 @@ def train(
     if processes.first and report and not _measured(folder):
         trained = use.load(folder, device=place.type)
         evaluation.evaluate(
-            trained, prepared, samples=_sample_count(trained), progress=_progress(tell, "measuring")
+            trained,
+            prepared,
+            samples=_sample_count(trained, prepared),
+            progress=_progress(tell, "measuring"),
         )
     processes.wait()
     tell(Event("done", f"{folder}"))
@@ -275,7 +284,10 @@ def make_config(
     Raises:
         ValueError: unknown settings or conditions, or a size that the family cannot do.
     """
+    latents = stages.latents(cls, prepared)
     for name in words:
+        if name in latents:
+            raise ValueError(f"family.{name} comes from the set, which {prepared.folder} encodes")
         if name in GENERATED:
             raise ValueError(f"family.{name} comes from the data; use data.size or data.conditions")
     given = {condition.name: condition for condition in prepared.conditions}
@@ -287,7 +299,8 @@ def make_config(
         "height": prepared.height,
         "width": prepared.width,
         "channels": prepared.channels,
-        "conditions": tuple(given[name] for name in chosen),
+        "conditions": tuple(given[name] for name in chosen) if cls.CONDITIONAL else (),
+        **latents,
     }
     defaults = {
         name: field.get_default(call_default_factory=True)
@@ -363,12 +376,14 @@ def _run_file(
     processes: parallel.Parallel,
     prepared: data.Prepared,
     fixed: Mapping[str, str],
+    parts: Mapping[str, Family],
 ) -> dict[str, Any]:
     """The plan of the run, made once before step 0 and written down; later calls read it."""
     file = folder / "run.json"
     if not file.exists():
         facts = {"dataset": _dataset(request.config, prepared), "family": request.family}
-        probe, sheet = _probe(prepared, facts, "bfloat16"), _sheet(None, facts, "bfloat16")
+        probe = _probe(prepared, facts, "bfloat16")
+        sheet = _sheet(None, prepared, facts, "bfloat16")
         made = plan.make(
             request.family,
             request.config,
@@ -379,7 +394,9 @@ def _run_file(
             request.minutes,
             lambda average: probe(average, 0, lambda: None),
             lambda average: sheet(average, 0, lambda: None),
+            PROBE_IMAGES / SHEET_IMAGES,
             frozenset(fixed),
+            parts,
         )
         if processes.first:
             plan.check_disk(folder, made.disk_bytes)
@@ -415,16 +432,18 @@ def _probe(prepared: data.Prepared, facts: Mapping[str, Any], precision: str) ->
     score = evaluation.probe(prepared, PROBE_IMAGES)
 
     def probe(average: Family, step: int, check: Callable[[], None]) -> Mapping[str, float]:
-        return score(_drawn(average, facts, precision, PROBE_IMAGES, check))
+        return score(_drawn(average, prepared, facts, precision, PROBE_IMAGES, check))
 
     return probe
 
 
-def _sheet(folder: Path | None, facts: Mapping[str, Any], precision: str) -> Sheet:
+def _sheet(
+    folder: Path | None, prepared: data.Prepared, facts: Mapping[str, Any], precision: str
+) -> Sheet:
     """Draws the same seeds each time, into a picture in `folder` if there is one."""
 
     def sheet(average: Family, step: int, check: Callable[[], None]) -> None:
-        drawn = _drawn(average, facts, precision, SHEET_IMAGES, check)
+        drawn = _drawn(average, prepared, facts, precision, SHEET_IMAGES, check)
         if folder:
             path = folder / "samples" / f"step-{step:08d}.png"
             images.save_png(path, images.grid(drawn, columns=8))
@@ -434,13 +453,17 @@ def _sheet(folder: Path | None, facts: Mapping[str, Any], precision: str) -> She
 
 def _drawn(
     average: Family,
+    prepared: data.Prepared,
     facts: Mapping[str, Any],
     precision: str,
     count: int,
     check: Callable[[], None],
 ) -> np.ndarray:
+    """Samples; of a family that does not generate, what it makes of training images."""
     model = use.Model(average, facts, Path(), precision)
-    return model.sample(count, seed=0, progress=lambda done, total: check())
+    sources = evaluation.draw(prepared.train, count, 0, "sheet")
+    made, _ = evaluation.made(model, prepared, sources, count, 0, lambda done, total: check())
+    return made
 
 
 def _dataset(config: FamilyConfig, prepared: data.Prepared) -> dict[str, Any]:
@@ -467,8 +490,14 @@ def _facts(
     }
 
 
-def _initial(family: str, config: FamilyConfig, seed: int, start_from: str | Path | None) -> Family:
-    model = families.build(family, config, seed)
+def _initial(
+    family: str,
+    config: FamilyConfig,
+    seed: int,
+    start_from: str | Path | None,
+    parts: Mapping[str, Family],
+) -> Family:
+    model = families.build(family, config, seed, parts)
     if start_from is not None:
         parent = artefact.load(Path(start_from))
         kept, mine = (
@@ -496,13 +525,12 @@ def _parent(start_from: str | Path | None, family: str) -> str | None:
     return artefact.weights(content)
 
 
-def _check_needs(cls: type[Family], config: FamilyConfig, loader: Loader) -> None:
+def _check_needs(model: Family, loader: Loader) -> None:
     batch = loader(0, slice(0, 1))
-    needed = ("image", "label") if config.conditions else ("image",)
-    missing = [key for key in needed if key not in batch]
+    missing = [key for key in model.needs() if key not in batch]
     if missing:
         raise ValueError(
-            f"{cls.__name__} needs {', '.join(missing)} and the data has {', '.join(batch)}"
+            f"{type(model).__name__} needs {', '.join(missing)} and the data has {', '.join(batch)}"
         )
 
 
@@ -525,13 +553,13 @@ def _measured(folder: Path) -> bool:
     return read_json(file)["facts"].get("weights") == artefact.weights(artefact.read(folder))
 
 
-def _sample_count(model: use.Model) -> int:
+def _sample_count(model: use.Model, prepared: data.Prepared) -> int:
     """2,000 samples, or as many as this machine draws in about half a minute, at least 500."""
-    model.sample(use.LANE)
-    began = time.perf_counter()
-    model.sample(use.LANE)
-    rate = use.LANE / (time.perf_counter() - began)
-    return int(min(2000, max(500, 30 * rate)))
+    for _ in "ab":  # the first call also warms up
+        began = time.perf_counter()
+        evaluation.made(model, prepared, prepared.train[: use.LANE], use.LANE, 0)
+        seconds = time.perf_counter() - began
+    return int(min(2000, max(500, 30 * use.LANE / seconds)))
 
 
 def _names(conditions: tuple[Condition, ...]) -> tuple[str, ...]:

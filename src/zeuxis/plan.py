@@ -6,7 +6,7 @@ import shutil
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,9 @@ def make(
     minutes: float | None = None,
     probe: Callable[[Family], object] | None = None,
     sheet: Callable[[Family], object] | None = None,
+    sheets_a_probe: float = 1.0,
     fixed: frozenset[str] = frozenset(),
+    parts: Mapping[str, Family] | None = None,
 ) -> Plan:
     """Measure a few steps, a probe and a sheet, and turn the time budget into steps.
 
@@ -81,7 +83,10 @@ def make(
         minutes: wall time of the loop, probes and saves included.
         probe: measures the given averaged model once.
         sheet: draws a few samples of it.
+        sheets_a_probe: how many sheets' samples a probe draws: where that alone would take too much
+            of the run, none is tried.
         fixed: names of training settings that the user has set, to be left alone.
+        parts: trained models that the family builds on.
     """
     candidates: list[str] = [training.precision]
     if training.precision == "auto":
@@ -90,7 +95,9 @@ def make(
             candidates = ["bfloat16", "float32"]
     budget = 2.0 if minutes is None else min(12.0, max(1.0, 0.02 * 60 * minutes))
     states = {
-        precision: step.start(families.build(name, config), training, device, precision, parallel)
+        precision: step.start(
+            families.build(name, config, parts=parts), training, device, precision, parallel
+        )
         for precision in candidates
     }
     measured = _seconds_per_step(states, loader, budget)
@@ -98,11 +105,14 @@ def make(
     if len(candidates) > 1 and measured["float32"] < CLEARLY * measured["bfloat16"]:
         precision = "float32"
     seconds, state = measured[precision], states[precision]
-    probe_seconds, sheet_seconds = (_second_call(call, state.average) for call in (probe, sheet))
     size = sum(p.numel() * p.element_size() for p in state.model.parameters())
     save_seconds = 0.05 + 8 * size / 200e6
     steps = training.steps
     total = 60 * minutes if minutes is not None else steps * seconds
+    sheet_seconds = _second_call(sheet, state.average, SHEET_SHARE * total)
+    affordable = sheets_a_probe * sheet_seconds < PROBE_SHARE * total
+    probe = probe if affordable else None
+    probe_seconds = _second_call(probe, state.average, PROBE_SHARE * total)
     sheets = min(MOST_SHEETS, int(SHEET_SHARE * total / sheet_seconds)) if sheet else 0
     left = PROBE_SHARE * total - sheets * sheet_seconds
     probes = min(MOST_PROBES, int(left / probe_seconds)) if probe else 0
@@ -129,14 +139,16 @@ def make(
     )
 
 
-def _second_call(call: Callable[[Family], object] | None, average: Family) -> float:
-    """Seconds of the second call; the first also loads and caches."""
-    if call is None:
-        return 0.0
-    call(average)
-    began = time.perf_counter()
-    call(average)
-    return time.perf_counter() - began
+def _second_call(call: Callable[[Family], object] | None, average: Family, most: float) -> float:
+    """Seconds of the second call; the first also loads and caches, and counts if it was far too long."""
+    seconds = 0.0
+    for _ in range(2 if call else 0):
+        began = time.perf_counter()
+        call(average)  # type: ignore[misc]
+        seconds = time.perf_counter() - began
+        if seconds > 4 * most:
+            break
+    return seconds
 
 
 def check_disk(folder: Path, needed: int) -> None:
@@ -159,23 +171,36 @@ def _seconds_per_step(
 ) -> dict[str, float]:
     """Time of a step in each state, measured in turns so that a busy moment hits all alike.
 
-    A turn is a whole cycle of the usual lazy terms, or less where steps are slow. The first turn
+    A turn is a whole cycle of the usual lazy terms, or less where steps are slow, spread over the whole
+    run, so that a phase that starts late takes its share. The first turn
     warms up (kernels are compiled on first use, those of lazy terms too) and is not counted.
     """
     turns: dict[str, list[float]] = {name: [] for name in states}
+    counts = dict.fromkeys(states, 0)
     began = time.perf_counter()
     while True:
         for name, state in states.items():
             before, done = time.perf_counter(), 0
             while done < CYCLE and (not done or time.perf_counter() - before < budget / 4):
+                state.step = _place(counts[name], state.training.steps)
                 step.train_step(state, loader)
-                state.step = (state.step + 1) % state.training.steps
+                counts[name] += 1
                 done += 1
             if state.device.type == "cuda":
                 torch.cuda.synchronize(state.device)
             turns[name].append((time.perf_counter() - before) / done)
         if len(turns[name]) >= 2 and time.perf_counter() - began > budget:
             return {name: statistics.median(times[1:]) for name, times in turns.items()}
+
+
+def _place(count: int, steps: int) -> int:
+    """The step that stands for the `count`-th measured one: spread over the run, equal modulo CYCLE.
+
+    >>> [_place(i, 1000) for i in range(9)]
+    [0, 129, 250, 379, 500, 629, 750, 879, 0]
+    """
+    start = count % CYCLE * steps // CYCLE
+    return min(start + (count - start) % CYCLE, steps - 1)
 
 
 def _memory(device: torch.device) -> int:

@@ -45,12 +45,11 @@ def draw(
         OSError: the disk is full or not writable.
     """
     folder = out or Path("samples") / f"{run.resolve().name}-seed{seed}"
-    _check_free(folder)
-    if sheet is not None and (sheet.suffix.lower() != ".png" or sheet.is_dir()):
-        raise ValueError(f"{sheet} cannot be a PNG file; give --grid a file name that ends in .png")
+    check_free(folder)
+    check_sheet(sheet)
     model = use.load(run)
     settings = override(model.family.Controls(), dict(controls or {})).model_dump()
-    images_NHWC = model.sample(count, seed=seed, label=_label(labels), progress=tick, **settings)
+    images_NHWC = model.sample(count, seed=seed, label=label(labels), progress=tick, **settings)
     facts = {"run": os.fspath(run), "seed": seed, "labels": list(labels), "controls": settings}
     write(folder, images_NHWC, facts)
     if sheet is not None:
@@ -65,7 +64,7 @@ def write(folder: Path, images_NHWC: np.ndarray, facts: Mapping[str, object]) ->
     Raises:
         ValueError: `folder` holds files of another origin.
     """
-    _check_free(folder)
+    check_free(folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / NOTE, {"count": len(images_NHWC), **facts})
     for stale in written(folder):
@@ -79,7 +78,18 @@ def written(folder: Path) -> list[Path]:
     return [path for path in folder.glob("*.png") if path.stem.isdigit()]
 
 
-def _check_free(folder: Path) -> None:
+def check_sheet(sheet: Path | None) -> None:
+    """Refuse a name that is not of a PNG file."""
+    if sheet is not None and (sheet.suffix.lower() != ".png" or sheet.is_dir()):
+        raise ValueError(f"{sheet} cannot be a PNG file; give --grid a file name that ends in .png")
+
+
+def check_free(folder: Path) -> None:
+    """Refuse a folder that holds anything but samples.
+
+    Raises:
+        ValueError: it does, or it is a file.
+    """
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; name a folder with --out")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / NOTE).is_file():
@@ -90,7 +100,7 @@ def _check_free(folder: Path) -> None:
         )
 
 
-def _label(words: Sequence[str]) -> str | dict[str, str] | None:
+def label(words: Sequence[str]) -> str | dict[str, str] | None:
     """Words of the command line as `Model.sample` wants them."""
     if len(words) == 1 and "=" not in words[0]:
         return words[0]

@@ -12,7 +12,7 @@ import shlex
 import time
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +25,8 @@ from rich.table import Table
 from rich.text import Text
 
 from zeuxis import families, recipes
+from zeuxis.apply import Score, Treated
+from zeuxis.codec import Coded
 from zeuxis.data import Inspection, Prepared, inspect
 from zeuxis.disk import read_json
 from zeuxis.family import Condition, Family, Scores, Tick
@@ -251,6 +253,77 @@ def show_samples(folder: Path, grid: Path | None) -> None:
     out.print(f"wrote {count} image{'' if count == 1 else 's'} to {folder}", markup=False)
     if grid is not None:
         out.print(f"wrote the sheet {grid}", markup=False)
+
+
+def show_treated(done: Treated) -> None:
+    """Where the results lie, and what could not be read."""
+    out = _console()
+    _show_refused(out, done.refused)
+    what = f"{done.count} image{'' if done.count == 1 else 's'}"
+    kind = "the latents of " if done.folder.suffix == ".npz" else ""
+    out.print(f"wrote {kind}{what} to {done.folder}", markup=False)
+    if done.sheet is not None:
+        out.print(f"wrote the sheet {done.sheet}", markup=False)
+
+
+def show_likelihood(found: Score, table: Path | None) -> None:
+    """The mean in bits per dimension, what kind of number it is, and the least likely images."""
+    out = _console()
+    _show_refused(out, found.refused)
+    kinds = {
+        "exact": "exact",
+        "bound": "an upper bound: the truth is at most so much",
+        "estimate": "an estimate, neither exact nor a bound",
+    }
+    out.print(
+        f"{found.estimate.value:.4f} bits/dim, standard error {found.standard_error:.4f} over "
+        f"{found.estimate.n:,} images ({kinds[found.kind]})",
+        markup=False,
+    )
+    out.print("least likely:", markup=False)
+    for row in found.bits.argsort()[::-1][:5].tolist():
+        out.print(f"  {found.bits[row]:.3f}  {found.names[row]}", markup=False)
+    if table is not None:
+        out.print(f"wrote {table}", markup=False)
+
+
+def _show_refused(out: Console, refused: Sequence[tuple[str, str]]) -> None:
+    if refused:
+        name, why = refused[0]
+        out.print(f"{len(refused)} files could not be read; the first: {name}: {why}", markup=False)
+
+
+def show_coded(coded: Coded) -> None:
+    """What the file weighs against what the model said, and against PNG and WebP."""
+    out = _console()
+    _made(out, coded.file)
+    out.print(
+        f"  {coded.count:,} images in {coded.total:,} bytes, of them {coded.header:,} header\n"
+        f"  {coded.bits_per_dim:.4f} bits/dim coded; the model states {coded.stated:.4f}",
+        markup=False,
+    )
+    for name, size in coded.peers.items():
+        share = size / coded.total
+        out.print(f"  {name}: {size:,} bytes, {share:.2f} times as many", markup=False)
+
+
+def show_contest(result: Mapping[str, Any]) -> None:
+    """The families, best first, and where the page lies."""
+    out = _console()
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    names = ("kernel_distance", "coverage", "copy_rate", "bits_per_dim")
+    for title in ("Family", *(name.replace("_", " ") for name in names), "first good", "a sample"):
+        table.add_column(title, no_wrap=True)
+    for family, known in result["families"].items():
+        numbers = [known["scores"].get(name) for name in names]
+        words = ["" if number is None else f"{number:.3g}" for number in numbers]
+        costs = (known["First good samples after"], known["Time of a sample"])
+        table.add_row(family, *words, *costs)
+    out.print()
+    out.print(table)
+    _made(out, f"{result['page']}  (open it in a browser)")
+    if result["picture"] is not None:
+        out.print(f"  picture  {result['picture']}", markup=False)
 
 
 def show_inspection(found: Inspection, page: Path) -> None:

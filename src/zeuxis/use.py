@@ -14,16 +14,22 @@ import torch
 from torch import Tensor
 
 from zeuxis import artefact, machine
+from zeuxis.families import able
 from zeuxis.family import (
+    Completes,
     Condition,
     Controls,
     Decodes,
+    Denoises,
     Encodes,
     Family,
     Generates,
+    Interpolates,
     Reconstructs,
     Scores,
+    Sequential,
     Tick,
+    Translates,
 )
 from zeuxis.images import from_uint8, to_array, to_tensor, to_uint8
 from zeuxis.rng import Rng, derive_seed
@@ -31,6 +37,20 @@ from zeuxis.run import explain, suggest
 
 LANE = 32
 """Rows of every network call."""
+
+VERBS: Mapping[str, type] = {
+    "sample": Generates,
+    "encode": Encodes,
+    "decode": Decodes,
+    "reconstruct": Reconstructs,
+    "denoise": Denoises,
+    "complete": Completes,
+    "translate": Translates,
+    "interpolate": Interpolates,
+    "score": Scores,
+    "compress": Sequential,
+}
+"""What can be done with a trained model, and the ability that it takes."""
 
 A = TypeVar("A")
 
@@ -104,12 +124,13 @@ class Model:
         settings = self.controls(controls)
         if labels is None:
             labels = self.draw_labels(count, seed, label)
-        cond = self._known(labels, count)
+        self._known(labels, count)
+        given = self._conditions(labels, count)
 
         def draw(rows: slice) -> Tensor:
             noise = family.noise(Rng(self._seeds(seed, rows), device=self.device))
-            asked = {"label": cond[_within(rows, count)].to(self.device)} if self.conditions else {}
-            return to_uint8(family.generate(noise, asked, settings))
+            inner = _within(rows, count, progress)
+            return to_uint8(family.generate(noise, given(rows), settings, inner))
 
         return to_array(self._lanes(count, draw, progress))
 
@@ -157,56 +178,198 @@ class Model:
         except pydantic.ValidationError as error:
             raise ValueError(explain(error)) from error
 
-    def reconstruct(self, images_NHWC: np.ndarray, progress: Tick | None = None) -> np.ndarray:
-        """Images after the family's bottleneck, (N, H, W, C) uint8."""
+    def reconstruct(
+        self,
+        images_NHWC: np.ndarray,
+        labels: np.ndarray | None = None,
+        progress: Tick | None = None,
+    ) -> np.ndarray:
+        """Images after the family's bottleneck, (N, H, W, C) uint8; `labels` as in `sample`."""
         family = self._able(Reconstructs, "reconstruct")
-        return to_array(self._map(images_NHWC, lambda x: to_uint8(family.reconstruct(x)), progress))
+        return self._repaint(images_NHWC, labels, progress, family.reconstruct)
 
-    def encode(self, images_NHWC: np.ndarray) -> np.ndarray:
-        """Latents of images, (N, ...) float32."""
+    def encode(
+        self,
+        images_NHWC: np.ndarray,
+        labels: np.ndarray | None = None,
+        progress: Tick | None = None,
+    ) -> np.ndarray:
+        """Latents of images, (N, ...) float32; of a tokenizer, the tokens (N, h, w) int64."""
         family = self._able(Encodes, "encode")
-        return self._map(images_NHWC, lambda x: family.encode(x).float().cpu()).numpy()
+        pixels, given = self._pixels(images_NHWC), self._conditions(labels, len(images_NHWC))
 
-    def decode(self, latents: np.ndarray) -> np.ndarray:
-        """Images of latents, (N, H, W, C) uint8."""
+        def call(rows: slice) -> Tensor:
+            latent = family.encode(self._inside(_padded(pixels, rows)), given(rows))
+            return (latent.float() if latent.is_floating_point() else latent).cpu()
+
+        return self._lanes(len(pixels), call, progress).numpy()
+
+    def decode(
+        self,
+        latents: np.ndarray,
+        labels: np.ndarray | None = None,
+        progress: Tick | None = None,
+    ) -> np.ndarray:
+        """Images of latents as `encode` returns them, (N, H, W, C) uint8."""
         family = self._able(Decodes, "decode")
-        given = torch.from_numpy(np.asarray(latents, np.float32))
+        array = np.asarray(latents)
+        whole = np.issubdtype(array.dtype, np.integer)
+        latent = torch.from_numpy(array.astype(np.int64 if whole else np.float32))
+        given = self._conditions(labels, len(latent))
 
-        def draw(rows: slice) -> Tensor:
-            return to_uint8(family.decode(_padded(given, rows).to(self.device)))
+        def call(rows: slice) -> Tensor:
+            return to_uint8(family.decode(_padded(latent, rows).to(self.device), given(rows)))
 
-        return to_array(self._lanes(len(given), draw))
+        return to_array(self._lanes(len(latent), call, progress))
+
+    def denoise(
+        self,
+        images_NHWC: np.ndarray,
+        sigma: float,
+        labels: np.ndarray | None = None,
+        progress: Tick | None = None,
+    ) -> np.ndarray:
+        """The expected clean images, (N, H, W, C) uint8.
+
+        Args:
+            images_NHWC: noisy images, uint8; or float, on the same scale of 0 to 255 and perhaps beyond.
+            sigma: standard deviation of the noise in levels of 255, such as 25.
+            labels: (N, A) class indices, -1 unknown.
+            progress: called with (images done, N).
+
+        Raises:
+            ValueError: a family that does not denoise, a negative sigma, or images of another shape.
+        """
+        family = self._able(Denoises, "denoise")
+        if not 0 <= sigma < float("inf"):
+            raise ValueError(f"sigma is a number of levels, at least 0, not {sigma}")
+        noisy = np.asarray(images_NHWC)
+        self._check_shape(noisy)
+        image = to_tensor(np.require(noisy, np.float32, ("C", "W"))) / 127.5 - 1
+        given = self._conditions(labels, len(image))
+        deviation = torch.full((LANE,), sigma / 127.5, device=self.device)
+
+        def call(rows: slice) -> Tensor:
+            noisy_BCHW = _padded(image, rows).to(self.device)
+            return to_uint8(family.denoise(noisy_BCHW, deviation, given(rows)))
+
+        return to_array(self._lanes(len(image), call, progress))
+
+    def complete(
+        self,
+        images_NHWC: np.ndarray,
+        mask: np.ndarray,
+        seed: int = 0,
+        labels: np.ndarray | None = None,
+        progress: Tick | None = None,
+        **controls: Any,
+    ) -> np.ndarray:
+        """Paint what a mask leaves open, (N, H, W, C) uint8; all else stays as it is.
+
+        Args:
+            images_NHWC: uint8.
+            mask: (H, W) for all, or (N, H, W): other than 0 where the image is to be painted.
+            seed: same seed, same painting.
+            labels: (N, A) class indices, -1 unknown.
+            progress: called with (images done, N).
+            **controls: of the family.
+
+        Raises:
+            ValueError: a family that does not complete, or a mask of another shape.
+        """
+        family = self._able(Completes, "complete")
+        settings = self.controls(controls)
+        pixels, given = self._pixels(images_NHWC), self._conditions(labels, len(images_NHWC))
+        count, height, width, _ = images_NHWC.shape
+        open_NHW = np.asarray(mask) != 0
+        if open_NHW.shape not in ((height, width), (count, height, width)):
+            raise ValueError(
+                f"the mask has shape {open_NHW.shape}, expected {(height, width)} or "
+                f"{(count, height, width)}"
+            )
+        mask_N1HW = torch.from_numpy(np.broadcast_to(open_NHW, (count, height, width)).copy())
+        mask_N1HW = mask_N1HW[:, None].float()
+
+        def call(rows: slice) -> Tensor:
+            known, mask_B1HW = _padded(pixels, rows), _padded(mask_N1HW, rows).to(self.device)
+            noise = family.noise(Rng(self._seeds(seed, rows), device=self.device))
+            image = self._inside(known) * (1 - mask_B1HW)
+            inner = _within(rows, count, progress)
+            out = family.complete(image, mask_B1HW, noise, given(rows), settings, inner)
+            painted = to_uint8(out)
+            return torch.where(mask_B1HW > 0, painted, known.to(self.device))
+
+        return to_array(self._lanes(count, call, progress))
+
+    def translate(
+        self,
+        images_NHWC: np.ndarray,
+        seed: int = 0,
+        labels: np.ndarray | None = None,
+        progress: Tick | None = None,
+        **controls: Any,
+    ) -> np.ndarray:
+        """Turn images into others, (N, H, W, C) uint8; `labels` (N, A) say what they are to become.
+
+        Raises:
+            ValueError: a family that does not translate, or images of another shape.
+        """
+        family = self._able(Translates, "translate")
+        settings = self.controls(controls)
+        pixels, given = self._pixels(images_NHWC), self._conditions(labels, len(images_NHWC))
+
+        def call(rows: slice) -> Tensor:
+            noise = family.noise(Rng(self._seeds(seed, rows), device=self.device))
+            source = self._inside(_padded(pixels, rows))
+            inner = _within(rows, len(pixels), progress)
+            return to_uint8(family.translate(source, noise, given(rows), settings, inner))
+
+        return to_array(self._lanes(len(pixels), call, progress))
 
     def interpolate(
         self,
-        seed_a: int,
-        seed_b: int,
+        start: int | np.ndarray,
+        end: int | np.ndarray,
         count: int = 8,
         label: str | Mapping[str, str] | None = None,
+        progress: Tick | None = None,
         **controls: Any,
     ) -> np.ndarray:
-        """A walk between the images of two seeds, (count, H, W, C) uint8.
+        """A walk between the images of two seeds, or between two images, (count, H, W, C) uint8.
 
-        What `label` leaves open is drawn once, as for the first image, and holds for the whole walk.
-        The noise goes along a great circle, so that it stays as long as noise is (White, 2016,
-        https://arxiv.org/abs/1609.04468).
+        Between seeds, what `label` leaves open is drawn once, as for the first image, and holds for
+        the whole walk. The noise goes along a great circle, so that it stays as long as noise is
+        (White, 2016, https://arxiv.org/abs/1609.04468). Between images (H, W, C) uint8 the latents
+        do.
+
+        Raises:
+            ValueError: a family without smooth walks, or one that cannot start from these ends.
         """
-        family = self._able(Generates, "interpolate")
-        settings = self.controls(controls)
-        ends = [
-            family.noise(Rng(self._seeds(s, slice(0, 1)), device=self.device))
-            for s in (seed_a, seed_b)
-        ]
+        self._able(Interpolates, "interpolate")
+        if count < 2:
+            raise ValueError(f"a walk has at least its 2 ends, not {count} images")
         share = torch.linspace(0, 1, count, device=self.device)
-        walk = {key: slerp(ends[0][key], ends[1][key], share) for key in ends[0]}
-        labels = torch.from_numpy(self.draw_labels(1, seed_a, label)).expand(LANE, -1)
+        if isinstance(start, np.ndarray) and isinstance(end, np.ndarray):
+            ends = torch.from_numpy(self.encode(np.stack([start, end])))
+            walk = slerp(ends[:1], ends[1:], share.cpu())
+            return self.decode(walk.numpy(), progress=progress)
+        if isinstance(start, np.ndarray) or isinstance(end, np.ndarray):
+            raise ValueError("a walk leads from a seed to a seed or from an image to an image")
+        family = self._able(Generates, "interpolate between seeds; give two images")
+        settings = self.controls(controls)
+        noises = [
+            family.noise(Rng(self._seeds(s, slice(0, 1)), device=self.device)) for s in (start, end)
+        ]
+        steps = {key: slerp(noises[0][key], noises[1][key], share) for key in noises[0]}
+        labels = self.draw_labels(1, start, label).repeat(count, 0)
+        given = self._conditions(labels, count)
 
         def draw(rows: slice) -> Tensor:
-            noise = {key: _padded(value, rows) for key, value in walk.items()}
-            asked = {"label": labels.to(self.device)} if self.conditions else {}
-            return to_uint8(family.generate(noise, asked, settings))
+            noise = {key: _padded(value, rows) for key, value in steps.items()}
+            inner = _within(rows, count, progress)
+            return to_uint8(family.generate(noise, given(rows), settings, inner))
 
-        return to_array(self._lanes(count, draw))
+        return to_array(self._lanes(count, draw, progress))
 
     def bits_per_dim(
         self,
@@ -217,26 +380,35 @@ class Model:
     ) -> np.ndarray:
         """Bits per dimension of each image, (N,) float32; `family.kind` says if exact or a bound."""
         family = self._able(Scores, "score")
-        pixels = self._pixels(images_NHWC)
-        given = None if labels is None else self._known(labels, len(pixels))
+        pixels, given = self._pixels(images_NHWC), self._conditions(labels, len(images_NHWC))
 
         def score(rows: slice) -> Tensor:
-            batch: dict[str, Tensor] = {"image": self._inside(_padded(pixels, rows))}
-            if self.conditions:
-                unknown = torch.full((LANE, len(self.conditions)), -1)
-                batch["label"] = (unknown if given is None else _padded(given, rows)).to(
-                    self.device
-                )
+            batch = {"image": self._inside(_padded(pixels, rows)), **given(rows)}
             rng = Rng(self._seeds(seed, rows), device=self.device)
             return family.bits_per_dim(batch, rng).float().cpu()
 
         return self._lanes(len(pixels), score, progress).numpy()
 
+    def check_able(self, verb: str) -> Family:
+        """The family, once it is known to have the ability that a verb takes.
+
+        Raises:
+            ValueError: it has not; the message names the families that have.
+        """
+        self._able(VERBS[verb], verb)
+        return self.family
+
+    def indices(self, label: str | Mapping[str, str] | None, count: int) -> np.ndarray:
+        """Class indices (count, A) int64 of a label by name, -1 where it says nothing."""
+        table = np.full((count, len(self.conditions)), -1, np.int64)
+        for column, index in self._label_indices(label).items():
+            table[:, column] = index
+        return table
+
     def _able(self, ability: type[A], verb: str) -> A:
         if not isinstance(self.family, ability):
-            raise ValueError(
-                f"a {self.facts['family']} cannot {verb}; `zeuxis families` lists which can"
-            )
+            others = ", ".join(able(ability)) or "none"
+            raise ValueError(f"a {self.facts['family']} cannot {verb}; families that can: {others}")
         return self.family
 
     def _label_indices(self, label: str | Mapping[str, str] | None) -> dict[int, int]:
@@ -274,6 +446,30 @@ class Model:
                 )
         return torch.from_numpy(given)
 
+    def _conditions(
+        self, labels: np.ndarray | None, count: int
+    ) -> Callable[[slice], dict[str, Tensor]]:
+        """Rows -> what the family is given to know of them; labels None are all unknown."""
+        if not self.conditions:
+            return lambda rows: {}
+        unknown = np.full((count, len(self.conditions)), -1)
+        known = self._known(unknown if labels is None else labels, count)
+        return lambda rows: {"label": _padded(known, rows).to(self.device)}
+
+    def _repaint(
+        self,
+        images_NHWC: np.ndarray,
+        labels: np.ndarray | None,
+        progress: Tick | None,
+        call: Callable[[Tensor, Mapping[str, Tensor]], Tensor],
+    ) -> np.ndarray:
+        pixels, given = self._pixels(images_NHWC), self._conditions(labels, len(images_NHWC))
+
+        def paint(rows: slice) -> Tensor:
+            return to_uint8(call(self._inside(_padded(pixels, rows)), given(rows)))
+
+        return to_array(self._lanes(len(pixels), paint, progress))
+
     def _seeds(self, seed: int, rows: slice) -> list[int]:
         return [derive_seed(seed, "sample", i) for i in range(rows.start, rows.stop)]
 
@@ -281,27 +477,21 @@ class Model:
         image = from_uint8(pixels_BCHW.to(self.device))
         return image.contiguous(memory_format=torch.channels_last)
 
-    def _map(
-        self,
-        images_NHWC: np.ndarray,
-        call: Callable[[Tensor], Tensor],
-        progress: Tick | None = None,
-    ) -> Tensor:
-        pixels = self._pixels(images_NHWC)
-        return self._lanes(
-            len(pixels), lambda rows: call(self._inside(_padded(pixels, rows))), progress
-        )
-
     def _pixels(self, images_NHWC: np.ndarray) -> Tensor:
         """(N, C, H, W) uint8, once the images are of the model's kind."""
+        self._check_shape(images_NHWC)
+        if images_NHWC.dtype != np.uint8:
+            raise ValueError(f"images are {images_NHWC.dtype}, expected uint8, 0 to 255")
+        return to_tensor(np.require(images_NHWC, requirements=("C", "W")))
+
+    def _check_shape(self, images_NHWC: np.ndarray) -> None:
         config = self.family.config
         expected = (config.height, config.width, config.channels)
-        if images_NHWC.shape[1:] != expected or images_NHWC.dtype != np.uint8:
+        if images_NHWC.shape[1:] != expected:
             raise ValueError(
                 f"images are {images_NHWC.dtype} of shape {images_NHWC.shape[1:]}, "
                 f"expected uint8 of shape {expected} (height, width, channels)"
             )
-        return to_tensor(np.ascontiguousarray(images_NHWC))
 
     def _lanes(
         self, count: int, call: Callable[[slice], Tensor], progress: Tick | None = None
@@ -332,9 +522,19 @@ def lanes(count: int) -> Iterator[slice]:
     return (slice(start, start + LANE) for start in range(0, count, LANE))
 
 
-def _within(rows: slice, count: int) -> Tensor:
-    return torch.arange(rows.start, rows.stop).clamp(max=count - 1)
+def _within(rows: slice, count: int, progress: Tick | None) -> Tick | None:
+    """Progress inside a lane, for families that take many steps: still told in images done."""
+    if progress is None:
+        return None
+    size = min(LANE, count - rows.start)
+
+    def tick(done: int, total: int) -> None:
+        if done < total:
+            progress(rows.start + size * done // total, count)
+
+    return tick
 
 
 def _padded(values: Tensor, rows: slice) -> Tensor:
-    return values[_within(rows, len(values)).to(values.device)]
+    index = torch.arange(rows.start, rows.stop).clamp(max=len(values) - 1)
+    return values[index.to(values.device)]

@@ -7,6 +7,8 @@ small cipher on {0, ..., n - 1}, so nothing of the size of the set is shuffled, 
 Legend: B rows, H height, W width, C channels, A conditions.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
@@ -77,6 +79,7 @@ def batches(
     seed: int,
     batch_size: int,
     names: tuple[str, ...] | None = None,
+    needs: Sequence[str] = ("image",),
 ) -> Loader:
     """Batches of the training side, for ever.
 
@@ -86,19 +89,28 @@ def batches(
         seed: of order and augmentation.
         batch_size: rows of a global batch.
         names: the columns of `label`, in order; None takes `settings.conditions`, or all.
+        needs: keys that the family reads; `latent` or `token` are given if the set has them.
 
     Returns:
-        (draw, rows) -> {"image": (B, C, H, W) uint8 in channels_last memory, "label": (B, A) int64}.
+        (draw, rows) -> {"image": (B, C, H, W) uint8 in channels_last memory, "label": (B, A) int64},
+        of a pre-encoded set also "latent" (B, D, h, w) float32 or "token" (B, h, w) int64 if needed.
         Rows may be any slice of a global batch. A set smaller than a batch wraps around.
 
     Raises:
-        ValueError: there is nothing to train on, or a column does not exist.
+        ValueError: there is nothing to train on, a column does not exist, or latents are to be
+            augmented.
     """
     if not len(prepared.train):
         raise ValueError(f"{prepared.name} has no images to train on")
     columns = prepared.label_columns(settings.conditions if names is None else names)
     labels = np.ascontiguousarray(prepared.labels[:, columns])
     train, images = prepared.train, prepared.images
+    encoded = prepared.encoded if prepared.encoded and prepared.encoded.kind in needs else None
+    if encoded and is_active(settings):
+        raise ValueError(
+            f"{prepared.name} was encoded image by image, and its {encoded.kind}s cannot be augmented; "
+            "leave data.flip, data.crop, data.rotate and data.colour alone, or train on the images"
+        )
 
     def load(draw: int, rows: slice) -> Batch:
         numbers = np.arange(*rows.indices(batch_size), dtype=np.int64)
@@ -111,6 +123,8 @@ def batches(
         batch = {"image": to_tensor(np.ascontiguousarray(pixels))}
         if columns:
             batch["label"] = torch.from_numpy(labels[chosen])
+        if encoded:
+            batch[encoded.kind] = torch.from_numpy(encoded.take(chosen))
         return batch
 
     return load

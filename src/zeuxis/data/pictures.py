@@ -49,6 +49,7 @@ class Pictures:
 
     Attributes:
         name: the source's name.
+        names: of the images' files.
         images: (N, H, W, C) uint8, memory-mapped: an open set, or a file that goes with it.
         conditions: columns of classes.
         labels: (N, A) int64 in the order of `conditions`; -1 is unknown.
@@ -58,6 +59,7 @@ class Pictures:
     """
 
     name: str
+    names: Sequence[str]
     images: np.ndarray
     conditions: tuple[Condition, ...]
     labels: np.ndarray
@@ -96,6 +98,7 @@ def pictures(
             whole = len(rows) == len(prepared)
             return Pictures(
                 prepared.name,
+                [prepared.names[row] for row in rows.tolist()],
                 prepared.images if whole else prepared.images[rows],
                 prepared.conditions,
                 prepared.labels[rows],
@@ -153,6 +156,7 @@ def _read(
         labels = np.zeros((len(kept), 0), np.int32)
     return Pictures(
         source.name,
+        [item.name for item in kept],
         images,
         conditions,
         labels.astype(np.int64),

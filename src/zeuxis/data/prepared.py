@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from zeuxis.data.encoded import Encoded
 from zeuxis.disk import read_json, sha256
 from zeuxis.family import Condition
 from zeuxis.run import suggest
@@ -65,6 +66,7 @@ class Prepared:
         conditions: every column of classes (2 to 1,000 classes).
         labels: (N, A) int64 in the order of `conditions`; -1 is unknown.
         facts: the whole of dataset.json.
+        encoded: latents or tokens of the images, if the set has been encoded.
         names, texts: file names, and captions (None if the source had none).
     """
 
@@ -88,6 +90,8 @@ class Prepared:
             labels = columns.get_tensor("labels").astype(np.int64)
         if held_out.shape != (count,) or labels.shape != (count, len(self.conditions)):
             raise ValueError(f"{folder / COLUMNS} does not fit {FACTS}; prepare the set again")
+        described = facts.get("encoded")
+        self.encoded = Encoded(folder, described, count) if described else None
         self.labels = labels
         self.holdout = np.flatnonzero(held_out)
         self.train = np.flatnonzero(held_out == 0)

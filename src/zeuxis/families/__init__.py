@@ -6,11 +6,31 @@ from typing import TYPE_CHECKING
 from zeuxis.run import suggest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from zeuxis.family import Family, FamilyConfig
 
 FAMILIES = {
     "gan": ("GAN", "Generative adversarial network: sharp images, one pass to sample."),
+    "stylegan": ("StyleGAN", "StyleGAN2: a GAN whose images can be steered layer by layer."),
+    "autoencoder": (
+        "Autoencoder",
+        "Autoencoder: short codes of images, repairs of noise, holes and JPEG; draws nothing new.",
+    ),
     "vae": ("VAE", "Variational autoencoder: encodes, reconstructs, gives a likelihood bound."),
+    "hvae": ("HVAE", "Hierarchical VAE: latents from coarse to fine, a tighter likelihood bound."),
+    "tokenizer": (
+        "Tokenizer",
+        "Image to a small grid of whole numbers and back: for models of tokens.",
+    ),
+    "pixelcnn": (
+        "PixelCNN",
+        "Convolutions pixel after pixel: exact likelihoods, completes, samples from a cache.",
+    ),
+    "pixelrnn": (
+        "PixelRNN",
+        "Two-dimensional LSTMs, pixel after pixel: exact likelihoods, completes what lies below.",
+    ),
     "flow": ("Flow", "Rectified flow: the most faithful images, a few network passes to sample."),
 }
 
@@ -26,10 +46,18 @@ def get(name: str) -> "type[Family]":
     return getattr(importlib.import_module(f"zeuxis.families.{name}"), FAMILIES[name][0])
 
 
-def build(name: str, config: "FamilyConfig", seed: int = 0) -> "Family":
-    """A new family with initial weights that depend on `seed` alone.
+def build(
+    name: str,
+    config: "FamilyConfig",
+    seed: int = 0,
+    parts: "Mapping[str, Family] | None" = None,
+) -> "Family":
+    """A new family with initial weights that depend on `seed` alone, on top of trained `parts`.
 
     The only place where the global generator is used, and it is put back as it was.
+
+    Raises:
+        ValueError: the family builds on no such parts.
     """
     import torch
 
@@ -37,4 +65,13 @@ def build(name: str, config: "FamilyConfig", seed: int = 0) -> "Family":
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "weights"))
-        return get(name)(config)
+        cls, given = get(name), dict(parts or {})
+        for part in given:
+            if part not in cls.PARTS:
+                raise ValueError(f"a {name} builds on no {part!r}; {suggest(part, cls.PARTS)}")
+        return cls(config, given) if cls.PARTS else cls(config)  # type: ignore[call-arg, arg-type]
+
+
+def able(ability: type) -> list[str]:
+    """Names of the families that have an ability, in the order of the table."""
+    return [name for name in FAMILIES if issubclass(get(name), ability)]

@@ -4,13 +4,16 @@ Data x and noise e are joined by the straight line x_t = (1 - t) x + t e, t in [
 learns the line's direction, E |v(x_t, t) - (e - x)|^2 (equation 1), with t logit-normal (Esser et
 al., 2024, https://arxiv.org/abs/2403.03206, section 3.1). Sampling follows v from t = 1 to 0.
 
-Shapes: B batch, C channels, H height, W width, A attributes (label conditions), E embedding.
+Shapes: B batch, C channels, H height, W width, A attributes (label conditions). In latents C, H and
+W are those of the latent.
 """
 
-import itertools
+import copy
+import functools
 import math
-from collections.abc import Iterator
-from typing import Literal, Self
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar, Literal, Self
 
 import pydantic
 import torch
@@ -18,25 +21,25 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zeuxis import family
-from zeuxis.family import (
-    EMPTY,
-    Batch,
-    Context,
-    Family,
-    FamilyConfig,
-    Generates,
-    Interpolates,
-    Losses,
-    Tick,
-)
-from zeuxis.nn.norm import NormSiLU
-from zeuxis.nn.resample import pixel_shuffle
+from zeuxis.family import EMPTY, Batch, Context, Family, FamilyConfig, Losses, Phase, Tick
+from zeuxis.images import from_levels, to_levels
+from zeuxis.nn.frozen import as_buffers
+from zeuxis.nn.unet import UNet
 from zeuxis.rng import Rng
 from zeuxis.run import Training
-from zeuxis.sampling.ode import guided, heun
+from zeuxis.sampling.complete import complete, shuffled
+from zeuxis.sampling.ode import Velocity, change_of_variables, guided, multistep
 
 SMALLEST = 4
 """Pixels a side below which there is nothing to halve."""
+ENCODING = 20
+"""Steps of `encode` and of `decode`, one network pass each."""
+SCORING = 16
+"""Steps of `bits_per_dim`, one network pass and one backward each."""
+MEMORY = 0.1
+"""Length of the early snapshot's average, as a share of the steps so far."""
+LEVEL = 2 / 255
+"""Width of an 8-bit level in [-1, 1]."""
 
 
 class FlowConfig(FamilyConfig):
@@ -61,6 +64,15 @@ class FlowConfig(FamilyConfig):
     """Mean of logit(t) in training; higher means noisier."""
     time_scale: float = pydantic.Field(1.0, gt=0)
     """Standard deviation of logit(t) in training."""
+    early: float = pydantic.Field(0.0, ge=0, lt=1)
+    """Share of the run after which a copy of the network stands still, to guide the final one away
+    from its mistakes (`autoguidance_scale`); 0 keeps none. 0.15 is a good start."""
+    latent: tuple[int, int, int] | None = None
+    """Channels, height and width of the latents to model in place of pixels; needs a decoder."""
+    latent_mean: tuple[float, ...] = ()
+    """Mean of each channel of the latents; by default 0."""
+    latent_deviation: tuple[float, ...] = ()
+    """Standard deviation of each channel of the latents; by default 1."""
 
     @pydantic.model_validator(mode="after")
     def _possible(self) -> Self:
@@ -70,133 +82,70 @@ class FlowConfig(FamilyConfig):
                     f"{name} is {side}; flow needs at least {SMALLEST} pixels a side: "
                     "prepare the images larger (data.size)"
                 )
-        if min(self.widths) < 1:
-            raise ValueError(f"widths are {self.widths}; each must be at least 1")
+        for name in ("widths", "latent"):
+            if min(getattr(self, name) or (1,)) < 1:
+                raise ValueError(f"{name} are {getattr(self, name)}; each must be at least 1")
+        for name in ("latent_mean", "latent_deviation"):
+            found, expected = len(getattr(self, name)), self.shape[0] if self.latent else 0
+            if found not in (0, expected):
+                raise ValueError(f"{name} has {found} numbers; expected {expected}, one a channel")
+        if min(self.latent_deviation, default=1) <= 0:
+            raise ValueError(
+                f"latent_deviation is {self.latent_deviation}; each must be above 0: "
+                "leave out channels that never change"
+            )
         return self
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of what the flow models."""
+        return self.latent or (self.channels, self.height, self.width)
 
     @property
     def patch(self) -> int:
         """The stem in use: the longer side becomes 12 to 24 positions, up to 96 pixels."""
-        longer = max(self.height, self.width)
+        longer = max(self.shape[1:])
         return self.stem or next(patch for patch in (4, 2, 1) if longer >= 12 * patch or patch == 1)
+
+    @property
+    def spread(self) -> float:
+        """The deviation s in use: latents are brought to 1."""
+        return 1.0 if self.latent else self.deviation
 
 
 class FlowControls(family.Controls):
     """What can be turned when sampling a `Flow`."""
 
-    steps: int = pydantic.Field(10, ge=1, le=1000)
-    """Heun steps, of two network passes each: 5 is quick, 20 is as good as it gets."""
+    steps: int = pydantic.Field(16, ge=1, le=1000)
+    """Steps, of one network pass each: 4 is quick, 20 about as good as it gets."""
     guidance_scale: float = pydantic.Field(1.0, ge=0)
     """1 samples the classes as they are; more makes images more typical of their label, less varied."""
+    autoguidance_scale: float = pydantic.Field(1.0, ge=0)
+    """More than 1 leads away from what an early copy of the network would do (`family.early`)."""
+    strength: float = pydantic.Field(0.6, gt=0, le=1)
+    """When an image is given to translate: how much of it becomes noise first; 1 keeps nothing."""
+    repeats: int = pydantic.Field(2, ge=1, le=100)
+    """When a mask is painted: how often each step is taken; more fits the surroundings better."""
 
 
-class Block(nn.Module):
-    """x + conv(silu(norm(conv(silu(norm(x)))))), or without the inner norm; at first the identity."""
+class Flow(
+    Family,
+    family.Generates,
+    family.Interpolates,
+    family.Encodes,
+    family.Decodes,
+    family.Reconstructs,
+    family.Completes,
+    family.Translates,
+    family.Denoises,
+    family.Scores,
+):
+    """Rectified flow of pixels or latents, conditional on any number of labels at once.
 
-    def __init__(self, channels: int, norms: int) -> None:
-        super().__init__()
-        self.norms = nn.ModuleList(NormSiLU(channels) for _ in range(norms))
-        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
-        _silence(self.conv2)
-
-    def forward(self, x_BCHW: Tensor, modulation: list[Tensor]) -> Tensor:
-        """Same shape; `modulation` is scale and shift of each norm, each (B, C)."""
-        h_BCHW = self.conv1(self.norms[0](x_BCHW, *modulation[:2]))
-        inner = modulation[2:]
-        h_BCHW = self.norms[1](h_BCHW, *inner) if inner else F.silu(h_BCHW)
-        return x_BCHW + self.conv2(h_BCHW)
-
-
-class Level(nn.Module):
-    """The blocks of one resolution."""
-
-    def __init__(self, channels: int, config: FlowConfig) -> None:
-        super().__init__()
-        self.blocks = nn.ModuleList(Block(channels, config.norms) for _ in range(config.blocks))
-
-    def forward(self, x_BCHW: Tensor, modulation: Iterator[list[Tensor]]) -> Tensor:
-        """Same shape; takes one item of `modulation` a block."""
-        for block in self.blocks:
-            x_BCHW = block(x_BCHW, next(modulation))
-        return x_BCHW
-
-
-class UNet(nn.Module):
-    """(B, C, H, W), time (B,), label (B, A) -> velocity (B, C, H, W)."""
-
-    frequency_E: Tensor
-
-    def __init__(self, config: FlowConfig) -> None:
-        super().__init__()
-        self.patch = config.patch
-        self.multiple = config.patch * 2 ** (len(config.widths) - 1)
-        inside, widths, e = config.channels * config.patch**2, config.widths, config.embedding
-        self.stem = nn.Conv2d(inside, widths[0], 3, padding=1)
-        self.down = nn.ModuleList(Level(width, config) for width in widths)
-        self.up = nn.ModuleList(Level(width, config) for width in widths[:-1])
-        pairs = list(itertools.pairwise(widths))
-        self.shrink = nn.ModuleList(nn.Conv2d(fine, coarse, 1) for fine, coarse in pairs)
-        self.grow = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for fine, coarse in pairs)
-        self.norm = NormSiLU(widths[0])
-        self.head = nn.Conv2d(widths[0], inside, 3, padding=1)
-        self.time = nn.Sequential(nn.Linear(e, e), nn.SiLU(), nn.Linear(e, e))
-        self.label = nn.ModuleList(
-            nn.Embedding(len(condition.classes) + 1, e) for condition in config.conditions
-        )  # row 0 is "unknown"
-        path = (*widths, *reversed(widths[:-1]))
-        self.sizes = [[width] * 2 * config.norms for width in path for _ in range(config.blocks)]
-        self.sizes.append([widths[0]] * 2)
-        self.modulate = nn.Linear(e, sum(map(sum, self.sizes)))
-        _silence(self.head)
-        _silence(self.modulate)
-        steps = torch.arange(e // 2) / (e // 2)
-        self.register_buffer(
-            "frequency_E", 1000 * torch.exp(-math.log(1e4) * steps), persistent=False
-        )
-
-    def forward(self, x_BCHW: Tensor, time_B: Tensor, label_BA: Tensor | None) -> Tensor:
-        """The velocity; `label_BA` None means that all labels are unknown."""
-        h, w = x_BCHW.shape[2:]
-        x = F.pad(x_BCHW, (0, -w % self.multiple, 0, -h % self.multiple))
-        modulation = iter(self._modulation(time_B, label_BA))
-        x = self.stem(F.pixel_unshuffle(x, self.patch))
-        skips = []
-        for i, level in enumerate(self.down):
-            x = level(x, modulation)
-            if i < len(self.shrink):
-                skips.append(x)
-                x = self.shrink[i](F.avg_pool2d(x, 2))
-        for i in reversed(range(len(self.up))):
-            x = F.interpolate(self.grow[i](x), scale_factor=2.0) + skips[i]
-            x = self.up[i](x, modulation)
-        x = self.head(self.norm(x, *next(modulation)))
-        return pixel_shuffle(x, self.patch)[..., :h, :w]
-
-    def _modulation(self, time_B: Tensor, label_BA: Tensor | None) -> list[list[Tensor]]:
-        """Scale and shift of every norm, from one product."""
-        angle = time_B[:, None] * self.frequency_E
-        embedding_BE = self.time(torch.cat([angle.cos(), angle.sin()], dim=1))
-        for a, table in enumerate(self.label):
-            row_B = (
-                torch.zeros_like(time_B, dtype=torch.int64)
-                if label_BA is None
-                else label_BA[:, a] + 1
-            )
-            embedding_BE = embedding_BE + table(row_B)
-        parts = iter(
-            self.modulate(F.silu(embedding_BE)).split([*itertools.chain(*self.sizes)], dim=1)
-        )
-        return [[next(parts) for _ in sizes] for sizes in self.sizes]
-
-
-def _silence(layer: nn.Conv2d | nn.Linear) -> None:
-    for parameter in layer.parameters():
-        nn.init.zeros_(parameter)
-
-
-class Flow(Family, Generates, Interpolates):
-    """Rectified flow, conditional on any number of labels at once."""
+    Args:
+        config: its settings.
+        parts: of latents, the `decoder` that turns them into images; to edit images it also encodes.
+    """
 
     Config = FlowConfig
     Controls = FlowControls
@@ -204,29 +153,59 @@ class Flow(Family, Generates, Interpolates):
         batch_size=32, lr=1e-3, weight_decay=0.01, clip=1.0, average=0.1, average_max=0.999
     )
     TINY = FlowConfig(height=8, width=8, channels=1, widths=(16, 16), blocks=1, embedding=16)
+    PARTS = ("decoder",)
+    kind: ClassVar[Literal["exact", "bound", "estimate"]] = "estimate"
     config: FlowConfig
 
-    def __init__(self, config: FlowConfig) -> None:
-        super().__init__()
+    def __init__(
+        self, config: FlowConfig, parts: Mapping[str, Family] = MappingProxyType({})
+    ) -> None:
+        super().__init__(parts)
         self.config = config
-        self.net = UNet(config)
+        self.net = UNet(
+            config.shape[0],
+            [len(condition.classes) for condition in config.conditions],
+            config.widths,
+            config.blocks,
+            config.norms,
+            config.embedding,
+            config.patch,
+        )
+        if config.early:
+            self.early = as_buffers(copy.deepcopy(self.net))
 
-    def velocity(self, x_BCHW: Tensor, time_B: Tensor, label_BA: Tensor | None = None) -> Tensor:
-        """v(x_t, t), of x's shape and type; labels None or -1 are unknown.
+    def needs(self) -> tuple[str, ...]:
+        """`latent` in place of `image` where latents are modelled."""
+        what = "latent" if self.config.latent else "image"
+        return (what, "label") if self.config.conditions else (what,)
+
+    def phases(self) -> tuple[Phase, ...]:
+        """One, over the network."""
+        return (Phase(name="main", modules=("net",)),)
+
+    def velocity(
+        self,
+        x_BCHW: Tensor,
+        time_B: Tensor,
+        label_BA: Tensor | None = None,
+        net: nn.Module | None = None,
+    ) -> Tensor:
+        """v(x_t, t), of x's shape and type; labels None or -1 are unknown; `net` is not the early copy.
 
         The best linear guess plus the network's correction, both sides of the network scaled to unit
         variance, as Karras et al., 2022 (https://arxiv.org/abs/2206.00364, appendix B.6) do for
         denoisers: for data N(0, s^2), E[e - x | x_t] = (t - (1 - t) s^2) / (t^2 + (1 - t)^2 s^2) x_t.
         """
-        t, variance = time_B[:, None, None, None], self.config.deviation**2
+        t, variance = time_B[:, None, None, None], self.config.spread**2
         inverse = (t**2 + (1 - t) ** 2 * variance).rsqrt()
-        correction_BCHW = self.net(x_BCHW * inverse, time_B, label_BA).to(x_BCHW.dtype)
+        correction_BCHW = (net or self.net)(x_BCHW * inverse, time_B, label_BA).to(x_BCHW.dtype)
         guess_BCHW = (t - (1 - t) * variance) * inverse**2 * x_BCHW
-        return guess_BCHW + self.config.deviation * inverse * correction_BCHW
+        return guess_BCHW + self.config.spread * inverse * correction_BCHW
 
     def loss(self, phase: str, batch: Batch, ctx: Context) -> Losses:
         """Mean squared error of the velocity at one random time a row."""
-        config, image_BCHW, label_BA = self.config, batch["image"], batch.get("label")
+        config, label_BA = self.config, batch.get("label")
+        image_BCHW = self._normal(batch["latent"]) if config.latent else batch["image"]
         noise_BCHW = ctx.rng.normal("noise", *image_BCHW.shape[1:])
         time_B = torch.sigmoid(config.time_mean + config.time_scale * ctx.rng.normal("time"))
         if label_BA is not None:
@@ -242,10 +221,16 @@ class Flow(Family, Generates, Interpolates):
             hidden_BA = hidden_BA | (rng.uniform("drop each", attributes) < rate)
         return label_BA.masked_fill(hidden_BA, -1)
 
+    def update(self, phase: str, stats: Batch, ctx: Context) -> None:
+        """Let the early copy follow the network, averaged, until it is to stand still."""
+        if ctx.progress < self.config.early:
+            share = 1 / max(1.0, MEMORY * (ctx.update + 1))
+            copies = [self.early.get_buffer(name) for name, _ in self.net.named_parameters()]
+            torch._foreach_lerp_(copies, list(self.net.parameters()), share)
+
     def noise(self, rng: Rng) -> Batch:
-        """Standard normal pixels, (B, C, H, W)."""
-        config = self.config
-        return {"image": rng.normal("image", config.channels, config.height, config.width)}
+        """Standard normal pixels, or latents, (B, C, H, W)."""
+        return {"image": rng.normal("image", *self.config.shape)}
 
     def generate(
         self,
@@ -254,20 +239,162 @@ class Flow(Family, Generates, Interpolates):
         controls: family.Controls | None = None,
         tick: Tick | None = None,
     ) -> Tensor:
-        """Follow the velocity from noise to images (B, C, H, W), clamped to [-1, 1].
+        """Follow the velocity from noise to images (B, C, H, W), clamped to [-1, 1]."""
+        chosen = _chosen(controls)
+        velocity = self._guided(cond, chosen)
+        return self._image(multistep(velocity, noise["image"], _times(chosen.steps), tick))
 
-        A guided step calls the network once, on the rows with their labels and again without.
+    def encode(self, image_BCHW: Tensor, cond: Batch = EMPTY) -> Tensor:
+        """The noise (B, C, H, W) that `decode` turns into the image, by the flow backwards."""
+        velocity = self._guided(cond, FlowControls())
+        return multistep(velocity, self._data(image_BCHW), _times(ENCODING)[::-1])
+
+    def decode(self, latent: Tensor, cond: Batch = EMPTY) -> Tensor:
+        """The image of a noise; under another label than it was encoded with, its counterpart there."""
+        return self.generate({"image": latent}, cond, FlowControls(steps=ENCODING))
+
+    def reconstruct(self, image_BCHW: Tensor, cond: Batch = EMPTY) -> Tensor:
+        """`decode(encode(image))`: there is no bottleneck, what differs is the solver's error."""
+        return self.decode(self.encode(image_BCHW, cond), cond)
+
+    def translate(
+        self,
+        source_BCHW: Tensor,
+        noise: Batch,
+        cond: Batch = EMPTY,
+        controls: family.Controls | None = None,
+        tick: Tick | None = None,
+    ) -> Tensor:
+        """Start on the source's own line at t = `strength` (SDEdit, https://arxiv.org/abs/2108.01073)."""
+        chosen, source_BCHW = _chosen(controls), self._data(source_BCHW)
+        x_BCHW = torch.lerp(source_BCHW, noise["image"], chosen.strength)
+        times = _times(chosen.steps, chosen.strength)
+        return self._image(multistep(self._guided(cond, chosen), x_BCHW, times, tick))
+
+    def complete(
+        self,
+        image_BCHW: Tensor,
+        mask_B1HW: Tensor,
+        noise: Batch,
+        cond: Batch = EMPTY,
+        controls: family.Controls | None = None,
+        tick: Tick | None = None,
+    ) -> Tensor:
+        """Follow the velocity while what is known stays known (`sampling.complete`)."""
+        chosen, open_B1HW = _chosen(controls), mask_B1HW.bool()
+        x_BCHW = complete(
+            self._guided(cond, chosen),
+            self._data(torch.where(open_B1HW, 0.0, image_BCHW)),
+            F.adaptive_max_pool2d(mask_B1HW, self.config.shape[1:]),
+            functools.partial(shuffled, noise["image"]),
+            _times(chosen.steps),
+            chosen.repeats,
+            tick,
+        )
+        return torch.where(open_B1HW, self._image(x_BCHW), image_BCHW)
+
+    def denoise(self, image_BCHW: Tensor, deviation_B: Tensor, cond: Batch = EMPTY) -> Tensor:
+        """E[x | x_t] = x_t - t v, one pass: x + d e is x_t / (1 - t) at t = d / (1 + d)."""
+        self._pixels_only("denoise")
+        time_B = deviation_B / (1 + deviation_B)
+        t = time_B[:, None, None, None]
+        x_BCHW = (1 - t) * image_BCHW
+        return (x_BCHW - t * self.velocity(x_BCHW, time_B, cond.get("label"))).clamp(-1, 1)
+
+    def bits_per_dim(self, batch: Batch, rng: Rng) -> Tensor:
+        """Bound by uniform dequantisation, its density estimated along the ODE, with one draw of each.
+
+        Song et al., 2021 (https://arxiv.org/abs/2011.13456, appendix D.2). The network runs in the
+        precision around it, `SCORING` times forward and backward.
         """
-        chosen = FlowControls() if controls is None else FlowControls.model_validate(controls)
-        label_BA, scale = cond.get("label"), chosen.guidance_scale
+        self._pixels_only("score")
+        shape, dims = self.config.shape, math.prod(self.config.shape)
+        with torch.inference_mode(False):  # gradients cannot pass through inference tensors
+            cond = {"label": batch["label"].clone()} if "label" in batch else EMPTY
+            inside_BCHW = from_levels(to_levels(batch["image"].clone()))
+            x_BCHW = inside_BCHW + LEVEL * (rng.uniform("level", *shape) - 0.5)
+            sign_BCHW = torch.where(rng.uniform("sign", *shape) < 0.5, -1.0, 1.0)
+            velocity = self._guided(cond, FlowControls())
+            times = [
+                t**2 for t in _times(SCORING)[::-1]
+            ]  # most happens where there is little noise
+            e_BCHW, log_volume_B = change_of_variables(velocity, x_BCHW, times, sign_BCHW)
+        log_normal_B = -(e_BCHW.square() + math.log(2 * math.pi)).flatten(1).sum(1) / 2
+        nats_B = -(log_normal_B + log_volume_B + dims * math.log(LEVEL))
+        return nats_B / (dims * math.log(2))
+
+    def _guided(self, cond: Batch, chosen: FlowControls) -> Velocity:
+        """The velocity under the labels of `cond`, guided as asked for.
+
+        With guidance it calls the network once, on the rows with their labels and again without.
+        """
+        label_BA, scale, auto = cond.get("label"), chosen.guidance_scale, chosen.autoguidance_scale
+        if auto != 1 and not self.config.early:
+            raise ValueError(
+                f"autoguidance_scale is {auto}, but this flow kept no early copy of itself to be "
+                "guided by; train with family.early=0.15, or leave it at 1"
+            )
 
         def velocity(x_BCHW: Tensor, time_B: Tensor) -> Tensor:
             if label_BA is None or scale == 1:
-                return self.velocity(x_BCHW, time_B, label_BA)
-            label = torch.cat([label_BA, torch.full_like(label_BA, -1)])
-            both = self.velocity(torch.cat([x_BCHW, x_BCHW]), torch.cat([time_B, time_B]), label)
-            with_BCHW, without_BCHW = both.chunk(2)
-            return guided(with_BCHW, without_BCHW, scale)
+                with_BCHW = out_BCHW = self.velocity(x_BCHW, time_B, label_BA)
+            else:
+                label = torch.cat([label_BA, torch.full_like(label_BA, -1)])
+                both = self.velocity(torch.cat([x_BCHW] * 2), torch.cat([time_B] * 2), label)
+                with_BCHW, without_BCHW = both.chunk(2)
+                out_BCHW = guided(with_BCHW, without_BCHW, scale)
+            if auto != 1:
+                early_BCHW = self.velocity(x_BCHW, time_B, label_BA, self.early)
+                out_BCHW = out_BCHW + (auto - 1) * (with_BCHW - early_BCHW)
+            return out_BCHW
 
-        times = [1 - i / chosen.steps for i in range(chosen.steps + 1)]
-        return heun(velocity, noise["image"], times, tick).clamp(-1, 1)
+        return velocity
+
+    def _data(self, image_BCHW: Tensor) -> Tensor:
+        """Images as what is modelled: themselves, or their latents."""
+        if not self.config.latent:
+            return image_BCHW
+        encoder = self.parts.get("decoder")
+        if not isinstance(encoder, family.Encodes):
+            raise ValueError(
+                "this flow models latents, and its part 'decoder' cannot encode an image into them; "
+                "give it one that encodes as well, such as a vae"
+            )
+        return self._normal(encoder.encode(image_BCHW))
+
+    def _image(self, x_BCHW: Tensor) -> Tensor:
+        """Inverse of `_data`: images (B, C, H, W) in [-1, 1]."""
+        if not self.config.latent:
+            return x_BCHW.clamp(-1, 1)
+        decoder = self.parts.get("decoder")
+        if not isinstance(decoder, family.Decodes):
+            raise ValueError(
+                "this flow models latents and was built without a part 'decoder' that turns them into "
+                "images; name the trained model whose latents it learned"
+            )
+        mean_C11, deviation_C11 = self._moments(x_BCHW)
+        return decoder.decode(torch.addcmul(mean_C11, x_BCHW, deviation_C11))
+
+    def _normal(self, latent_BCHW: Tensor) -> Tensor:
+        mean_C11, deviation_C11 = self._moments(latent_BCHW)
+        return (latent_BCHW - mean_C11) / deviation_C11
+
+    def _moments(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and deviation of each channel of the latents, (C, 1, 1)."""
+        mean = self.config.latent_mean or (0.0,) * len(like[0])
+        deviation = self.config.latent_deviation or (1.0,) * len(like[0])
+        mean_C11, deviation_C11 = like.new_tensor([mean, deviation])[..., None, None]
+        return mean_C11, deviation_C11
+
+    def _pixels_only(self, verb: str) -> None:
+        if self.config.latent:
+            raise ValueError(f"a flow of latents cannot {verb}: it knows no density of pixels")
+
+
+def _chosen(controls: family.Controls | None) -> FlowControls:
+    return FlowControls() if controls is None else FlowControls.model_validate(controls)
+
+
+def _times(steps: int, start: float = 1.0) -> list[float]:
+    """From `start` to 0, evenly."""
+    return [start * (1 - i / steps) for i in range(steps + 1)]

@@ -8,14 +8,20 @@ q is a diagonal Gaussian. p(x | z, y) is a logistic density around the decoder's
 the level that each pixel may have (Salimans et al., 2017, https://arxiv.org/abs/1701.05517, equation 2,
 with one component), its scale learned per channel. The prior is a standard normal `latent` carried by
 affine couplings (Dinh et al., 2017, https://arxiv.org/abs/1605.08803, equations 7 and 8; as a prior:
-Chen et al., 2017, https://arxiv.org/abs/1611.02731). Everything outside speaks of `latent`, whose
-distribution is normal whatever the label; z stays inside.
+Chen et al., 2017, https://arxiv.org/abs/1611.02731), or by the map to a mixture that is fitted at the
+end (`zeuxis.nn.mixture`). Everything outside speaks of `latent`, whose distribution is normal
+whatever the label; z stays inside. With S draws of z the bound can be that of Burda et al., 2016,
+https://arxiv.org/abs/1509.00519, equation 8, which rises to log p(x | y) with S:
 
-Shapes: B batch, C channels, H height, W width, A label conditions, E label embedding, Z latent size.
+    log p(x | y) >= E log 1/S sum_s w_s,    w_s = p(x | z_s, y) p(z_s | y) / q(z_s | x, y)
+
+Shapes: B batch, C channels, H height, W width, A label conditions, E label embedding, Z latent size,
+S draws of z for each image.
 """
 
 import itertools
 import math
+from collections.abc import Iterable
 from typing import ClassVar, Literal
 
 import pydantic
@@ -25,10 +31,15 @@ from torch import Tensor, nn
 
 from zeuxis import family
 from zeuxis.family import EMPTY, Batch, Context, FamilyConfig, Losses, Tick
+from zeuxis.images import from_levels, to_levels
 from zeuxis.nn import pyramid
+from zeuxis.nn.coupling import Couplings
 from zeuxis.nn.labels import Labels
+from zeuxis.nn.mixture import Mixture
+from zeuxis.nn.plain import Block
 from zeuxis.nn.precision import full
 from zeuxis.nn.resample import PixelShuffle
+from zeuxis.objectives.correlation import total_correlation
 from zeuxis.objectives.likelihood import logistic_nats
 from zeuxis.rng import Rng
 from zeuxis.run import Training
@@ -37,11 +48,17 @@ SHARPEST = math.log(1 / 512)
 """The decoder's log scale stays above this: a quarter of the width of a level."""
 GAIN = 4.0
 """How much faster than other parameters the log scale moves."""
+CHUNK = 16
+"""Draws of z for each image that are decoded at a time: it bounds the memory."""
+DRAWS = 4
+"""Draws of z for each image that the mixture is fitted to."""
 
 
 class VAEConfig(FamilyConfig):
     """Settings of `VAE`; the defaults suit 32 x 32 images."""
 
+    levels: int = pydantic.Field(256, ge=2, le=256)
+    """Levels of a pixel whose likelihood is modelled; below 256 images are rounded to them."""
     features: int = pydantic.Field(64, ge=1)
     """Channels of the finest grid; each halving doubles them. Multiples of 32 are fastest."""
     features_max: int = pydantic.Field(128, ge=1)
@@ -54,10 +71,22 @@ class VAEConfig(FamilyConfig):
     """Numbers that describe an image."""
     embedding: int = pydantic.Field(32, ge=1)
     """Numbers that describe the labels."""
+    prior: Literal["flow", "mixture"] = "flow"
+    """What carries the normal latent to z: couplings trained with the rest, or a mixture of normal
+    distributions that is fitted to the latents of the data when training ends."""
     prior_depth: int = pydantic.Field(4, ge=0)
-    """Couplings in the prior; 0 leaves it a standard normal."""
+    """Couplings of the flow; 0 leaves the prior a standard normal."""
     prior_width: int = pydantic.Field(256, ge=1)
     """Hidden units of each coupling."""
+    prior_components: int = pydantic.Field(16, ge=1)
+    """Components of the mixture."""
+    iwae: int = pydantic.Field(1, ge=1)
+    """Draws of z for each image in training (Burda et al., 2016): more tighten the bound and cost time."""
+    tc: float = pydantic.Field(0.0, ge=0)
+    """Weight of the total correlation (Chen et al., 2018), on top of `beta`: numbers of the latent that
+    vary one by one. It wants a small latent, and a prior that does not mix them."""
+    tc_group: int = pydantic.Field(64, ge=2)
+    """Consecutive rows that `tc` compares with each other; micro-batches hold whole groups."""
     beta: float = pydantic.Field(1.0, gt=0)
     """Weight of the latent's cost (Higgins et al., 2017). The loss is a likelihood bound at 1 only."""
     free_bits: float = pydantic.Field(0.0, ge=0)
@@ -70,6 +99,16 @@ class VAEConfig(FamilyConfig):
     @pydantic.model_validator(mode="after")
     def _large_enough(self) -> "VAEConfig":
         pyramid.check_size("vae", self.height, self.width)
+        if self.iwae > 1 and (self.beta != 1 or self.free_bits or self.kl_warmup or self.tc):
+            raise ValueError(
+                f"iwae is {self.iwae}, and importance weights have no part to weigh: "
+                "leave beta at 1, and free_bits, kl_warmup and tc at 0"
+            )
+        if self.tc and self.prior == "flow" and self.prior_depth:
+            raise ValueError(
+                f"tc is {self.tc}, but the prior's {self.prior_depth} couplings mix the numbers "
+                "that it keeps apart; set prior_depth to 0"
+            )
         return self
 
     def grids(self) -> list[tuple[int, int]]:
@@ -88,32 +127,14 @@ class VAEControls(family.Controls):
     """Factor on the latent: below 1, more typical images and less variety."""
 
 
-class Block(nn.Module):
-    """Residual block without normalisation; it starts as the identity, which keeps depth harmless."""
-
-    def __init__(self, features: int) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(features, features, 3, padding=1)
-        self.second = nn.Conv2d(features, features, 3, padding=1)
-        nn.init.zeros_(self.second.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Same shape as `x`."""
-        return x + self.second(F.relu(self.first(F.relu(x)), inplace=True))
-
-
 class Encoder(nn.Module):
     """(B, C, H, W), (B, E) -> mean (B, Z) and standard deviation (B, Z) of q."""
 
     def __init__(self, config: VAEConfig, given: int) -> None:
         super().__init__()
         self.patch, grids, widths = config.patch, config.grids(), config.widths()
-        self.padding = (
-            0,
-            grids[0][1] * config.patch - config.width,
-            0,
-            grids[0][0] * config.patch - config.height,
-        )
+        right, below = (grids[0][i] * config.patch for i in (1, 0))
+        self.padding = (0, right - config.width, 0, below - config.height)
         self.stem = nn.Conv2d(config.channels * config.patch**2, widths[0], 3, padding=1)
         stages: list[nn.Module] = [Block(widths[0]) for _ in range(config.blocks)]
         for fine, coarse in itertools.pairwise(widths):
@@ -159,57 +180,6 @@ class Decoder(nn.Module):
         return full(x)
 
 
-class Coupling(nn.Module):
-    """Scales and shifts one half of z by a function of the other half and the labels."""
-
-    def __init__(self, config: VAEConfig, given: int) -> None:
-        super().__init__()
-        half, hidden = config.latent // 2, config.prior_width
-        last = nn.Linear(hidden, 2 * half)
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
-        self.net = nn.Sequential(
-            nn.Linear(half + given, hidden),
-            nn.SiLU(),
-            nn.Linear(hidden, hidden),
-            nn.SiLU(),
-            last,
-        )
-
-    def forward(self, half_BZ: Tensor, given_BE: Tensor) -> tuple[Tensor, Tensor]:
-        """Log scale, within (-2, 2), and shift of the other half."""
-        raw_BZ, shift_BZ = full(self.net(torch.cat([half_BZ, given_BE], 1))).chunk(2, 1)
-        return 2 * torch.tanh(raw_BZ / 2), shift_BZ
-
-
-class Prior(nn.Module):
-    """p(z | y) as an invertible map between z and a standard normal latent."""
-
-    def __init__(self, config: VAEConfig, given: int) -> None:
-        super().__init__()
-        self.couplings = nn.ModuleList(Coupling(config, given) for _ in range(config.prior_depth))
-
-    def to_latent(self, z_BZ: Tensor, given_BE: Tensor) -> tuple[Tensor, Tensor]:
-        """The latent (B, Z), and log |d latent / d z| (B,)."""
-        log_det_B = z_BZ.new_zeros(len(z_BZ))
-        for coupling in self.couplings:
-            fixed_BZ, moved_BZ = z_BZ.chunk(2, 1)
-            log_scale_BZ, shift_BZ = coupling(fixed_BZ, given_BE)
-            moved_BZ = moved_BZ * log_scale_BZ.exp() + shift_BZ
-            log_det_B = log_det_B + log_scale_BZ.sum(1)
-            z_BZ = torch.cat([moved_BZ, fixed_BZ], 1)
-        return z_BZ, log_det_B
-
-    def to_z(self, latent_BZ: Tensor, given_BE: Tensor) -> Tensor:
-        """Inverse of `to_latent`."""
-        for coupling in reversed(self.couplings):
-            moved_BZ, fixed_BZ = latent_BZ.chunk(2, 1)
-            log_scale_BZ, shift_BZ = coupling(fixed_BZ, given_BE)
-            moved_BZ = (moved_BZ - shift_BZ) * (-log_scale_BZ).exp()
-            latent_BZ = torch.cat([fixed_BZ, moved_BZ], 1)
-        return latent_BZ
-
-
 class VAE(
     family.Family,
     family.Generates,
@@ -241,11 +211,21 @@ class VAE(
     def __init__(self, config: VAEConfig) -> None:
         super().__init__()
         self.config = config
-        self.labels = Labels([len(c.classes) for c in config.conditions], config.embedding)
-        self.encoder = Encoder(config, self.labels.size)
-        self.decoder = Decoder(config, self.labels.size)
-        self.prior = Prior(config, self.labels.size)
+        classes = [len(c.classes) for c in config.conditions]
+        self.labels = Labels(classes, config.embedding)
+        given = self.labels.size
+        self.encoder = Encoder(config, given)
+        self.decoder = Decoder(config, given)
+        fitted = config.prior == "mixture"
+        depth = 0 if fitted else config.prior_depth
+        self.prior = Couplings(config.latent, given, config.prior_width, depth)
+        self.mixture = Mixture(config.prior_components, config.latent, classes) if fitted else None
         self.scale = nn.Parameter(torch.full((config.channels, 1, 1), -0.5))
+
+    @property
+    def GROUP(self) -> int:  # type: ignore[override]
+        """Rows that a loss may mix: only the total correlation mixes any."""
+        return self.config.tc_group if self.config.tc else 1
 
     def log_scale(self) -> Tensor:
         """Log of the decoder's scale in units of [-1, 1], per channel (C, 1, 1).
@@ -256,30 +236,65 @@ class VAE(
         return SHARPEST + F.softplus(GAIN * self.scale - SHARPEST)
 
     def loss(self, phase: str, batch: Batch, ctx: Context) -> Losses:
-        """The negative bound in bits per dimension, and its two parts."""
-        config = self.config
+        """The negative bound in bits per dimension, and its parts."""
+        config, unit = self.config, self._nats_per_bit_and_dim()
         label_BA = self._label(batch, len(batch["image"]))
         hidden_BA = ctx.rng.uniform("drop_label", label_BA.shape[1]) < config.drop_label
-        given_BE = self.labels(label_BA.masked_fill(hidden_BA, -1))
-        distortion_B, rate_B = self._bound(batch["image"], given_BE, ctx.rng)
+        label_BA = label_BA.masked_fill(hidden_BA, -1)
+        if config.iwae > 1:
+            noise_BSZ = ctx.rng.normal("z/0", config.iwae, config.latent)
+            distortion_BS, rate_BS = self._weigh(batch["image"], label_BA, noise_BSZ)
+            log_w_B = torch.logsumexp(-distortion_BS - rate_BS, 1) - math.log(config.iwae)
+            parts = {"distortion": distortion_BS.mean() / unit, "rate": rate_BS.mean() / unit}
+            return {"total": -log_w_B.mean() / unit, **parts}
+        distortion_B, rate_B, (z_BZ, *posterior) = self._bound(batch["image"], label_BA, ctx.rng)
         weight = config.beta
         if config.kl_warmup:
             weight *= min(1.0, ctx.progress / config.kl_warmup)
-        charged_B = (
-            rate_B.clamp(min=config.free_bits * config.latent) if config.free_bits else rate_B
-        )
-        unit = self._nats_per_bit_and_dim()
-        return {
-            "total": (distortion_B + weight * charged_B).mean() / unit,
-            "distortion": distortion_B.mean() / unit,
-            "rate": rate_B.mean() / unit,
-        }
+        charged_B = rate_B.clamp(min=free) if (free := config.free_bits * config.latent) else rate_B
+        terms = {"distortion": distortion_B.mean() / unit, "rate": rate_B.mean() / unit}
+        total = (distortion_B + weight * charged_B).mean() / unit
+        if config.tc:
+            grouped = (v.unflatten(0, (-1, self.GROUP)) for v in (z_BZ, *posterior))
+            terms["total_correlation"] = total_correlation(*grouped).mean() / unit
+            total = total + config.tc * terms["total_correlation"]
+        return {"total": total, **terms}
+
+    def finish(self, batches: Iterable[Batch], rng: Rng) -> None:
+        """Fit the mixture, if it is the prior, to draws of the latents of the data."""
+        if self.mixture is None:
+            return
+        points, labels = [], []
+        for i, batch in enumerate(batches):
+            label_BA = self._label(batch, len(batch["image"]))
+            mean_BZ, deviation_BZ = self.encoder(batch["image"], self.labels(label_BA))
+            noise_BSZ = rng.normal(f"z/{i}", DRAWS, self.config.latent)[: len(mean_BZ)]
+            points.append((mean_BZ[:, None] + deviation_BZ[:, None] * noise_BSZ).flatten(0, 1))
+            labels.append(label_BA.repeat_interleave(DRAWS, 0))
+        start_K = rng.shared("mixture", self.config.prior_components)
+        self.mixture.fit(torch.cat(points), torch.cat(labels), start_K)
 
     def bits_per_dim(self, batch: Batch, rng: Rng) -> Tensor:
         """The negative bound with one draw of z for each image; its mean over draws is the bound."""
-        given_BE = self.labels(self._label(batch, len(batch["image"])))
-        distortion_B, rate_B = self._bound(batch["image"], given_BE, rng)
+        label_BA = self._label(batch, len(batch["image"]))
+        distortion_B, rate_B, _ = self._bound(batch["image"], label_BA, rng)
         return (distortion_B + rate_B) / self._nats_per_bit_and_dim()
+
+    def iwae_bits_per_dim(self, batch: Batch, rng: Rng, samples: int = 64) -> Tensor:
+        """The negative importance-weighted bound with `samples` draws of z for each image, (B,).
+
+        Its mean over draws falls with `samples` towards the negative log-likelihood.
+        """
+        label_BA, log_w_B = self._label(batch, len(batch["image"])), None
+        for first in range(0, samples, CHUNK):
+            count = min(CHUNK, samples - first)
+            noise_BSZ = rng.normal(f"z/{first}", count, self.config.latent)
+            distortion_BS, rate_BS = self._weigh(batch["image"], label_BA, noise_BSZ)
+            part_B = torch.logsumexp(-distortion_BS - rate_BS, 1)
+            log_w_B = part_B if log_w_B is None else torch.logaddexp(log_w_B, part_B)
+        if log_w_B is None:
+            raise ValueError(f"samples is {samples}, expected at least 1")
+        return (math.log(samples) - log_w_B) / self._nats_per_bit_and_dim()
 
     def noise(self, rng: Rng) -> Batch:
         """A latent per row: `z` (B, Z), standard normal."""
@@ -298,13 +313,19 @@ class VAE(
 
     def encode(self, image_BCHW: Tensor, cond: Batch = EMPTY) -> Tensor:
         """The latent (B, Z) of the mean of q(z | x, y)."""
-        given_BE = self.labels(self._label(cond, len(image_BCHW)))
+        label_BA = self._label(cond, len(image_BCHW))
+        given_BE = self.labels(label_BA)
         mean_BZ, _ = self.encoder(image_BCHW, given_BE)
+        if self.mixture is not None:
+            return self.mixture.to_latent(mean_BZ, label_BA)
         return self.prior.to_latent(mean_BZ, given_BE)[0]
 
     def decode(self, latent: Tensor, cond: Batch = EMPTY) -> Tensor:
         """The centre of p(x | z, y), clipped to [-1, 1]."""
-        given_BE = self.labels(self._label(cond, len(latent)))
+        label_BA = self._label(cond, len(latent))
+        given_BE = self.labels(label_BA)
+        if self.mixture is not None:
+            return self.decoder(self.mixture.to_z(latent, label_BA), given_BE).clamp(-1, 1)
         return self.decoder(self.prior.to_z(latent, given_BE), given_BE).clamp(-1, 1)
 
     def reconstruct(self, image_BCHW: Tensor, cond: Batch = EMPTY) -> Tensor:
@@ -313,19 +334,61 @@ class VAE(
         mean_BZ, _ = self.encoder(image_BCHW, given_BE)
         return self.decoder(mean_BZ, given_BE).clamp(-1, 1)
 
-    def _bound(self, image_BCHW: Tensor, given_BE: Tensor, rng: Rng) -> tuple[Tensor, Tensor]:
-        """-log p(x | z, y) for a z from q, and an unbiased estimate of the divergence, in nats (B,)."""
+    def _bound(
+        self, image_BCHW: Tensor, label_BA: Tensor, rng: Rng
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor, Tensor]]:
+        """-log p(x | z, y) for a z from q, an unbiased estimate of the divergence, in nats (B,).
+
+        Then z itself, and the mean and deviation of q, each (B, Z).
+        """
+        image_BCHW, given_BE = self._rounded(image_BCHW), self.labels(label_BA)
         mean_BZ, deviation_BZ = self.encoder(image_BCHW, given_BE)
         z_BZ = mean_BZ + deviation_BZ * rng.normal("z", self.config.latent)
-        latent_BZ, log_det_B = self.prior.to_latent(z_BZ, given_BE)
-        square_BZ = latent_BZ.square()
-        if not self.prior.couplings:  # the expectation is known: no need to sample it
-            square_BZ = mean_BZ.square() + deviation_BZ.square()
+        if self.mixture is None and not self.prior.couplings:
+            # the expectation is known: no need to sample it
+            cost_B = (mean_BZ.square() + deviation_BZ.square()).sum(1) / 2
+        else:
+            cost_B = self._prior_nats(z_BZ, given_BE, label_BA)
         # q's entropy is exact, so only the prior's term is sampled; log(2 pi) / 2 cancels.
-        rate_B = ((square_BZ - 1) / 2 - deviation_BZ.log()).sum(1) - log_det_B
-        mean_BCHW = self.decoder(z_BZ, given_BE)
-        nats_BCHW = logistic_nats(full(image_BCHW), mean_BCHW, full(self.log_scale()))
-        return nats_BCHW.flatten(1).sum(1), rate_B
+        rate_B = cost_B - (0.5 + deviation_BZ.log()).sum(1)
+        return self._distortion(image_BCHW, z_BZ, given_BE), rate_B, (z_BZ, mean_BZ, deviation_BZ)
+
+    def _weigh(
+        self, image_BCHW: Tensor, label_BA: Tensor, noise_BSZ: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """-log p(x | z, y) and log q(z | x, y) / p(z | y) of each draw, in nats (B, S).
+
+        Importance weights need the density at the draw itself: no term is replaced by its mean.
+        """
+        image_BCHW, given_BE = self._rounded(image_BCHW), self.labels(label_BA)
+        mean_BZ, deviation_BZ = self.encoder(image_BCHW, given_BE)
+        draws = noise_BSZ.shape[1]
+        log_q_BS = -(noise_BSZ.square() / 2 + deviation_BZ.log()[:, None]).sum(2)
+        z_NZ = (mean_BZ[:, None] + deviation_BZ[:, None] * noise_BSZ).flatten(0, 1)
+        given_NE = given_BE.repeat_interleave(draws, 0)
+        cost_N = self._prior_nats(z_NZ, given_NE, label_BA.repeat_interleave(draws, 0))
+        distortion_N = self._distortion(image_BCHW.repeat_interleave(draws, 0), z_NZ, given_NE)
+        return distortion_N.unflatten(0, (-1, draws)), cost_N.unflatten(0, (-1, draws)) + log_q_BS
+
+    def _prior_nats(self, z_BZ: Tensor, given_BE: Tensor, label_BA: Tensor) -> Tensor:
+        """-log p(z | y) less Z log(2 pi) / 2, (B,)."""
+        if self.mixture is not None:
+            return self.mixture.nats(z_BZ, label_BA)
+        latent_BZ, log_det_B = self.prior.to_latent(z_BZ, given_BE)
+        return latent_BZ.square().sum(1) / 2 - log_det_B
+
+    def _distortion(self, image_BCHW: Tensor, z_BZ: Tensor, given_BE: Tensor) -> Tensor:
+        """-log p(x | z, y), (B,)."""
+        mean_BCHW, log_scale = self.decoder(z_BZ, given_BE), full(self.log_scale())
+        nats_BCHW = logistic_nats(full(image_BCHW), mean_BCHW, log_scale, self.config.levels)
+        return nats_BCHW.flatten(1).sum(1)
+
+    def _rounded(self, image_BCHW: Tensor) -> Tensor:
+        """The image at the levels that are modelled."""
+        levels = self.config.levels
+        if levels == 256:
+            return image_BCHW
+        return from_levels(to_levels(image_BCHW, levels), levels).to(image_BCHW.dtype)
 
     def _label(self, batch: Batch, rows: int) -> Tensor:
         """`label` (B, A); unknown where it is not given."""

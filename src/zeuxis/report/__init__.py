@@ -70,6 +70,7 @@ class Page:
         real: places of the real ones in `tiles_NHWC`.
         real_side: where they come from.
         steps: (caption, sheet) of samples as training went on.
+        pairs: a sheet of real images above their reconstructions; empty if there are none.
         neighbours: samples beside what they are most like.
         curves: (title, steps, values).
         facts: (name, value) about data, training and machine.
@@ -87,6 +88,7 @@ class Page:
     real: frozenset[int]
     real_side: str
     steps: Sequence[tuple[str, np.ndarray]] = ()
+    pairs: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 0, 1), np.uint8))
     neighbours: Sequence[Neighbours] = ()
     curves: Sequence[tuple[str, Sequence[int], Sequence[float]]] = ()
     facts: Sequence[tuple[str, str]]
@@ -101,27 +103,32 @@ def write(path: Path, page: Page) -> None:
 
 def render(page: Page) -> str:
     """The page as HTML."""
-    sharp = page.tiles_NHWC.shape[1] <= 64
     parts = [
-        f"<h1>{escape(page.title)}</h1><p>{escape(page.summary)}</p>",
+        f"<p>{escape(page.summary)}</p>",
         *(f'<p class="note">{escape(note)}</p>' for note in page.notes),
         _game(page),
         _scores(page),
         _table(page.rows),
         _growth(page.steps),
+        _through(page.pairs),
         _nearest(page.neighbours),
         _curves(page.curves),
         _facts(page),
     ]
+    return document(page.title, parts, sharp=page.tiles_NHWC.shape[1] <= 64)
+
+
+def document(title: str, parts: Iterable[str], sharp: bool) -> str:
+    """A whole page of `parts`, HTML that is safe already; `sharp` shows pixels as squares."""
     folder = resources.files(__name__)
     style = (folder / "page.css").read_text(encoding="utf-8")
     script = (folder / "page.js").read_text(encoding="utf-8")
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(page.title)}</title><style>{style}</style></head>\n"
-        f"<body{' class=sharp' if sharp else ''}><main>\n{''.join(parts)}\n</main>"
-        f"<script>{script}</script></body></html>\n"
+        f"<title>{escape(title)}</title><style>{style}</style></head>\n"
+        f"<body{' class=sharp' if sharp else ''}><main>\n<h1>{escape(title)}</h1>{''.join(parts)}\n"
+        f"</main><script>{script}</script></body></html>\n"
     )
 
 
@@ -199,6 +206,15 @@ def _growth(steps: Iterable[tuple[str, np.ndarray]]) -> str:
     return (
         "<h2>As it learned</h2><p>The same random numbers, drawn again and again while training went "
         f'on.</p><div class="steps">{figures}</div>'
+    )
+
+
+def _through(pairs_HWC: np.ndarray) -> str:
+    if not pairs_HWC.size:
+        return ""
+    return (
+        "<h2>Through the bottleneck</h2><p>Above, real images that the measures use; below, what the "
+        f'model makes of them.</p><div class="wide">{image(pairs_HWC, "real and reconstructed")}</div>'
     )
 
 

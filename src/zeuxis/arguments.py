@@ -1,0 +1,49 @@
+"""What commands of the command line have in common: arguments, examples, words to values."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="SOURCE",
+        help="A folder, zip, tar, idx, npz, npy or parquet file of images, "
+        "a prepared set, or the name of a known set such as avatars.",
+        show_default=False,
+    ),
+]
+Trained = Annotated[
+    Path,
+    typer.Argument(metavar="RUN", help="The folder that `zeuxis train` wrote.", show_default=False),
+]
+
+
+def examples(*lines: str) -> str:
+    """The closing words of a command's help."""
+    return "\n  ".join(["[bold]Examples[/bold]", *lines])
+
+
+Controls = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="CONTROL=VALUE",
+        help="What the family lets you turn; `zeuxis train FAMILY --help` lists it.",
+        show_default=False,
+    ),
+]
+Grid = Annotated[Path | None, typer.Option(help="Also write one sheet, a PNG file.")]
+Label = Annotated[
+    list[str] | None,
+    typer.Option(help="What the images should show: CLASS, or CONDITION=CLASS; repeatable."),
+]
+
+
+def pairs(words: Sequence[str] | None, example: str) -> dict[str, str]:
+    """`name=value` words as a dictionary; the last of a repeated name counts."""
+    for word in words or ():
+        if not word.partition("=")[1]:
+            raise ValueError(f"cannot read {word!r}: expected NAME=VALUE, such as {example}")
+    return dict(word.split("=", 1) for word in words or ())

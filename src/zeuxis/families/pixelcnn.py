@@ -1,0 +1,310 @@
+"""PixelCNN++ (Salimans et al., 2017, https://arxiv.org/abs/1701.05517).
+
+The likelihood of an image is a product over its numbers x_1 ... x_n in raster order, the channels of a
+pixel innermost:
+
+    log p(x | y) = sum_i log p(x_i | x_1 ... x_(i-1), y)
+
+One pass of a convolutional network that sees only the past gives all factors. A factor is a mixture of
+discretised logistics or, where there are few levels, a softmax. Gates and labels as in Gated PixelCNN
+(van den Oord et al., 2016, https://arxiv.org/abs/1606.05328, equation 4). The order may be any of the
+image's symmetries, told to the network as one more label: an image is completed in the order that knows most.
+
+Shapes: B batch, C channels, H height, W width, A label conditions, E label embedding, F features,
+K raw numbers of a pixel, L levels.
+"""
+
+import math
+from collections.abc import Callable
+from typing import ClassVar, Literal
+
+import pydantic
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from zeuxis import family
+from zeuxis.family import EMPTY, Batch, Context, FamilyConfig, Losses, Tick
+from zeuxis.images import from_levels, to_levels
+from zeuxis.nn.causal import TwoStream, TwoStreamSteps
+from zeuxis.nn.labels import Labels
+from zeuxis.nn.precision import full
+from zeuxis.objectives.levels import Mixture, Softmax
+from zeuxis.rng import Rng
+from zeuxis.run import Training
+from zeuxis.sampling.raster import paint
+
+FEW_LEVELS = 32
+"""Up to so many levels a pixel's distribution is a softmax over them."""
+
+
+class PixelCNNConfig(FamilyConfig):
+    """Settings of `PixelCNN`; the defaults suit 28 x 28 images."""
+
+    widths: tuple[int, ...] = pydantic.Field((96,), min_length=1)
+    """Features of each resolution, finest first; each further one halves the sides. Multiples of 32."""
+    blocks: int = pydantic.Field(5, ge=1)
+    """Gated blocks of each resolution; all but the coarsest have as many again on the way up."""
+    components: int = pydantic.Field(0, ge=0)
+    """Logistics in a pixel's mixture; 0 takes 5 for grey images and 10 for colours."""
+    levels: int = pydantic.Field(256, ge=2, le=256)
+    """Levels a number can have; images are rounded to them. The likelihood is of the rounded image."""
+    orders: Literal[1, 2, 4, 8] = 1
+    """Raster orders that are learned: from the top; also from the bottom; also from the right; also
+    by columns (square images only). More orders complete more masks well, and share the network."""
+    dropout: float = pydantic.Field(0.0, ge=0, lt=1)
+    """Share of inner features that are silenced in each training image; for small data."""
+    embedding: int = pydantic.Field(32, ge=1)
+    """Numbers that describe the labels."""
+    drop_label: float = pydantic.Field(0.1, ge=0, le=1)
+    """Share of labels hidden in training, so that the model also works without them."""
+
+    @pydantic.model_validator(mode="after")
+    def _possible(self) -> "PixelCNNConfig":
+        if self.orders == 8 and self.height != self.width:
+            raise ValueError(
+                f"orders is 8, which needs square images, and height is {self.height}, width "
+                f"{self.width}: take orders=4, or prepare square images (data.size)"
+            )
+        if min(self.widths) < 1:
+            raise ValueError(f"widths are {self.widths}; each must be at least 1")
+        return self
+
+
+class PixelCNNControls(family.Controls):
+    """What may be turned when sampling."""
+
+    temperature: float = pydantic.Field(1.0, gt=0, le=1)
+    """Divides the log-probabilities of each number: below 1, likelier ones and less variety."""
+
+
+class PixelCNNStepper:
+    """Cached stepping through the numbers of a batch of images; see `zeuxis.family.Stepper`."""
+
+    def __init__(self, model: "PixelCNN", rows: int, given_BE: Tensor) -> None:
+        config = model.config
+        self.model, self.channel, self.pixels = model, 0, config.height * config.width
+        with torch.no_grad(), _exact(given_BE):
+            self.steps = TwoStreamSteps(model.net, rows, config.width, config.channels, given_BE)
+        self.value_BC = given_BE.new_zeros(rows, config.channels)
+        self.raw_BK: Tensor | None = None
+
+    @torch.no_grad()
+    def log_p(self) -> Tensor:
+        """Log-probabilities (B, L) of the next number."""
+        with _exact(self.value_BC):
+            if self.raw_BK is None:
+                assert self.pixels, "the images are finished"
+                features_BF = self.steps.features()
+                self.raw_BK = self.model.head(features_BF.relu()[..., None, None])[..., 0, 0]
+            return self.model.output.log_p(self.value_BC, self.raw_BK, self.channel)
+
+    @torch.no_grad()
+    def push(self, level_B: Tensor) -> None:
+        """Fix the next number of each row, and move on."""
+        if self.raw_BK is None:
+            self.log_p()
+        self.value_BC[:, self.channel] = from_levels(level_B, self.model.config.levels)
+        self.channel = (self.channel + 1) % self.model.config.channels
+        if self.channel == 0:
+            self.raw_BK, self.pixels = None, self.pixels - 1
+            if self.pixels:
+                with _exact(self.value_BC):
+                    self.steps.push(self.value_BC)
+
+
+class PixelCNN(
+    family.Family,
+    family.Generates,
+    family.Completes,
+    family.Scores,
+    family.Sequential,
+):
+    """The causal network and the distribution of each pixel that its features describe."""
+
+    Config = PixelCNNConfig
+    Controls = PixelCNNControls
+    TRAINING = Training(
+        batch_size=32, lr=1e-3, betas=(0.9, 0.99), clip=1.0, average=0.05, average_max=0.9995
+    )
+    TINY = PixelCNNConfig(
+        height=8, width=8, channels=1, widths=(8, 8), blocks=1, embedding=4, components=3
+    )
+    kind: ClassVar[Literal["exact", "bound", "estimate"]] = "exact"
+
+    config: PixelCNNConfig
+
+    def __init__(self, config: PixelCNNConfig) -> None:
+        super().__init__()
+        self.config = config
+        counts = [len(c.classes) for c in config.conditions]
+        if config.orders > 1:
+            counts.append(config.orders)
+        self.labels = Labels(counts, config.embedding)
+        self.net = TwoStream(config.channels, config.widths, config.blocks, self.labels.size)
+        self.output: Mixture | Softmax
+        if config.levels <= FEW_LEVELS:
+            self.output = Softmax(config.channels, config.levels)
+        else:
+            components = config.components or (5 if config.channels == 1 else 10)
+            self.output = Mixture(config.channels, config.levels, components)
+        self.head = nn.Conv2d(config.widths[0], len(self.output.start), 1)
+        with torch.no_grad():
+            self.head.weight.mul_(0.1)
+            self.head.bias.copy_(self.output.start)  # type: ignore[union-attr]
+
+    def loss(self, phase: str, batch: Batch, ctx: Context) -> Losses:
+        """Bits per dimension, each image in an order of its own."""
+        config, image_BCHW = self.config, batch["image"]
+        label_BA = self._label(batch, len(image_BCHW))
+        hidden_BA = ctx.rng.uniform("drop_label", label_BA.shape[1]) < config.drop_label
+        order_B = ctx.rng.integers("order", config.orders)
+        given_BE = self._given(label_BA.masked_fill(hidden_BA, -1), order_B)
+        kept = []
+        if config.dropout:
+            sizes = self.net.stage.sizes()
+            kept_BF = ctx.rng.uniform("dropout", sum(sizes)) >= config.dropout
+            kept = [*(kept_BF / (1 - config.dropout)).split(sizes, 1)]
+        nats_B = self._nats(_turn(image_BCHW, order_B), given_BE, kept)
+        return {"total": nats_B.mean() / self._nats_per_bit_and_dim()}
+
+    def bits_per_dim(self, batch: Batch, rng: Rng) -> Tensor:
+        """Exact, of the image rounded to `levels`, in the raster order from the top."""
+        given_BE = self._given(self._label(batch, len(batch["image"])))
+        return self._nats(batch["image"], given_BE) / self._nats_per_bit_and_dim()
+
+    def noise(self, rng: Rng) -> Batch:
+        """`uniform` (B, H, W, C): one number decides one number of the image."""
+        config = self.config
+        return {"uniform": rng.uniform("uniform", config.height, config.width, config.channels)}
+
+    def generate(
+        self,
+        noise: Batch,
+        cond: Batch = EMPTY,
+        controls: family.Controls | None = None,
+        tick: Tick | None = None,
+    ) -> Tensor:
+        """Number by number, the level at which the cumulated probability passes the uniform."""
+        uniform_BHWC = noise["uniform"]
+        given_BE = self._given(self._label(cond, len(uniform_BHWC)))
+        return self._paint(uniform_BHWC, given_BE, controls, tick)
+
+    def complete(
+        self,
+        image_BCHW: Tensor,
+        mask_B1HW: Tensor,
+        noise: Batch,
+        cond: Batch = EMPTY,
+        controls: family.Controls | None = None,
+        tick: Tick | None = None,
+    ) -> Tensor:
+        """Number by number, the known ones forced, in the order in which most is known before the rest.
+
+        A number hears what comes before it only: what is known later in the order has no say.
+        """
+        order_B = best_order(mask_B1HW, self.config.orders)
+        mask_B1HW = mask_B1HW > 0
+        given_BE = self._given(self._label(cond, len(image_BCHW)), order_B)
+        known_BCHW = _turn(image_BCHW.masked_fill(mask_B1HW, 0), order_B)
+        open_B1HW = _turn(mask_B1HW, order_B)
+        painted_BCHW = self._paint(
+            noise["uniform"], given_BE, controls, tick, (known_BCHW, open_B1HW)
+        )
+        return torch.where(mask_B1HW, _turn_back(painted_BCHW, order_B), image_BCHW)
+
+    def stepper(self, rows: int, cond: Batch = EMPTY) -> PixelCNNStepper:
+        """At the first number, from the top; the vertical stream costs a row, the rest a pixel."""
+        return PixelCNNStepper(self, rows, self._given(self._label(cond, rows)).detach())
+
+    def _paint(
+        self,
+        uniform_BHWC: Tensor,
+        given_BE: Tensor,
+        controls: family.Controls | None,
+        tick: Tick | None,
+        known: tuple[Tensor, Tensor] | None = None,
+    ) -> Tensor:
+        temperature = controls.temperature if isinstance(controls, PixelCNNControls) else 1.0
+        stepper = PixelCNNStepper(self, len(uniform_BHWC), given_BE)
+        return paint(stepper, uniform_BHWC, self.config.levels, temperature, known, tick)
+
+    def _nats(
+        self, image_BCHW: Tensor, given_BE: Tensor, kept: list[Tensor] | None = None
+    ) -> Tensor:
+        """-log p of each image, (B,), float32 or better."""
+        levels = self.config.levels
+        rounded_BCHW = from_levels(to_levels(image_BCHW, levels), levels).to(image_BCHW.dtype)
+        features_BFHW = F.relu(self.net(rounded_BCHW, given_BE, kept or ()))
+        with _exact(image_BCHW):  # a mean in bfloat16 would be off by half a level
+            raw_BKHW = self.head(full(features_BFHW))
+        return self.output.nats(rounded_BCHW, raw_BKHW).flatten(1).sum(1)
+
+    def _given(self, label_BA: Tensor, order_B: Tensor | None = None) -> Tensor:
+        """What the blocks are told: labels and, if there are several, the order; (B, E)."""
+        if self.config.orders > 1:
+            if order_B is None:
+                order_B = torch.zeros_like(label_BA[:, :0].sum(1))
+            label_BA = torch.cat([label_BA, order_B[:, None]], 1)
+        return self.labels(label_BA).to(self.head.weight.dtype)
+
+    def _label(self, batch: Batch, rows: int) -> Tensor:
+        """`label` (B, A); unknown where it is not given."""
+        unknown_BA = torch.full(
+            (rows, len(self.config.conditions)), -1, device=self.head.weight.device
+        )
+        return batch.get("label", unknown_BA) if self.config.conditions else unknown_BA
+
+    def _nats_per_bit_and_dim(self) -> float:
+        return math.log(2) * self.config.channels * self.config.height * self.config.width
+
+
+def best_order(mask_B1HW: Tensor, orders: int) -> Tensor:
+    """For each row the order in which the most pairs of a known and an open pixel lie that way round."""
+    counts = []
+    for order in range(orders):
+        order_B = torch.full((len(mask_B1HW),), order, device=mask_B1HW.device)
+        open_BP = _turn(mask_B1HW > 0, order_B).flatten(1).long()
+        counts.append((open_BP * (1 - open_BP).cumsum(1)).sum(1))
+    return torch.stack(counts).argmax(0)
+
+
+def _turn(image_BCHW: Tensor, order_B: Tensor) -> Tensor:
+    """Each image turned such that raster order is its order.
+
+    Bit 0 of the order rotates by 180 degrees, then bit 1 mirrors left to right, bit 2 transposes.
+    """
+    for bit, turned in ((1, _rotated), (2, _mirrored), (4, _transposed)):
+        image_BCHW = _where(order_B & bit, turned, image_BCHW)
+    return image_BCHW
+
+
+def _turn_back(image_BCHW: Tensor, order_B: Tensor) -> Tensor:
+    """Inverse of `_turn`."""
+    for bit, turned in ((4, _transposed), (2, _mirrored), (1, _rotated)):
+        image_BCHW = _where(order_B & bit, turned, image_BCHW)
+    return image_BCHW
+
+
+def _rotated(image_BCHW: Tensor) -> Tensor:
+    return image_BCHW.flip(2, 3)
+
+
+def _mirrored(image_BCHW: Tensor) -> Tensor:
+    return image_BCHW.flip(3)
+
+
+def _transposed(image_BCHW: Tensor) -> Tensor:
+    return image_BCHW.transpose(2, 3)
+
+
+def _where(chosen_B: Tensor, turned: Callable[[Tensor], Tensor], image_BCHW: Tensor) -> Tensor:
+    """`turned` of the chosen rows. Images that are not square are never asked to be transposed."""
+    if not chosen_B.any():
+        return image_BCHW
+    return torch.where((chosen_B > 0)[:, None, None, None], turned(image_BCHW), image_BCHW)
+
+
+def _exact(like: Tensor) -> torch.autocast:
+    """No autocast: what follows is computed in the weights' own precision."""
+    return torch.autocast(like.device.type, enabled=False)

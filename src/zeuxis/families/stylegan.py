@@ -1,0 +1,398 @@
+"""StyleGAN2: a GAN that is steered layer by layer (Karras et al., 2020, https://arxiv.org/abs/1912.04958).
+
+A mapping network turns z into a style w; every convolution of the painter is modulated by it and
+demodulated again, noise is added after each, and the image is the sum of what every grid paints:
+
+    w = f(z / |z|, label),   image = g(w_1, ..., w_L, noise_1, ..., noise_L),   w_1 = ... = w_L = w.
+
+    min_D  E s(-D(x)) + E s(D(g)) + gamma/2 E |dD/dx|^2,
+    min_G  E s(-D(g)) + weight E (|J^T y| - a)^2,    J = dg/dw, y ~ N(0, 1/HW), a: running mean of |J^T y|,
+
+with s = softplus. Penalties are lazy: every few steps, and then as many times as strong. What editing
+needs are `mapping`, `styles` and `synthesise`, between which the w of each layer may be changed.
+
+Shapes: B batch, C channels, H height, W width, Z latent and style, L layers, A attributes, F features.
+"""
+
+import itertools
+import math
+from typing import Literal
+
+import pydantic
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from zeuxis import family
+from zeuxis.family import EMPTY, Batch, Context, FamilyConfig, Losses, Phase, Tick
+from zeuxis.nn import modulated, pyramid
+from zeuxis.nn.augment import DRAWS, POLICIES, augment
+from zeuxis.nn.labels import Labels
+from zeuxis.nn.precision import full
+from zeuxis.objectives import adversarial
+from zeuxis.objectives.path_length import path_lengths
+from zeuxis.rng import Rng
+from zeuxis.run import Training
+
+LEAK = 0.01
+"""Slope that the painter's tanh has at least, for gradients only."""
+PACE = 0.01
+"""Learning rate of the mapping network, relative to the rest."""
+FOLLOW = 0.01
+"""Least share that the running means move by in an update; the first updates weigh alike."""
+
+
+class StyleGANConfig(FamilyConfig):
+    """Settings of `StyleGAN`; the defaults suit 32 to 64 pixels and minutes of training."""
+
+    features: int = pydantic.Field(16, ge=1)
+    """Channels of the finest grid; each halving doubles them. Multiples of 16 are fastest."""
+    features_max: int = pydantic.Field(128, ge=1)
+    """Most channels of any grid."""
+    fine: int = pydantic.Field(1, ge=0, le=1)
+    """Convolutions on the painter's finest grid; without one it draws details out of the noise."""
+    latent: int = pydantic.Field(64, ge=1)
+    """Numbers of z, and of the style w of a layer."""
+    mapping_layers: int = pydantic.Field(2, ge=1)
+    """Layers of the mapping network; 8 in the paper, fewer for small sets."""
+    embedding: int = pydantic.Field(32, ge=1)
+    """Numbers that describe the labels to the mapping network."""
+    drop_label: float = pydantic.Field(0.1, ge=0, le=1)
+    """Share of labels hidden in training, so that the model also works without them."""
+    loss: Literal["non_saturating", "relativistic"] = "relativistic"
+    """`non_saturating` with R1, the paper's; `relativistic`: real and fake in pairs, with R1 and R2."""
+    gamma: float = pydantic.Field(1.0, ge=0)
+    """Weight of the penalty: more is calmer, less is sharper."""
+    gamma_end: float = pydantic.Field(0.1, gt=0)
+    """Factor that gamma has reached at the end of the run; it changes geometrically."""
+    penalty_every: int = pydantic.Field(8, ge=1)
+    """Steps from one penalty to the next, which is then so many times as strong."""
+    path_weight: float = pydantic.Field(0.0, ge=0)
+    """Weight of the path length penalty: steps in w change the image evenly. 0 leaves it out."""
+    path_every: int = pydantic.Field(8, ge=1)
+    """Steps from one path length penalty to the next, which is then so many times as strong."""
+    mixing: float = pydantic.Field(0.0, ge=0, le=1)
+    """Share of training images whose finer layers take the style of a second latent."""
+    augment: tuple[str, ...] = ("translation",)
+    """What is done to all that the discriminator sees: colour, translation, cutout."""
+    augment_share: float = pydantic.Field(1.0, ge=0, le=1)
+    """Share of images that it is done to."""
+
+    @pydantic.model_validator(mode="after")
+    def _possible(self) -> "StyleGANConfig":
+        pyramid.check_size("stylegan", self.height, self.width)
+        if unknown := sorted(set(self.augment) - set(POLICIES)):
+            raise ValueError(f"augment is {unknown[0]!r}; choose from {', '.join(POLICIES)}")
+        return self
+
+    def grids(self) -> list[tuple[int, int]]:
+        """Height and width of each grid, finest first; odd sides are rounded up."""
+        return pyramid.grids(self.height, self.width)
+
+    def widths(self) -> list[int]:
+        """Channels of each grid, finest first."""
+        return pyramid.widths(self.features, self.features_max, len(self.grids()))
+
+    def layers(self) -> list[tuple[int, int]]:
+        """Height and width of the noise of each modulated layer, coarsest first."""
+        first, *rest = self.grids()[::-1]
+        twice = [grid for grid in rest for _ in "ab"]
+        return [first, *(twice if self.fine else twice[:-1])]
+
+
+class StyleGANControls(family.Controls):
+    """What may be turned when sampling."""
+
+    truncation: float = pydantic.Field(1.0, ge=0, le=2)
+    """Distance from the mean style, as a factor: below 1, more typical images and less variety."""
+    truncation_layers: int | None = pydantic.Field(None, ge=0)
+    """How many layers are truncated, coarsest first; by default all."""
+    noise: float = pydantic.Field(1.0, ge=0, le=2)
+    """Factor on the noise of every layer: 0 paints the same details each time."""
+    mixing: int | None = pydantic.Field(None, ge=0)
+    """The layer from which on the style is that of a second latent; by default none."""
+
+
+def mix(first_BLZ: Tensor, second_BLZ: Tensor, start_B: Tensor) -> Tensor:
+    """The styles of `first` before layer `start` of each row, and those of `second` from it on."""
+    layer_L = torch.arange(first_BLZ.shape[1], device=first_BLZ.device)
+    return torch.where((layer_L < start_B[:, None])[..., None], first_BLZ, second_BLZ)
+
+
+class Mapper(nn.Module):
+    """(B, Z), labels (B, A) -> w (B, Z): f of the paper."""
+
+    def __init__(self, config: StyleGANConfig) -> None:
+        super().__init__()
+        self.labels = Labels([len(c.classes) for c in config.conditions], config.embedding)
+        sizes = [config.latent + self.labels.size] + [config.latent] * config.mapping_layers
+        self.layers = nn.ModuleList(
+            modulated.EqualLinear(a, b, gain=modulated.GAIN, pace=PACE)
+            for a, b in itertools.pairwise(sizes)
+        )
+
+    def forward(self, z_BZ: Tensor, label_BA: Tensor) -> Tensor:
+        """In full precision."""
+        x = modulated.unit(z_BZ)
+        if self.labels.size:
+            x = torch.cat([x, modulated.unit(full(self.labels(label_BA)))], 1)
+        for layer in self.layers:
+            x = modulated.leaky(layer(x))
+        return x
+
+
+class Painter(nn.Module):
+    """w of each layer (B, L, Z), noise of each layer -> (B, C, H, W), not bounded: g of the paper.
+
+    Between grids a convolution on the coarser one, then bilinear upsampling: the filter [1, 3, 3, 1],
+    which leaves no checkerboard. The image is upsampled the same way, and every grid adds to it.
+    """
+
+    def __init__(self, config: StyleGANConfig) -> None:
+        super().__init__()
+        self.grids, widths = config.grids()[::-1], config.widths()[::-1]
+        self.sizes, style = config.layers(), config.latent
+        self.start = nn.Parameter(torch.randn(1, widths[0], *self.grids[0]))
+        pairs = [(widths[0], widths[0])]
+        for coarse, fine in itertools.pairwise(widths):
+            pairs += [(coarse, fine), (fine, fine)]
+        pairs = pairs[: len(self.sizes)]
+        self.convs = nn.ModuleList(modulated.ModulatedConv(a, b, style) for a, b in pairs)
+        self.colours = nn.ModuleList(modulated.ToColour(a, config.channels, style) for a in widths)
+        self.strength = nn.Parameter(torch.zeros(len(self.sizes)))
+
+    def forward(self, w_BLZ: Tensor, noise: list[Tensor]) -> Tensor:
+        """Paint each image."""
+        x = self.start.expand(len(w_BLZ), -1, -1, -1)
+        image: Tensor | None = None
+        stage = 0
+        for layer, (conv, grid) in enumerate(zip(self.convs, self.sizes, strict=True)):
+            x = conv(x, w_BLZ[:, layer], modulated.GAIN)
+            if layer % 2:
+                x = self._up(x, grid)
+            x = modulated.leaky(x + (noise[layer] * self.strength[layer]).to(x.dtype))
+            if layer % 2 == 0 or layer == len(self.sizes) - 1:
+                colour_BCHW = self.colours[stage](x, w_BLZ[:, layer])
+                image = colour_BCHW if image is None else self._up(image, grid) + colour_BCHW
+                stage += 1
+        assert image is not None
+        return image
+
+    @staticmethod
+    def _up(x: Tensor, grid: tuple[int, int]) -> Tensor:
+        x = F.interpolate(x, scale_factor=2, mode="bilinear")
+        return x if x.shape[2:] == grid else x[..., : grid[0], : grid[1]]  # slices cost a copy
+
+
+class Discriminator(nn.Module):
+    """(B, C, H, W), labels (B, A) -> logits of being real, (B,).
+
+    Residual. Labels by a projection (Miyato and Koyama, 2018, https://arxiv.org/abs/1802.05637).
+    """
+
+    def __init__(self, config: StyleGANConfig) -> None:
+        super().__init__()
+        widths = config.widths()
+        self.first = modulated.EqualConv(config.channels, widths[0], gain=modulated.GAIN)
+        self.blocks = nn.Sequential(*(modulated.Down(a, b) for a, b in itertools.pairwise(widths)))
+        cells = math.prod(config.grids()[-1])
+        self.features = modulated.EqualLinear(widths[-1] * cells, widths[-1], gain=modulated.GAIN)
+        self.verdict = nn.Parameter(torch.randn(widths[-1]))
+        self.labels = Labels([len(c.classes) for c in config.conditions], widths[-1])
+
+    def forward(self, image_BCHW: Tensor, label_BA: Tensor) -> Tensor:
+        """Judge each image. The last sums are in full precision: verdicts differ by little."""
+        x = self.blocks(modulated.leaky(self.first(image_BCHW)))
+        hidden_BF = modulated.leaky(self.features(x.flatten(1)))
+        given_BF = self.verdict.expand_as(hidden_BF)
+        if self.labels.size:
+            given_BF = given_BF + full(self.labels(label_BA))
+        return (hidden_BF * given_BF).sum(1) / math.sqrt(hidden_BF.shape[1])
+
+
+class StyleGAN(family.Family, family.Generates, family.Interpolates):
+    """Two players: in every step the discriminator moves first."""
+
+    Config = StyleGANConfig
+    Controls = StyleGANControls
+    TRAINING = Training(batch_size=64, lr=1e-2, betas=(0.0, 0.99), clip=5.0)
+    TINY = StyleGANConfig(
+        height=8,
+        width=8,
+        channels=1,
+        features=8,
+        latent=4,
+        embedding=4,
+        path_weight=2.0,
+        mixing=0.5,
+    )
+    config: StyleGANConfig
+    w_mean: Tensor
+    path_mean: Tensor
+
+    def __init__(self, config: StyleGANConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.mapper = Mapper(config)
+        self.painter = Painter(config)
+        self.discriminator = Discriminator(config)
+        self.register_buffer("w_mean", torch.zeros(config.latent))
+        self.register_buffer("path_mean", torch.zeros(()))
+
+    def phases(self) -> tuple[Phase, ...]:
+        """Discriminator, then generator, which is compared with real images of its own."""
+        return (
+            Phase(name="discriminator", modules=("discriminator",), keep=False),
+            Phase(name="generator", modules=("mapper", "painter"), own_batch=True),
+        )
+
+    def mapping(self, z_BZ: Tensor, label_BA: Tensor | None = None) -> Tensor:
+        """Latents to styles: (B, Z) -> w (B, Z). No label means unknown."""
+        given = {} if label_BA is None else {"label": label_BA}
+        return self.mapper(z_BZ, self._label(given, len(z_BZ)))
+
+    def styles(self, w_BZ: Tensor, truncation: float = 1.0, layers: int | None = None) -> Tensor:
+        """The same style for every layer, the first `layers` (default: all) nearer to the mean.
+
+        (B, Z) -> (B, L, Z), layers coarsest first.
+        """
+        count = len(self.config.layers())
+        w_BLZ = w_BZ[:, None].expand(-1, count, -1)
+        near_L = torch.arange(count, device=w_BZ.device) < (count if layers is None else layers)
+        near_BLZ = self.w_mean.lerp(w_BLZ, truncation)
+        return w_BLZ if truncation == 1 else torch.where(near_L[:, None], near_BLZ, w_BLZ)
+
+    def synthesise(self, w_BLZ: Tensor, noise: Batch, strength: float = 1.0) -> Tensor:
+        """Styles and the noise of the layers, (B, 1, h, w) each -> (B, C, H, W) within [-1, 1]."""
+        return self._bounded(self._paint(w_BLZ, noise, strength)).clamp(-1, 1)
+
+    def _paint(self, w_BLZ: Tensor, noise: Batch, strength: float = 1.0) -> Tensor:
+        layers = [noise[f"layer_{i}"] * strength for i in range(len(self.config.layers()))]
+        return self.painter(w_BLZ, layers)
+
+    @staticmethod
+    def _bounded(x: Tensor) -> Tensor:
+        """A tanh: flat black and white would cost unbounded numbers without it."""
+        return torch.tanh(x) + LEAK * (x - x.detach())
+
+    def loss(self, phase: str, batch: Batch, ctx: Context) -> Losses:
+        """Losses of one player against the other as it stands."""
+        real_BCHW, label_BA = batch["image"], self._label(batch, len(batch["image"]))
+        if self.config.conditions:
+            hidden_BA = ctx.rng.uniform("drop_label", label_BA.shape[1]) < self.config.drop_label
+            label_BA = label_BA.masked_fill(hidden_BA, -1)
+        if phase == "generator":
+            return self._generator_loss(real_BCHW, label_BA, ctx)
+        with torch.no_grad():
+            w_BLZ, _ = self._drawn_styles(label_BA, ctx.rng)
+            fake_BCHW = self._bounded(self._paint(w_BLZ, self._layer_noise(ctx.rng)))
+        return self._discriminator_loss(real_BCHW, fake_BCHW, label_BA, ctx)
+
+    def _drawn_styles(self, label_BA: Tensor, rng: Rng) -> tuple[Tensor, Tensor]:
+        """Styles of random latents, mixed in some rows, (B, L, Z); and w (B, Z) before that."""
+        w_BZ = self.mapper(rng.normal("z", self.config.latent), label_BA)
+        w_BLZ, count = self.styles(w_BZ), len(self.config.layers())
+        if self.config.mixing and count > 1:
+            second_BZ = self.mapper(rng.normal("mix", self.config.latent), label_BA)
+            mixed_B, place_B = rng.uniform("mixing", 2).unbind(1)
+            start_B = 1 + (place_B * (count - 1)).long()
+            start_B = start_B.masked_fill(mixed_B >= self.config.mixing, count)
+            w_BLZ = mix(w_BLZ, self.styles(second_BZ), start_B)
+        return w_BLZ, w_BZ
+
+    def _generator_loss(self, real_BCHW: Tensor, label_BA: Tensor, ctx: Context) -> Losses:
+        config, real_B = self.config, None
+        uniform_2BK = self._augmentation(ctx.rng)
+        if config.loss == "relativistic":
+            with torch.no_grad():
+                real_B = self._judge(real_BCHW, label_BA, uniform_2BK[0])
+        w_BLZ, w_BZ = self._drawn_styles(label_BA, ctx.rng)
+        image_BCHW = self._paint(w_BLZ, self._layer_noise(ctx.rng))
+        fake_B = self._judge(self._bounded(image_BCHW), label_BA, uniform_2BK[1])
+        total = adversarial.generator_loss(config.loss, fake_B, real_B).mean()
+        losses = {"adversarial": total}
+        if config.path_weight and ctx.update % config.path_every == 0:
+            normal_BCHW = ctx.rng.normal("path", *image_BCHW.shape[1:])
+            length_B = path_lengths(image_BCHW, w_BLZ, normal_BCHW)
+            # nothing to compare with before the first update
+            penalty = (length_B - self.path_mean).square().mean() * (self.path_mean > 0)
+            total = total + config.path_weight * config.path_every * penalty
+            losses |= {"path": penalty, "stat/path": length_B.mean()}
+        w_means = {f"stat/w{i}": mean for i, mean in enumerate(w_BZ.detach().mean(0))}
+        return {"total": total, **losses, **w_means}
+
+    def _discriminator_loss(
+        self, real_BCHW: Tensor, fake_BCHW: Tensor, label_BA: Tensor, ctx: Context
+    ) -> Losses:
+        config = self.config
+        due = config.gamma > 0 and ctx.update % config.penalty_every == 0
+        uniform_2BK = self._augmentation(ctx.rng)
+        image_2BCHW = torch.cat([real_BCHW, fake_BCHW]).detach().requires_grad_(due)
+        twice_2BA = torch.cat([label_BA, label_BA])
+        verdict_2B = self._judge(image_2BCHW, twice_2BA, uniform_2BK.flatten(0, 1))
+        real_B, fake_B = verdict_2B.chunk(2)
+        total = adversarial.discriminator_loss(config.loss, real_B, fake_B).mean()
+        seen = {"real": real_B.detach().mean(), "fake": fake_B.detach().mean()}
+        losses = {"adversarial": total, **seen}
+        if due:
+            judged = verdict_2B if config.loss == "relativistic" else real_B
+            squared_2B = adversarial.squared_gradient(judged, image_2BCHW)
+            losses["penalty"] = squared_2B.sum() / len(real_B) / 2
+            gamma = config.gamma * config.gamma_end**ctx.progress
+            total = total + gamma * config.penalty_every * losses["penalty"]
+        return {"total": total, **losses}
+
+    def _judge(self, image_BCHW: Tensor, label_BA: Tensor, uniform_BK: Tensor) -> Tensor:
+        policy, share = self.config.augment, self.config.augment_share
+        return self.discriminator(augment(image_BCHW, uniform_BK, policy, share), label_BA)
+
+    def _augmentation(self, rng: Rng) -> Tensor:
+        """Draws for the real and for the fake images, (2, B, K)."""
+        if not self.config.augment:
+            return torch.empty(2, len(rng), 0, device=rng.device)
+        return rng.uniform("augment", 2, DRAWS).transpose(0, 1)
+
+    def update(self, phase: str, stats: Batch, ctx: Context) -> None:
+        """After the generator's step, the running means follow."""
+        if phase == "discriminator":
+            return
+        w_Z = torch.stack([stats[f"stat/w{i}"] for i in range(self.config.latent)])
+        self.w_mean.lerp_(w_Z, max(FOLLOW, 1 / (1 + ctx.update)))
+        if "stat/path" in stats:
+            done = ctx.update // self.config.path_every
+            self.path_mean.lerp_(stats["stat/path"], max(FOLLOW, 1 / (1 + done)))
+
+    def _layer_noise(self, rng: Rng) -> dict[str, Tensor]:
+        """Standard normal numbers for each layer, cut from one draw: many small ones take longer."""
+        sizes = self.config.layers()
+        flat_BN = rng.normal("layers", sum(h * w for h, w in sizes))
+        named = zip(flat_BN.split([h * w for h, w in sizes], 1), sizes, strict=True)
+        return {f"layer_{i}": x.unflatten(1, (1, *size)) for i, (x, size) in enumerate(named)}
+
+    def noise(self, rng: Rng) -> Batch:
+        """Standard normal: latents `z` and `mix` (B, Z), `layer_0` ... (B, 1, h, w), coarsest first."""
+        latents = {name: rng.normal(name, self.config.latent) for name in ("z", "mix")}
+        return {**latents, **self._layer_noise(rng)}
+
+    def generate(
+        self,
+        noise: Batch,
+        cond: Batch = EMPTY,
+        controls: family.Controls | None = None,
+        tick: Tick | None = None,
+    ) -> Tensor:
+        """One pass of the mapping network and the painter."""
+        turned = controls if isinstance(controls, StyleGANControls) else StyleGANControls()
+        label_BA = self._label(cond, len(noise["z"]))
+        near = (turned.truncation, turned.truncation_layers)
+        w_BLZ = self.styles(self.mapper(noise["z"], label_BA), *near)
+        if turned.mixing is not None:
+            second_BLZ = self.styles(self.mapper(noise["mix"], label_BA), *near)
+            start_B = torch.full((len(w_BLZ),), turned.mixing, device=w_BLZ.device)
+            w_BLZ = mix(w_BLZ, second_BLZ, start_B)
+        return self.synthesise(w_BLZ, noise, turned.noise)
+
+    def _label(self, batch: Batch, n: int) -> Tensor:
+        """The labels (B, A), all unknown if there are none."""
+        unknown = torch.full((n, len(self.config.conditions)), -1)
+        return batch.get("label", unknown.to(self.w_mean.device))

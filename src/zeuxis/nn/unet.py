@@ -1,0 +1,141 @@
+"""A U-Net whose norms are steered by time and labels.
+
+Skips are added, not concatenated, and every norm's scale and shift come from one product.
+
+Shapes: B batch, C channels, H height, W width, A attributes (label conditions), E embedding.
+"""
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from zeuxis.nn.norm import NormSiLU
+from zeuxis.nn.resample import pixel_shuffle
+
+
+class Block(nn.Module):
+    """x + conv(silu(norm(conv(silu(norm(x)))))), or without the inner norm; at first the identity."""
+
+    def __init__(self, channels: int, norms: int) -> None:
+        super().__init__()
+        self.norms = nn.ModuleList(NormSiLU(channels) for _ in range(norms))
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
+        _silence(self.conv2)
+
+    def forward(self, x_BCHW: Tensor, modulation: list[Tensor]) -> Tensor:
+        """Same shape; `modulation` is scale and shift of each norm, each (B, C)."""
+        h_BCHW = self.conv1(self.norms[0](x_BCHW, *modulation[:2]))
+        inner = modulation[2:]
+        h_BCHW = self.norms[1](h_BCHW, *inner) if inner else F.silu(h_BCHW)
+        return x_BCHW + self.conv2(h_BCHW)
+
+
+class Level(nn.Module):
+    """The blocks of one resolution."""
+
+    def __init__(self, channels: int, blocks: int, norms: int) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(Block(channels, norms) for _ in range(blocks))
+
+    def forward(self, x_BCHW: Tensor, modulation: Iterator[list[Tensor]]) -> Tensor:
+        """Same shape; takes one item of `modulation` a block."""
+        for block in self.blocks:
+            x_BCHW = block(x_BCHW, next(modulation))
+        return x_BCHW
+
+
+class UNet(nn.Module):
+    """(B, C, H, W), time (B,), label (B, A) -> (B, C, H, W), zero at first.
+
+    Args:
+        channels: C, of what comes in and goes out.
+        classes: number of classes of each attribute.
+        widths: channels of each level, finest first; each level halves the sides.
+        blocks: residual blocks a level, on the way down and again on the way up.
+        norms: norms in a block: 1, before its first convolution, or 2, before each.
+        embedding: size E of the embedding of time and labels.
+        patch: pixels a side that become one position of the finest level.
+    """
+
+    frequency_E: Tensor
+
+    def __init__(
+        self,
+        channels: int,
+        classes: Sequence[int],
+        widths: Sequence[int],
+        blocks: int,
+        norms: int,
+        embedding: int,
+        patch: int,
+    ) -> None:
+        super().__init__()
+        self.patch = patch
+        self.multiple = patch * 2 ** (len(widths) - 1)
+        inside, e = channels * patch**2, embedding
+        self.stem = nn.Conv2d(inside, widths[0], 3, padding=1)
+        self.down = nn.ModuleList(Level(width, blocks, norms) for width in widths)
+        self.up = nn.ModuleList(Level(width, blocks, norms) for width in widths[:-1])
+        pairs = list(itertools.pairwise(widths))
+        self.shrink = nn.ModuleList(nn.Conv2d(fine, coarse, 1) for fine, coarse in pairs)
+        self.grow = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for fine, coarse in pairs)
+        self.norm = NormSiLU(widths[0])
+        self.head = nn.Conv2d(widths[0], inside, 3, padding=1)
+        self.time = nn.Sequential(nn.Linear(e, e), nn.SiLU(), nn.Linear(e, e))
+        self.label = nn.ModuleList(
+            nn.Embedding(count + 1, e) for count in classes
+        )  # row 0 is "unknown"
+        path = (*widths, *reversed(widths[:-1]))
+        self.sizes = [[width] * 2 * norms for width in path for _ in range(blocks)]
+        self.sizes.append([widths[0]] * 2)
+        self.modulate = nn.Linear(e, sum(map(sum, self.sizes)))
+        _silence(self.head)
+        _silence(self.modulate)
+        steps = torch.arange(e // 2) / (e // 2)
+        self.register_buffer(
+            "frequency_E", 1000 * torch.exp(-math.log(1e4) * steps), persistent=False
+        )
+
+    def forward(self, x_BCHW: Tensor, time_B: Tensor, label_BA: Tensor | None) -> Tensor:
+        """The velocity; `label_BA` None means that all labels are unknown."""
+        h, w = x_BCHW.shape[2:]
+        x = F.pad(x_BCHW, (0, -w % self.multiple, 0, -h % self.multiple))
+        modulation = iter(self._modulation(time_B, label_BA))
+        x = self.stem(F.pixel_unshuffle(x, self.patch))
+        skips = []
+        for i, level in enumerate(self.down):
+            x = level(x, modulation)
+            if i < len(self.shrink):
+                skips.append(x)
+                x = self.shrink[i](F.avg_pool2d(x, 2))
+        for i in reversed(range(len(self.up))):
+            x = F.interpolate(self.grow[i](x), scale_factor=2.0) + skips[i]
+            x = self.up[i](x, modulation)
+        x = self.head(self.norm(x, *next(modulation)))
+        return pixel_shuffle(x, self.patch)[..., :h, :w]
+
+    def _modulation(self, time_B: Tensor, label_BA: Tensor | None) -> list[list[Tensor]]:
+        """Scale and shift of every norm, from one product."""
+        angle = time_B[:, None] * self.frequency_E
+        embedding_BE = self.time(torch.cat([angle.cos(), angle.sin()], dim=1))
+        for a, table in enumerate(self.label):
+            row_B = (
+                torch.zeros_like(time_B, dtype=torch.int64)
+                if label_BA is None
+                else label_BA[:, a] + 1
+            )
+            embedding_BE = embedding_BE + table(row_B)
+        parts = iter(
+            self.modulate(F.silu(embedding_BE)).split([*itertools.chain(*self.sizes)], dim=1)
+        )
+        return [[next(parts) for _ in sizes] for sizes in self.sizes]
+
+
+def _silence(layer: nn.Conv2d | nn.Linear) -> None:
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)

@@ -1,0 +1,8 @@
+"""Ways to break the library, one line each, by room."""
+
+from tests.breaks import core, families, use
+from tests.breaks.base import Break
+
+__all__ = ["BREAKS", "Break"]
+
+BREAKS = [*core.BREAKS, *families.BREAKS, *use.BREAKS]

@@ -1,0 +1,389 @@
+"""Breaks of the loop, the data room, the measures and the first three families."""
+
+from tests.breaks.base import Break
+
+BREAKS = [
+    # the loop
+    Break("step.py", "    follow(state)\n    return logged", "    return logged", "test_fit.py"),
+    Break("step.py", "_laid_out_as(trained[index], value)", "value", "test_crash.py -k ctrl_c"),
+    Break(
+        "step.py",
+        'tensors |= {f"best/',
+        'tensors |= {} and {f"best/',
+        "test_crash.py -k three_kills",
+    ),
+    Break("step.py", "if torch.isfinite(norm):", "if True:", "test_fit.py"),
+    Break("step.py", "value.detach() / training.accumulate", "value.detach()", "test_parallel.py"),
+    Break(
+        "step.py",
+        '(losses["total"] / training.accumulate).backward()',
+        'losses["total"].backward()',
+        "test_parallel.py",
+    ),
+    Break(
+        "step.py",
+        "draw = state.step * per_step + (own if phase.own_batch else 0)",
+        "draw = state.step * per_step",
+        "test_fit.py",
+    ),
+    Break("step.py", "(step + 1) / warmup", "step / warmup", "test_fit.py"),
+    Break("step.py", "state.updates[phase.name] += 1", "pass", "test_fit.py"),
+    Break("fit.py", 'log.cut(saved.facts["log_bytes"])', "pass", "test_crash.py -k three_kills"),
+    Break("fit.py", 'raise Stopped(f"stopped', 'pass; (f"stopped', "test_crash.py -k ctrl_c"),
+    Break("fit.py", "score < state.best_score", "score > state.best_score", "test_fit.py"),
+    # processes
+    Break("parallel.py", "flat /= self.world", "pass", "test_parallel.py"),
+    Break("parallel.py", "self.rank * accumulate + micro", "self.rank + micro", "test_parallel.py"),
+    # disk
+    Break(
+        "checkpoint.py",
+        'return read_sealed(path / "state.json")["sha256"] == sha256(path / "state.safetensors")',
+        "return True",
+        "test_crash.py -k damaged",
+    ),
+    Break(
+        "disk.py", "beside.replace(path)", "path.write_bytes(beside.read_bytes())", "test_disk.py"
+    ),
+    Break(
+        "disk.py", 'content.pop("checksum", None) != checksum(content)', "False", "test_artefact.py"
+    ),
+    Break("artefact.py", "sha256(folder / name) != expected", "False", "test_artefact.py"),
+    Break(
+        "artefact.py",
+        "if not is_dropped(model, key)}\n    files",
+        "}\n    files",
+        "test_families.py",
+    ),
+    # randomness and pixels
+    Break(
+        "rng.py",
+        "self.seeds, strict=True):\n            row.normal_",
+        "self.seeds[:1] * len(self), strict=True):\n            row.normal_",
+        "test_rng.py",
+    ),
+    Break("rng.py", "derive_seed(seed, name)", "seed", "test_rng.py"),
+    Break("images.py", "/ 127.5 - 1.0", "/ 128.0 - 1.0", "../src/zeuxis/images.py"),
+    # the door
+    Break("use.py", "drawn[:, column] = index", "pass", "test_use.py"),
+    Break(
+        "use.py",
+        'derive_seed(seed, "sample", i)',
+        'derive_seed(seed, "sample", i % 32)',
+        "test_use.py",
+    ),
+    # families and samplers
+    Break(
+        "families/gan.py",
+        "x = self.norm(x, next(styles), next(styles))",
+        "x = leaky(x)",
+        "test_gan.py -k bounded",
+    ),
+    Break("families/gan.py", "* config.penalty_every\n", "\n", "test_gan.py -k lazy"),
+    Break("families/gan.py", "(label_BA >= 0)", "(label_BA >= -1)", "test_gan.py -k unknown"),
+    Break("families/vae.py", "return math.log(2) *", "return 1 *", "test_vae.py"),
+    Break("families/vae.py", " - log_det_B", "", "test_vae.py"),
+    Break("objectives/likelihood.py", "- half) * inverse", "- 0 * half) * inverse", "test_vae.py"),
+    Break("families/flow.py", "noise_BCHW - image_BCHW)", "noise_BCHW)", "test_flow.py"),
+    Break("families/flow.py", "guess_BCHW = (t - (1", "guess_BCHW = (t + (1", "test_flow.py"),
+    Break("nn/norm.py", "(grad * normal).sum", "grad.sum", "test_flow.py"),
+    # data and metrics
+    Break(
+        "data/split.py", "return chosen[inverse]", "return ~chosen[inverse]", "test_data_prepare.py"
+    ),
+    Break("data/loader.py", "draw * batch_size + numbers", "numbers", "test_data_loader.py"),
+    Break("metrics/nearest.py", "differ_N < threshold", "differ_N < 0", "test_metrics.py"),
+    # distances of features
+    Break("metrics/comparable.py", "if unlike:", "if False:", "test_frechet.py -k refused"),
+    Break(
+        "metrics/comparable.py",
+        'receipt.get("weights_sha256") in PUBLISHED.values()',
+        "True",
+        "test_frechet.py -k fid",
+    ),
+    Break("metrics/comparable.py", "if bad_N.any():", "if False:", "test_frechet.py -k refused"),
+    Break(
+        "metrics/moments.py",
+        "(n * m / (n + m))",
+        "(n * m / (n + m - 1))",
+        "test_frechet.py -k merge",
+    ),
+    Break(
+        "metrics/frechet.py",
+        "/ math.sqrt(n - 1)",
+        "/ math.sqrt(n)",
+        "test_frechet.py -k any_number",
+    ),
+    Break("metrics/frechet.py", "+ np.diagonal(pairs).sum()", "+ 0", "test_frechet.py -k floor"),
+    Break(
+        "metrics/frechet.py",
+        "values_D.where(values_D > tiny, 0)",
+        "values_D",
+        "test_frechet.py -k any_number",
+    ),
+    Break("metrics/frechet.py", "value=value - bias", "value=value", "test_frechet.py -k held"),
+    Break(
+        "metrics/jackknife.py",
+        "2 * whole - float(halves.mean())",
+        "whole",
+        "test_frechet.py -k jackknife",
+    ),
+    Break("metrics/jackknife.py", "axis=1) / 2)", "axis=1))", "test_frechet.py -k jackknife"),
+    Break(
+        "metrics/kernel.py",
+        "own_N, own_M = np.zeros(n), np.zeros(m)",
+        "pass",
+        "test_metrics.py -k definition",
+    ),
+    Break(
+        "metrics/kernel.py",
+        "- 2 * between / size**2",
+        "- 2 * between / (size * (size - 1))",
+        "test_kernel.py",
+    ),
+    Break(
+        "metrics/inception_score.py",
+        ".RandomState(seed).permutation(n)",
+        ".RandomState(seed + 1).permutation(n)",
+        "test_distances.py -k score",
+    ),
+    Break(
+        "metrics/inception_score.py",
+        "if not is_inception(outputs.receipt):",
+        "if False:",
+        "test_distances.py -k published",
+    ),
+    Break("metrics/tiles.py", "less = 1 - self.error", "less = 1", "test_neighbours.py -k exactly"),
+    Break(
+        "metrics/tiles.py",
+        "np.flatnonzero(~sure_N)",
+        "np.flatnonzero(sure_N < 0)",
+        "test_neighbours.py -k exactly",
+    ),
+    Break(
+        "metrics/tiles.py",
+        "low_AB.fill_diagonal_(torch.inf)",
+        "low_AB",
+        "test_neighbours.py -k definitions",
+    ),
+    Break(
+        "metrics/neighbours.py",
+        "enters = (self.balls[point] == 0) | (self.ball[point] == leaver)",
+        "enters = self.balls[point] == 0",
+        "test_neighbours.py -k jackknife",
+    ),
+    Break(
+        "metrics/neighbours.py",
+        "- lost_M + gained_M",
+        "- lost_M",
+        "test_neighbours.py -k jackknife",
+    ),
+    Break(
+        "metrics/neighbours.py",
+        "math.comb(m - 1, k) / math.comb(n + m - 1, k)",
+        "math.comb(m, k) / math.comb(n + m, k)",
+        "test_neighbours.py -k closed_form",
+    ),
+    Break("metrics/cmmd.py", "return x_ND / length_N", "return x_ND", "test_distances.py -k cmmd"),
+    Break("metrics/sliced.py", "if n == m:", "if True:", "test_distances.py -k one_dimension"),
+    Break("metrics/bins.py", "pooled_K * (1 - pooled_K)", "pooled_K", "test_distances.py -k bins"),
+    Break(
+        "metrics/bins.py", "p=squared_N / squared_N.sum()", "p=None", "test_distances.py -k k_means"
+    ),
+    # images and labels
+    Break("metrics/similarity.py", "torch.exp(-0.5 * ", "torch.exp(-", "test_similarity.py"),
+    Break(
+        "metrics/similarity.py",
+        "whole_BC if last else structure_BC",
+        "structure_BC",
+        "test_similarity.py",
+    ),
+    Break("metrics/similarity.py", ".clamp(min=0) ** weight", " ** weight", "test_similarity.py"),
+    Break("metrics/similarity.py", 'mode="replicate"', 'mode="constant"', "test_similarity.py"),
+    Break(
+        "metrics/similarity.py",
+        "sum(fitting) if len(fitting) < len(WEIGHTS) else 1.0",
+        "1.0",
+        "test_similarity.py",
+    ),
+    Break(
+        "metrics/perceptual.py",
+        "yield F.normalize(x, dim=1, eps=EPSILON)",
+        "yield x",
+        "test_similarity.py",
+    ),
+    Break(
+        "metrics/perceptual.py",
+        "LAST = (0, 2, 4, 10, 15)",
+        "LAST = (0, 2, 4, 10, 14)",
+        "test_similarity.py",
+    ),
+    Break(
+        "metrics/diversity.py",
+        "rng.permutation(rows_N)[: 2 * count]",
+        "rng.choice(rows_N, 2 * count)",
+        "test_diversity.py",
+    ),
+    Break(
+        "metrics/diversity.py",
+        "value, low, high = 1 - value, 1 - high, 1 - low",
+        "pass",
+        "test_diversity.py",
+    ),
+    Break(
+        "metrics/diversity.py",
+        "math.hypot(*(one.interval[1] - one.value for one in classes)) / len(classes)",
+        "math.hypot(*(one.interval[1] - one.value for one in classes))",
+        "test_diversity.py",
+    ),
+    Break("metrics/ratio.py", "high_b * (2 * b - high_b)", "high_b * b", "test_balance.py"),
+    Break(
+        "metrics/ratio.py",
+        "above.interval[1] - above.value, below",
+        "above.value - above.interval[0], below",
+        "test_balance.py",
+    ),
+    Break(
+        "metrics/balance.py", "one.interval[1] < MISSING", "one.value < MISSING", "test_balance.py"
+    ),
+    Break(
+        "metrics/balance.py",
+        "one.interval[0] > 1 / classes",
+        "one.value > 1 / classes",
+        "test_balance.py",
+    ),
+    Break(
+        "metrics/balance.py",
+        "chooser, judge = real_M[::2], real_M[1::2]",
+        "chooser = judge = real_M",
+        "test_balance.py",
+    ),
+    Break("metrics/balance.py", " + (len(counts_K) - 1) / (2 * n * n)", "", "test_balance.py"),
+    Break("metrics/balance.py", "+ _xlogx(counts_K - 1)", "", "test_balance.py"),
+    Break(
+        "metrics/balance.py",
+        "predict(net, fake_NHWC), predicted_M,",
+        "predict(net, fake_NHWC), test_labels_M,",
+        "test_balance.py",
+    ),
+    Break(
+        "metrics/classifier.py",
+        '"on_samples": ("real images", "samples")',
+        '"on_samples": ("samples", "samples")',
+        "test_balance.py",
+    ),
+    Break(
+        "metrics/damage.py",
+        "pool.images_NHWC[~np.isin(",
+        "pool.images_NHWC[np.isin(",
+        "test_damage.py",
+    ),
+    Break(
+        "metrics/damage.py",
+        "np.flatnonzero(pool.labels == label)",
+        "np.arange(len(pool.labels))",
+        "test_damage.py",
+    ),
+    Break("metrics/damage.py", "quality=JPEG[step]", "quality=JPEG[0]", "test_damage.py"),
+    Break(
+        "metrics/statistics.py",
+        "luma_BHW[:, BLOCK // 2 :, BLOCK // 2 :]",
+        "luma_BHW",
+        "test_damage.py",
+    ),
+    Break("metrics/statistics.py", "+ value**2 / (2 * (m - 1))", "", "test_damage.py"),
+    # files, verdicts
+    Break(
+        "metrics/files.py", "if (module, name) not in ALLOWED:", "if False:", "test_accumulator.py"
+    ),
+    Break("metrics/files.py", "spread * (n / (n - 1))", "spread", "test_accumulator.py"),
+    Break("metrics/accumulator.py", "if mine != theirs or", "if", "test_accumulator.py"),
+    Break(
+        "features/__init__.py",
+        "batch[np.arange(step) % len(batch)]",
+        "batch",
+        "test_accumulator.py",
+    ),
+    Break("metrics/repeats.py", "near_N < limit", "near_N > limit", "test_verdict.py -k twins"),
+    Break(
+        "verdict.py",
+        "low if low > 0 else high if high < 0 else 0.0",
+        "estimate.value",
+        "test_verdict.py -k chance",
+    ),
+    Break("verdict.py", "-one.strength", "one.strength", "test_verdict.py -k strongest"),
+    Break("data/pictures.py", "if len(sizes) > 1:", "if False:", "test_pictures.py -k agree"),
+    # feature networks
+    Break("features/efficientnet.py", "found != FILE_SHA256", "False", "test_features.py"),
+    Break(
+        "features/efficientnet.py",
+        "tensors_sha256(weights) == TENSORS_SHA256",
+        "True",
+        "test_features.py",
+    ),
+    Break("features/extraction.py", "+ 255 * (1 - alpha)", "", "test_features.py"),
+    Break(
+        "features/extraction.py",
+        '            "precision": self.precision,\n',
+        "",
+        "test_features.py",
+    ),
+    Break("features/__init__.py", '{**receipt, "image": image}', "receipt", "test_features.py"),
+    Break("features/__init__.py", "image {start + bad[0]}", "image {bad[0]}", "test_features.py"),
+    Break("features/foreign.py", "        network.eval()\n", "", "test_features.py"),
+    Break(
+        "features/foreign.py",
+        "digest = tensors_sha256(state)",
+        'digest = "none"',
+        "test_features.py",
+    ),
+    Break(
+        "features/tensors.py",
+        'raise pickle.UnpicklingError(f"',
+        'return __import__(module) and pickle.loads and (f"',
+        "test_features.py",
+    ),
+    Break("features/dinov2.py", 'x_BTD + self.ls2["gamma"] *', "x_BTD +", "test_features.py"),
+    Break(
+        "features/dinov2.py", "EPSILON = 14, 64, 1e-6", "EPSILON = 14, 32, 1e-6", "test_features.py"
+    ),
+    Break("features/dinov2.py", "OFFSET = 0.1", "OFFSET = 0.0", "test_features.py"),
+    Break(
+        "features/dinov2.py",
+        '("query", "key", "value")',
+        '("key", "query", "value")',
+        "test_features.py",
+    ),
+    Break("features/inception.py", "published and not known", "False", "test_inception.py"),
+    Break("features/inception.py", "(low + 1).clamp_max(size - 1)", "low", "test_inception.py"),
+    Break(
+        "features/inception.py",
+        "((x_BHWC - 128) / 128)",
+        "((x_BHWC - 127.5) / 127.5)",
+        "test_inception.py",
+    ),
+    Break(
+        "features/inception.py",
+        '"mean": "bn.running_mean"',
+        '"mean": "bn.bias"',
+        "test_inception.py",
+    ),
+    Break(
+        "features/inception_network.py",
+        "count_include_pad=False",
+        "count_include_pad=True",
+        "test_inception.py",
+    ),
+    Break(
+        "features/inception_network.py",
+        'name == "Mixed_7c"',
+        'name == "Mixed_7b"',
+        "test_inception.py",
+    ),
+    Break(
+        "features/inception_network.py",
+        "SIDE, CLASSES, EPSILON = 299, 1008, 1e-3",
+        "SIDE, CLASSES, EPSILON = 299, 1008, 1e-5",
+        "test_inception.py",
+    ),
+    Break("features/inception_network.py", "shift - mean * scale", "shift", "test_inception.py"),
+]

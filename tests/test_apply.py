@@ -1,0 +1,156 @@
+"""The verbs on files, as a user calls them: every family that can, and a sentence from the others."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.front import zeuxis
+from tests.kit import able, build, config_for, wake
+from zeuxis import artefact, use
+from zeuxis.family import Completes, Decodes, Denoises, Encodes, Interpolates, Reconstructs, Scores
+
+TABLE = [[[0, 1], 1]]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Name -> folder of an untrained model of that family, made when asked for."""
+    made = {}
+
+    def run(name):
+        if name not in made:
+            made[name] = tmp_path_factory.mktemp("runs") / name
+            family = wake(build(name))
+            labels = TABLE if family.config.conditions else []
+            weights = family.state_dict()
+            artefact.save(made[name], name, family, weights, dataset={"labels": labels})
+        return made[name]
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Five pictures larger than the models' images, one of them damaged."""
+    folder = tmp_path_factory.mktemp("photos")
+    generator = np.random.default_rng(0)
+    for i in range(5):
+        pixels = generator.integers(0, 256, (16, 16), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"photo-{i}.png")
+    (folder / "photo-9.png").write_bytes(b"no picture")
+    return folder
+
+
+def drawn(folder):
+    images = []
+    for path in sorted(folder.glob("*.png")):
+        with Image.open(path) as image:
+            images.append(np.asarray(image))
+    return np.stack(images)
+
+
+@pytest.mark.parametrize("name", able(Reconstructs))
+def test_reconstruct_writes_what_the_python_door_gives(name, runs, photos, tmp_path, capsys):
+    out, sheet = tmp_path / "out", tmp_path / "sheet.png"
+    assert zeuxis("reconstruct", runs(name), photos, "--out", out, "--grid", sheet) == 0
+    said = capsys.readouterr().out
+    assert "1 files could not be read" in said and "wrote 5 images" in said
+    config = config_for(name)
+    note = json.loads((out / "samples.json").read_text())
+    assert note["verb"] == "reconstruct" and note["files"][0].endswith("photo-0.png")
+    assert drawn(out).shape[:3] == (5, config.height, config.width)
+    with Image.open(sheet) as picture:
+        assert picture.size[0] > picture.size[1]
+
+
+@pytest.mark.parametrize("name", [n for n in able(Encodes) if n in able(Decodes)])
+def test_encode_then_decode_through_a_file(name, runs, photos, tmp_path):
+    file, out = tmp_path / "latents.npz", tmp_path / "out"
+    assert zeuxis("encode", runs(name), photos, "--out", file) == 0
+    with np.load(file) as arrays:
+        assert len(arrays["latent"]) == 5 and arrays["name"][0].endswith("photo-0.png")
+        expected = use.load(runs(name)).decode(arrays["latent"])
+    assert zeuxis("decode", runs(name), file, "--out", out) == 0
+    assert np.array_equal(drawn(out).reshape(expected.shape), expected)
+
+
+@pytest.mark.parametrize("name", able(Denoises))
+def test_denoise(name, runs, photos, tmp_path):
+    outs = [tmp_path / str(sigma) for sigma in (10, 60)]
+    for sigma, out in zip((10, 60), outs, strict=True):
+        assert zeuxis("denoise", runs(name), photos, "--sigma", sigma, "--out", out) == 0
+    assert not np.array_equal(drawn(outs[0]), drawn(outs[1]))
+
+
+@pytest.mark.parametrize("name", able(Completes))
+def test_complete_paints_the_white_of_the_mask_only(name, runs, photos, tmp_path):
+    config = config_for(name)
+    mask = np.zeros((config.height, config.width), np.uint8)
+    mask[: config.height // 2] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    out = tmp_path / "out"
+    words = ["--mask", tmp_path / "mask.png", "--seed", 3, "--out", out]
+    assert zeuxis("complete", runs(name), photos, *words) == 0
+    known = mask == 0
+    assert zeuxis("complete", runs(name), photos, *words) == 0  # again into the same folder
+    from zeuxis.apply import read
+
+    images = read(use.load(runs(name)), photos).images[..., 0]
+    assert np.array_equal(drawn(out)[:, known], images[:, known])
+    assert not np.array_equal(drawn(out), images)
+
+
+@pytest.mark.parametrize("name", able(Interpolates))
+def test_interpolate(name, runs, photos, tmp_path):
+    out = tmp_path / "out"
+    ends = [3, 4] if name in able(use.Generates) else [photos / f"photo-{i}.png" for i in (0, 1)]
+    assert zeuxis("interpolate", runs(name), *ends, "--count", 4, "--out", out) == 0
+    assert len(drawn(out)) == 4
+
+
+@pytest.mark.parametrize("name", able(Scores))
+def test_score_prints_the_mean_with_its_error_and_kind_and_writes_each(
+    name, runs, photos, tmp_path, capsys
+):
+    table = tmp_path / "scores.csv"
+    assert zeuxis("score", runs(name), photos, "--out", table) == 0
+    said = capsys.readouterr().out
+    with table.open() as file:
+        bits = [float(row["bits_per_dim"]) for row in csv.DictReader(file)]
+    assert len(bits) == 5
+    assert f"{np.mean(bits):.4f} bits/dim" in said
+    assert f"standard error {np.std(bits, ddof=1) / 5**0.5:.4f}" in said
+    kind = use.load(runs(name)).family.kind
+    assert {"exact": "(exact)", "bound": "upper bound", "estimate": "estimate"}[kind] in said
+
+
+@pytest.mark.parametrize(
+    "words, sentence",
+    [
+        (["reconstruct", "gan", "PHOTOS"], "a gan cannot reconstruct; families that can: .*vae"),
+        (["score", "gan", "PHOTOS"], "cannot score"),
+        (["encode", "gan", "PHOTOS"], "cannot encode"),
+        (["denoise", "gan", "PHOTOS"], "cannot denoise"),
+        (["reconstruct", "vae", "nowhere"], "nowhere"),
+        (["reconstruct", "vae", "PHOTOS", "--label", "shape=dics"], "did you mean 'disc'"),
+        (["encode", "vae", "PHOTOS", "--out", "latents.txt"], "ends in .npz"),
+        (["decode", "vae", "nowhere.npz"], "there is no file"),
+        (["score", "vae", "PHOTOS", "--out", "scores.txt"], "ends in .csv"),
+        (["interpolate", "vae", "3", "nowhere.png"], "cannot be read as an image"),
+        (["complete", "flow", "PHOTOS", "--mask", "BLACK"], "white is what is to be painted"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_bad_input_is_one_sentence(words, sentence, runs, photos, tmp_path, monkeypatch, capsys):
+    import re
+
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "black.png")
+    places = {"PHOTOS": photos, "BLACK": tmp_path / "black.png"}
+    verb, name, *rest = words
+    assert zeuxis(verb, runs(name), *(places.get(word, word) for word in rest)) == 2
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert re.search(sentence, said), said

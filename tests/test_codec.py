@@ -1,0 +1,162 @@
+"""A compressed file: its bits come back, it weighs what the model says, and no other model reads it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.front import zeuxis
+from tests.kit import able, build, config_for, wake
+from zeuxis import artefact, codec, families, use
+from zeuxis.data.pictures import Pictures
+from zeuxis.family import Sequential
+
+SEQUENTIAL = able(Sequential)
+
+
+def untrained(folder, name, **values):
+    family = wake(build(name, conditional=False, **values))
+    artefact.save(folder, name, family, family.state_dict(), dataset={"labels": []})
+    return folder
+
+
+def some(name, count, **values):
+    config = config_for(name, conditional=False, **values)
+    shape = (count, config.height, config.width, config.channels)
+    generator = np.random.default_rng(1)
+    images = (generator.normal(128, 30, shape)).clip(0, 255).astype(np.uint8)
+    names = [f"{i}.png" for i in range(count)]
+    return Pictures("some", names, images, (), np.zeros((count, 0), np.int64), {}, count, ())
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("name", SEQUENTIAL)
+def test_what_went_in_comes_out_at_the_stated_size(name, channels, tmp_path):
+    run = untrained(tmp_path / "run", name, height=6, width=5, channels=channels)
+    seen = some(name, 40, height=6, width=5, channels=channels)
+    coded = codec.compress(run, seen, tmp_path / "a.zxi")
+    assert coded.total == (tmp_path / "a.zxi").stat().st_size
+    again, names = codec.decompress(run, tmp_path / "a.zxi")
+    assert np.array_equal(again, seen.images) and names == seen.names
+    assert coded.bits_per_dim == pytest.approx(coded.stated, rel=0.01)
+    assert coded.stated == pytest.approx(use.load(run).bits_per_dim(seen.images).mean(), rel=1e-5)
+    assert set(coded.peers) > {"PNG, one sheet", "WebP, one sheet"}
+
+
+def test_several_batches_of_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr(codec, "ROWS", 3)
+    run = untrained(tmp_path / "run", "pixelcnn", height=3, width=3)
+    seen = some("pixelcnn", 7, height=3, width=3)
+    ticks = []
+    codec.compress(run, seen, tmp_path / "a.zxi", lambda done, total: ticks.append((done, total)))
+    assert ticks[-1] == (7, 7) and ticks == sorted(ticks)
+    assert np.array_equal(codec.decompress(run, tmp_path / "a.zxi")[0], seen.images)
+
+
+def test_the_table_is_whole_numbers_of_exact_arithmetic():
+    table = codec.table()
+    assert table[0] == 2**24 and table[-1] == 1 and table.dtype == np.int64
+    assert (np.diff(table) <= 0).all()
+    nats = np.arange(len(table) - 1) / codec.GRID
+    assert np.abs(table[:-1] - 2.0**24 * np.exp(-nats)).max() <= 0.5 + 1e-6
+
+
+class Shaken:
+    """A stepper whose log-probabilities are off by less than what the file is made to bear."""
+
+    def __init__(self, stepper, size):
+        self.stepper, self.size = stepper, size
+        self.generator = np.random.default_rng(0)
+
+    def log_p(self):
+        log_p = self.stepper.log_p()
+        return log_p + self.size * torch.from_numpy(2 * self.generator.random(log_p.shape) - 1)
+
+    def push(self, level_B):
+        self.stepper.push(level_B)
+
+
+def test_small_differences_between_machines_do_no_harm(tmp_path, monkeypatch):
+    """With a wide margin many numbers are written down, and twice the margin's noise goes wrong."""
+    monkeypatch.setattr(codec, "SURE", 0.05)
+    run = untrained(tmp_path / "run", "pixelcnn", height=4, width=4)
+    seen = some("pixelcnn", 8, height=4, width=4)
+    coded = codec.compress(run, seen, tmp_path / "a.zxi")
+    assert coded.written_down > 100
+    cls = families.get("pixelcnn")
+    plain = cls.stepper
+    for share, whole in ((0.9, True), (6.0, False)):
+        size = share * codec.SURE / codec.GRID
+        shaken = lambda self, rows, size=size: Shaken(plain(self, rows), size)  # noqa: E731
+        monkeypatch.setattr(cls, "stepper", shaken)
+        try:
+            same = np.array_equal(codec.decompress(run, tmp_path / "a.zxi")[0], seen.images)
+        except ValueError as error:
+            same = False
+            assert "did not come out as they went in" in str(error)
+        assert same == whole
+
+
+@pytest.mark.parametrize("name", SEQUENTIAL)
+def test_another_instruction_set_and_thread_count_read_the_file(name, tmp_path):
+    run = untrained(tmp_path / "run", name)
+    seen = some(name, 5)
+    for image, file in zip(seen.images, seen.names, strict=True):
+        (tmp_path / "in").mkdir(exist_ok=True)
+        Image.fromarray(image[..., 0]).save(tmp_path / "in" / file)
+    words = ["-m", "zeuxis"]
+    plain = {**os.environ, "PYTHONPATH": str(Path(codec.__file__).parents[1])}
+    there = {
+        "ONEDNN_MAX_CPU_ISA": "SSE41",
+        "ATEN_CPU_CAPABILITY": "default",
+        "OMP_NUM_THREADS": "2",
+    }
+    file, out = tmp_path / "a.zxi", tmp_path / "out"
+    for command, surroundings in (
+        (["compress", tmp_path / "in", "--model", run, "--out", file], plain),
+        (["decompress", file, "--model", run, "--out", out], {**plain, **there}),
+    ):
+        subprocess.run([sys.executable, *words, *map(str, command)], env=surroundings, check=True)
+    for place, image in enumerate(seen.images):
+        with Image.open(out / f"{place:04d}.png") as again:
+            assert np.array_equal(np.asarray(again), image[..., 0])
+
+
+def test_bad_input_is_one_sentence(tmp_path, capsys):
+    run = untrained(tmp_path / "run", "pixelcnn", height=4, width=4)
+    other = untrained(tmp_path / "other", "pixelcnn", height=4, width=4, widths=(8,))
+    few = untrained(tmp_path / "few", "pixelcnn", height=4, width=4, levels=16)
+    gan = untrained(tmp_path / "gan", "gan")
+    file = tmp_path / "a.zxi"
+    codec.compress(run, some("pixelcnn", 2, height=4, width=4), file)
+    content = bytearray(file.read_bytes())
+    content[-5] ^= 1
+    (tmp_path / "flipped.zxi").write_bytes(content)
+    (tmp_path / "short.zxi").write_bytes(content[:20])
+    (tmp_path / "text.zxi").write_text("no such file")
+    pixels = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    (tmp_path / "in").mkdir()
+    Image.fromarray(pixels).save(tmp_path / "in" / "a.png")
+    cases = [
+        (["decompress", file, "--model", other], "was written with the model"),
+        (["decompress", tmp_path / "flipped.zxi", "--model", run], "is damaged"),
+        (["decompress", tmp_path / "short.zxi", "--model", run], "is damaged"),
+        (["decompress", tmp_path / "text.zxi", "--model", run], "no file that `zeuxis compress`"),
+        (["decompress", tmp_path / "none.zxi", "--model", run], "there is no file"),
+        (
+            ["compress", tmp_path / "in", "--model", gan],
+            "cannot compress; families that can: pixel",
+        ),
+        (["compress", tmp_path / "in", "--model", few], "models 16 levels and files have 256"),
+        (["compress", tmp_path / "in", "--model", run, "--out", "a.png"], "is to end in .zxi"),
+    ]
+    for words, sentence in cases:
+        if "--out" not in words:
+            words = [*words, "--out", tmp_path / ("x.zxi" if words[0] == "compress" else "x")]
+        assert zeuxis(*words) == 2
+        assert sentence in capsys.readouterr().err
