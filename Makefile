@@ -41,10 +41,10 @@ test: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist worksteal
 
 test-slow: $(READY)
-	$(BIN)/pytest -m 'slow or not slow'
+	$(BIN)/pytest -n auto --dist worksteal -m 'slow or not slow'
 
 format: $(READY)
 	$(BIN)/ruff format .

