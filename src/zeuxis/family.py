@@ -8,12 +8,14 @@ Shapes: B batch, C channels, H height, W width, A attributes (label conditions).
 
 import abc
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar, Literal, Protocol, Self, final
 
 import pydantic
+import torch
 from torch import Tensor, nn
 
 from zeuxis.rng import Rng
@@ -51,6 +53,11 @@ class FamilyConfig(pydantic.BaseModel, frozen=True, extra="forbid", use_attribut
     width: int = pydantic.Field(ge=1)
     channels: int = pydantic.Field(ge=1, le=4)
     conditions: tuple[Condition, ...] = ()
+
+    @property
+    def nats_per_bit(self) -> float:
+        """Nats of an image that has one bit per dimension."""
+        return math.log(2) * self.channels * self.height * self.width
 
 
 class Controls(
@@ -154,6 +161,13 @@ class Family(nn.Module, abc.ABC):
     def needs(self) -> tuple[str, ...]:
         """Batch keys that `loss` reads; checked against the data before training starts."""
         return ("image", "label") if self.config.conditions else ("image",)
+
+    @final
+    def label_of(self, batch: Batch, rows: int) -> Tensor:
+        """`label` (B, A) of a batch of so many rows; -1, unknown, where it has none."""
+        device = next(self.parameters()).device
+        unknown_BA = torch.full((rows, len(self.config.conditions)), -1, device=device)
+        return batch.get("label", unknown_BA) if self.config.conditions else unknown_BA
 
     def phases(self) -> tuple[Phase, ...]:
         """The optimisation phases of a step, in order. Default: one, over everything."""

@@ -290,7 +290,7 @@ class GAN(family.Family, family.Generates, family.Interpolates):
 
     def loss(self, phase: str, batch: Batch, ctx: Context) -> Losses:
         """Losses of one player against the other as it stands."""
-        real_BCHW, label_BA = batch["image"], self._label(batch, len(batch["image"]))
+        real_BCHW, label_BA = batch["image"], self.label_of(batch, len(batch["image"]))
         z_BZ = ctx.rng.normal("z", self.config.latent)
         if self.config.conditions:
             hidden_BA = ctx.rng.uniform("drop_label", label_BA.shape[1]) < self.config.drop_label
@@ -391,9 +391,4 @@ class GAN(family.Family, family.Generates, family.Interpolates):
     ) -> Tensor:
         """One pass of the generator."""
         z_BZ = noise["z"] * getattr(controls, "truncation", 1.0)
-        return self.generator(z_BZ, self._label(cond, len(z_BZ))).clamp(-1, 1)
-
-    def _label(self, batch: Batch, n: int) -> Tensor:
-        """The labels (B, A), all unknown if there are none."""
-        unknown = torch.full((n, len(self.config.conditions)), -1)
-        return batch.get("label", unknown.to(self.discriminator.verdict.device))
+        return self.generator(z_BZ, self.label_of(cond, len(z_BZ))).clamp(-1, 1)

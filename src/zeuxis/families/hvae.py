@@ -263,14 +263,14 @@ class HVAE(
     def loss(self, phase: str, batch: Batch, ctx: Context) -> Losses:
         """The negative bound in bits per dimension, and its two parts."""
         config = self.config
-        label_BA = self._label(batch, len(batch["image"]))
+        label_BA = self.label_of(batch, len(batch["image"]))
         hidden_BA = ctx.rng.uniform("drop_label", label_BA.shape[1]) < config.drop_label
         given_BE = self.labels(label_BA.masked_fill(hidden_BA, -1))
         distortion_B, rate_B = self._bound(batch["image"], given_BE, ctx.rng)
         weight = config.beta
         if config.kl_warmup:
             weight *= min(1.0, ctx.progress / config.kl_warmup)
-        unit = self._nats_per_bit_and_dim()
+        unit = self.config.nats_per_bit
         return {
             "total": (distortion_B + weight * rate_B).mean() / unit,
             "distortion": distortion_B.mean() / unit,
@@ -279,9 +279,9 @@ class HVAE(
 
     def bits_per_dim(self, batch: Batch, rng: Rng) -> Tensor:
         """The negative bound with one draw of the latent; its mean over draws is the bound."""
-        given_BE = self.labels(self._label(batch, len(batch["image"])))
+        given_BE = self.labels(self.label_of(batch, len(batch["image"])))
         distortion_B, rate_B = self._bound(batch["image"], given_BE, rng)
-        return (distortion_B + rate_B) / self._nats_per_bit_and_dim()
+        return (distortion_B + rate_B) / self.config.nats_per_bit
 
     def noise(self, rng: Rng) -> Batch:
         """A latent per row: `latent` (B, N), standard normal."""
@@ -315,7 +315,7 @@ class HVAE(
 
     def decode(self, latent: Tensor, cond: Batch = EMPTY) -> Tensor:
         """The mean of p(x | u, y), clipped to [-1, 1]."""
-        given_BE = self.labels(self._label(cond, len(latent)))
+        given_BE = self.labels(self.label_of(cond, len(latent)))
         return self._paint(self.decoder(given_BE, latent)[0])
 
     def reconstruct(self, image_BCHW: Tensor, cond: Batch = EMPTY) -> Tensor:
@@ -324,7 +324,7 @@ class HVAE(
 
     def _through(self, image_BCHW: Tensor, cond: Batch) -> tuple[Tensor, Tensor]:
         """Raw mixtures (B, K, H, W) and latent (B, N) of the posterior's means."""
-        given_BE = self.labels(self._label(cond, len(image_BCHW)))
+        given_BE = self.labels(self.label_of(cond, len(image_BCHW)))
         still_BN = full(image_BCHW).new_zeros(len(image_BCHW), sum(self.config.sizes()))
         raw_BKHW, latent_BN, _ = self.decoder(given_BE, still_BN, self.encoder(image_BCHW))
         return raw_BKHW, latent_BN
@@ -342,12 +342,3 @@ class HVAE(
 
     def _paint(self, raw_BKHW: Tensor) -> Tensor:
         return mixture_mean(raw_BKHW, self.config.channels, self.config.components)
-
-    def _label(self, batch: Batch, rows: int) -> Tensor:
-        """`label` (B, A); unknown where it is not given."""
-        device = self.decoder.start.device
-        unknown_BA = torch.full((rows, len(self.config.conditions)), -1, device=device)
-        return batch.get("label", unknown_BA) if self.config.conditions else unknown_BA
-
-    def _nats_per_bit_and_dim(self) -> float:
-        return math.log(2) * self.config.channels * self.config.height * self.config.width

@@ -14,7 +14,6 @@ Shapes: B batch, C channels, H height, W width, A label conditions, E label embe
 K raw numbers of a pixel, L levels.
 """
 
-import math
 from collections.abc import Callable
 from typing import ClassVar, Literal
 
@@ -156,7 +155,7 @@ class PixelCNN(
     def loss(self, phase: str, batch: Batch, ctx: Context) -> Losses:
         """Bits per dimension, each image in an order of its own."""
         config, image_BCHW = self.config, batch["image"]
-        label_BA = self._label(batch, len(image_BCHW))
+        label_BA = self.label_of(batch, len(image_BCHW))
         hidden_BA = ctx.rng.uniform("drop_label", label_BA.shape[1]) < config.drop_label
         order_B = ctx.rng.integers("order", config.orders)
         given_BE = self._given(label_BA.masked_fill(hidden_BA, -1), order_B)
@@ -166,12 +165,12 @@ class PixelCNN(
             kept_BF = ctx.rng.uniform("dropout", sum(sizes)) >= config.dropout
             kept = [*(kept_BF / (1 - config.dropout)).split(sizes, 1)]
         nats_B = self._nats(_turn(image_BCHW, order_B), given_BE, kept)
-        return {"total": nats_B.mean() / self._nats_per_bit_and_dim()}
+        return {"total": nats_B.mean() / self.config.nats_per_bit}
 
     def bits_per_dim(self, batch: Batch, rng: Rng) -> Tensor:
         """Exact, of the image rounded to `levels`, in the raster order from the top."""
-        given_BE = self._given(self._label(batch, len(batch["image"])))
-        return self._nats(batch["image"], given_BE) / self._nats_per_bit_and_dim()
+        given_BE = self._given(self.label_of(batch, len(batch["image"])))
+        return self._nats(batch["image"], given_BE) / self.config.nats_per_bit
 
     def noise(self, rng: Rng) -> Batch:
         """`uniform` (B, H, W, C): one number decides one number of the image."""
@@ -187,7 +186,7 @@ class PixelCNN(
     ) -> Tensor:
         """Number by number, the level at which the cumulated probability passes the uniform."""
         uniform_BHWC = noise["uniform"]
-        given_BE = self._given(self._label(cond, len(uniform_BHWC)))
+        given_BE = self._given(self.label_of(cond, len(uniform_BHWC)))
         return self._paint(uniform_BHWC, given_BE, controls, tick)
 
     def complete(
@@ -205,7 +204,7 @@ class PixelCNN(
         """
         order_B = best_order(mask_B1HW, self.config.orders)
         mask_B1HW = mask_B1HW > 0
-        given_BE = self._given(self._label(cond, len(image_BCHW)), order_B)
+        given_BE = self._given(self.label_of(cond, len(image_BCHW)), order_B)
         known_BCHW = _turn(image_BCHW.masked_fill(mask_B1HW, 0), order_B)
         open_B1HW = _turn(mask_B1HW, order_B)
         painted_BCHW = self._paint(
@@ -215,7 +214,7 @@ class PixelCNN(
 
     def stepper(self, rows: int, cond: Batch = EMPTY) -> PixelCNNStepper:
         """At the first number, from the top; the vertical stream costs a row, the rest a pixel."""
-        return PixelCNNStepper(self, rows, self._given(self._label(cond, rows)).detach())
+        return PixelCNNStepper(self, rows, self._given(self.label_of(cond, rows)).detach())
 
     def _paint(
         self,
@@ -247,16 +246,6 @@ class PixelCNN(
                 order_B = torch.zeros_like(label_BA[:, :0].sum(1))
             label_BA = torch.cat([label_BA, order_B[:, None]], 1)
         return self.labels(label_BA).to(self.head.weight.dtype)
-
-    def _label(self, batch: Batch, rows: int) -> Tensor:
-        """`label` (B, A); unknown where it is not given."""
-        unknown_BA = torch.full(
-            (rows, len(self.config.conditions)), -1, device=self.head.weight.device
-        )
-        return batch.get("label", unknown_BA) if self.config.conditions else unknown_BA
-
-    def _nats_per_bit_and_dim(self) -> float:
-        return math.log(2) * self.config.channels * self.config.height * self.config.width
 
 
 def best_order(mask_B1HW: Tensor, orders: int) -> Tensor:

@@ -17,7 +17,6 @@ Shapes: B batch, C channels, H height, W width, P = H W pixels in raster order, 
 K numbers that describe a pixel's distribution, L levels, A label conditions, E label embedding.
 """
 
-import math
 from typing import ClassVar, Literal
 
 import pydantic
@@ -209,14 +208,14 @@ class PixelRNN(
 
     def loss(self, phase: str, batch: Batch, ctx: Context) -> Losses:
         """Bits per dimension."""
-        label_BA = self._label(batch, len(batch["image"]))
+        label_BA = self.label_of(batch, len(batch["image"]))
         hidden_BA = ctx.rng.uniform("drop_label", label_BA.shape[1]) < self.config.drop_label
         label_BE = self.labels(label_BA.masked_fill(hidden_BA, -1))
         return {"total": self._bits(batch["image"], label_BE).mean()}
 
     def bits_per_dim(self, batch: Batch, rng: Rng) -> Tensor:
         """-log2 P(image) per dimension, exact; nothing is drawn. With fewer levels, of the rounded image."""
-        label_BE = self.labels(self._label(batch, len(batch["image"])))
+        label_BE = self.labels(self.label_of(batch, len(batch["image"])))
         return self._bits(batch["image"], label_BE).float()
 
     def noise(self, rng: Rng) -> Batch:
@@ -255,7 +254,7 @@ class PixelRNN(
 
     def stepper(self, rows: int, cond: Batch = EMPTY) -> PixelStepper:
         """At the first number of `rows` new images; each step costs a pixel, not an image."""
-        return PixelStepper(self, self.labels(self._label(cond, rows)).detach())
+        return PixelStepper(self, self.labels(self.label_of(cond, rows)).detach())
 
     def _paint(
         self,
@@ -281,10 +280,4 @@ class PixelRNN(
             image_PBC.flatten(0, 1)[..., None, None], raw_PBK.flatten(0, 1)[..., None, None]
         )
         nats_B = nats_N11.unflatten(0, raw_PBK.shape[:2]).sum((0, 2, 3))
-        return nats_B / (math.log(2) * image_BCHW[0].numel())
-
-    def _label(self, batch: Batch, rows: int) -> Tensor:
-        """`label` (B, A); unknown where it is not given."""
-        device = self.network.stem.weight.device
-        unknown_BA = torch.full((rows, len(self.config.conditions)), -1, device=device)
-        return batch.get("label", unknown_BA) if self.config.conditions else unknown_BA
+        return nats_B / self.config.nats_per_bit

@@ -249,7 +249,7 @@ class StyleGAN(family.Family, family.Generates, family.Interpolates):
     def mapping(self, z_BZ: Tensor, label_BA: Tensor | None = None) -> Tensor:
         """Latents to styles: (B, Z) -> w (B, Z). No label means unknown."""
         given = {} if label_BA is None else {"label": label_BA}
-        return self.mapper(z_BZ, self._label(given, len(z_BZ)))
+        return self.mapper(z_BZ, self.label_of(given, len(z_BZ)))
 
     def styles(self, w_BZ: Tensor, truncation: float = 1.0, layers: int | None = None) -> Tensor:
         """The same style for every layer, the first `layers` (default: all) nearer to the mean.
@@ -277,7 +277,7 @@ class StyleGAN(family.Family, family.Generates, family.Interpolates):
 
     def loss(self, phase: str, batch: Batch, ctx: Context) -> Losses:
         """Losses of one player against the other as it stands."""
-        real_BCHW, label_BA = batch["image"], self._label(batch, len(batch["image"]))
+        real_BCHW, label_BA = batch["image"], self.label_of(batch, len(batch["image"]))
         if self.config.conditions:
             hidden_BA = ctx.rng.uniform("drop_label", label_BA.shape[1]) < self.config.drop_label
             label_BA = label_BA.masked_fill(hidden_BA, -1)
@@ -381,7 +381,7 @@ class StyleGAN(family.Family, family.Generates, family.Interpolates):
     ) -> Tensor:
         """One pass of the mapping network and the painter."""
         turned = controls if isinstance(controls, StyleGANControls) else StyleGANControls()
-        label_BA = self._label(cond, len(noise["z"]))
+        label_BA = self.label_of(cond, len(noise["z"]))
         near = (turned.truncation, turned.truncation_layers)
         w_BLZ = self.styles(self.mapper(noise["z"], label_BA), *near)
         if turned.mixing is not None:
@@ -389,8 +389,3 @@ class StyleGAN(family.Family, family.Generates, family.Interpolates):
             start_B = torch.full((len(w_BLZ),), turned.mixing, device=w_BLZ.device)
             w_BLZ = mix(w_BLZ, second_BLZ, start_B)
         return self.synthesise(w_BLZ, noise, turned.noise)
-
-    def _label(self, batch: Batch, n: int) -> Tensor:
-        """The labels (B, A), all unknown if there are none."""
-        unknown = torch.full((n, len(self.config.conditions)), -1)
-        return batch.get("label", unknown.to(self.w_mean.device))

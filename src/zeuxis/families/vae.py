@@ -237,8 +237,8 @@ class VAE(
 
     def loss(self, phase: str, batch: Batch, ctx: Context) -> Losses:
         """The negative bound in bits per dimension, and its parts."""
-        config, unit = self.config, self._nats_per_bit_and_dim()
-        label_BA = self._label(batch, len(batch["image"]))
+        config, unit = self.config, self.config.nats_per_bit
+        label_BA = self.label_of(batch, len(batch["image"]))
         hidden_BA = ctx.rng.uniform("drop_label", label_BA.shape[1]) < config.drop_label
         label_BA = label_BA.masked_fill(hidden_BA, -1)
         if config.iwae > 1:
@@ -266,7 +266,7 @@ class VAE(
             return
         points, labels = [], []
         for i, batch in enumerate(batches):
-            label_BA = self._label(batch, len(batch["image"]))
+            label_BA = self.label_of(batch, len(batch["image"]))
             mean_BZ, deviation_BZ = self.encoder(batch["image"], self.labels(label_BA))
             noise_BSZ = rng.normal(f"z/{i}", DRAWS, self.config.latent)[: len(mean_BZ)]
             points.append((mean_BZ[:, None] + deviation_BZ[:, None] * noise_BSZ).flatten(0, 1))
@@ -276,16 +276,16 @@ class VAE(
 
     def bits_per_dim(self, batch: Batch, rng: Rng) -> Tensor:
         """The negative bound with one draw of z for each image; its mean over draws is the bound."""
-        label_BA = self._label(batch, len(batch["image"]))
+        label_BA = self.label_of(batch, len(batch["image"]))
         distortion_B, rate_B, _ = self._bound(batch["image"], label_BA, rng)
-        return (distortion_B + rate_B) / self._nats_per_bit_and_dim()
+        return (distortion_B + rate_B) / self.config.nats_per_bit
 
     def iwae_bits_per_dim(self, batch: Batch, rng: Rng, samples: int = 64) -> Tensor:
         """The negative importance-weighted bound with `samples` draws of z for each image, (B,).
 
         Its mean over draws falls with `samples` towards the negative log-likelihood.
         """
-        label_BA, log_w_B = self._label(batch, len(batch["image"])), None
+        label_BA, log_w_B = self.label_of(batch, len(batch["image"])), None
         for first in range(0, samples, CHUNK):
             count = min(CHUNK, samples - first)
             noise_BSZ = rng.normal(f"z/{first}", count, self.config.latent)
@@ -294,7 +294,7 @@ class VAE(
             log_w_B = part_B if log_w_B is None else torch.logaddexp(log_w_B, part_B)
         if log_w_B is None:
             raise ValueError(f"samples is {samples}, expected at least 1")
-        return (math.log(samples) - log_w_B) / self._nats_per_bit_and_dim()
+        return (math.log(samples) - log_w_B) / self.config.nats_per_bit
 
     def noise(self, rng: Rng) -> Batch:
         """A latent per row: `z` (B, Z), standard normal."""
@@ -313,7 +313,7 @@ class VAE(
 
     def encode(self, image_BCHW: Tensor, cond: Batch = EMPTY) -> Tensor:
         """The latent (B, Z) of the mean of q(z | x, y)."""
-        label_BA = self._label(cond, len(image_BCHW))
+        label_BA = self.label_of(cond, len(image_BCHW))
         given_BE = self.labels(label_BA)
         mean_BZ, _ = self.encoder(image_BCHW, given_BE)
         if self.mixture is not None:
@@ -322,7 +322,7 @@ class VAE(
 
     def decode(self, latent: Tensor, cond: Batch = EMPTY) -> Tensor:
         """The centre of p(x | z, y), clipped to [-1, 1]."""
-        label_BA = self._label(cond, len(latent))
+        label_BA = self.label_of(cond, len(latent))
         given_BE = self.labels(label_BA)
         if self.mixture is not None:
             return self.decoder(self.mixture.to_z(latent, label_BA), given_BE).clamp(-1, 1)
@@ -330,7 +330,7 @@ class VAE(
 
     def reconstruct(self, image_BCHW: Tensor, cond: Batch = EMPTY) -> Tensor:
         """`decode(encode(image))`, sparing the way through the prior and back."""
-        given_BE = self.labels(self._label(cond, len(image_BCHW)))
+        given_BE = self.labels(self.label_of(cond, len(image_BCHW)))
         mean_BZ, _ = self.encoder(image_BCHW, given_BE)
         return self.decoder(mean_BZ, given_BE).clamp(-1, 1)
 
@@ -389,12 +389,3 @@ class VAE(
         if levels == 256:
             return image_BCHW
         return from_levels(to_levels(image_BCHW, levels), levels).to(image_BCHW.dtype)
-
-    def _label(self, batch: Batch, rows: int) -> Tensor:
-        """`label` (B, A); unknown where it is not given."""
-        device = self.scale.device
-        unknown_BA = torch.full((rows, len(self.config.conditions)), -1, device=device)
-        return batch.get("label", unknown_BA) if self.config.conditions else unknown_BA
-
-    def _nats_per_bit_and_dim(self) -> float:
-        return math.log(2) * self.config.channels * self.config.height * self.config.width
