@@ -41,9 +41,9 @@ class PixelRNNConfig(FamilyConfig):
 
     levels: int = pydantic.Field(256, ge=2, le=256)
     """Values that a channel can have; images are rounded to them."""
-    layer: Literal["row", "diagonal"] = "row"
-    """Row LSTM: fast, sees a triangle above the pixel. Diagonal BiLSTM: slower, sees all before it."""
-    layers: int = pydantic.Field(4, ge=1)
+    layer: Literal["row", "diagonal"] = "diagonal"
+    """Row LSTM: half the work, hears a triangle above the pixel. Diagonal BiLSTM: hears what precedes."""
+    layers: int = pydantic.Field(3, ge=1)
     """LSTM layers, each with a residual connection around it."""
     features: int = pydantic.Field(64, ge=1)
     """Size of an LSTM's state; the maps between layers have twice as many. Multiples of 32 are fastest."""
@@ -181,6 +181,7 @@ class PixelRNN(
         height=8,
         width=8,
         channels=1,
+        layer="row",
         layers=2,
         features=8,
         kernel=3,

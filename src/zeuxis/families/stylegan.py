@@ -215,7 +215,7 @@ class StyleGAN(family.Family, family.Generates, family.Interpolates):
 
     Config = StyleGANConfig
     Controls = StyleGANControls
-    TRAINING = Training(batch_size=64, lr=1e-2, betas=(0.0, 0.99), clip=5.0)
+    TRAINING = Training(batch_size=64, lr=3e-3, betas=(0.0, 0.99), clip=5.0)
     TINY = StyleGANConfig(
         height=8,
         width=8,
