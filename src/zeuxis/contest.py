@@ -234,7 +234,7 @@ def _links(entries: Sequence[Entry]) -> str:
 def _picture(entries: Sequence[Entry]) -> np.ndarray:
     """The samples of all families under one another, each under its name, (H, W, 3) uint8."""
     height, width, _ = entries[0].samples.shape[1:]
-    scale = max(1, 48 // max(height, width))
+    scale = max(1, 64 // max(height, width))
     sheets = [grid(entry.samples, columns=COLUMNS, scale=scale, gap=2) for entry in entries]
     rows, band, margin = sheets[0].shape[0], 22, 8
     canvas = Image.new(
