@@ -15,7 +15,7 @@ def done(tmp_path_factory):
     folder = tmp_path_factory.mktemp("contest")
     with workshop(folder / "cache"):
         source = pictures(folder / "photos", 80, (8, 8), channels=1)
-        words = ["--families", "vae,gan", "--minutes", "0.02", "--out", folder / "out"]
+        words = ["--families", "gan,vae", "--minutes", "0.02", "--out", folder / "out"]
         assert zeuxis("compare-families", source, *words, "training.batch_size=8") == 0
         yield folder / "out", source
 

@@ -30,6 +30,9 @@ def test_same_seed_same_images_alone_and_in_company(generator):
     assert many.dtype == np.uint8 and many.shape[1:] == generator.sample(1, seed=7).shape[1:]
     assert np.array_equal(many[:2], generator.sample(2, seed=7))
     assert not np.array_equal(many[0], generator.sample(1, seed=8)[0])
+    asked = np.zeros((use.LANE + 1, 2), np.int64)
+    alike = generator.sample(use.LANE + 1, seed=7, labels=asked)
+    assert not np.array_equal(alike[0], alike[use.LANE])  # no lane repeats another
 
 
 def test_labels_by_name_fix_their_column_and_leave_the_others_to_the_data(generator):
@@ -116,7 +119,7 @@ def test_a_completion_keeps_what_is_known_and_paints_what_is_not(model):
         model.complete(images, mask[:-1])
 
 
-def test_denoising_is_told_how_much(model):
+def test_denoising_is_told_how_much(model, monkeypatch):
     if not isinstance(model.family, use.Denoises):
         return
     images = some_images(model, 2)
@@ -125,6 +128,16 @@ def test_denoising_is_told_how_much(model):
     assert not np.array_equal(out, model.denoise(images, 75))
     with pytest.raises(ValueError, match="sigma"):
         model.denoise(images, -1)
+    told, denoise = [], type(model.family).denoise
+    monkeypatch.setattr(
+        type(model.family),
+        "denoise",
+        lambda self, image, deviation, cond: (
+            told.append(deviation[0].item()) or denoise(self, image, deviation, cond)
+        ),
+    )
+    model.denoise(images, 51)
+    assert told == pytest.approx([0.4])  # 51 of 255 levels is 0.4 of a range of 2
 
 
 def some_images(model, count):

@@ -291,13 +291,11 @@ class Model:
         mask_N1HW = mask_N1HW[:, None].float()
 
         def call(rows: slice) -> Tensor:
-            known, mask_B1HW = _padded(pixels, rows), _padded(mask_N1HW, rows).to(self.device)
+            image, mask_B1HW = self._inside(_padded(pixels, rows)), _padded(mask_N1HW, rows)
             noise = family.noise(Rng(self._seeds(seed, rows), device=self.device))
-            image = self._inside(known) * (1 - mask_B1HW)
             inner = _within(rows, count, progress)
-            out = family.complete(image, mask_B1HW, noise, given(rows), settings, inner)
-            painted = to_uint8(out)
-            return torch.where(mask_B1HW > 0, painted, known.to(self.device))
+            known = (image, mask_B1HW.to(self.device))
+            return to_uint8(family.complete(*known, noise, given(rows), settings, inner))
 
         return to_array(self._lanes(count, call, progress))
 
