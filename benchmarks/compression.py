@@ -22,6 +22,7 @@ from benchmarks.row import write_row
 from zeuxis import codec
 from zeuxis.data import open_prepared
 from zeuxis.data.pictures import Pictures
+from zeuxis.use import load
 
 ELSEWHERE = {
     "OMP_NUM_THREADS": "1",
@@ -40,7 +41,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--record", action="store_true", help="append to benchmarks/results")
     args = parser.parse_args()
-    prepared = open_prepared(args.data)
+    model, prepared = load(args.run, device="cpu"), open_prepared(args.data)
     images = prepared.images[prepared.holdout[: args.count]]
     nothing = np.zeros((len(images), 0), np.int64)
     names = [f"{i}" for i in range(len(images))]
@@ -48,10 +49,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         file, out = Path(folder) / f"a{codec.SUFFIX}", Path(folder) / "out"
         began = time.perf_counter()
-        coded = codec.compress(args.run, seen, file)
+        coded = codec.compress(model, seen, file)
         encoding = time.perf_counter() - began
         one = codec.compress(
-            args.run,
+            model,
             Pictures(prepared.name, names[:1], images[:1], (), nothing[:1], {}, 1, ()),
             Path(folder) / f"one{codec.SUFFIX}",
         )

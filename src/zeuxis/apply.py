@@ -15,10 +15,7 @@ from PIL import Image
 from zeuxis import codec, samples, use
 from zeuxis.data.pictures import Pictures, pictures
 from zeuxis.disk import write_file
-from zeuxis.evaluate import mean
 from zeuxis.family import Tick
-from zeuxis.images import grid, save_png
-from zeuxis.metrics import Estimate
 from zeuxis.run import override
 
 MOST = 100_000
@@ -50,18 +47,24 @@ class Score:
 
     Attributes:
         kind: exact, bound or estimate.
-        estimate: their mean, with interval and number of images.
-        standard_error: of the mean.
         names, bits: per image.
         refused: (file, why) of those that could not be read.
     """
 
     kind: str
-    estimate: Estimate
-    standard_error: float
     names: Sequence[str]
     bits: np.ndarray
     refused: Sequence[tuple[str, str]] = ()
+
+    @property
+    def mean(self) -> float:
+        """Over the images."""
+        return float(self.bits.mean(dtype=np.float64))
+
+    @property
+    def standard_error(self) -> float:
+        """Of the mean."""
+        return float(self.bits.astype(np.float64).std(ddof=1) / len(self.bits) ** 0.5)
 
 
 def treat(
@@ -110,10 +113,8 @@ def treat(
     facts = {"run": str(run), "verb": verb, "source": str(source), "labels": list(labels)}
     plain = {key: value for key, value in settings.items() if key != "mask"}
     samples.write(folder, done, {**facts, "controls": plain, "files": seen.names})
-    if sheet is not None:
-        both = np.concatenate([shown[:SHOWN], done[:SHOWN]])
-        scale = max(1, 64 // done.shape[1])
-        save_png(sheet, grid(both, columns=min(SHOWN, len(done)), scale=scale, gap=2))
+    both = np.concatenate([shown[:SHOWN], done[:SHOWN]])
+    samples.write_sheet(sheet, both, columns=min(SHOWN, len(done)))
     return Treated(folder=folder, count=len(done), sheet=sheet, refused=seen.refused)
 
 
@@ -172,8 +173,7 @@ def decode(
     given = model.indices(samples.label(labels), len(latents)) if labels else None
     done = model.decode(latents, given, tick)
     samples.write(folder, done, {"run": str(run), "verb": "decode", "source": str(file)})
-    if sheet is not None:
-        save_png(sheet, grid(done, scale=max(1, 64 // done.shape[1]), gap=2))
+    samples.write_sheet(sheet, done)
     return Treated(folder=folder, count=len(done), sheet=sheet)
 
 
@@ -206,8 +206,7 @@ def interpolate(
     asked_for = samples.label(labels)
     done = model.interpolate(first, last, count, label=asked_for, progress=tick, **words)
     samples.write(folder, done, {"run": str(run), "verb": "interpolate", "ends": [start, end]})
-    if sheet is not None:
-        save_png(sheet, grid(done, columns=count, scale=max(1, 64 // done.shape[1]), gap=2))
+    samples.write_sheet(sheet, done, columns=count)
     return Treated(folder=folder, count=count, sheet=sheet)
 
 
@@ -229,23 +228,14 @@ def score(
         raise ValueError(f"{out} cannot be a table; give --out a file name that ends in .csv")
     model = use.load(run)
     model.check_able("score")
-    kind = str(model.family.kind)
     seen = read(model, source, tick)
     if len(seen.images) < 2:
         raise ValueError(f"{seen.name} has {len(seen.images)} image; a mean needs at least 2")
     bits = model.bits_per_dim(seen.images, asked(model, seen, labels), seed, tick)
     if out is not None:
         write_file(out, lambda path: _table(path, seen.names, bits))
-    estimate = mean(bits, {"kind": kind, "seed": seed})
-    error = float(bits.astype(np.float64).std(ddof=1) / len(bits) ** 0.5)
-    return Score(
-        kind=kind,
-        estimate=estimate,
-        standard_error=error,
-        names=seen.names,
-        bits=bits,
-        refused=seen.refused,
-    )
+    kind = str(model.family.kind)
+    return Score(kind=kind, names=seen.names, bits=bits, refused=seen.refused)
 
 
 def compress(
@@ -259,9 +249,9 @@ def compress(
     file = out or Path("samples") / f"{run.resolve().name}{codec.SUFFIX}"
     if file.suffix != codec.SUFFIX:
         raise ValueError(f"{file} is to end in {codec.SUFFIX}; give --out such a name")
-    model = use.load(run)
+    model = use.load(run, device="cpu")
     model.check_able("compress")
-    return codec.compress(run, read(model, source), file, tick)
+    return codec.compress(model, read(model, source), file, tick)
 
 
 def decompress(
@@ -270,7 +260,7 @@ def decompress(
     """Write the images of a file that `compress` wrote as PNG files, bit for bit."""
     folder = out or Path("samples") / f"{run.resolve().name}-decompress"
     samples.check_free(folder)
-    images, names = codec.decompress(run, file, tick)
+    images, names = codec.decompress(use.load(run, device="cpu"), file, tick)
     facts = {"run": str(run), "verb": "decompress", "source": str(file), "files": names}
     samples.write(folder, images, facts)
     return Treated(folder=folder, count=len(images))

@@ -32,8 +32,9 @@ from PIL import Image
 from zeuxis import artefact, use
 from zeuxis.data.pictures import Pictures
 from zeuxis.disk import write_file
-from zeuxis.family import Sequential, Stepper, Tick
-from zeuxis.images import grid, to_levels, to_pil, to_tensor
+from zeuxis.family import Sequential, Tick
+from zeuxis.images import grid, to_pil
+from zeuxis.sampling.raster import Stepper
 
 MAGIC = b"ZEUXIS-IMAGES-1\n"
 GRID = 32
@@ -73,7 +74,7 @@ class Coded:
     peers: dict[str, int]
 
 
-def compress(run: Path, seen: Pictures, file: Path, tick: Tick | None = None) -> Coded:
+def compress(model: use.Model, seen: Pictures, file: Path, tick: Tick | None = None) -> Coded:
     """Code images (N, H, W, C) uint8 of the model's form into `file`.
 
     Raises:
@@ -81,12 +82,11 @@ def compress(run: Path, seen: Pictures, file: Path, tick: Tick | None = None) ->
             not installed.
     """
     coding = _coding()
-    model = _able(run)
+    _check(model)
     images_NHWC = np.ascontiguousarray(seen.images)
     coder = coding.queue.RangeEncoder()
     kind = coding.model.Categorical(perfect=False)
-    level = to_levels(to_tensor(images_NHWC.copy()).float() / 127.5 - 1).permute(0, 2, 3, 1)
-    numbers_NT = level.reshape(len(images_NHWC), -1)
+    numbers_NT = torch.from_numpy(images_NHWC.reshape(len(images_NHWC), -1).astype(np.int64))
     doubtful: list[list[int]] = []
     for rows, walk in _walks(model, len(images_NHWC), tick):
         for step, stepper in walk:
@@ -124,7 +124,9 @@ def compress(run: Path, seen: Pictures, file: Path, tick: Tick | None = None) ->
     )
 
 
-def decompress(run: Path, file: Path, tick: Tick | None = None) -> tuple[np.ndarray, list[str]]:
+def decompress(
+    model: use.Model, file: Path, tick: Tick | None = None
+) -> tuple[np.ndarray, list[str]]:
     """The images (N, H, W, C) uint8 of a file that `compress` wrote, and their names.
 
     Raises:
@@ -132,10 +134,10 @@ def decompress(run: Path, file: Path, tick: Tick | None = None) -> tuple[np.ndar
     """
     coding = _coding()
     header, words = _read(file)
-    model = _able(run)
+    _check(model)
     if header["model"] != identity(model):
         raise ValueError(
-            f"{file} was written with the model {header['model']} and {run} holds "
+            f"{file} was written with the model {header['model']} and {model.folder} holds "
             f"{identity(model)}; give the model that wrote it"
         )
     coder = coding.queue.RangeDecoder(np.frombuffer(words, "<u4").astype(np.uint32))
@@ -212,15 +214,13 @@ def _walks(
         yield rows, walk(rows)
 
 
-def _able(run: Path) -> use.Model:
-    model = use.load(run, device="cpu")
-    family = model.check_able("compress")
-    levels = getattr(family.config, "levels", 256)
+def _check(model: use.Model) -> None:
+    """Refuse a model that cannot say how likely each of 256 levels is next."""
+    levels = getattr(model.check_able("compress").config, "levels", 256)
     if levels != 256:
         raise ValueError(
-            f"{run} models {levels} levels and files have 256; train one with family.levels=256"
+            f"{model.folder} models {levels} levels and files have 256; train one with family.levels=256"
         )
-    return model
 
 
 def _read(file: Path) -> tuple[dict[str, Any], bytes]:

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from zeuxis import families, pipeline, report, use
+from zeuxis.data.sources import name_of
 from zeuxis.disk import read_json, write_file, write_json
 from zeuxis.family import Generates
 from zeuxis.fit import Event, Watch
@@ -85,7 +86,7 @@ def compare_families(
         if path.startswith("family."):
             raise ValueError(f"{path} is of one family; a contest takes data. and training. only")
     tell: Watch = watch or (lambda event: None)
-    stem = Path(source).name.partition(".")[0]
+    stem = name_of(source)
     folder = Path(out) if out else Path("runs") / f"contest-{stem}"
     entries = []
     for name in chosen:

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import ClassVar, Literal, Protocol, Self, final
+from typing import TYPE_CHECKING, ClassVar, Literal, Self, final
 
 import pydantic
 import torch
@@ -20,6 +20,9 @@ from torch import Tensor, nn
 
 from zeuxis.rng import Rng
 from zeuxis.run import Training
+
+if TYPE_CHECKING:
+    from zeuxis.sampling.raster import Stepper
 
 Batch = Mapping[str, Tensor]
 """Named tensors that share their first axis. `image` (B, C, H, W) float32 in [-1, 1] inside a family
@@ -336,21 +339,11 @@ class Translates(abc.ABC):
         """Images (B, C, H, W) in [-1, 1]."""
 
 
-class Stepper(Protocol):
-    """An image model at one place of a batch of unfinished images: what comes next, and go on."""
-
-    def log_p(self) -> Tensor:
-        """Log-probabilities (B, levels) float32 of the next number, given all that were pushed."""
-
-    def push(self, level_B: Tensor) -> None:
-        """Fix the next number of each row, int64 in {0, ..., levels - 1}, and move on."""
-
-
 class Sequential(abc.ABC):
     """Ability: models an image one number at a time, in raster order, the channels innermost."""
 
     @abc.abstractmethod
-    def stepper(self, rows: int, cond: Batch = EMPTY) -> Stepper:
+    def stepper(self, rows: int, cond: Batch = EMPTY) -> "Stepper":
         """At the first number of `rows` new images. Each step costs one position, not one image."""
 
 

@@ -52,9 +52,7 @@ def draw(
     images_NHWC = model.sample(count, seed=seed, label=label(labels), progress=tick, **settings)
     facts = {"run": os.fspath(run), "seed": seed, "labels": list(labels), "controls": settings}
     write(folder, images_NHWC, facts)
-    if sheet is not None:
-        scale = max(1, 64 // images_NHWC.shape[1])
-        save_png(sheet, grid(images_NHWC, scale=scale, gap=2))
+    write_sheet(sheet, images_NHWC)
     return folder
 
 
@@ -71,6 +69,13 @@ def write(folder: Path, images_NHWC: np.ndarray, facts: Mapping[str, object]) ->
         stale.unlink()
     for index, image_HWC in enumerate(images_NHWC):
         save_png(folder / f"{index:04d}.png", image_HWC)
+
+
+def write_sheet(sheet: Path | None, images_NHWC: np.ndarray, columns: int = 0) -> None:
+    """Write images side by side as one PNG file, if one was asked for, small ones enlarged."""
+    if sheet is not None:
+        scale = max(1, 64 // images_NHWC.shape[1])
+        save_png(sheet, grid(images_NHWC, columns=columns, scale=scale, gap=2))
 
 
 def written(folder: Path) -> list[Path]:

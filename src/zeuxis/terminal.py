@@ -276,8 +276,8 @@ def show_likelihood(found: Score, table: Path | None) -> None:
         "estimate": "an estimate, neither exact nor a bound",
     }
     out.print(
-        f"{found.estimate.value:.4f} bits/dim, standard error {found.standard_error:.4f} over "
-        f"{found.estimate.n:,} images ({kinds[found.kind]})",
+        f"{found.mean:.4f} bits/dim, standard error {found.standard_error:.4f} over "
+        f"{len(found.bits):,} images ({kinds[found.kind]})",
         markup=False,
     )
     out.print("least likely:", markup=False)

@@ -124,7 +124,6 @@ class Model:
         settings = self.controls(controls)
         if labels is None:
             labels = self.draw_labels(count, seed, label)
-        self._known(labels, count)
         given = self._conditions(labels, count)
 
         def draw(rows: slice) -> Tensor:
@@ -448,10 +447,10 @@ class Model:
         self, labels: np.ndarray | None, count: int
     ) -> Callable[[slice], dict[str, Tensor]]:
         """Rows -> what the family is given to know of them; labels None are all unknown."""
-        if not self.conditions:
-            return lambda rows: {}
         unknown = np.full((count, len(self.conditions)), -1)
         known = self._known(unknown if labels is None else labels, count)
+        if not self.conditions:
+            return lambda rows: {}
         return lambda rows: {"label": _padded(known, rows).to(self.device)}
 
     def _repaint(

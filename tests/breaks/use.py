@@ -13,7 +13,9 @@ BREAKS = [
     ),
     Break("use.py", "rows.start + size * done // total", "done", "test_use.py -k progress"),
     Break("apply.py", ">= 128).astype", "< 128).astype", "test_apply.py -k complete"),
-    Break("apply.py", "std(ddof=1) / len(bits) ** 0.5", "std(ddof=1)", "test_apply.py -k score"),
+    Break(
+        "apply.py", "std(ddof=1) / len(self.bits) ** 0.5", "std(ddof=1)", "test_apply.py -k score"
+    ),
     # compressed files
     Break("codec.py", "nearest_RL[row, one] = value", "pass", "test_codec.py -k machines"),
     Break(

@@ -20,6 +20,7 @@ from zeuxis.data.preparation import choose_target
 from zeuxis.data.prepared import is_prepared, open_prepared
 from zeuxis.data.sources import Item, Source, open_source
 from zeuxis.family import Condition
+from zeuxis.nn.corruption import LUMINANCE
 from zeuxis.rng import derive_seed
 from zeuxis.run import Data
 
@@ -27,20 +28,6 @@ MOST = 10_000
 """Images of a source that are looked at unless more are asked for."""
 PEEK = 256
 """Files whose format and quality are looked up."""
-
-LUMINANCE = np.array(  # ITU-T T.81 (1992), table K.1
-    [
-        [16, 11, 10, 16, 24, 40, 51, 61],
-        [12, 12, 14, 19, 26, 58, 60, 55],
-        [14, 13, 16, 24, 40, 57, 69, 56],
-        [14, 17, 22, 29, 51, 87, 80, 62],
-        [18, 22, 37, 56, 68, 109, 103, 77],
-        [24, 35, 55, 64, 81, 104, 113, 92],
-        [49, 64, 78, 87, 103, 121, 120, 101],
-        [72, 92, 95, 98, 112, 100, 103, 99],
-    ],
-    np.float64,
-).ravel()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -214,4 +201,4 @@ def form_of(content: bytes) -> str:
 
 def _scaled(quality: int) -> np.ndarray:
     scale = 5000 // quality if quality < 50 else 200 - 2 * quality
-    return np.clip((LUMINANCE * scale + 50) // 100, 1, 255)
+    return np.clip((np.array(LUMINANCE.split(), np.float64) * scale + 50) // 100, 1, 255)

@@ -69,6 +69,7 @@ def build(
         for part in given:
             if part not in cls.PARTS:
                 raise ValueError(f"a {name} builds on no {part!r}; {suggest(part, cls.PARTS)}")
+        # `Family.__init__` itself takes the parts; families take their config first, which mypy cannot know
         return cls(config, given) if cls.PARTS else cls(config)  # type: ignore[call-arg, arg-type]
 
 

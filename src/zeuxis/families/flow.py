@@ -315,13 +315,12 @@ class Flow(
             x_BCHW = inside_BCHW + LEVEL * (rng.uniform("level", *shape) - 0.5)
             sign_BCHW = torch.where(rng.uniform("sign", *shape) < 0.5, -1.0, 1.0)
             velocity = self._guided(cond, FlowControls())
-            times = [
-                t**2 for t in _times(SCORING)[::-1]
-            ]  # most happens where there is little noise
+            # squared: most happens where there is little noise
+            times = [t**2 for t in _times(SCORING)[::-1]]
             e_BCHW, log_volume_B = change_of_variables(velocity, x_BCHW, times, sign_BCHW)
         log_normal_B = -(e_BCHW.square() + math.log(2 * math.pi)).flatten(1).sum(1) / 2
         nats_B = -(log_normal_B + log_volume_B + dims * math.log(LEVEL))
-        return nats_B / (dims * math.log(2))
+        return nats_B / self.config.nats_per_bit
 
     def _guided(self, cond: Batch, chosen: FlowControls) -> Velocity:
         """The velocity under the labels of `cond`, guided as asked for.

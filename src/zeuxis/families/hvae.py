@@ -192,7 +192,8 @@ class Decoder(nn.Module):
         size = mixture_size(config.channels, config.components)
         paint = nn.Conv2d(widths[-1], size * config.patch**2, 3, padding=1)
         start_K = mixture_start(config.channels, config.components)
-        paint.bias.data.copy_(start_K.repeat_interleave(config.patch**2))  # type: ignore[union-attr]
+        assert paint.bias is not None
+        paint.bias.data.copy_(start_K.repeat_interleave(config.patch**2))
         self.paint = nn.Sequential(nn.ReLU(), paint, PixelShuffle(config.patch))
         self.image = (config.height, config.width)
 
@@ -214,7 +215,7 @@ class Decoder(nn.Module):
                 x = x[..., :height, :width]
             if self.hears:
                 x = x + self.hears[i](given_BE)[..., None, None]
-            for group in groups:  # type: ignore[attr-defined]
+            for group in groups.children():
                 piece, rest = rest.tensor_split([self.latent * height * width], 1)
                 u = piece.unflatten(1, (self.latent, height, width))
                 x, u, nats_B = group(x, u, told.pop(0) if told else None)

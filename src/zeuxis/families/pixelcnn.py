@@ -148,9 +148,10 @@ class PixelCNN(
             components = config.components or (5 if config.channels == 1 else 10)
             self.output = Mixture(config.channels, config.levels, components)
         self.head = nn.Conv2d(config.widths[0], len(self.output.start), 1)
+        assert self.head.bias is not None
         with torch.no_grad():
             self.head.weight.mul_(0.1)
-            self.head.bias.copy_(self.output.start)  # type: ignore[union-attr]
+            self.head.bias.copy_(self.output.start)
 
     def loss(self, phase: str, batch: Batch, ctx: Context) -> Losses:
         """Bits per dimension, each image in an order of its own."""
@@ -243,7 +244,7 @@ class PixelCNN(
         """What the blocks are told: labels and, if there are several, the order; (B, E)."""
         if self.config.orders > 1:
             if order_B is None:
-                order_B = torch.zeros_like(label_BA[:, :0].sum(1))
+                order_B = label_BA.new_zeros(len(label_BA))
             label_BA = torch.cat([label_BA, order_B[:, None]], 1)
         return self.labels(label_BA).to(self.head.weight.dtype)
 

@@ -121,6 +121,7 @@ class PixelStepper:
         shape = (len(label_BE), config.channels, config.height, config.width)
         self.canvas = net.canvas(label_BE.new_zeros(shape))
         self.stem, self.first = Product(net.stem), Product(net.first)
+        # to mypy the members of a ModuleList are plain modules
         self.layers = [layer.stepper(label_BE, config.width) for layer in net.layers]  # type: ignore[operator]
         self.row = self.column = self.channel = 0
         self.x_BF = self._features()

@@ -278,6 +278,7 @@ class StageSteps:
 
     def __init__(self, stage: Stage, rows: int, width: int, given_BE: Tensor) -> None:
         def stepped(blocks: nn.ModuleList) -> list[BlockSteps]:
+            # to mypy the members of a ModuleList are plain modules
             return [BlockSteps(block, rows, width, given_BE) for block in blocks]  # type: ignore[arg-type]
 
         self.before, self.after = stepped(stage.before), stepped(stage.after)

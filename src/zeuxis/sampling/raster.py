@@ -18,10 +18,10 @@ class Stepper(Protocol):
     """At one place of a batch of unfinished images, in raster order, the channels innermost."""
 
     def log_p(self) -> Tensor:
-        """Log-probabilities (B, L) of the next number."""
+        """Log-probabilities (B, L), float32 or better, of the next number, given all that were pushed."""
 
     def push(self, level_B: Tensor) -> None:
-        """Fix the next number of each row and move on."""
+        """Fix the next number of each row, int64 in {0, ..., L - 1}, and move on."""
 
 
 def drawn(log_p_BL: Tensor, uniform_B: Tensor) -> Tensor:
