@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="classifiers to train")
     parser.add_argument("--seed", type=int, default=0, help="of the generated images")
     parser.add_argument("--record", action="store_true", help="append to benchmarks/results")
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     controls = dict(word.split("=", 1) for word in args.controls)
     if args.real == (args.source is not None):
         parser.error("name an artefact or .npz file, or pass --real")

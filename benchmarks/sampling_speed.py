@@ -33,7 +33,7 @@ CPU = torch.device("cpu")
 
 def pixelcnn_log_p(model: Any, image_BCHW: Tensor, i: int, j: int, c: int) -> Tensor:
     """Log-probabilities (B, L) of one number by a pass of the whole network."""
-    given_BE = model._given(model._label({}, len(image_BCHW)))
+    given_BE = model._given(model.label_of({}, len(image_BCHW)))
     raw_BKHW = model.head(model.net(image_BCHW, given_BE).relu().float())
     log_p_BL: Tensor = model.output.log_p(image_BCHW[:, :, i, j], raw_BKHW[:, :, i, j], c)
     return log_p_BL
@@ -41,7 +41,7 @@ def pixelcnn_log_p(model: Any, image_BCHW: Tensor, i: int, j: int, c: int) -> Te
 
 def pixelrnn_log_p(model: Any, image_BCHW: Tensor, i: int, j: int, c: int) -> Tensor:
     """As `pixelcnn_log_p`."""
-    given_BE = model.labels(model._label({}, len(image_BCHW)))
+    given_BE = model.labels(model.label_of({}, len(image_BCHW)))
     raw_BK = model.network(image_BCHW, given_BE)[i * image_BCHW.shape[3] + j]
     log_p_BL: Tensor = model.output.log_p(image_BCHW[:, :, i, j], raw_BK, c)
     return log_p_BL

@@ -1,12 +1,13 @@
 """One training step of each family against the same networks in a plain loop, in one interleaved run.
 
-    python -m benchmarks.speed [--families gan vae flow] [--batches 64 128] [--rounds 5]
+    python -m benchmarks.speed [--families gan vae flow] [--batches 64 128] [--rounds 5] [--device cuda]
 
 Ours is the loop's own step as `zeuxis train` runs it: bfloat16 where the hardware has it, channels_last
-memory, fused optimiser, weight average. The plain loop is what public trainers run on a CPU: float32,
-NCHW memory, eager, stock Adam, stock group norm and SiLU, no average. Both see the same weights,
-batches and draws, at 32x32x1 with 10 classes. A round times some steps of each in turn; the figures
-are medians over rounds, the ratio the median of the rounds' ratios. FLOPs are counted, not estimated.
+memory, fused optimiser, weight average. The plain loop is what public trainers run: float32 (on a GPU
+with PyTorch's own defaults: TF32 in convolutions only), NCHW memory, eager, stock Adam, stock group norm
+and SiLU, no average. Both see the same weights, batches and draws, at 32x32x1 with 10 classes. A round
+times some steps of each in turn; the figures are medians over rounds, the ratio the median of the
+rounds' ratios. FLOPs are counted, not estimated.
 """
 
 import argparse
@@ -33,7 +34,6 @@ STEPS = 8
 """Steps a round: a whole number of the periods of lazy penalties."""
 PROGRESS = 0.7
 """Where in a run the steps are taken: late enough for every phase to have started."""
-CPU = torch.device("cpu")
 
 
 def build(name: str) -> Family:
@@ -51,12 +51,12 @@ def batch_of(size: int) -> dict[str, Tensor]:
     return {"image": pixels, "label": torch.randint(0, 10, (size, 1), generator=generator)}
 
 
-def our_step(name: str, batch: Batch, precision: str) -> Callable[[], None]:
+def our_step(name: str, batch: Batch, precision: str, device: torch.device) -> Callable[[], None]:
     """The loop's step."""
     training = families.get(name).TRAINING.model_copy(
         update={"batch_size": len(batch["image"]), "steps": 100_000, "warmup": 0}
     )
-    state = start(build(name), training, CPU, precision, Parallel())
+    state = start(build(name), training, device, precision, Parallel())
     state.step = int(PROGRESS * training.steps) // STEPS * STEPS
 
     def run() -> None:
@@ -66,9 +66,9 @@ def our_step(name: str, batch: Batch, precision: str) -> Callable[[], None]:
     return run
 
 
-def plain_step(name: str, batch: Batch) -> Callable[[], None]:
+def plain_step(name: str, batch: Batch, device: torch.device) -> Callable[[], None]:
     """The plain loop's step."""
-    model = build(name).train()
+    model = build(name).to(device).train()
     training = families.get(name).TRAINING
     for module in model.modules():
         if hasattr(module, "fused"):
@@ -81,7 +81,8 @@ def plain_step(name: str, batch: Batch) -> Callable[[], None]:
 
     def run() -> None:
         nonlocal step
-        inside = {**batch, "image": from_uint8(batch["image"])}
+        moved = {key: value.to(device) for key, value in batch.items()}
+        inside = {**moved, "image": from_uint8(moved["image"])}
         for phase in model.phases():
             if step % phase.every or phase.start > PROGRESS:
                 continue
@@ -89,7 +90,7 @@ def plain_step(name: str, batch: Batch) -> Callable[[], None]:
             for p in parameters(model, phase):
                 p.requires_grad_(True)
             optimisers[phase.name].zero_grad(set_to_none=True)
-            rng = Rng.for_rows(0, phase.name, step, rows)
+            rng = Rng.for_rows(0, phase.name, step, rows, device)
             ctx = Context(step=step, update=step // phase.every, progress=PROGRESS, rng=rng)
             model.loss(phase.name, inside, ctx)["total"].backward()
             optimisers[phase.name].step()
@@ -98,17 +99,26 @@ def plain_step(name: str, batch: Batch) -> Callable[[], None]:
     return run
 
 
+def wait() -> None:
+    """Until a GPU has done what it was asked for."""
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+
+
 def seconds(step: Callable[[], None], steps: int = STEPS) -> float:
     """Mean time of a step."""
+    wait()
     began = time.perf_counter()
     for _ in range(steps):
         step()
+    wait()
     return (time.perf_counter() - began) / steps
 
 
-def matrix_rate(dtype: torch.dtype, size: int = 2048) -> float:
+def matrix_rate(dtype: torch.dtype, device: torch.device) -> float:
     """TFLOP/s of the machine's fastest square matrix product out of several."""
-    a = torch.randn(size, size).to(dtype)
+    size = 8192 if device.type == "cuda" else 2048
+    a = torch.randn(size, size).to(device, dtype)
     return 2 * size**3 / min(seconds(lambda: a @ a, 1) for _ in range(12)) / 1e12
 
 
@@ -130,19 +140,26 @@ class Counter(TorchDispatchMode):
 
 def flops(name: str, batch: Batch) -> float:
     """Counted TFLOP of a step, the mean over the period of lazy terms."""
-    step, counter = our_step(name, batch, "float32"), Counter()
+    step, counter = our_step(name, batch, "float32", torch.device("cpu")), Counter()
     with counter:
         seconds(step)
     return counter.total / STEPS / 1e12
 
 
-def measure(name: str, size: int, rounds: int) -> None:
+def peak_memory(device: torch.device) -> int:
+    """MiB: on a GPU of tensors, else of the process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) // 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def measure(name: str, size: int, rounds: int, device: torch.device) -> None:
     """Write the row of one family at one batch size."""
     batch = batch_of(size)
-    fast = machine.fast_bfloat16(CPU)
-    steps = {"plain": plain_step(name, batch), "float32": our_step(name, batch, "float32")}
-    if fast:
-        steps["bfloat16"] = our_step(name, batch, "bfloat16")
+    fast = machine.fast_bfloat16(device)
+    steps = {"plain": plain_step(name, batch, device)}
+    for precision in ("float32", "bfloat16")[: 1 + fast]:
+        steps[precision] = our_step(name, batch, precision, device)
     times: dict[str, list[float]] = {key: [] for key in steps}
     rates = []
     for i in range(rounds + 1):  # the first warms up
@@ -150,7 +167,7 @@ def measure(name: str, size: int, rounds: int) -> None:
             took = seconds(step, STEPS if i else 2)
             if i:
                 times[key].append(took)
-        rates.append(matrix_rate(torch.bfloat16 if fast else torch.float32))
+        rates.append(matrix_rate(torch.bfloat16 if fast else torch.float32, device))
     ours = "bfloat16" if fast else "float32"
     median = {key: statistics.median(values) for key, values in times.items()}
     reached, rate = flops(name, batch) / median[ours], statistics.median(rates)
@@ -158,7 +175,7 @@ def measure(name: str, size: int, rounds: int) -> None:
         "speed",
         family=name,
         batch=size,
-        peak_memory_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        peak_memory_mib=peak_memory(device),
         parameters=sum(p.numel() for p in build(name).parameters()),
         precision=ours,
         ratio=round(_ratio(times["plain"], times[ours]), 2),
@@ -183,11 +200,13 @@ def main() -> None:
     parser.add_argument("--families", nargs="+", default=list(families.FAMILIES))
     parser.add_argument("--batches", nargs="+", type=int, default=[64, 128])
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or mps")
     args = parser.parse_args()
     machine.set_threads(None)
+    device = machine.choose_device(args.device)
     for name in args.families:
         for size in args.batches:
-            measure(name, size, args.rounds)
+            measure(name, size, args.rounds, device)
 
 
 if __name__ == "__main__":

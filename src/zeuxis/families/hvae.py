@@ -304,11 +304,9 @@ class HVAE(
             other_BN = self.noise(Rng([seed], device=latent_BN.device, dtype=latent_BN.dtype))
             coarse_BN = other_BN["latent"][:, :kept].expand(len(latent_BN), -1)
             latent_BN = torch.cat([coarse_BN, latent_BN[:, kept:]], 1)
-        factors = [
-            turned.temperature[min(i, len(turned.temperature) - 1)] for i in range(len(sizes))
-        ]
-        factor_N = torch.repeat_interleave(latent_BN.new_tensor(factors), torch.tensor(sizes))
-        return self.decode(latent_BN * factor_N, cond)
+        last = len(turned.temperature) - 1
+        factors = [turned.temperature[min(i, last)] for i, n in enumerate(sizes) for _ in range(n)]
+        return self.decode(latent_BN * latent_BN.new_tensor(factors), cond)
 
     def encode(self, image_BCHW: Tensor, cond: Batch = EMPTY) -> Tensor:
         """The latent (B, N): from coarse to fine, the mean of each group given the means before it."""

@@ -36,7 +36,7 @@ class NormSiLU(nn.Module):
     Args:
         channels: C, of x.
         fused: whether to use the hand-written gradient; False is stock operations throughout,
-            for comparison. float64 always takes these.
+            for comparison. float64 and GPUs, whose group norm knows NCHW only, always take these.
     """
 
     def __init__(self, channels: int, fused: bool = True) -> None:
@@ -48,7 +48,7 @@ class NormSiLU(nn.Module):
         """Same shape and type as `x_BCHW`."""
         scale_BC11 = scale_BC.to(x_BCHW.dtype)[..., None, None]
         shift_BC11 = shift_BC.to(x_BCHW.dtype)[..., None, None]
-        if not self.fused or x_BCHW.dtype == torch.float64:
+        if not self.fused or not x_BCHW.is_cpu or x_BCHW.dtype == torch.float64:
             return plain_norm_silu(x_BCHW, scale_BC11, shift_BC11, self.groups)
         return _NormSiLU.apply(x_BCHW, scale_BC11, shift_BC11, self.groups)
 
