@@ -3,6 +3,7 @@
     python -m benchmarks.autoencoding codec RUN PREPARED [--record]
     python -m benchmarks.autoencoding denoise RUN PREPARED [--record]
     python -m benchmarks.autoencoding probe RUN PREPARED [--record]
+    python -m benchmarks.autoencoding tokens RUN PREPARED [--record]
 
 codec: PSNR of images that went through packed bytes (the bits of the latent's numbers, no header: the
 model knows the shapes) against JPEG and WebP at no more bytes an image, the decoder's network not
@@ -19,6 +20,9 @@ results are rounded to 8 bits.
 probe: accuracy of logistic regression on the latent and on the pixels, both standardised, fitted by LBFGS
 with the penalty chosen on the end of the training side.
 
+tokens: PSNR of images decoded from their tokens; which codes occur, which occur at least a hundredth as
+often as an equal share, and the perplexity.
+
 PSNR is 10 log10(255^2 / MSE), averaged over images; `pooled` has the MSE averaged first.
 """
 
@@ -28,7 +32,7 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -41,7 +45,9 @@ from benchmarks.row import write_row
 from zeuxis import machine
 from zeuxis.data import open_prepared
 from zeuxis.data.prepared import Prepared
+from zeuxis.family import Tokenizes
 from zeuxis.images import from_uint8, to_array, to_pil, to_tensor, to_uint8
+from zeuxis.nn.quantise import perplexity, usage
 from zeuxis.use import Model, load
 
 DEVIATION = 25
@@ -273,6 +279,24 @@ def probe(model: Model, prepared: Prepared) -> dict[str, Any]:
     return row
 
 
+def tokens(model: Model, prepared: Prepared) -> dict[str, Any]:
+    """A tokenizer's reconstructions and its use of its codes."""
+    images_NHWC = np.array(prepared.images[prepared.holdout])
+    token_NHW = model.encode(images_NHWC)
+    codes = cast(Tokenizes, model.family).vocabulary
+    counts_K = np.bincount(token_NHW.ravel(), minlength=codes)
+    share_K = torch.from_numpy(counts_K / token_NHW.size)
+    return {
+        "n": len(images_NHWC),
+        "tokens": list(token_NHW.shape[1:]),
+        "codes": codes,
+        "occur": round(usage(share_K, 0.0).item(), 4),
+        "used": round(usage(share_K).item(), 4),
+        "perplexity": round(perplexity(share_K).item(), 2),
+        **figures(images_NHWC, model.decode(token_NHW)),
+    }
+
+
 def logistic(x_NF: Tensor, label_N: Tensor, classes: int, penalty: float) -> Tensor:
     """Weights (F + 1, classes) of the smallest cross entropy plus `penalty` |weights|^2."""
     weight = torch.zeros(x_NF.shape[1] + 1, classes, requires_grad=True)
@@ -301,21 +325,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("what", choices=("codec", "denoise", "probe"))
+    parser.add_argument("what", choices=("codec", "denoise", "probe", "tokens"))
     parser.add_argument("run", type=Path)
     parser.add_argument("data", type=Path, help="the prepared set that it was trained on")
     parser.add_argument("--record", action="store_true", help="append to benchmarks/results")
     args = parser.parse_args()
     model, prepared = load(args.run), open_prepared(args.data)
-    measure = {"codec": codec, "denoise": denoise, "probe": probe}[args.what]
-    config: Any = model.family.config
+    measures = {"codec": codec, "denoise": denoise, "probe": probe, "tokens": tokens}
+    config = model.family.config
     row = {
         "what": args.what,
         "family": model.facts["family"],
         "side": "hold-out",
-        **measure(model, prepared),
-        "latent": list(config.latent_shape()),
-        "bits": list(config.bits),
+        **measures[args.what](model, prepared),
+        "config": config.model_dump(mode="json", exclude_defaults=True, exclude={"conditions"}),
         "trained_minutes": model.facts.get("minutes"),
         "trained_on": model.facts.get("source"),
     }

@@ -390,3 +390,151 @@ def test_what_a_flow_of_latents_cannot_do_it_says():
 def test_impossible_latents_are_refused(values, words):
     with pytest.raises(pydantic.ValidationError, match=words):
         changed(Flow.TINY, **values)
+
+
+STEPS = torch.tensor([[1.0, 1.0], [1.0, 0.5], [0.75, 0.25], [0.5, 0.5], [0.1, 1e-4]])
+"""Time and length of some steps."""
+
+
+def one_step_apart(model, x, times):
+    """x under one step of each of `times` (t, length)."""
+    t, length = times.to(x.dtype).unbind(1)
+    return x - length[:, None, None, None] * model.velocity(x, t, length)
+
+
+@torch.no_grad()
+def test_an_untrained_flow_jumps_as_a_gaussian_does():
+    """x keeps its size in units of the deviation at its time, whatever the length of the step."""
+    model = gaussian(jumps=0.25)
+    x = torch.randn(5, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    t, r = STEPS[:, 0], STEPS[:, 0] - STEPS[:, 1]
+    d_t, d_r = (((1 - u) ** 2 * DEVIATION**2 + u**2).sqrt() for u in (t, r))
+    expected = (d_r / d_t)[:, None, None, None] * x
+    assert torch.allclose(one_step_apart(model, x, STEPS), expected, atol=1e-5)
+    noise = model.noise(Rng([1, 2]))
+    for steps in (1, 2, 3, 4):
+        end = model.generate(noise, controls=FlowControls(steps=steps))
+        assert torch.allclose(end, (DEVIATION * noise["image"]).clamp(-1, 1), atol=1e-5)
+
+
+@torch.no_grad()
+def test_the_mean_velocity_over_no_time_is_the_velocity():
+    model = wake(build("flow", jumps=0.25)).eval()
+    x, time = batch_for(model)["image"], torch.tensor([0.1, 0.4, 0.7, 1.0])
+    at_once = model.velocity(x, time)
+    assert torch.allclose(model.velocity(x, time, torch.zeros(4)), at_once, atol=1e-5)
+    assert torch.allclose(model.velocity(x, time, torch.full((4,), 1e-5)), at_once, atol=1e-3)
+    assert not torch.allclose(model.velocity(x, time, time), at_once, atol=1e-2)
+
+
+def test_a_plain_flow_is_what_it_was():
+    """Without jumps no parameter is added; with them, until they are trained, none has an effect."""
+    plain, jumping = build("flow"), build("flow", jumps=0.25)
+    added = set(jumping.state_dict()) - set(plain.state_dict())
+    assert added and all(key.startswith("net.length.") for key in added)
+    for key, value in plain.state_dict().items():
+        assert torch.equal(value, jumping.state_dict()[key])
+    early = context(progress=0.1)
+    for model in (plain, jumping):
+        generator = torch.Generator().manual_seed(5)
+        for key, p in model.named_parameters():
+            if "length" not in key:
+                p.data.add_(0.05 * torch.randn(p.shape, generator=generator))
+    batch = batch_for(plain)
+    assert torch.equal(*(m.loss("main", batch, early)["total"] for m in (plain, jumping)))
+    x, time = batch["image"], torch.tensor([0.1, 0.4, 0.7, 1.0])
+    net = jumping.net
+    assert torch.equal(net(x, time, None), net(x, time, None, time))  # silent at first
+
+
+def jump_loss(model, n=64, progress=0.5, dtype=torch.float64, batch=None):
+    batch = batch or batch_for(model, n)
+    batch = {k: v.to(dtype) if v.is_floating_point() else v for k, v in batch.items()}
+    return model.loss("main", batch, context(n, progress=progress, dtype=dtype))["total"]
+
+
+def test_where_the_mean_velocity_is_known_its_loss_is_nothing():
+    """Rows that jump are taught what an untrained flow, exact for a Gaussian, says already."""
+    model = gaussian(jumps=0.999, conditional=False).double()
+    assert jump_loss(model).item() < 1e-20
+    assert jump_loss(model, progress=0.1).item() > 0.1  # the plain loss has a floor
+
+
+def test_rows_jump_each_by_their_own_draw():
+    """The loss is the mean over rows also where some jump and others do not."""
+    model = wake(build("flow", jumps=0.5)).double()
+    n = 6
+    batch = {k: v.double() if v.is_floating_point() else v for k, v in batch_for(model, n).items()}
+    whole = jump_loss(model, n, batch=batch)
+    rows = []
+    for i in range(n):
+        ctx = type(context())(
+            step=0, update=0, progress=0.5, rng=Rng([100 + i], shared=7, dtype=torch.float64)
+        )
+        rows.append(model.loss("main", {k: v[i : i + 1] for k, v in batch.items()}, ctx)["total"])
+    assert torch.stack(rows).mean().item() == pytest.approx(whole.item(), rel=1e-10)
+    heard = []
+    model.net.register_forward_hook(lambda net, given, out: heard.append(given[3]))
+    jump_loss(model, n, batch=batch)
+    assert 0 < (heard[0] > 0).sum() < n and len(heard) == 3
+    assert torch.equal(heard[1], heard[0][heard[0] > 0] / 2) and torch.equal(heard[1], heard[2])
+
+
+def test_a_row_keeps_its_label_when_it_is_taught_to_jump():
+    model = wake(build("flow", jumps=0.5, drop_label=0.3))
+    heard = []
+    model.net.register_forward_hook(lambda net, given, out: heard.append((given[2], given[3])))
+    model.loss("main", batch_for(model, 64), context(64))
+    (label, length), *taught = heard
+    for other, _ in taught:
+        assert torch.equal(other, label[length > 0])
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_jumps_train_every_parameter(precision):
+    """Passes without gradients must not leave weights without gradients, as autocast's cache might."""
+    model = wake(build("flow", jumps=0.5))
+    with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+        model.loss("main", batch_for(model, 16), context(16))["total"].backward()
+    for key, p in model.named_parameters():
+        assert p.grad is not None and p.grad.isfinite().all() and p.grad.abs().sum() > 0, key
+
+
+def toy(jumps, updates=500):
+    """A flow of two images of 4 x 4 pixels, trained in a second or two."""
+    torch.manual_seed(0)
+    model = build(
+        "flow", conditional=False, height=4, width=4, widths=(32,), deviation=1.0, jumps=jumps
+    )
+    image = torch.ones(32, 1, 4, 4)
+    image[::2, :, :, :2] = -1
+    image[1::2, :, :2] = -1
+    optimiser = torch.optim.Adam(model.parameters(), 4e-3)
+    for update in range(updates):
+        ctx = type(context())(
+            step=update,
+            update=update,
+            progress=update / updates,
+            rng=Rng([1000 * update + i for i in range(32)]),
+        )
+        optimiser.param_groups[0]["lr"] = 4e-3 * (1 - update / updates)
+        loss = model.loss("main", {"image": image}, ctx)
+        optimiser.zero_grad()
+        loss["total"].backward()
+        optimiser.step()
+    return model.eval(), image[:2]
+
+
+def astray(model, images, **controls):
+    """Root mean square distance of each of 64 samples from the nearest image, averaged."""
+    with torch.no_grad():
+        drawn = model.sample(Rng(range(64)), controls=FlowControls(**controls))
+    return (torch.cdist(drawn.flatten(1), images.flatten(1)).min(dim=1).values / 4).mean().item()
+
+
+def test_one_jump_goes_where_one_step_of_the_velocity_does_not():
+    """A step of Euler's lands between the two images, a jump on one of them."""
+    model, images = toy(jumps=0.5)
+    jumped, followed = (astray(model, images, steps=1, most_jumps=most) for most in (4, 0))
+    assert jumped < 0.8 * followed
+    assert astray(model, images, steps=4) < 0.3 * followed

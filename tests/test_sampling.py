@@ -5,8 +5,10 @@ import math
 import pytest
 import torch
 
+from zeuxis.objectives.jumps import MOST_STEPS, over_halves, random_steps
+from zeuxis.rng import Rng
 from zeuxis.sampling.complete import complete, shuffled
-from zeuxis.sampling.ode import change_of_variables, guided, multistep
+from zeuxis.sampling.ode import change_of_variables, guided, jump, multistep
 
 MEAN, DEVIATION = 0.4, 0.3
 
@@ -71,6 +73,51 @@ def test_three_steps_by_hand():
     grid = [0.0, 0.1, 0.3, 0.4]
     found = multistep(lambda x, t: x, torch.ones(1, 1, dtype=torch.float64), grid)
     assert found.item() == pytest.approx(end, abs=1e-12)
+
+
+def mean_velocity(x, t, length):
+    """Of the flow of N(MEAN, DEVIATION^2), where x - (1 - t) MEAN grows with the deviation at t."""
+    t, length = t[:, None], length[:, None]
+    after = t - length
+    size, size_after = (((1 - u) ** 2 * DEVIATION**2 + u**2).sqrt() for u in (t, after))
+    there = (1 - after) * MEAN + (x - (1 - t) * MEAN) * size_after / size
+    return (x - there) / length
+
+
+def test_jumps_with_the_exact_mean_velocity_are_exact_on_any_grid():
+    x, ticks = torch.linspace(-2, 2, 9, dtype=torch.float64)[:, None], []
+    for grid in ([1.0, 0.0], [1.0, 0.7, 0.2, 0.0], times(4)):
+        assert torch.allclose(jump(mean_velocity, x, grid), MEAN + DEVIATION * x, atol=1e-12)
+    middle = jump(mean_velocity, x, [1.0, 0.3], lambda done, total: ticks.append((done, total)))
+    finely = multistep(optimal, x, [1 - 0.7 * i / 400 for i in range(401)])
+    assert torch.allclose(middle, finely, atol=1e-4) and ticks == [(1, 1)]
+
+
+def test_two_halves_teach_the_whole():
+    """The mean velocity of a Gaussian's flow is the fixed point of what teaches it."""
+    x = torch.randn(6, 1, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    t = torch.tensor([1.0, 1.0, 0.5, 0.75, 0.3, 0.2], dtype=torch.float64)
+    length = torch.tensor([1.0, 0.5, 0.5, 0.25, 0.1, 0.01], dtype=torch.float64)
+    taught = over_halves(mean_velocity, x, t, length)
+    assert torch.allclose(taught, mean_velocity(x, t, length), atol=1e-12)
+
+
+def test_random_steps_are_those_of_even_grids():
+    rng = Rng(range(4000))
+    t, length = random_steps(rng, 0.25, torch.full((4000,), 0.123))
+    jumps = length > 0
+    assert jumps.float().mean().item() == pytest.approx(0.25, abs=0.03)
+    assert torch.equal(t[~jumps], torch.full_like(t[~jumps], 0.123))
+    t, length = t[jumps], length[jumps]
+    n, i = 1 / length, (1 - t) / length
+    assert torch.allclose(n, n.round(), atol=1e-4) and torch.allclose(i, i.round(), atol=1e-4)
+    n, i = n.round(), i.round()
+    assert n.min() == 1 and n.max() < MOST_STEPS and (i >= 0).all() and (i < n).all()
+    for low in (1, 2, 4, 8, 16):  # each octave alike
+        share = ((n >= low) & (n < 2 * low)).float().mean()
+        assert share.item() == pytest.approx(0.2, abs=0.05)
+    firsts = (i[n == 2] == 0).float().mean()
+    assert firsts.item() == pytest.approx(0.5, abs=0.15)
 
 
 def test_guidance_is_the_conditional_at_one_and_the_unconditional_at_zero():

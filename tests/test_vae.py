@@ -9,6 +9,7 @@ import torch
 
 from tests.kit import batch_for, build, changed, context, wake
 from zeuxis.families.vae import VAE, VAEControls
+from zeuxis.nn.fitted_flow import FittedFlow
 from zeuxis.nn.mixture import Mixture
 from zeuxis.objectives.correlation import total_correlation
 from zeuxis.objectives.likelihood import logistic_nats
@@ -71,6 +72,132 @@ def test_the_prior_is_invertible_and_its_determinant_is_that_of_its_jacobian():
     jacobian = torch.func.jacrev(lambda v: prior.to_latent(v[None], given)[0][0])(z[0])
     assert log_det.item() == pytest.approx(torch.linalg.slogdet(jacobian)[1].item(), rel=1e-9)
     assert abs(log_det.item()) > 0.01
+
+
+def two_shapes(n, seed):
+    """Posteriors whose average is known: two places under the first label, a slanted one under the other.
+
+    Means, deviations, what is given, and -log p(z | given) less log(2 pi) as a function of z and given.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    normal = torch.randn(n, 2, generator=generator).double()
+    side = torch.randint(0, 2, (n, 1), generator=generator) * 2.0 - 1
+    other = torch.arange(n)[:, None] % 3 == 0
+    split = side * torch.tensor([3.0, 1.0]) + 0.4 * normal
+    slant = torch.tensor([[0.5, 0.0], [1.4, 0.3]]).double()
+    mean = torch.where(other, normal @ slant.T + torch.tensor([1.0, -4.0]), split)
+    deviation = torch.full_like(mean, 0.3)
+    given = torch.cat([other, ~other], 1).double()
+
+    def nats(z, given):
+        def normal_log_p(centre, covariance):
+            centre = torch.tensor(centre).double()
+            normal = torch.distributions.MultivariateNormal(centre, covariance.double())
+            return normal.log_prob(z) + math.log(2 * math.pi)
+
+        split = 0.25 * torch.eye(2)  # 0.4^2 + 0.3^2
+        places = [normal_log_p([3.0, 1.0], split), normal_log_p([-3.0, -1.0], split)]
+        log_split = torch.logsumexp(torch.stack(places), 0) - math.log(2)
+        log_slant = normal_log_p([1.0, -4.0], slant @ slant.T + 0.09 * torch.eye(2))
+        return -torch.where(given[:, 0] > 0.5, log_slant, log_split)
+
+    return mean, deviation, given, nats
+
+
+def fitted_flow(steps=250, seed=1, shared=2):
+    flow = FittedFlow(2, 2, 32, 6).double()
+    mean, deviation, given, _ = two_shapes(768, seed)
+    curve = flow.fit(mean, deviation, given, Fast(range(64), shared, dtype=torch.float64), steps)
+    return flow, curve
+
+
+def flow_nats(flow, z, given):
+    latent, log_det = flow.to_latent(z, given)
+    return latent.square().sum(1) / 2 - log_det
+
+
+@torch.no_grad()
+def test_the_fitted_flow_comes_close_to_the_true_density_under_each_label():
+    mean, deviation, given, nats = two_shapes(3000, 9)
+    z = mean + deviation * Fast([3] * 3000, dtype=torch.float64).normal("z", 2)
+    start, _ = fitted_flow(0)
+    flow, curve = fitted_flow()
+    # affine couplings do not quite tear one place in two
+    for rows, most in [(given[:, 0] > 0.5, 0.1), (given[:, 0] < 0.5, 0.5)]:
+        true = nats(z[rows], given[rows]).mean()
+        assert flow_nats(start, z[rows], given[rows]).mean() > true + 0.6
+        gap = flow_nats(flow, z[rows], given[rows]).mean() - true
+        assert -0.05 < gap < most
+    assert min(curve) < curve[0] - 0.3 and len(curve) == 11
+    latent = Fast([4] * 3000, dtype=torch.float64).normal("u", 2)
+    drawn = flow.to_z(latent, given)
+    assert (
+        nats(drawn, given)[given[:, 0] > 0.5].mean()
+        < 1.0 + nats(z, given)[given[:, 0] > 0.5].mean()
+    )
+    side = drawn[given[:, 0] < 0.5][:, 0] > 0
+    assert 0.4 < side.double().mean() < 0.6  # both places
+
+
+@torch.no_grad()
+def test_the_fitted_flow_is_a_density_and_has_an_inverse():
+    flow, _ = fitted_flow(60)
+    axis = torch.linspace(-14, 14, 561, dtype=torch.float64)
+    plane, given = torch.cartesian_prod(axis, axis), torch.tensor([[1.0, 0.0]]).double()
+    nats = flow_nats(flow, plane, given.expand(len(plane), -1))
+    cell = 2 * math.log((axis[1] - axis[0]).item()) - math.log(2 * math.pi)
+    assert torch.exp(cell - nats).sum().item() == pytest.approx(1, abs=1e-3)
+    z = plane[::5000]
+    latent, log_det = flow.to_latent(z, given.expand(len(z), -1))
+    assert torch.allclose(flow.to_z(latent, given.expand(len(z), -1)), z, atol=1e-9)
+    for point, expected in zip(z[20:24], log_det[20:24], strict=True):
+        jacobian = torch.func.jacrev(lambda v: flow.to_latent(v[None], given)[0][0])(point)
+        assert expected.item() == pytest.approx(torch.linalg.slogdet(jacobian)[1].item(), abs=1e-9)
+
+
+@torch.no_grad()
+def test_the_fitted_flow_starts_from_the_average_posterior_s_mean_and_covariance():
+    flow, _ = fitted_flow(0)
+    mean, deviation, given, _ = two_shapes(768, 1)
+    assert torch.allclose(flow.mean_Z, mean.mean(0), atol=1e-9)
+    expected = torch.cov(mean.T, correction=0) + torch.diag(deviation.square().mean(0))
+    assert torch.allclose(flow.factor_ZZ @ flow.factor_ZZ.T, expected, rtol=1e-5)
+    z = torch.tensor([[1.0, 2.0]]).double()
+    normal = torch.distributions.MultivariateNormal(mean.mean(0), expected)
+    nats = -normal.log_prob(z) - math.log(2 * math.pi)
+    assert torch.allclose(flow_nats(flow, z, given[:1]), nats, rtol=1e-4)
+    few = FittedFlow(2, 2, 8, 2).double()
+    assert few.fit(mean[:9], deviation[:9], given[:9], Fast(range(4)), 50) == []
+    assert torch.allclose(few.mean_Z, mean[:9].mean(0), atol=1e-9)  # too few to hold any out
+
+
+@torch.no_grad()
+def test_the_fitted_flow_depends_on_its_draws_alone_and_keeps_what_suits_the_images_held_out():
+    flow, curve = fitted_flow(30)
+    again = FittedFlow(2, 2, 32, 6).double()
+    for value in again.flow.buffers():
+        value.add_(1.0)  # whatever it was before
+    mean, deviation, given, _ = two_shapes(768, 1)
+    state = torch.get_rng_state()
+    rng = Fast(range(64), 2, dtype=torch.float64)
+    assert again.fit(mean, deviation, given, rng, 30) == curve
+    assert torch.equal(state, torch.get_rng_state())
+    assert all(torch.equal(v, again.state_dict()[k]) for k, v in flow.state_dict().items())
+    assert not list(flow.parameters())
+    assert not any(v.requires_grad or v.grad is not None for v in flow.buffers())
+    other, _ = fitted_flow(30, shared=3)
+    assert not torch.equal(
+        other.flow.couplings[0].net[0].weight, flow.flow.couplings[0].net[0].weight
+    )
+    # three places learned by heart: what is held out, elsewhere, suits the start best
+    mean = torch.tensor([[-1.0, 0.0], [0.0, 2.0], [1.0, 0.0]]).double()[torch.arange(128) % 3]
+    mean[7::8] = Fast([5] * 16, dtype=torch.float64).normal("held", 2)
+    narrow = FittedFlow(2, 0, 32, 6).double()
+    curve = narrow.fit(mean, torch.full_like(mean, 0.01), mean[:, :0], rng, 100)
+    assert curve[-1] > min(curve)
+    held = mean[7::8].repeat(4, 1)
+    held = held + 0.01 * rng.normal("held", 1, 2).flatten(0, 1)[: len(held)]
+    assert flow_nats(narrow, held, held[:, :0]).mean().item() == pytest.approx(min(curve), abs=1e-9)
 
 
 def exact_nats(model, batch):
@@ -246,10 +373,14 @@ def test_the_fit_finds_the_places_and_what_labels_say_of_them():
 
 
 @torch.no_grad()
-def test_the_mixture_is_fitted_at_the_end_and_lowers_the_bound():
-    model = wake(build("vae", prior="mixture", prior_components=3, drop_label=0.0), 0.1).eval()
+@pytest.mark.parametrize(
+    "values", [{"prior": "mixture", "prior_components": 3}, {"prior": "fitted_flow"}]
+)
+def test_what_is_fitted_at_the_end_lowers_the_bound(values):
+    model = wake(build("vae", **values, drop_label=0.0, prior_steps=30), 0.1).eval()
     model.encoder.head.bias += 1.0  # latents far from the prior
-    batches = [batch_for(model, n=8, seed=seed) for seed in range(4)]
+    batches = [batch_for(model, n=8, seed=seed) for seed in range(16)]
+    networks = {k: v.clone() for k, v in model.state_dict().items() if "coder" in k}
     noise = model.noise(Rng(range(8)))
     assert torch.equal(
         model.decode(noise["z"]),
@@ -258,7 +389,8 @@ def test_the_mixture_is_fitted_at_the_end_and_lowers_the_bound():
     before = model.bits_per_dim(batches[0], Rng(range(8)))
     generator = torch.get_rng_state()
     model.finish(iter(batches), Rng(range(8), shared=5))
-    assert torch.equal(generator, torch.get_rng_state()) and model.mixture.fitted
+    assert torch.equal(generator, torch.get_rng_state()) and (model.mixture or model.prior).fitted
+    assert all(torch.equal(model.state_dict()[k], v) for k, v in networks.items())
     assert model.bits_per_dim(batches[0], Rng(range(8))).mean() < before.mean()
     one = model.iwae_bits_per_dim(batches[0], Rng(range(8)), samples=50)
     assert one.mean() < before.mean()
@@ -329,10 +461,17 @@ def test_settings_that_contradict_each_other_are_refused_in_a_sentence(values, w
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("prior_depth", [0, 2])
-def test_the_bound_is_below_the_likelihood_and_close_to_it(prior_depth):
+@pytest.mark.parametrize(
+    "values", [{"prior_depth": 0}, {"prior_depth": 2}, {"prior": "fitted_flow", "prior_steps": 50}]
+)
+def test_the_bound_is_below_the_likelihood_and_close_to_it(values):
     """log p(x | y) by quadrature over the latent plane, against the mean of many draws of the bound."""
-    model = tiny(prior_depth=prior_depth)
+    model = tiny(**values)
+    if "prior" in values:
+        batches = [batch_for(model, n=16, seed=seed) for seed in range(8)]
+        batches = [{**b, "image": b["image"].double()} for b in batches]
+        model.finish(batches, Fast(range(16), shared=3, dtype=torch.float64))
+        assert not model.prior.standard
     batch = {k: v[:1] for k, v in batch_for(model).items()}
     batch["image"] = batch["image"].double()
     axis = torch.linspace(-7, 7, 141, dtype=torch.float64)
@@ -441,3 +580,26 @@ def test_temperature_scales_the_latent():
 def test_a_size_that_is_too_small_is_refused_in_a_sentence():
     with pytest.raises(pydantic.ValidationError, match="height x width is 3 x 8, but a vae needs"):
         changed(VAE.TINY, height=3)
+
+
+@torch.no_grad()
+def test_some_labels_are_hidden_where_couplings_are_fitted(monkeypatch):
+    """So that the prior of an image of unknown label is fitted too, and to that posterior."""
+    model = wake(build("vae", prior="fitted_flow"), 0.1).eval()
+    seen = []
+    monkeypatch.setattr(model.prior, "fit", lambda *args: seen.append(args))
+    batch = batch_for(model, n=400)
+    batch["label"] = torch.ones_like(batch["label"])
+    model.finish([batch], Rng(range(400)))
+    mean, deviation, given, _, steps = seen[0]
+    vectors = [table.weight for table in model.labels.tables]
+    away = [
+        (given - vectors[0][i] - vectors[1][j]).abs().amax(1) < 1e-6
+        for i, j in [(1, 1), (-1, 1), (1, -1), (-1, -1)]
+    ]
+    shares = torch.stack(away).double().mean(1)
+    assert shares.sum() == 1 and steps == model.config.prior_steps
+    expected = torch.tensor([0.81, 0.09, 0.09, 0.01]).double()
+    assert torch.allclose(shares, expected, atol=0.06)
+    found = model.encoder(batch["image"], given)
+    assert torch.allclose(found[0], mean) and torch.allclose(found[1], deviation)

@@ -2,7 +2,8 @@
 
 Data x and noise e are joined by the straight line x_t = (1 - t) x + t e, t in [0, 1]. The network v
 learns the line's direction, E |v(x_t, t) - (e - x)|^2 (equation 1), with t logit-normal (Esser et
-al., 2024, https://arxiv.org/abs/2403.03206, section 3.1). Sampling follows v from t = 1 to 0.
+al., 2024, https://arxiv.org/abs/2403.03206, section 3.1). Sampling follows v from t = 1 to 0. It may
+learn jumps as well (`objectives.jumps`), with which one to four steps are enough.
 
 Shapes: B batch, C channels, H height, W width, A attributes (label conditions). In latents C, H and
 W are those of the latent.
@@ -10,8 +11,7 @@ W are those of the latent.
 
 import copy
 import functools
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import ClassVar, Literal, Self
 
@@ -22,13 +22,13 @@ from torch import Tensor, nn
 
 from zeuxis import family
 from zeuxis.family import EMPTY, Batch, Context, Family, FamilyConfig, Losses, Phase, Tick
-from zeuxis.images import from_levels, to_levels
 from zeuxis.nn.frozen import as_buffers
 from zeuxis.nn.unet import UNet
+from zeuxis.objectives.jumps import LATE, linear, over_halves, random_steps
 from zeuxis.rng import Rng
 from zeuxis.run import Training
 from zeuxis.sampling.complete import complete, shuffled
-from zeuxis.sampling.ode import Velocity, change_of_variables, guided, multistep
+from zeuxis.sampling.ode import even, guided, jump, level_nats, multistep
 
 SMALLEST = 4
 """Pixels a side below which there is nothing to halve."""
@@ -38,8 +38,6 @@ SCORING = 16
 """Steps of `bits_per_dim`, one network pass and one backward each."""
 MEMORY = 0.1
 """Length of the early snapshot's average, as a share of the steps so far."""
-LEVEL = 2 / 255
-"""Width of an 8-bit level in [-1, 1]."""
 
 
 class FlowConfig(FamilyConfig):
@@ -67,6 +65,8 @@ class FlowConfig(FamilyConfig):
     early: float = pydantic.Field(0.0, ge=0, lt=1)
     """Share of the run after which a copy of the network stands still, to guide the final one away
     from its mistakes (`autoguidance_scale`); 0 keeps none. 0.15 is a good start."""
+    jumps: float = pydantic.Field(0.0, ge=0, lt=1)
+    """Share of rows that learn to jump, for samples of 1 to 4 steps; 0.25 is a good start."""
     latent: tuple[int, int, int] | None = None
     """Channels, height and width of the latents to model in place of pixels; needs a decoder."""
     latent_mean: tuple[float, ...] = ()
@@ -118,6 +118,8 @@ class FlowControls(family.Controls):
 
     steps: int = pydantic.Field(16, ge=1, le=1000)
     """Steps, of one network pass each: 4 is quick, 20 about as good as it gets."""
+    most_jumps: int = pydantic.Field(4, ge=0)
+    """Up to so many steps are jumps where they were learned (`family.jumps`); autoguidance has none."""
     guidance_scale: float = pydantic.Field(1.0, ge=0)
     """1 samples the classes as they are; more makes images more typical of their label, less varied."""
     autoguidance_scale: float = pydantic.Field(1.0, ge=0)
@@ -170,6 +172,7 @@ class Flow(
             config.norms,
             config.embedding,
             config.patch,
+            config.jumps > 0,
         )
         if config.early:
             self.early = as_buffers(copy.deepcopy(self.net))
@@ -187,32 +190,42 @@ class Flow(
         self,
         x_BCHW: Tensor,
         time_B: Tensor,
+        length_B: Tensor | None = None,
+        *,
         label_BA: Tensor | None = None,
         net: nn.Module | None = None,
     ) -> Tensor:
-        """v(x_t, t), of x's shape and type; labels None or -1 are unknown; `net` is not the early copy.
+        """v(x_t, t), or its mean on the way from t to t - length, of x's shape and type.
 
-        The best linear guess plus the network's correction, both sides of the network scaled to unit
-        variance, as Karras et al., 2022 (https://arxiv.org/abs/2206.00364, appendix B.6) do for
-        denoisers: for data N(0, s^2), E[e - x | x_t] = (t - (1 - t) s^2) / (t^2 + (1 - t)^2 s^2) x_t.
+        Labels None or -1 are unknown; `net` may be the early copy. The best linear guess plus the
+        network's correction, both sides of the network scaled to unit variance, as Karras et al.,
+        2022 (https://arxiv.org/abs/2206.00364, appendix B.6) do for denoisers.
         """
-        t, variance = time_B[:, None, None, None], self.config.spread**2
-        inverse = (t**2 + (1 - t) ** 2 * variance).rsqrt()
-        correction_BCHW = (net or self.net)(x_BCHW * inverse, time_B, label_BA).to(x_BCHW.dtype)
-        guess_BCHW = (t - (1 - t) * variance) * inverse**2 * x_BCHW
-        return guess_BCHW + self.config.spread * inverse * correction_BCHW
+        inverse, guess = linear(time_B, length_B, self.config.spread)
+        correction_BCHW = (net or self.net)(x_BCHW * inverse, time_B, label_BA, length_B)
+        return guess * x_BCHW + self.config.spread * inverse * correction_BCHW.to(x_BCHW.dtype)
 
     def loss(self, phase: str, batch: Batch, ctx: Context) -> Losses:
-        """Mean squared error of the velocity at one random time a row."""
-        config, label_BA = self.config, batch.get("label")
+        """Mean squared error of the velocity at one random time a row; of some, over a random step."""
+        config, label_BA, length_B = self.config, batch.get("label"), None
         image_BCHW = self._normal(batch["latent"]) if config.latent else batch["image"]
         noise_BCHW = ctx.rng.normal("noise", *image_BCHW.shape[1:])
         time_B = torch.sigmoid(config.time_mean + config.time_scale * ctx.rng.normal("time"))
         if label_BA is not None:
             label_BA = self._drop(label_BA, ctx.rng)
+        if config.jumps and ctx.progress >= LATE:
+            time_B, length_B = random_steps(ctx.rng, config.jumps, time_B)
         x_BCHW = torch.lerp(image_BCHW, noise_BCHW, time_B[:, None, None, None])
-        velocity_BCHW = self.velocity(x_BCHW, time_B, label_BA)
-        return {"total": F.mse_loss(velocity_BCHW, noise_BCHW - image_BCHW)}
+        velocity_BCHW = self.velocity(x_BCHW, time_B, length_B, label_BA=label_BA)
+        true_BCHW = noise_BCHW - image_BCHW
+        if length_B is not None:
+            # After the pass with gradients: autocast keeps the weights as the first pass casts them.
+            (row_J,) = length_B.nonzero(as_tuple=True)
+            cond = {} if label_BA is None else {"label": label_BA[row_J]}
+            average = self._guided(cond, FlowControls())
+            jump_JCHW = over_halves(average, x_BCHW[row_J], time_B[row_J], length_B[row_J])
+            true_BCHW = true_BCHW.index_copy(0, row_J, jump_JCHW)
+        return {"total": F.mse_loss(velocity_BCHW, true_BCHW)}
 
     def _drop(self, label_BA: Tensor, rng: Rng) -> Tensor:
         attributes, rate = label_BA.shape[1], self.config.drop_label
@@ -241,13 +254,13 @@ class Flow(
     ) -> Tensor:
         """Follow the velocity from noise to images (B, C, H, W), clamped to [-1, 1]."""
         chosen = _chosen(controls)
-        velocity = self._guided(cond, chosen)
-        return self._image(multistep(velocity, noise["image"], _times(chosen.steps), tick))
+        velocity, solve = self._guided(cond, chosen), self._solver(chosen)
+        return self._image(solve(velocity, noise["image"], even(chosen.steps), tick))
 
     def encode(self, image_BCHW: Tensor, cond: Batch = EMPTY) -> Tensor:
         """The noise (B, C, H, W) that `decode` turns into the image, by the flow backwards."""
         velocity = self._guided(cond, FlowControls())
-        return multistep(velocity, self._data(image_BCHW), _times(ENCODING)[::-1])
+        return multistep(velocity, self._data(image_BCHW), even(ENCODING)[::-1])
 
     def decode(self, latent: Tensor, cond: Batch = EMPTY) -> Tensor:
         """The image of a noise; under another label than it was encoded with, its counterpart there."""
@@ -268,8 +281,8 @@ class Flow(
         """Start on the source's own line at t = `strength` (SDEdit, https://arxiv.org/abs/2108.01073)."""
         chosen, source_BCHW = _chosen(controls), self._data(source_BCHW)
         x_BCHW = torch.lerp(source_BCHW, noise["image"], chosen.strength)
-        times = _times(chosen.steps, chosen.strength)
-        return self._image(multistep(self._guided(cond, chosen), x_BCHW, times, tick))
+        times, solve = even(chosen.steps, chosen.strength), self._solver(chosen)
+        return self._image(solve(self._guided(cond, chosen), x_BCHW, times, tick))
 
     def complete(
         self,
@@ -287,7 +300,7 @@ class Flow(
             self._data(torch.where(open_B1HW, 0.0, image_BCHW)),
             F.adaptive_max_pool2d(mask_B1HW, self.config.shape[1:]),
             functools.partial(shuffled, noise["image"]),
-            _times(chosen.steps),
+            even(chosen.steps),
             chosen.repeats,
             tick,
         )
@@ -299,31 +312,24 @@ class Flow(
         time_B = deviation_B / (1 + deviation_B)
         t = time_B[:, None, None, None]
         x_BCHW = (1 - t) * image_BCHW
-        return (x_BCHW - t * self.velocity(x_BCHW, time_B, cond.get("label"))).clamp(-1, 1)
+        return (x_BCHW - t * self.velocity(x_BCHW, time_B, label_BA=cond.get("label"))).clamp(-1, 1)
 
     def bits_per_dim(self, batch: Batch, rng: Rng) -> Tensor:
-        """Bound by uniform dequantisation, its density estimated along the ODE, with one draw of each.
-
-        Song et al., 2021 (https://arxiv.org/abs/2011.13456, appendix D.2). The network runs in the
-        precision around it, `SCORING` times forward and backward.
-        """
+        """An estimate of a bound (`sampling.ode.level_nats`), with the network in the precision around it."""
         self._pixels_only("score")
-        shape, dims = self.config.shape, math.prod(self.config.shape)
         with torch.inference_mode(False):  # gradients cannot pass through inference tensors
             cond = {"label": batch["label"].clone()} if "label" in batch else EMPTY
-            inside_BCHW = from_levels(to_levels(batch["image"].clone()))
-            x_BCHW = inside_BCHW + LEVEL * (rng.uniform("level", *shape) - 0.5)
-            sign_BCHW = torch.where(rng.uniform("sign", *shape) < 0.5, -1.0, 1.0)
             velocity = self._guided(cond, FlowControls())
-            # squared: most happens where there is little noise
-            times = [t**2 for t in _times(SCORING)[::-1]]
-            e_BCHW, log_volume_B = change_of_variables(velocity, x_BCHW, times, sign_BCHW)
-        log_normal_B = -(e_BCHW.square() + math.log(2 * math.pi)).flatten(1).sum(1) / 2
-        nats_B = -(log_normal_B + log_volume_B + dims * math.log(LEVEL))
+            nats_B = level_nats(velocity, batch["image"].clone(), rng, SCORING)
         return nats_B / self.config.nats_per_bit
 
-    def _guided(self, cond: Batch, chosen: FlowControls) -> Velocity:
-        """The velocity under the labels of `cond`, guided as asked for.
+    def _solver(self, chosen: FlowControls) -> Callable[..., Tensor]:
+        # The early copy stood still before jumps were trained.
+        jumps = self.config.jumps and chosen.autoguidance_scale == 1
+        return jump if jumps and chosen.steps <= chosen.most_jumps else multistep
+
+    def _guided(self, cond: Batch, chosen: FlowControls) -> Callable[..., Tensor]:
+        """The velocity (x, t), or its mean (x, t, length), under the labels of `cond`, guided as asked.
 
         With guidance it calls the network once, on the rows with their labels and again without.
         """
@@ -334,16 +340,16 @@ class Flow(
                 "guided by; train with family.early=0.15, or leave it at 1"
             )
 
-        def velocity(x_BCHW: Tensor, time_B: Tensor) -> Tensor:
+        def velocity(*at: Tensor) -> Tensor:
             if label_BA is None or scale == 1:
-                with_BCHW = out_BCHW = self.velocity(x_BCHW, time_B, label_BA)
+                with_BCHW = out_BCHW = self.velocity(*at, label_BA=label_BA)
             else:
                 label = torch.cat([label_BA, torch.full_like(label_BA, -1)])
-                both = self.velocity(torch.cat([x_BCHW] * 2), torch.cat([time_B] * 2), label)
+                both = self.velocity(*[torch.cat([each] * 2) for each in at], label_BA=label)
                 with_BCHW, without_BCHW = both.chunk(2)
                 out_BCHW = guided(with_BCHW, without_BCHW, scale)
             if auto != 1:
-                early_BCHW = self.velocity(x_BCHW, time_B, label_BA, self.early)
+                early_BCHW = self.velocity(*at, label_BA=label_BA, net=self.early)
                 out_BCHW = out_BCHW + (auto - 1) * (with_BCHW - early_BCHW)
             return out_BCHW
 
@@ -392,8 +398,3 @@ class Flow(
 
 def _chosen(controls: family.Controls | None) -> FlowControls:
     return FlowControls() if controls is None else FlowControls.model_validate(controls)
-
-
-def _times(steps: int, start: float = 1.0) -> list[float]:
-    """From `start` to 0, evenly."""
-    return [start * (1 - i / steps) for i in range(steps + 1)]

@@ -8,10 +8,10 @@ q is a diagonal Gaussian. p(x | z, y) is a logistic density around the decoder's
 the level that each pixel may have (Salimans et al., 2017, https://arxiv.org/abs/1701.05517, equation 2,
 with one component), its scale learned per channel. The prior is a standard normal `latent` carried by
 affine couplings (Dinh et al., 2017, https://arxiv.org/abs/1605.08803, equations 7 and 8; as a prior:
-Chen et al., 2017, https://arxiv.org/abs/1611.02731), or by the map to a mixture that is fitted at the
-end (`zeuxis.nn.mixture`). Everything outside speaks of `latent`, whose distribution is normal
-whatever the label; z stays inside. With S draws of z the bound can be that of Burda et al., 2016,
-https://arxiv.org/abs/1509.00519, equation 8, which rises to log p(x | y) with S:
+Chen et al., 2017, https://arxiv.org/abs/1611.02731), or by what is fitted at the end: couplings
+(`zeuxis.nn.fitted_flow`) or the map to a mixture (`zeuxis.nn.mixture`). Everything outside speaks of
+`latent`, whose distribution is normal whatever the label; z stays inside. With S draws of z the bound
+can be that of Burda et al., 2016, https://arxiv.org/abs/1509.00519, equation 8, which rises with S:
 
     log p(x | y) >= E log 1/S sum_s w_s,    w_s = p(x | z_s, y) p(z_s | y) / q(z_s | x, y)
 
@@ -34,6 +34,7 @@ from zeuxis.family import EMPTY, Batch, Context, FamilyConfig, Losses, Tick
 from zeuxis.images import from_levels, to_levels
 from zeuxis.nn import pyramid
 from zeuxis.nn.coupling import Couplings
+from zeuxis.nn.fitted_flow import FittedFlow
 from zeuxis.nn.labels import Labels
 from zeuxis.nn.mixture import Mixture
 from zeuxis.nn.plain import Block
@@ -50,8 +51,8 @@ GAIN = 4.0
 """How much faster than other parameters the log scale moves."""
 CHUNK = 16
 """Draws of z for each image that are decoded at a time: it bounds the memory."""
-DRAWS = 4
-"""Draws of z for each image that the mixture is fitted to."""
+HIDDEN = 0.1
+"""Share of labels that are hidden where couplings are fitted, so that they know unknown ones too."""
 
 
 class VAEConfig(FamilyConfig):
@@ -71,13 +72,15 @@ class VAEConfig(FamilyConfig):
     """Numbers that describe an image."""
     embedding: int = pydantic.Field(32, ge=1)
     """Numbers that describe the labels."""
-    prior: Literal["flow", "mixture"] = "flow"
-    """What carries the normal latent to z: couplings trained with the rest, or a mixture of normal
-    distributions that is fitted to the latents of the data when training ends."""
+    prior: Literal["flow", "fitted_flow", "mixture"] = "flow"
+    """What carries the normal latent to z: couplings trained with the rest, or couplings or a mixture of
+    normal distributions fitted to the latents of the data when training, with a normal z, has ended."""
     prior_depth: int = pydantic.Field(4, ge=0)
-    """Couplings of the flow; 0 leaves the prior a standard normal."""
+    """Couplings of either flow; 0 leaves the prior a standard normal, or one of fitted covariance."""
     prior_width: int = pydantic.Field(256, ge=1)
     """Hidden units of each coupling."""
+    prior_steps: int = pydantic.Field(400, ge=0)
+    """Steps for which `fitted_flow` is fitted."""
     prior_components: int = pydantic.Field(16, ge=1)
     """Components of the mixture."""
     iwae: int = pydantic.Field(1, ge=1)
@@ -216,10 +219,12 @@ class VAE(
         given = self.labels.size
         self.encoder = Encoder(config, given)
         self.decoder = Decoder(config, given)
-        fitted = config.prior == "mixture"
-        depth = 0 if fitted else config.prior_depth
-        self.prior = Couplings(config.latent, given, config.prior_width, depth)
-        self.mixture = Mixture(config.prior_components, config.latent, classes) if fitted else None
+        mixed = config.prior == "mixture"
+        depth = 0 if mixed else config.prior_depth
+        late = config.prior == "fitted_flow"
+        couplings: type[Couplings | FittedFlow] = FittedFlow if late else Couplings
+        self.prior = couplings(config.latent, given, config.prior_width, depth)
+        self.mixture = Mixture(config.prior_components, config.latent, classes) if mixed else None
         self.scale = nn.Parameter(torch.full((config.channels, 1, 1), -0.5))
 
     @property
@@ -261,18 +266,22 @@ class VAE(
         return {"total": total, **terms}
 
     def finish(self, batches: Iterable[Batch], rng: Rng) -> None:
-        """Fit the mixture, if it is the prior, to draws of the latents of the data."""
-        if self.mixture is None:
+        """Fit the prior, if that is left to the end, to draws of the latents of the data."""
+        if self.config.prior == "flow":
             return
-        points, labels = [], []
+        rows = []
         for i, batch in enumerate(batches):
             label_BA = self.label_of(batch, len(batch["image"]))
-            mean_BZ, deviation_BZ = self.encoder(batch["image"], self.labels(label_BA))
-            noise_BSZ = rng.normal(f"z/{i}", DRAWS, self.config.latent)[: len(mean_BZ)]
-            points.append((mean_BZ[:, None] + deviation_BZ[:, None] * noise_BSZ).flatten(0, 1))
-            labels.append(label_BA.repeat_interleave(DRAWS, 0))
-        start_K = rng.shared("mixture", self.config.prior_components)
-        self.mixture.fit(torch.cat(points), torch.cat(labels), start_K)
+            if self.mixture is None:  # which knows what to make of a label that is missing
+                hidden_BA = rng.uniform(f"hidden/{i}", label_BA.shape[1])[: len(label_BA)] < HIDDEN
+                label_BA = label_BA.masked_fill(hidden_BA, -1)
+            image_BCHW, given_BE = self._rounded(batch["image"]), self.labels(label_BA)
+            rows.append((*self.encoder(image_BCHW, given_BE), given_BE, label_BA))
+        mean_NZ, deviation_NZ, given_NE, label_NA = map(torch.cat, zip(*rows, strict=True))
+        if isinstance(self.prior, FittedFlow):
+            self.prior.fit(mean_NZ, deviation_NZ, given_NE, rng, self.config.prior_steps)
+        elif self.mixture is not None:
+            self.mixture.fit_posteriors(mean_NZ, deviation_NZ, label_NA, rng)
 
     def bits_per_dim(self, batch: Batch, rng: Rng) -> Tensor:
         """The negative bound with one draw of z for each image; its mean over draws is the bound."""
@@ -344,7 +353,7 @@ class VAE(
         image_BCHW, given_BE = self._rounded(image_BCHW), self.labels(label_BA)
         mean_BZ, deviation_BZ = self.encoder(image_BCHW, given_BE)
         z_BZ = mean_BZ + deviation_BZ * rng.normal("z", self.config.latent)
-        if self.mixture is None and not self.prior.couplings:
+        if self.mixture is None and self.prior.standard:
             # the expectation is known: no need to sample it
             cost_B = (mean_BZ.square() + deviation_BZ.square()).sum(1) / 2
         else:

@@ -48,6 +48,11 @@ class Couplings(nn.Module):
         super().__init__()
         self.couplings = nn.ModuleList(Coupling(size, given, hidden) for _ in range(depth))
 
+    @property
+    def standard(self) -> bool:
+        """Whether it is a standard normal, whatever is given."""
+        return not self.couplings
+
     def to_latent(self, z_BZ: Tensor, given_BE: Tensor) -> tuple[Tensor, Tensor]:
         """The latent (B, Z), and log |d latent / d z| (B,)."""
         log_det_B = z_BZ.new_zeros(len(z_BZ))

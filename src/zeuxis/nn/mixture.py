@@ -19,10 +19,14 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from zeuxis.rng import Rng
+
 HALVINGS = 50
 """Of the interval that holds z_i: 2^-50 of its length is left."""
 NEWTON = 12
 """Steps of Newton's method for the inverse of log Phi, which is concave: they come from one side."""
+DRAWS = 4
+"""Draws of z from each posterior that it is fitted to."""
 ROUNDS = 60
 """Of expectation and maximisation."""
 
@@ -115,6 +119,17 @@ class Mixture(nn.Module):
             points.append(z_B)
         kind = given_BZ.dtype
         return torch.stack(latents, 1).to(kind), torch.stack(points, 1).to(kind)
+
+    def fit_posteriors(
+        self, mean_NZ: Tensor, deviation_NZ: Tensor, label_NA: Tensor, rng: Rng
+    ) -> None:
+        """`fit` to draws of normal posteriors; rows of `rng` are no posteriors, only so many streams."""
+        n, size = mean_NZ.shape
+        each = math.ceil(n / len(rng))
+        noise_NSZ = rng.normal("z", each, DRAWS, size).flatten(0, 1)[:n]
+        z_NSZ = mean_NZ[:, None] + deviation_NZ[:, None] * noise_NSZ
+        start_K = rng.shared("mixture", len(self.mean_KZ))
+        self.fit(z_NSZ.flatten(0, 1), label_NA.repeat_interleave(DRAWS, 0), start_K)
 
     @torch.no_grad()
     def fit(self, z_NZ: Tensor, label_NA: Tensor, uniform_K: Tensor) -> None:

@@ -16,6 +16,9 @@ from torch import Tensor, nn
 from zeuxis.nn.norm import NormSiLU
 from zeuxis.nn.resample import pixel_shuffle
 
+SHORT = 1 / 64
+"""Below about this length the network cannot tell an interval from none."""
+
 
 class Block(nn.Module):
     """x + conv(silu(norm(conv(silu(norm(x)))))), or without the inner norm; at first the identity."""
@@ -50,7 +53,7 @@ class Level(nn.Module):
 
 
 class UNet(nn.Module):
-    """(B, C, H, W), time (B,), label (B, A) -> (B, C, H, W), zero at first.
+    """(B, C, H, W), time (B,), label (B, A), maybe length (B,) -> (B, C, H, W), zero at first.
 
     Args:
         channels: C, of what comes in and goes out.
@@ -60,6 +63,7 @@ class UNet(nn.Module):
         norms: norms in a block: 1, before its first convolution, or 2, before each.
         embedding: size E of the embedding of time and labels.
         patch: pixels a side that become one position of the finest level.
+        lengths: whether it hears the length of the interval that it answers for; at first it has no effect.
     """
 
     frequency_E: Tensor
@@ -73,6 +77,7 @@ class UNet(nn.Module):
         norms: int,
         embedding: int,
         patch: int,
+        lengths: bool = False,
     ) -> None:
         super().__init__()
         self.patch = patch
@@ -96,16 +101,27 @@ class UNet(nn.Module):
         self.modulate = nn.Linear(e, sum(map(sum, self.sizes)))
         _silence(self.head)
         _silence(self.modulate)
+        self.length = None
+        if lengths:
+            last = nn.Linear(e, e)
+            self.length = nn.Sequential(nn.Linear(2 * e, e), nn.SiLU(), last)
+            _silence(last)
         steps = torch.arange(e // 2) / (e // 2)
         self.register_buffer(
             "frequency_E", 1000 * torch.exp(-math.log(1e4) * steps), persistent=False
         )
 
-    def forward(self, x_BCHW: Tensor, time_B: Tensor, label_BA: Tensor | None) -> Tensor:
-        """The velocity; `label_BA` None means that all labels are unknown."""
+    def forward(
+        self,
+        x_BCHW: Tensor,
+        time_B: Tensor,
+        label_BA: Tensor | None,
+        length_B: Tensor | None = None,
+    ) -> Tensor:
+        """The velocity; `label_BA` None means that all labels are unknown, `length_B` None that it is 0."""
         h, w = x_BCHW.shape[2:]
         x = F.pad(x_BCHW, (0, -w % self.multiple, 0, -h % self.multiple))
-        modulation = iter(self._modulation(time_B, label_BA))
+        modulation = iter(self._modulation(time_B, label_BA, length_B))
         x = self.stem(F.pixel_unshuffle(x, self.patch))
         skips = []
         for i, level in enumerate(self.down):
@@ -119,10 +135,16 @@ class UNet(nn.Module):
         x = self.head(self.norm(x, *next(modulation)))
         return pixel_shuffle(x, self.patch)[..., :h, :w]
 
-    def _modulation(self, time_B: Tensor, label_BA: Tensor | None) -> list[list[Tensor]]:
+    def _modulation(
+        self, time_B: Tensor, label_BA: Tensor | None, length_B: Tensor | None
+    ) -> list[list[Tensor]]:
         """Scale and shift of every norm, from one product."""
-        angle = time_B[:, None] * self.frequency_E
-        embedding_BE = self.time(torch.cat([angle.cos(), angle.sin()], dim=1))
+        time_BE = self._waves(time_B)
+        embedding_BE = self.time(time_BE)
+        if self.length is not None:
+            length_B = torch.zeros_like(time_B) if length_B is None else length_B
+            both_BF = torch.cat([time_BE, self._waves(length_B * SHORT)], dim=1)
+            embedding_BE = embedding_BE + self.length(both_BF)
         for a, table in enumerate(self.label):
             row_B = (
                 torch.zeros_like(time_B, dtype=torch.int64)
@@ -134,6 +156,10 @@ class UNet(nn.Module):
             self.modulate(F.silu(embedding_BE)).split([*itertools.chain(*self.sizes)], dim=1)
         )
         return [[next(parts) for _ in sizes] for sizes in self.sizes]
+
+    def _waves(self, number_B: Tensor) -> Tensor:
+        angle = number_B[:, None] * self.frequency_E
+        return torch.cat([angle.cos(), angle.sin()], dim=1)
 
 
 def _silence(layer: nn.Conv2d | nn.Linear) -> None:
