@@ -16,7 +16,7 @@ from tests.kit import (
     loader_for,
     wake,
 )
-from zeuxis import artefact, families, step
+from zeuxis import artefact, families, recipes, step
 from zeuxis.family import (
     Completes,
     Decodes,
@@ -31,10 +31,12 @@ from zeuxis.family import (
 )
 from zeuxis.images import from_levels, to_levels
 from zeuxis.parallel import Parallel
+from zeuxis.pipeline import split_words
 from zeuxis.rng import Rng
-from zeuxis.run import Training
+from zeuxis.run import Training, override
 
 CASES = [(name, conditional) for name in ALL for conditional in (False, True)]
+RECIPES = [(name, preset) for name in ALL for preset in recipes.names(name)]
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -347,3 +349,18 @@ def test_translations_hear_their_source(name):
 def test_noise_to_walk_in_is_standard_normal(name):
     for value in build(name).noise(Rng(range(500))).values():
         assert abs(value.mean()) < 0.1 and abs(value.std() - 1) < 0.1
+
+
+@pytest.mark.parametrize("name, preset", RECIPES)
+def test_a_recipe_trains(name, preset):
+    words = split_words(recipes.find(name, preset))
+    config = override(config_for(name, height=16, width=16), words["family"], "family.")
+    words["training"].update(steps="2", batch_size="8")
+    training = override(families.get(name).TRAINING, words["training"], "training.")
+    state = step.start(
+        families.build(name, config), training, torch.device("cpu"), "float32", Parallel()
+    )
+    for _ in range(2):
+        losses = step.train_step(state, loader_for(config))
+        state.step += 1
+    assert all(torch.isfinite(value) for value in losses.values())

@@ -41,7 +41,7 @@ class GANConfig(FamilyConfig):
 
     network: Literal["residual", "dcgan"] = "residual"
     """`residual`: the modern default; `dcgan`: strided convolutions, for teaching."""
-    features: int = pydantic.Field(16, ge=1)
+    features: int = pydantic.Field(32, ge=1)
     """Channels of the finest grid; each halving doubles them. Multiples of 16 are fastest."""
     features_max: int = pydantic.Field(128, ge=1)
     """Most channels of any grid."""
@@ -61,8 +61,9 @@ class GANConfig(FamilyConfig):
     """`zero_centred`: R1 + R2; `one_centred`: between real and fake, as Wasserstein GANs have it."""
     gamma: float = pydantic.Field(1.0, ge=0)
     """Weight of the penalty: more is calmer, less is sharper. One-centred: 10 is usual."""
-    gamma_end: float = pydantic.Field(0.1, gt=0)
-    """Factor that gamma has reached at the end of the run; it changes geometrically."""
+    gamma_end: float = pydantic.Field(1.0, gt=0)
+    """Factor that gamma has reached at the end of the run; it changes geometrically. Below 1 is sharper,
+    and lets the discriminator win where a run is long."""
     penalty_every: int = pydantic.Field(8, ge=1)
     """Steps from one penalty to the next, which is then so many times as strong."""
     augment: tuple[str, ...] = ("translation",)
@@ -271,7 +272,7 @@ class GAN(family.Family, family.Generates, family.Interpolates):
 
     Config = GANConfig
     Controls = GANControls
-    TRAINING = Training(batch_size=64, lr=1e-3, betas=(0.0, 0.99), clip=5.0)
+    TRAINING = Training(batch_size=64, lr=5e-4, betas=(0.0, 0.99), clip=5.0)
     TINY = GANConfig(height=8, width=8, channels=1, features=8, latent=4, embedding=4)
     config: GANConfig
 

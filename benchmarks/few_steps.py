@@ -1,0 +1,59 @@
+"""Kernel distance of a flow's samples by the number of steps: by jumps, where it learned them, and along v.
+
+    python -m benchmarks.few_steps RUN PREPARED [--steps 1 2 4 8 20] [--samples 1000] [--record]
+
+The same seeds and labels for each; the judges are hold-out images. `benchmarks.quality RUN steps=4` says
+what such samples teach a classifier.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from benchmarks.row import write_row
+from zeuxis.data import open_prepared
+from zeuxis.features import features
+from zeuxis.metrics.kernel import kernel_distance
+from zeuxis.use import load
+
+
+def main() -> None:
+    """One row with a table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("run", type=Path)
+    parser.add_argument("data", type=Path, help="the prepared set that it was trained on")
+    parser.add_argument("--steps", type=int, nargs="+", default=[1, 2, 4, 8, 20])
+    parser.add_argument("--samples", type=int, default=1000)
+    parser.add_argument("--record", action="store_true", help="append to benchmarks/results")
+    args = parser.parse_args()
+    model, prepared = load(args.run), open_prepared(args.data)
+    config: Any = model.family.config
+    real = features(prepared.images[prepared.holdout[: 2 * args.samples]])
+    table: dict[str, dict[str, list[float]]] = {"velocity": {}, "jumps": {}}
+    for steps in args.steps:
+        for way, most in (("velocity", 0), ("jumps", steps)):
+            if way == "jumps" and not config.jumps:
+                continue
+            made = model.sample(args.samples, steps=steps, most_jumps=most)
+            found = kernel_distance(features(made), real)
+            low, high = found.interval or (found.value, found.value)
+            table[way][str(steps)] = [round(found.value, 3), round((high - low) / 2, 3)]
+    row = {
+        "run": args.run.name,
+        "share_of_jumps": config.jumps,
+        "samples": args.samples,
+        "kernel_distance_and_half_interval": table,
+        "minutes": model.facts["minutes"],
+        "progress": model.facts["progress"],
+    }
+    if args.record:
+        write_row("few_steps", **row)
+    else:
+        print(json.dumps(row))
+
+
+if __name__ == "__main__":
+    main()
