@@ -8,7 +8,7 @@ retraining; both are then scored on the test images by our `bits_per_dim`.
 
 pythae needs an environment of its own, in which Zeuxis can be imported too (it wants torch only):
 
-    python -m venv PYTHAE && PYTHAE/bin/pip install torch==2.13.0 -e . cloudpickle imageio scikit-learn
+    python -m venv PYTHAE && PYTHAE/bin/pip install torch==2.13.0 -e . cloudpickle imageio scikit-learn tqdm
     PYTHAE/bin/pip install --no-deps pythae==0.1.2
     PYTHAE/bin/python -m benchmarks.vae_pythae FASHION_MNIST_FOLDER --minutes 2
 """
