@@ -67,7 +67,7 @@ def main() -> int:
     missed = []
     for broken in chosen:
         noticed = run(broken)
-        line = broken.new.strip().splitlines()[0]
+        line = (broken.new.strip() or f"without {broken.old.strip()}").splitlines()[0]
         print(f"{'noticed' if noticed else 'MISSED '}  {broken.file}: {line}", flush=True)
         if not noticed:
             missed.append(broken)

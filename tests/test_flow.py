@@ -427,6 +427,16 @@ def test_the_mean_velocity_over_no_time_is_the_velocity():
     assert not torch.allclose(model.velocity(x, time, time), at_once, atol=1e-2)
 
 
+def test_the_network_cannot_tell_a_very_short_step_from_none():
+    """So what it learns of v holds for them, too."""
+    model = wake(build("flow", jumps=0.25), 0.2).eval()
+    x, time = batch_for(model)["image"], torch.tensor([0.1, 0.4, 0.7, 1.0])
+    none, short, whole = (
+        model.net(x, time, None, torch.full((4,), length)) for length in (0.0, 1 / 512, 1.0)
+    )
+    assert (short - none).norm() < 0.1 * (whole - none).norm()
+
+
 def test_a_plain_flow_is_what_it_was():
     """Without jumps no parameter is added; with them, until they are trained, none has an effect."""
     plain, jumping = build("flow"), build("flow", jumps=0.25)
