@@ -512,7 +512,6 @@ def test_jumps_train_every_parameter(precision):
 
 def toy(jumps, updates=500):
     """A flow of two images of 4 x 4 pixels, trained in a second or two."""
-    torch.manual_seed(0)
     model = build(
         "flow", conditional=False, height=4, width=4, widths=(32,), deviation=1.0, jumps=jumps
     )

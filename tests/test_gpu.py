@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.kit import ALL, able, build, loader_for, wake
-from zeuxis import artefact, families, use
+from zeuxis import artefact, use
 from zeuxis.family import Generates, Scores
 from zeuxis.fit import fit
 from zeuxis.parallel import Parallel
@@ -76,7 +76,3 @@ def shape(model):
     """Of an image."""
     config = model.family.config
     return config.height, config.width, config.channels
-
-
-def test_the_table_is_not_empty():
-    assert set(ALL) == set(families.FAMILIES)
