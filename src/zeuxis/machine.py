@@ -1,6 +1,7 @@
 """The machine that this process runs on: device, threads, arithmetic, and the facts to record."""
 
 import contextlib
+import ctypes
 import os
 import platform
 from collections.abc import Iterator
@@ -11,6 +12,10 @@ import numpy as np
 import torch
 
 BYTES = {"float32": 4, "bfloat16": 2, "float64": 8}
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
+"""The parameters of `mallopt` that `keep_memory` sets, as glibc's malloc.h numbers them."""
+LARGEST_MMAP_THRESHOLD = 32 * 2**20
+"""Bytes; glibc takes no larger one."""
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -36,6 +41,18 @@ def set_threads(threads: int | None) -> int:
     if threads != torch.get_num_threads():
         torch.set_num_threads(threads)
     return threads
+
+
+def keep_memory() -> None:
+    """Let the C library keep the memory that a step frees, for the next step.
+
+    By default glibc hands large blocks back to the system at once, and each step then waits for
+    the system to give and clear thousands of pages anew. Other C libraries are left as they are.
+    """
+    if platform.system() == "Linux" and platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL(None)
+        libc.mallopt(MMAP_THRESHOLD, LARGEST_MMAP_THRESHOLD)
+        libc.mallopt(TRIM_THRESHOLD, 2**31 - 1)
 
 
 def fast_bfloat16(device: torch.device) -> bool:

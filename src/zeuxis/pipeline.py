@@ -105,6 +105,7 @@ def train(
         raise ValueError(f"minutes is a positive number, not {minutes}")
     place = machine.choose_device(device)
     machine.set_threads(threads)
+    machine.keep_memory()
     processes = parallel.join()
     tell: Watch = watch if watch and processes.first else lambda event: None
     cls = families.get(family)

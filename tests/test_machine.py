@@ -1,0 +1,44 @@
+"""What a process asks of the machine."""
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+from zeuxis import machine
+
+STEPS, SIZE = 50, 8 * 2**20
+
+PROGRAM = f"""
+import resource, sys, torch
+from zeuxis import machine
+if sys.argv[1] == "keep":
+    machine.keep_memory()
+def step():
+    kept = [torch.ones({SIZE}, dtype=torch.uint8) for _ in range(4)]
+step()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range({STEPS}):
+    step()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def faults(how: str) -> int:
+    """Pages that a fresh process had to be given in its later steps."""
+    done = subprocess.run([sys.executable, "-c", PROGRAM, how], capture_output=True, check=True)
+    return int(done.stdout)
+
+
+@pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc", reason="other C libraries are left as they are"
+)
+def test_freed_memory_is_kept_for_the_next_step():
+    assert faults("keep") < faults("leave") / 10
+
+
+def test_other_c_libraries_are_left_as_they_are(monkeypatch):
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
+    monkeypatch.setattr(machine.ctypes, "CDLL", lambda name: pytest.fail("called the C library"))
+    machine.keep_memory()
