@@ -8,15 +8,21 @@ import pytest
 
 from zeuxis import machine
 
-STEPS, SIZE = 50, 8 * 2**20
+STEPS = 50
 
 PROGRAM = f"""
-import resource, sys, torch
+import ctypes, resource, sys
 from zeuxis import machine
 if sys.argv[1] == "keep":
     machine.keep_memory()
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
 def step():
-    kept = [torch.ones({SIZE}, dtype=torch.uint8) for _ in range(4)]
+    blocks = [libc.malloc(2**20) for _ in range(8)]
+    for block in blocks:
+        ctypes.memset(block, 1, 2**20)
+    for block in blocks:
+        libc.free(block)
 step()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range({STEPS}):
