@@ -31,6 +31,14 @@ BREAKS = [
     Break("fit.py", 'log.cut(saved.facts["log_bytes"])', "pass", "test_crash.py -k three_kills"),
     Break("fit.py", 'raise Stopped(f"stopped', 'pass; (f"stopped', "test_crash.py -k ctrl_c"),
     Break("fit.py", "score < state.best_score", "score > state.best_score", "test_fit.py"),
+    # memory
+    Break("machine.py", "libc.mallopt(TRIM_THRESHOLD, 2**31 - 1)", "pass", "test_machine.py"),
+    Break(
+        "machine.py",
+        "libc.mallopt(MMAP_THRESHOLD, LARGEST_MMAP_THRESHOLD)",
+        "pass",
+        "test_machine.py",
+    ),
     # processes
     Break("parallel.py", "flat /= self.world", "pass", "test_parallel.py"),
     Break("parallel.py", "self.rank * accumulate + micro", "self.rank + micro", "test_parallel.py"),
