@@ -18,6 +18,7 @@ import resource
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -153,6 +154,10 @@ def peak_memory(device: torch.device) -> int:
     """MiB: on a GPU of tensors, else of the process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) // 2**20
+    status = Path("/proc/self/status")
+    if status.exists():  # a child's ru_maxrss starts at its parent's
+        words = status.read_text().split()
+        return int(words[words.index("VmHWM:") + 1]) // 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
