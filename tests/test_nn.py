@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from zeuxis.nn.resample import pixel_shuffle
+from zeuxis.nn.resample import Rise, pixel_shuffle
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
@@ -16,3 +16,15 @@ def test_pixel_shuffle_is_torch_s(patch, layout):
     weight = torch.randn_like(ours)
     a, b = (torch.autograd.grad((y * weight).sum(), x)[0] for y in (ours, theirs))
     assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_rise_is_a_convolution_and_a_pixel_shuffle(layout):
+    rise = Rise(5, 3).double().to(memory_format=layout)
+    x = torch.randn(2, 5, 3, 4, dtype=torch.float64).contiguous(memory_format=layout)
+    inputs = [x.requires_grad_(), *rise.parameters()]
+    ours, theirs = rise(x), F.pixel_shuffle(F.conv2d(x, rise.weight, rise.bias), 2)
+    torch.testing.assert_close(ours, theirs)
+    weight = torch.randn_like(theirs)
+    a, b = (torch.autograd.grad((y * weight).sum(), inputs) for y in (ours, theirs))
+    torch.testing.assert_close(a, b)

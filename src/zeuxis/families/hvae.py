@@ -33,7 +33,7 @@ from zeuxis.nn.hierarchy import Group
 from zeuxis.nn.labels import Labels
 from zeuxis.nn.plain import Block
 from zeuxis.nn.precision import full
-from zeuxis.nn.resample import PixelShuffle
+from zeuxis.nn.resample import PixelShuffle, Rise
 from zeuxis.objectives.likelihood import mixture_nats, mixture_size, mixture_start
 from zeuxis.rng import Rng, derive_seed
 from zeuxis.run import Training
@@ -183,7 +183,7 @@ class Decoder(nn.Module):
             nn.Sequential(nn.Flatten(), nn.Linear(widths[0], math.prod(self.shape)))
         ]
         for coarse, fine in itertools.pairwise(widths[1:]):
-            rises.append(nn.Sequential(nn.Conv2d(coarse, 4 * fine, 1), PixelShuffle(2)))
+            rises.append(Rise(coarse, fine))
         self.rises = nn.ModuleList(rises)
         self.grids = nn.ModuleList(
             nn.ModuleList(Group(width, config.latent, 3 if i else 1) for _ in range(groups))

@@ -39,7 +39,7 @@ from zeuxis.nn.labels import Labels
 from zeuxis.nn.mixture import Mixture
 from zeuxis.nn.plain import Block
 from zeuxis.nn.precision import full
-from zeuxis.nn.resample import PixelShuffle
+from zeuxis.nn.resample import PixelShuffle, Rise
 from zeuxis.objectives.correlation import total_correlation
 from zeuxis.objectives.likelihood import logistic_nats
 from zeuxis.rng import Rng
@@ -167,8 +167,7 @@ class Decoder(nn.Module):
         stages: list[nn.Module] = []
         for coarse, fine in itertools.pairwise(widths):
             blocks = [Block(coarse) for _ in range(config.blocks)]
-            rise = [nn.Conv2d(coarse, 4 * fine, 1), PixelShuffle(2)]
-            stages.append(nn.Sequential(*blocks, *rise))
+            stages.append(nn.Sequential(*blocks, Rise(coarse, fine)))
         blocks = [Block(widths[-1]) for _ in range(config.blocks)]
         paint = nn.Conv2d(widths[-1], config.channels * config.patch**2, 3, padding=1)
         stages.append(nn.Sequential(*blocks, nn.ReLU(), paint, PixelShuffle(config.patch)))

@@ -31,3 +31,25 @@ class PixelShuffle(nn.Module):
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """(B, C * patch^2, H, W) -> (B, C, H * patch, W * patch)."""
         return pixel_shuffle(x_BCHW, self.patch)
+
+
+class Rise(nn.Conv2d):
+    """1x1 convolution and `pixel_shuffle`: (B, `coarse`, H, W) -> (B, `fine`, 2H, 2W)."""
+
+    def __init__(self, coarse: int, fine: int) -> None:
+        super().__init__(coarse, 4 * fine, 1)
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        """Twice the sides.
+
+        In channels_last memory the convolution puts out the four places one after another, all channels
+        of each: what then moves are whole runs, not single numbers.
+        """
+        if not x_BCHW.is_contiguous(memory_format=torch.channels_last) or x_BCHW.is_contiguous():
+            return F.pixel_shuffle(super().forward(x_BCHW), 2)
+        assert self.bias is not None
+        weight = self.weight.unflatten(0, (-1, 4)).transpose(0, 1).flatten(0, 1)
+        y_BPHW = F.conv2d(x_BCHW, weight, self.bias.unflatten(0, (-1, 4)).t().flatten())
+        b, _, h, w = y_BPHW.shape
+        places = y_BPHW.permute(0, 2, 3, 1).reshape(b, h, w, 2, 2, -1).transpose(2, 3)
+        return places.reshape(b, 2 * h, 2 * w, -1).permute(0, 3, 1, 2)

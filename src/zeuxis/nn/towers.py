@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zeuxis.nn.norm import NormSiLU
-from zeuxis.nn.resample import pixel_shuffle
+from zeuxis.nn.resample import Rise, pixel_shuffle
 
 
 def factor(levels: int, patch: int) -> int:
@@ -184,7 +184,7 @@ class UpTower(nn.Module):
         x = x_BFhw
         for level in reversed(range(len(self.stack.levels))):
             if level < len(self.grow):
-                x = pixel_shuffle(self.grow[level](x), 2)
+                x = self.grow[level](x)
                 x = x + skips[level] if skips else x
             x = self.stack.run(level, x, modulation)
         return pixel_shuffle(self.head(x), self.patch)[..., : size[0], : size[1]]
@@ -208,9 +208,9 @@ def shrinking(fine: int, coarse: int) -> nn.Conv2d:
 
 
 @torch.no_grad()
-def growing(coarse: int, fine: int) -> nn.Conv2d:
-    """4 * `fine` channels for `pixel_shuffle`; at first close to a copy of what is there."""
-    layer = nn.Conv2d(coarse, 4 * fine, 1)
+def growing(coarse: int, fine: int) -> Rise:
+    """Twice the side, `fine` channels; at first close to a copy of what is there."""
+    layer = Rise(coarse, fine)
     copies = averaging(4 * fine, coarse).t() * (4 * fine / coarse)
     layer.weight.add_(copies[..., None, None])
     return layer
