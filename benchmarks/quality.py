@@ -6,7 +6,7 @@ three seeds; the copy rate stands beside it, since a memoriser would score what 
     python -m benchmarks.quality RUN --selection      # choose settings: never reads the test set
     python -m benchmarks.quality RUN steps=6          # the result: reads the test set, once
     python -m benchmarks.quality SAMPLES.npz          # arrays `images` (N,H,W,C) uint8, `labels` (N,)
-    python -m benchmarks.quality --real               # what real training images score
+    python -m benchmarks.quality --real [--samples N] # what all, or N, real training images score
 
 With `--selection` the judges are the last 5,000 images of the official training set (rows 55,000 to
 59,999). A generator that saw them in training can be ranked with them, not praised. The data are
@@ -83,7 +83,7 @@ def main() -> None:
         "--selection", action="store_true", help="judge on held-out training images"
     )
     parser.add_argument("--data", type=Path, default=IDX, help="folder of the idx files")
-    parser.add_argument("--samples", type=int, default=SAMPLES)
+    parser.add_argument("--samples", type=int, help=f"by default {SAMPLES:,}, or all real images")
     parser.add_argument("--seeds", type=int, default=3, help="classifiers to train")
     parser.add_argument("--seed", type=int, default=0, help="of the generated images")
     parser.add_argument("--record", action="store_true", help="append to benchmarks/results")
@@ -103,9 +103,14 @@ def main() -> None:
     else:
         judge, judge_labels = official(args.data, "t10k")
     if args.real:
-        images, labels, facts = seen, seen_labels, {"samples": "real training images"}
+        count = args.samples or len(seen)
+        images, labels, facts = (
+            seen[:count],
+            seen_labels[:count],
+            {"samples": "real training images"},
+        )
     else:
-        images, labels, facts = generated(args.source, args.samples, args.seed, controls)
+        images, labels, facts = generated(args.source, args.samples or SAMPLES, args.seed, controls)
         found = copies(images[:2000], seen, judge[:2000])
         row |= {"copies": found.rate.value, "copies_interval": found.rate.interval}
         row |= {"copies_threshold_pixels": found.threshold}
