@@ -104,11 +104,8 @@ def main() -> None:
         judge, judge_labels = official(args.data, "t10k")
     if args.real:
         count = args.samples or len(seen)
-        images, labels, facts = (
-            seen[:count],
-            seen_labels[:count],
-            {"samples": "real training images"},
-        )
+        images, labels = seen[:count], seen_labels[:count]
+        facts = {"samples": "real training images"}
     else:
         images, labels, facts = generated(args.source, args.samples or SAMPLES, args.seed, controls)
         found = copies(images[:2000], seen, judge[:2000])

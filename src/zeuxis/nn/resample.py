@@ -13,7 +13,7 @@ def pixel_shuffle(x_BCHW: Tensor, patch: int) -> Tensor:
     """
     if patch == 1:
         return x_BCHW
-    if not x_BCHW.is_contiguous(memory_format=torch.channels_last) or x_BCHW.is_contiguous():
+    if not _channels_last(x_BCHW):
         return F.pixel_shuffle(x_BCHW, patch)
     b, c, h, w = x_BCHW.shape
     x = x_BCHW.permute(0, 2, 3, 1).view(b, h, w, c // patch**2, patch, patch)
@@ -45,7 +45,7 @@ class Rise(nn.Conv2d):
         In channels_last memory the convolution puts out the four places one after another, all channels
         of each: what then moves are whole runs, not single numbers.
         """
-        if not x_BCHW.is_contiguous(memory_format=torch.channels_last) or x_BCHW.is_contiguous():
+        if not _channels_last(x_BCHW):
             return F.pixel_shuffle(super().forward(x_BCHW), 2)
         assert self.bias is not None
         weight = self.weight.unflatten(0, (-1, 4)).transpose(0, 1).flatten(0, 1)
@@ -53,3 +53,9 @@ class Rise(nn.Conv2d):
         b, _, h, w = y_BPHW.shape
         places = y_BPHW.permute(0, 2, 3, 1).reshape(b, h, w, 2, 2, -1).transpose(2, 3)
         return places.reshape(b, 2 * h, 2 * w, -1).permute(0, 3, 1, 2)
+
+
+def _channels_last(x_BCHW: Tensor) -> bool:
+    """Whether that is how x lies in memory, and the only way to see it."""
+    last = x_BCHW.is_contiguous(memory_format=torch.channels_last)
+    return last and not x_BCHW.is_contiguous()
