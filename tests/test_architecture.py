@@ -12,7 +12,7 @@ SRC = Path(__file__).parents[1] / "src" / "zeuxis"
 LAYERS = [
     ("disk",),
     ("rng", "images"),
-    ("run", "machine", "parallel"),
+    ("run", "machine", "parallel", "muon"),
     ("family", "nn", "objectives", "sampling", "features"),
     ("families", "data", "metrics"),
     ("artefact",),

@@ -29,6 +29,8 @@ class Training(Settings):
     """Micro-batches a step: less memory, the same result."""
     seed: int = 0
     """Same seed, machine and thread count: same bits."""
+    optimiser: Literal["adamw", "muon"] = "adamw"
+    """`muon` turns the weights of convolutions as matrices: more is learned in a step (`zeuxis.muon`)."""
     lr: float = pydantic.Field(1e-3, gt=0)
     """Peak learning rate."""
     warmup: int = pydantic.Field(100, ge=0)

@@ -7,11 +7,12 @@ gradients, the finite guard, clip, optimiser; then the average of the weights fo
 import copy
 import dataclasses
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from zeuxis import artefact, checkpoint
+from zeuxis import artefact, checkpoint, muon
 from zeuxis.family import Batch, Context, Family, Loader, Phase
 from zeuxis.images import from_uint8
 from zeuxis.machine import arithmetic
@@ -106,13 +107,7 @@ def start(
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimisers: dict[str, torch.optim.Optimizer] = {}
     for phase in model.phases():
-        optimisers[phase.name] = torch.optim.AdamW(
-            parameters(model, phase),
-            lr=training.lr * phase.lr,
-            betas=phase.betas or training.betas,
-            weight_decay=training.weight_decay,
-            fused=device.type in ("cpu", "cuda"),
-        )
+        optimisers[phase.name] = _optimiser(model, phase, training, device, precision)
     average = copy.deepcopy(model).eval().requires_grad_(False)
     return State(
         model=model.train(),
@@ -124,6 +119,23 @@ def start(
         parallel=parallel,
         updates={phase.name: 0 for phase in model.phases()},
     )
+
+
+def _optimiser(
+    model: Family, phase: Phase, training: Training, device: torch.device, precision: str
+) -> torch.optim.Optimizer:
+    trained = parameters(model, phase)
+    options: dict[str, Any] = {
+        "lr": training.lr * phase.lr,
+        "betas": phase.betas or training.betas,
+        "weight_decay": training.weight_decay,
+        "fused": device.type in ("cpu", "cuda"),
+    }
+    if training.optimiser == "adamw":
+        return torch.optim.AdamW(trained, **options)
+    matrices = [each for path in phase.modules for each in muon.matrices(model.get_submodule(path))]
+    kind = torch.bfloat16 if precision == "bfloat16" else dtype(precision)
+    return muon.Muon(trained, matrices, kind, **options)
 
 
 def dtype(precision: str) -> torch.dtype:

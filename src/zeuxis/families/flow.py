@@ -152,7 +152,7 @@ class Flow(
     Config = FlowConfig
     Controls = FlowControls
     TRAINING = Training(
-        batch_size=32, lr=1e-3, weight_decay=0.01, clip=1.0, average=0.1, average_max=0.999
+        optimiser="muon", lr=2e-3, weight_decay=0.01, clip=1.0, average=0.1, average_max=0.999
     )
     TINY = FlowConfig(height=8, width=8, channels=1, widths=(16, 16), blocks=1, embedding=16)
     PARTS = ("decoder",)

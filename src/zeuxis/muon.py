@@ -1,0 +1,118 @@
+"""Muon: an optimiser that turns a matrix's whole update, not each weight by itself.
+
+Jordan et al., 2024, https://kellerjordan.github.io/posts/muon/: the update of a weight matrix is the
+orthogonal matrix nearest to the momentum G = U S V^T of its gradients, so that no direction is left
+behind because its gradients are small,
+
+    M <- M + (1 - momentum) (g - M),   G = g + momentum (M - g),   W <- (1 - lr decay) W - lr a U V^T,
+
+with a = 0.2 sqrt(max(rows, columns)), which makes its weights as large on average as those of Adam's
+updates (Liu et al., 2025, https://arxiv.org/abs/2502.16982). A convolution's weights are the matrix of
+outputs by all that they sum over. What is no such matrix is left to AdamW.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+MOMENTUM = 0.95
+SIZE = 0.2
+"""Root mean square of an update of Adam's, as a share of the learning rate."""
+LEAST = 16
+"""Fewest inputs and outputs: with fewer, all directions are learned soon anyway."""
+POLYNOMIALS = ((3.4445, -4.7750, 2.0315),) * 3
+"""a s + b s^3 + c s^5 brings singular values towards 1. Five are usual; three do as well here."""
+
+
+def matrices(network: nn.Module) -> Iterator[Tensor]:
+    """The weights in `network` that Muon is for: of convolutions of more than a point, not too narrow."""
+    for module in network.modules():
+        if not isinstance(module, nn.Conv2d) or max(module.kernel_size) == 1:
+            continue
+        if min(module.weight.shape[:2]) >= LEAST:
+            yield module.weight
+
+
+def orthogonal(matrix_NRK: Tensor) -> Tensor:
+    """Of each matrix U S V^T about U V^T, singular values within 0.6 to 1.3 unless S has tiny ones."""
+    tall = matrix_NRK.shape[1] > matrix_NRK.shape[2]
+    x = matrix_NRK.mT if tall else matrix_NRK
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    for a, b, c in POLYNOMIALS:
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.mT if tall else x
+
+
+class Muon(torch.optim.Optimizer):
+    """Muon for some weights, AdamW for the others.
+
+    Args:
+        params: all parameters.
+        matrices: those of them that Muon is for.
+        arithmetic: type of the products; bfloat16 will do.
+        lr: learning rate, of both.
+        weight_decay: of both.
+        adam: further arguments of `torch.optim.AdamW`.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[nn.Parameter],
+        matrices: Iterable[Tensor],
+        arithmetic: torch.dtype,
+        lr: float,
+        weight_decay: float,
+        **adam: Any,
+    ) -> None:
+        params, chosen = list(params), {id(each) for each in matrices}
+        super().__init__(params, {"lr": lr, "weight_decay": weight_decay})
+        rest = [each for each in params if id(each) not in chosen]
+        self.adam = torch.optim.AdamW(rest, lr=lr, weight_decay=weight_decay, **adam)
+        self.adam.state = self.state
+        self.arithmetic = arithmetic
+        self.alike: dict[tuple[int, int], list[Tensor]] = {}
+        for each in params:
+            if id(each) in chosen:
+                self.alike.setdefault((len(each), each[0].numel()), []).append(each)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Both optimisers keep what they remember of a weight in one table."""
+        super().load_state_dict(state_dict)
+        self.adam.state = self.state
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """Change all weights that have gradients."""
+        lr, decay = (self.param_groups[0][key] for key in ("lr", "weight_decay"))
+        self.adam.param_groups[0]["lr"] = lr
+        self.adam.step()
+        for shape, all_weights in self.alike.items():
+            pairs = [(each, each.grad) for each in all_weights if each.grad is not None]
+            if not pairs:
+                continue
+            weights, gradients = [each for each, _ in pairs], [grad for _, grad in pairs]
+            momenta = [self._momentum(each) for each in weights]
+            torch._foreach_lerp_(momenta, gradients, 1 - MOMENTUM)
+            ahead = torch._foreach_lerp(gradients, momenta, MOMENTUM)
+            stacked = torch.stack([_flat(each) for each in ahead])
+            update = orthogonal(stacked.to(self.arithmetic))
+            updates = [_like(a, b) for a, b in zip(update, weights, strict=True)]
+            torch._foreach_mul_(weights, 1 - lr * decay)
+            torch._foreach_add_(weights, updates, alpha=-lr * SIZE * max(shape) ** 0.5)
+
+    def _momentum(self, weight: Tensor) -> Tensor:
+        return self.state[weight].setdefault("momentum", torch.zeros_like(weight))
+
+
+def _flat(weight_OIKK: Tensor) -> Tensor:
+    """(O, I, K, K) -> (O, K K I): no copy of weights in channels_last memory."""
+    return weight_OIKK.movedim(1, -1).flatten(1)
+
+
+def _like(update_ON: Tensor, weight_OIKK: Tensor) -> Tensor:
+    """Inverse of `_flat`, in the weight's type."""
+    inputs, *kernel = weight_OIKK.shape[1:]
+    return update_ON.unflatten(1, (*kernel, inputs)).movedim(-1, 1).to(weight_OIKK.dtype)
