@@ -61,12 +61,13 @@ def test_steps_equal_their_equations(memory_format):
         gradients(layers, seed)
         for a, b in zip(theirs, layers.parameters(), strict=True):
             a.grad = b.grad.clone()
-        grad = layers[1].weight.grad.movedim(1, -1).flatten(1)
+        grad, lr = layers[1].weight.grad.movedim(1, -1).flatten(1), LR / (1 + seed)
+        ours.param_groups[0]["lr"] = adam.param_groups[0]["lr"] = lr
         ours.step()
         adam.step()
         momentum = momentum + (1 - muon.MOMENTUM) * (grad - momentum)
         turned = expected_factor(grad + muon.MOMENTUM * (momentum - grad))
-        matrix = (1 - LR * DECAY) * matrix - LR * 0.2 * (9 * 16) ** 0.5 * turned
+        matrix = (1 - lr * DECAY) * matrix - lr * 0.2 * (9 * 16) ** 0.5 * turned
     found = layers[1].weight.movedim(1, -1).flatten(1)
     assert torch.allclose(found, matrix, atol=1e-6)
     same = [

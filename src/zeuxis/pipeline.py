@@ -220,8 +220,9 @@ def demo(
 
 def demo_settings(place: torch.device) -> dict[str, str]:
     """What draws the better avatars in three minutes here (docs/decisions/0006)."""
-    patches = {} if machine.fast_bfloat16(place) else {"family.stem": "2"}
-    return {"data.conditions": "hair,skin,background", **patches}
+    slow = {"family.stem": "2", "training.batch_size": "32"}
+    given = {} if machine.fast_bfloat16(place) else slow
+    return {"data.conditions": "hair,skin,background", **given}
 
 
 def evaluate(
