@@ -10,7 +10,7 @@ from tests.kit import batch_for, build, context, loader_for, wake
 from zeuxis import step
 from zeuxis.families import get
 from zeuxis.family import Context
-from zeuxis.nn.modulated import EqualLinear, ModulatedConv, ToColour, demodulation
+from zeuxis.nn.modulated import EqualLinear, ModulatedConv, ToColour, demodulation, excess
 from zeuxis.objectives.path_length import path_lengths
 from zeuxis.parallel import Parallel
 from zeuxis.rng import Rng
@@ -282,3 +282,35 @@ def test_upsampling_keeps_a_smooth_ramp():
     rise = painter._up(ramp, (9, 10))
     assert rise.shape == (1, 1, 9, 10)
     assert torch.allclose(rise[..., 1:9].diff(dim=3), torch.tensor(0.5))
+
+
+@torch.no_grad()
+def test_features_do_not_grow_from_layer_to_layer_even_where_the_weights_suit_them():
+    """Equal features and equal weights are the worst case: sums of 9 F like terms, in each layer anew."""
+    painter = build("stylegan", height=64, width=64, conditional=False).painter
+    for conv in painter.convs:
+        conv.weight.fill_(1.0)
+    noise = [torch.zeros(1, 1, *size) for size in painter.sizes]
+    painter.start.fill_(1000.0)
+    seen = {"convs": [], "colours": []}
+    for name, outputs in seen.items():
+        for part in getattr(painter, name):
+            part.register_forward_hook(
+                lambda *args, outputs=outputs: outputs.append(args[2].abs().max().item())
+            )
+    painter(torch.zeros(1, len(painter.sizes), 4), noise)
+    convs = [16 * math.sqrt(2 * 9 * conv.weight.shape[1]) for conv in painter.convs]
+    colours = [
+        16 * (each.weight.abs().sum() / math.sqrt(each.weight.shape[1])).item()
+        for each in painter.colours
+    ]
+    for name, bounds in (("convs", convs), ("colours", colours)):
+        assert len(seen[name]) == len(bounds)
+        assert max(seen[name]) < 1.5 * max(bounds)  # borders differ from the mean
+
+
+def test_features_of_usual_size_are_left_alone():
+    x = normal(3, 8, 5, 5) * torch.tensor([1.0, 15.0, 48.0])[:, None, None, None]
+    assert torch.allclose(excess(x), torch.tensor([[1.0], [1.0], [3.0]]).double(), rtol=0.2)
+    assert excess(x)[:2].tolist() == [[1.0], [1.0]]
+    assert (x / excess(x)[..., None, None]).square().mean((1, 2, 3)).sqrt().max() < 16.001

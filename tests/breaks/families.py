@@ -586,6 +586,13 @@ BREAKS = [
     ),
     Break("nn/modulated.py", "self.bias * self.pace", "self.bias", "test_stylegan.py -k pace"),
     Break(
+        "families/stylegan.py",
+        "modulated.GAIN / excess_B1",
+        "modulated.GAIN",
+        "test_stylegan.py -k grow",
+    ),
+    Break("families/stylegan.py", "layer], 1 / excess_B1", "layer]", "test_stylegan.py -k grow"),
+    Break(
         "nn/modulated.py",
         "/ math.sqrt(self.weight.shape[1])",
         "/ 1.0",

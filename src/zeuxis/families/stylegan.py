@@ -38,6 +38,8 @@ LEAK = 0.01
 """Slope that the painter's tanh has at least, for gradients only."""
 PACE = 0.01
 """Learning rate of the mapping network, relative to the rest."""
+CALM = 0.1
+"""The same of the strengths of the noise: learned as fast as shapes, it stands in for them."""
 FOLLOW = 0.01
 """Least share that the running means move by in an update; the first updates weigh alike."""
 
@@ -63,8 +65,9 @@ class StyleGANConfig(FamilyConfig):
     """`non_saturating` with R1, the paper's; `relativistic`: real and fake in pairs, with R1 and R2."""
     gamma: float = pydantic.Field(1.0, ge=0)
     """Weight of the penalty: more is calmer, less is sharper."""
-    gamma_end: float = pydantic.Field(0.1, gt=0)
-    """Factor that gamma has reached at the end of the run; it changes geometrically."""
+    gamma_end: float = pydantic.Field(1.0, gt=0)
+    """Factor that gamma has reached at the end of the run; it changes geometrically. Below 1 is sharper,
+    and lets the discriminator win where a run is long."""
     penalty_every: int = pydantic.Field(8, ge=1)
     """Steps from one penalty to the next, which is then so many times as strong."""
     path_weight: float = pydantic.Field(0.0, ge=0)
@@ -146,6 +149,8 @@ class Painter(nn.Module):
 
     Between grids a convolution on the coarser one, then bilinear upsampling: the filter [1, 3, 3, 1],
     which leaves no checkerboard. The image is upsampled the same way, and every grid adds to it.
+    Demodulation keeps the size of features that have nothing to do with the weights. Learned weights
+    do, and each layer once made them fifteen times as large: what is too large is scaled back.
     """
 
     def __init__(self, config: StyleGANConfig) -> None:
@@ -165,14 +170,15 @@ class Painter(nn.Module):
         """Paint each image."""
         x = self.start.expand(len(w_BLZ), -1, -1, -1)
         image: Tensor | None = None
-        stage = 0
+        stage, excess_B1 = 0, modulated.excess(x)
         for layer, (conv, grid) in enumerate(zip(self.convs, self.sizes, strict=True)):
-            x = conv(x, w_BLZ[:, layer], modulated.GAIN)
+            x = conv(x, w_BLZ[:, layer], modulated.GAIN / excess_B1)
             if layer % 2:
                 x = self._up(x, grid)
-            x = modulated.leaky(x + (noise[layer] * self.strength[layer]).to(x.dtype))
+            x = modulated.leaky(x + (noise[layer] * (CALM * self.strength[layer])).to(x.dtype))
+            excess_B1 = modulated.excess(x)
             if layer % 2 == 0 or layer == len(self.sizes) - 1:
-                colour_BCHW = self.colours[stage](x, w_BLZ[:, layer])
+                colour_BCHW = self.colours[stage](x, w_BLZ[:, layer], 1 / excess_B1)
                 image = colour_BCHW if image is None else self._up(image, grid) + colour_BCHW
                 stage += 1
         assert image is not None
@@ -215,7 +221,7 @@ class StyleGAN(family.Family, family.Generates, family.Interpolates):
 
     Config = StyleGANConfig
     Controls = StyleGANControls
-    TRAINING = Training(batch_size=64, lr=3e-3, betas=(0.0, 0.99), clip=5.0)
+    TRAINING = Training(batch_size=64, lr=1e-2, betas=(0.0, 0.99), clip=5.0)
     TINY = StyleGANConfig(
         height=8,
         width=8,
