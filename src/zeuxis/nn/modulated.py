@@ -33,11 +33,11 @@ def unit(x_BN: Tensor) -> Tensor:
     return x_BN * (x_BN.square().mean(1, keepdim=True) + 1e-8).rsqrt()
 
 
+@torch.no_grad()
 def excess(x_BFHW: Tensor) -> Tensor:
-    """How many times as large as `LARGEST` each row is, (B, 1), and 1 where it is smaller."""
-    kind = torch.promote_types(x_BFHW.dtype, torch.float32)
-    norm_B = torch.linalg.vector_norm(x_BFHW, dim=(1, 2, 3), dtype=kind)
-    return (norm_B / (LARGEST * math.sqrt(x_BFHW[0].numel()))).clamp(min=1)[:, None]
+    """How many times as large as `LARGEST` each row is, (B, 1), and 1 where it is smaller; a constant."""
+    norm_B = torch.linalg.vector_norm(x_BFHW.movedim(1, -1).flatten(1), dim=1)
+    return (full(norm_B) / (LARGEST * math.sqrt(x_BFHW[0].numel()))).clamp(min=1)[:, None]
 
 
 class EqualLinear(nn.Module):
