@@ -10,10 +10,11 @@ LR, DECAY = 0.01, 0.1
 
 
 def net(memory_format=torch.contiguous_format):
-    torch.manual_seed(0)
-    layers = nn.Sequential(
-        nn.Conv2d(3, 16, 3), nn.Conv2d(16, 24, 3), nn.Conv2d(24, 16, 1), nn.Linear(20, 20)
-    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        layers = nn.Sequential(
+            nn.Conv2d(3, 16, 3), nn.Conv2d(16, 24, 3), nn.Conv2d(24, 16, 1), nn.Linear(20, 20)
+        )
     return layers.double().to(memory_format=memory_format)
 
 

@@ -11,7 +11,7 @@ updates (Liu et al., 2025, https://arxiv.org/abs/2502.16982). A convolution's we
 outputs by all that they sum over. What is no such matrix is left to AdamW.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -84,7 +84,7 @@ class Muon(torch.optim.Optimizer):
         self.adam.state = self.state
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+    def step(self) -> None:  # type: ignore[override]  # no closure: the loop has the losses
         """Change all weights that have gradients."""
         lr, decay = (self.param_groups[0][key] for key in ("lr", "weight_decay"))
         self.adam.param_groups[0]["lr"] = lr
@@ -104,7 +104,10 @@ class Muon(torch.optim.Optimizer):
             torch._foreach_add_(weights, updates, alpha=-lr * SIZE * max(shape) ** 0.5)
 
     def _momentum(self, weight: Tensor) -> Tensor:
-        return self.state[weight].setdefault("momentum", torch.zeros_like(weight))
+        state = self.state[weight]
+        if "momentum" not in state:
+            state["momentum"] = torch.zeros_like(weight)
+        return state["momentum"]
 
 
 def _flat(weight_OIKK: Tensor) -> Tensor:
