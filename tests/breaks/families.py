@@ -587,11 +587,17 @@ BREAKS = [
     Break("nn/modulated.py", "self.bias * self.pace", "self.bias", "test_stylegan.py -k pace"),
     Break(
         "families/stylegan.py",
-        "modulated.GAIN / excess_B1",
-        "modulated.GAIN",
-        "test_stylegan.py -k grow",
+        "self._judge(image_BCHW.clamp(-1, 1),",
+        "self._judge(image_BCHW,",
+        "test_stylegan.py -k beyond",
     ),
-    Break("families/stylegan.py", "layer], 1 / excess_B1", "layer]", "test_stylegan.py -k grow"),
+    Break(
+        "families/stylegan.py",
+        "self._layer_noise(ctx.rng)).clamp(-1, 1)",
+        "self._layer_noise(ctx.rng))",
+        "test_stylegan.py -k beyond",
+    ),
+    Break("families/stylegan.py", "verdict + beyond", "verdict", "test_stylegan.py -k beyond"),
     Break(
         "nn/modulated.py",
         "/ math.sqrt(self.weight.shape[1])",

@@ -6,10 +6,13 @@ demodulated again, noise is added after each, and the image is the sum of what e
     w = f(z / |z|, label),   image = g(w_1, ..., w_L, noise_1, ..., noise_L),   w_1 = ... = w_L = w.
 
     min_D  E s(-D(x)) + E s(D(g)) + gamma/2 E |dD/dx|^2,
-    min_G  E s(-D(g)) + weight E (|J^T y| - a)^2,    J = dg/dw, y ~ N(0, 1/HW), a: running mean of |J^T y|,
+    min_G  E s(-D(g)) + E max(|g| - 1, 0)^2 + weight E (|J^T y| - a)^2,
+           J = dg/dw, y ~ N(0, 1/HW), a: running mean of |J^T y|,
 
-with s = softplus. Penalties are lazy: every few steps, and then as many times as strong. What editing
-needs are `mapping`, `styles` and `synthesise`, between which the w of each layer may be changed.
+with s = softplus. D sees g clamped to [-1, 1], and so does who samples: a tanh would let g grow without
+bound, and its features with it. gamma and weight are lazy: due every few steps, and then as many times
+as strong. What editing needs are `mapping`, `styles` and `synthesise`, between which the w of each layer
+may be changed.
 
 Shapes: B batch, C channels, H height, W width, Z latent and style, L layers, A attributes, F features.
 """
@@ -34,8 +37,6 @@ from zeuxis.objectives.path_length import path_lengths
 from zeuxis.rng import Rng
 from zeuxis.run import Training
 
-LEAK = 0.01
-"""Slope that the painter's tanh has at least, for gradients only."""
 PACE = 0.01
 """Learning rate of the mapping network, relative to the rest."""
 CALM = 0.1
@@ -149,8 +150,6 @@ class Painter(nn.Module):
 
     Between grids a convolution on the coarser one, then bilinear upsampling: the filter [1, 3, 3, 1],
     which leaves no checkerboard. The image is upsampled the same way, and every grid adds to it.
-    Demodulation keeps the size of features that have nothing to do with the weights. Learned weights
-    do, and each layer once made them fifteen times as large: what is too large is scaled back.
     """
 
     def __init__(self, config: StyleGANConfig) -> None:
@@ -170,15 +169,14 @@ class Painter(nn.Module):
         """Paint each image."""
         x = self.start.expand(len(w_BLZ), -1, -1, -1)
         image: Tensor | None = None
-        stage, excess_B1 = 0, modulated.excess(x)
+        stage = 0
         for layer, (conv, grid) in enumerate(zip(self.convs, self.sizes, strict=True)):
-            x = conv(x, w_BLZ[:, layer], modulated.GAIN / excess_B1)
+            x = conv(x, w_BLZ[:, layer], modulated.GAIN)
             if layer % 2:
                 x = self._up(x, grid)
             x = modulated.leaky(x + (noise[layer] * (CALM * self.strength[layer])).to(x.dtype))
-            excess_B1 = modulated.excess(x)
             if layer % 2 == 0 or layer == len(self.sizes) - 1:
-                colour_BCHW = self.colours[stage](x, w_BLZ[:, layer], 1 / excess_B1)
+                colour_BCHW = self.colours[stage](x, w_BLZ[:, layer])
                 image = colour_BCHW if image is None else self._up(image, grid) + colour_BCHW
                 stage += 1
         assert image is not None
@@ -270,16 +268,11 @@ class StyleGAN(family.Family, family.Generates, family.Interpolates):
 
     def synthesise(self, w_BLZ: Tensor, noise: Batch, strength: float = 1.0) -> Tensor:
         """Styles and the noise of the layers, (B, 1, h, w) each -> (B, C, H, W) within [-1, 1]."""
-        return self._bounded(self._paint(w_BLZ, noise, strength)).clamp(-1, 1)
+        return self._paint(w_BLZ, noise, strength).clamp(-1, 1)
 
     def _paint(self, w_BLZ: Tensor, noise: Batch, strength: float = 1.0) -> Tensor:
         layers = [noise[f"layer_{i}"] * strength for i in range(len(self.config.layers()))]
         return self.painter(w_BLZ, layers)
-
-    @staticmethod
-    def _bounded(x: Tensor) -> Tensor:
-        """A tanh: flat black and white would cost unbounded numbers without it."""
-        return torch.tanh(x) + LEAK * (x - x.detach())
 
     def loss(self, phase: str, batch: Batch, ctx: Context) -> Losses:
         """Losses of one player against the other as it stands."""
@@ -291,7 +284,7 @@ class StyleGAN(family.Family, family.Generates, family.Interpolates):
             return self._generator_loss(real_BCHW, label_BA, ctx)
         with torch.no_grad():
             w_BLZ, _ = self._drawn_styles(label_BA, ctx.rng)
-            fake_BCHW = self._bounded(self._paint(w_BLZ, self._layer_noise(ctx.rng)))
+            fake_BCHW = self._paint(w_BLZ, self._layer_noise(ctx.rng)).clamp(-1, 1)
         return self._discriminator_loss(real_BCHW, fake_BCHW, label_BA, ctx)
 
     def _drawn_styles(self, label_BA: Tensor, rng: Rng) -> tuple[Tensor, Tensor]:
@@ -314,9 +307,11 @@ class StyleGAN(family.Family, family.Generates, family.Interpolates):
                 real_B = self._judge(real_BCHW, label_BA, uniform_2BK[0])
         w_BLZ, w_BZ = self._drawn_styles(label_BA, ctx.rng)
         image_BCHW = self._paint(w_BLZ, self._layer_noise(ctx.rng))
-        fake_B = self._judge(self._bounded(image_BCHW), label_BA, uniform_2BK[1])
-        total = adversarial.generator_loss(config.loss, fake_B, real_B).mean()
-        losses = {"adversarial": total}
+        fake_B = self._judge(image_BCHW.clamp(-1, 1), label_BA, uniform_2BK[1])
+        verdict = adversarial.generator_loss(config.loss, fake_B, real_B).mean()
+        beyond = F.relu(image_BCHW.abs() - 1).square().mean()
+        losses = {"adversarial": verdict, "beyond": beyond}
+        total = verdict + beyond
         if config.path_weight and ctx.update % config.path_every == 0:
             normal_BCHW = ctx.rng.normal("path", *image_BCHW.shape[1:])
             length_B = path_lengths(image_BCHW, w_BLZ, normal_BCHW)

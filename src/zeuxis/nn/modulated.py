@@ -19,9 +19,6 @@ SLOPE = 0.2  # of the leaky ReLU below zero
 GAIN = math.sqrt(2)
 """Makes up for what a leaky ReLU takes away. Positive, so it may stand before it, among the weights."""
 
-LARGEST = 16.0
-"""Root mean square from which on features are too large: usual are 0.2 to 2."""
-
 
 def leaky(x: Tensor) -> Tensor:
     """Leaky ReLU."""
@@ -31,13 +28,6 @@ def leaky(x: Tensor) -> Tensor:
 def unit(x_BN: Tensor) -> Tensor:
     """Each row at a root mean square of 1."""
     return x_BN * (x_BN.square().mean(1, keepdim=True) + 1e-8).rsqrt()
-
-
-@torch.no_grad()
-def excess(x_BFHW: Tensor) -> Tensor:
-    """How many times as large as `LARGEST` each row is, (B, 1), and 1 where it is smaller; a constant."""
-    norm_B = torch.linalg.vector_norm(x_BFHW.movedim(1, -1).flatten(1), dim=1)
-    return (full(norm_B) / (LARGEST * math.sqrt(x_BFHW[0].numel()))).clamp(min=1)[:, None]
 
 
 class EqualLinear(nn.Module):
@@ -104,8 +94,8 @@ class ModulatedConv(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.affine = EqualLinear(style, inputs, bias=1.0)
 
-    def forward(self, x_BIHW: Tensor, w_BZ: Tensor, gain: float | Tensor = 1.0) -> Tensor:
-        """(B, I, H, W), style (B, Z) -> (B, O, H, W), `gain` (or (B, 1)) times as large as x plus a bias."""
+    def forward(self, x_BIHW: Tensor, w_BZ: Tensor, gain: float = 1.0) -> Tensor:
+        """(B, I, H, W), style (B, Z) -> (B, O, H, W), `gain` times as large as x plus a bias."""
         scale_BI = self.affine(w_BZ)
         factor_BO = demodulation(self.weight, scale_BI) * gain
         scaled_BIHW = x_BIHW * scale_BI.to(x_BIHW.dtype)[..., None, None]
@@ -123,9 +113,9 @@ class ToColour(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.affine = EqualLinear(style, inputs, bias=1.0)
 
-    def forward(self, x_BIHW: Tensor, w_BZ: Tensor, gain: float | Tensor = 1.0) -> Tensor:
-        """(B, I, H, W), style (B, Z), factor on x (or (B, 1)) -> (B, O, H, W) in full precision."""
-        scale_BI = self.affine(w_BZ) * (gain / math.sqrt(self.weight.shape[1]))
+    def forward(self, x_BIHW: Tensor, w_BZ: Tensor) -> Tensor:
+        """(B, I, H, W), style (B, Z) -> (B, O, H, W) in full precision."""
+        scale_BI = self.affine(w_BZ) / math.sqrt(self.weight.shape[1])
         kernel_BIO = (self.weight * scale_BI[:, None]).transpose(1, 2)
         # few outputs: one small matrix product a row is cheaper than to scale all of x first
         points_BPI = x_BIHW.permute(0, 2, 3, 1).flatten(1, 2)
