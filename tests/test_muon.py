@@ -51,6 +51,14 @@ def test_a_factor_has_the_singular_vectors_and_values_near_one(shape):
             assert values.min() > 0.6 and values.max() < 1.3
 
 
+def test_gradients_of_any_size_are_turned_alike_and_none_stay_none():
+    matrix = torch.randn(1, 16, 40, generator=torch.Generator().manual_seed(0))
+    factor = muon.orthogonal(matrix.bfloat16())
+    for size in (1e-12, 1e12):
+        assert torch.allclose(muon.orthogonal((size * matrix).bfloat16()), factor, atol=0.03)
+    assert muon.orthogonal(torch.zeros_like(matrix)).count_nonzero() == 0
+
+
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
 def test_steps_equal_their_equations(memory_format):
     layers = net(memory_format)

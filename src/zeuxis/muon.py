@@ -36,14 +36,24 @@ def matrices(network: nn.Module) -> Iterator[Tensor]:
 
 
 def orthogonal(matrix_NRK: Tensor) -> Tensor:
-    """Of each matrix U S V^T about U V^T, singular values within 0.6 to 1.3 unless S has tiny ones."""
+    """Of each matrix U S V^T about U V^T, singular values within 0.6 to 1.3 unless S has tiny ones.
+
+    A step X <- (a I + b G + c G^2) X, G = X X^T, also turns G into P G P with the same P. So the steps
+    are made on the small square G, and their product meets the long X once.
+    """
     tall = matrix_NRK.shape[1] > matrix_NRK.shape[2]
     x = matrix_NRK.mT if tall else matrix_NRK
-    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
-    for a, b, c in POLYNOMIALS:
-        gram = x @ x.mT
-        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    return x.mT if tall else x
+    gram = x @ x.mT
+    power_N11 = gram.diagonal(dim1=1, dim2=2).sum(1)[:, None, None] + 1e-30
+    gram, factor = gram / power_N11, power_N11.rsqrt()
+    for index, (a, b, c) in enumerate(POLYNOMIALS):
+        step = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+        step.diagonal(dim1=1, dim2=2).add_(a)
+        factor = step @ factor if index else step * factor
+        if index + 1 < len(POLYNOMIALS):
+            gram = step @ gram @ step
+    turned = factor @ x
+    return turned.mT if tall else turned
 
 
 class Muon(torch.optim.Optimizer):
@@ -93,15 +103,18 @@ class Muon(torch.optim.Optimizer):
             pairs = [(each, each.grad) for each in all_weights if each.grad is not None]
             if not pairs:
                 continue
-            weights, gradients = [each for each, _ in pairs], [grad for _, grad in pairs]
-            momenta = [self._momentum(each) for each in weights]
-            torch._foreach_lerp_(momenta, gradients, 1 - MOMENTUM)
-            ahead = torch._foreach_lerp(gradients, momenta, MOMENTUM)
-            stacked = torch.stack([_flat(each) for each in ahead])
-            update = orthogonal(stacked.to(self.arithmetic))
-            updates = [_like(a, b) for a, b in zip(update, weights, strict=True)]
-            torch._foreach_mul_(weights, 1 - lr * decay)
-            torch._foreach_add_(weights, updates, alpha=-lr * SIZE * max(shape) ** 0.5)
+            # one weight after another, each while the processor's cache has it
+            stacked = torch.empty(
+                len(pairs), *shape, dtype=self.arithmetic, device=pairs[0][0].device
+            )
+            for (weight, grad), place in zip(pairs, stacked, strict=True):
+                momentum = self._momentum(weight)
+                momentum.lerp_(grad, 1 - MOMENTUM)
+                _like(place, weight).copy_(grad.lerp(momentum, MOMENTUM))
+            update = orthogonal(stacked)
+            factor = -lr * SIZE * max(shape) ** 0.5
+            for (weight, _), turned in zip(pairs, update, strict=True):
+                weight.mul_(1 - lr * decay).add_(_like(turned, weight), alpha=factor)
 
     def _momentum(self, weight: Tensor) -> Tensor:
         state = self.state[weight]
@@ -110,12 +123,7 @@ class Muon(torch.optim.Optimizer):
         return state["momentum"]
 
 
-def _flat(weight_OIKK: Tensor) -> Tensor:
-    """(O, I, K, K) -> (O, K K I): no copy of weights in channels_last memory."""
-    return weight_OIKK.movedim(1, -1).flatten(1)
-
-
-def _like(update_ON: Tensor, weight_OIKK: Tensor) -> Tensor:
-    """Inverse of `_flat`, in the weight's type."""
+def _like(matrix_NK: Tensor, weight_OIKK: Tensor) -> Tensor:
+    """(O, K K I) seen as (O, I, K, K): the order that weights in channels_last memory have."""
     inputs, *kernel = weight_OIKK.shape[1:]
-    return update_ON.unflatten(1, (*kernel, inputs)).movedim(-1, 1).to(weight_OIKK.dtype)
+    return matrix_NK.unflatten(1, (*kernel, inputs)).movedim(-1, 1)

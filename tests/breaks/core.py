@@ -33,10 +33,9 @@ BREAKS = [
     Break("fit.py", "score < state.best_score", "score > state.best_score", "test_fit.py"),
     # the optimiser
     Break("muon.py", "x = matrix_NRK.mT if tall else matrix_NRK", "x = matrix_NRK", "test_muon.py"),
-    Break(
-        "muon.py", "torch._foreach_lerp(gradients, momenta, MOMENTUM)", "momenta", "test_muon.py"
-    ),
-    Break("muon.py", "torch._foreach_mul_(weights, 1 - lr * decay)", "pass", "test_muon.py"),
+    Break("muon.py", "grad.lerp(momentum, MOMENTUM)", "momentum", "test_muon.py"),
+    Break("muon.py", ".mul_(1 - lr * decay)", "", "test_muon.py"),
+    Break("muon.py", "gram = step @ gram @ step", "gram = step @ gram", "test_muon.py"),
     Break(
         "muon.py",
         "        super().load_state_dict(state_dict)\n        self.adam.state = self.state",
