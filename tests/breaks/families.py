@@ -593,8 +593,8 @@ BREAKS = [
     ),
     Break(
         "families/stylegan.py",
-        "self._layer_noise(ctx.rng)).clamp(-1, 1)",
-        "self._layer_noise(ctx.rng))",
+        "self._paint(w_BLZ, noise, strength).clamp(-1, 1)",
+        "self._paint(w_BLZ, noise, strength)",
         "test_stylegan.py -k beyond",
     ),
     Break("families/stylegan.py", "verdict + beyond", "verdict", "test_stylegan.py -k beyond"),

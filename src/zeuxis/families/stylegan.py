@@ -67,8 +67,7 @@ class StyleGANConfig(FamilyConfig):
     gamma: float = pydantic.Field(1.0, ge=0)
     """Weight of the penalty: more is calmer, less is sharper."""
     gamma_end: float = pydantic.Field(1.0, gt=0)
-    """Factor that gamma has reached at the end of the run; it changes geometrically. Below 1 is sharper,
-    and lets the discriminator win where a run is long."""
+    """Factor that gamma has reached at the end of the run; it changes geometrically."""
     penalty_every: int = pydantic.Field(8, ge=1)
     """Steps from one penalty to the next, which is then so many times as strong."""
     path_weight: float = pydantic.Field(0.0, ge=0)
@@ -284,7 +283,7 @@ class StyleGAN(family.Family, family.Generates, family.Interpolates):
             return self._generator_loss(real_BCHW, label_BA, ctx)
         with torch.no_grad():
             w_BLZ, _ = self._drawn_styles(label_BA, ctx.rng)
-            fake_BCHW = self._paint(w_BLZ, self._layer_noise(ctx.rng)).clamp(-1, 1)
+            fake_BCHW = self.synthesise(w_BLZ, self._layer_noise(ctx.rng))
         return self._discriminator_loss(real_BCHW, fake_BCHW, label_BA, ctx)
 
     def _drawn_styles(self, label_BA: Tensor, rng: Rng) -> tuple[Tensor, Tensor]:
