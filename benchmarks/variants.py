@@ -10,6 +10,9 @@ training side out, never the official test side.
 --judge teach   the pinned classifier of `benchmarks.quality`, taught by 20,000 samples, on the hold-out
         kernel  kernel distance of 2,000 samples to the hold-out, or to all images if it is below 500
         bits    bits per dimension of the hold-out, at most 3,000 images
+        labels  share of 2,000 samples in which a classifier taught by real images sees the class that was
+                asked for, by the first condition; the least of the classes' shares over those of the
+                training images; kernel distance of 1,000 samples
 --sample WORD   a control of sampling, e.g. `steps=4`; repeat it
 """
 
@@ -26,7 +29,7 @@ from benchmarks.row import write_row
 from zeuxis.data import open_prepared
 from zeuxis.data.prepared import Prepared
 from zeuxis.features import features
-from zeuxis.metrics.classifier import accuracy, train_classifier
+from zeuxis.metrics.classifier import accuracy, predict, train_classifier
 from zeuxis.metrics.kernel import kernel_distance
 from zeuxis.pipeline import train
 from zeuxis.run import override
@@ -63,7 +66,29 @@ def bits(model: Model, prepared: Prepared, controls: dict[str, Any]) -> dict[str
     return {"bits_per_dim": float(found.mean()), "standard_error": float(error), "n": len(found)}
 
 
-JUDGES = {"teach": teach, "kernel": kernel, "bits": bits}
+def labels(model: Model, prepared: Prepared, controls: dict[str, Any]) -> dict[str, Any]:
+    """Whether samples show what was asked for, and how close they are as a whole."""
+    columns = prepared.label_columns([condition.name for condition in model.conditions])
+    real, held = prepared.labels[:, columns[0]], prepared.holdout
+    classes = len(model.conditions[0].classes)
+    train_real = real[prepared.train]
+    judge = train_classifier(prepared.images[prepared.train], train_real, classes)
+    rows = np.random.default_rng(0).choice(prepared.train, 2000)
+    images = model.sample(2000, labels=prepared.labels[rows][:, columns], **controls)
+    seen = predict(judge, images)
+    shares = np.bincount(seen, minlength=classes) / np.bincount(train_real, minlength=classes)
+    found = kernel_distance(features(images[:1000]), features(prepared.images[held]))
+    return {
+        "as_asked": round(float((seen == real[rows]).mean()), 4),
+        "judge": round(accuracy(judge, prepared.images[held], real[held]), 4),
+        "rarest": round(float(shares.min() * len(train_real) / 2000), 2),
+        "kernel_distance": found.value,
+        "interval": found.interval,
+        "n": len(held),
+    }
+
+
+JUDGES = {"teach": teach, "kernel": kernel, "bits": bits, "labels": labels}
 
 
 def main() -> None:

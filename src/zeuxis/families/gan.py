@@ -5,7 +5,8 @@ generator's with group norms), the relativistic paired logistic loss, both zero-
 
     min_D  E s(D(G(z)) - D(x)) + gamma/2 (E |dD/dx|^2 + E |dD/dG(z)|^2),    min_G  E s(D(x) - D(G(z))),
 
-with s = softplus. The penalties act on the image before its differentiable augmentation, every few
+with s = softplus. D sees images clamped to [-1, 1], and so does who samples; what G paints beyond is drawn
+back by its square. The penalties act on the image before its differentiable augmentation, every few
 steps and then as many times as strong. Labels enter G beside z, and D by a projection (Miyato and
 Koyama, 2018, https://arxiv.org/abs/1802.05637). Nothing looks across rows: no batch statistics.
 
@@ -31,8 +32,6 @@ from zeuxis.objectives import adversarial
 from zeuxis.rng import Rng
 from zeuxis.run import Training
 
-LEAK = 0.01
-"""Slope that the generator's tanh has at least, for gradients only."""
 SLOPE = 0.2  # of the leaky ReLU below zero
 
 
@@ -217,11 +216,7 @@ class Viewer(nn.Module):
 
 
 class Generator(nn.Module):
-    """(B, Z), labels (B, A) -> (B, C, H, W) in [-1, 1].
-
-    A tanh makes flat black and white easy to paint; without it the discriminator wins by the noise
-    in them. But where it is flat no gradient passes, and some runs stopped learning for good.
-    """
+    """(B, Z), labels (B, A) -> (B, C, H, W), not bounded: flat black and white are easy to paint."""
 
     def __init__(self, config: GANConfig) -> None:
         super().__init__()
@@ -236,8 +231,7 @@ class Generator(nn.Module):
     def forward(self, z_BZ: Tensor, label_BA: Tensor) -> Tensor:
         """Paint each image."""
         given = [z_BZ] if self.labels is None else [z_BZ, self.labels(label_BA)]
-        x = full(self.painter(torch.cat(given, 1)))
-        return torch.tanh(x) + LEAK * (x - x.detach())
+        return full(self.painter(torch.cat(given, 1)))
 
 
 class Discriminator(nn.Module):
@@ -299,7 +293,7 @@ class GAN(family.Family, family.Generates, family.Interpolates):
         if phase == "generator":
             return self._generator_loss(real_BCHW, z_BZ, label_BA, ctx)
         with torch.no_grad():
-            fake_BCHW = self.generator(z_BZ, label_BA)
+            fake_BCHW = self.generator(z_BZ, label_BA).clamp(-1, 1)
         return self._discriminator_loss(real_BCHW, fake_BCHW, label_BA, ctx)
 
     def _generator_loss(
@@ -310,12 +304,15 @@ class GAN(family.Family, family.Generates, family.Interpolates):
         if config.loss == "relativistic":
             with torch.no_grad():
                 real_B, _ = self._judge(real_BCHW, label_BA, uniform_2BK[0])
-        fake_BCHW = self.generator(z_BZ, label_BA)
-        fake_B, classes = self._judge(fake_BCHW, label_BA, uniform_2BK[1])
-        losses = {"adversarial": adversarial.generator_loss(config.loss, fake_B, real_B).mean()}
+        image_BCHW = self.generator(z_BZ, label_BA)
+        fake_B, classes = self._judge(image_BCHW.clamp(-1, 1), label_BA, uniform_2BK[1])
+        losses = {
+            "adversarial": adversarial.generator_loss(config.loss, fake_B, real_B).mean(),
+            "beyond": F.relu(image_BCHW.abs() - 1).square().mean(),
+        }
         if classes is not None:
             losses["classify"] = self._confusion(classes, label_BA).mean()
-        return self._total(losses, {"classify": config.classify})
+        return self._total(losses, {"beyond": 1.0, "classify": config.classify})
 
     def _discriminator_loss(
         self, real_BCHW: Tensor, fake_BCHW: Tensor, label_BA: Tensor, ctx: Context

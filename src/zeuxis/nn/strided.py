@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 
 class StridedUp(nn.Module):
-    """(B, Z) -> (B, C, H, W), not bounded.
+    """(B, Z) -> (B, C, H, W) in [-1, 1].
 
     Args:
         inputs: Z.
@@ -41,7 +41,7 @@ class StridedUp(nn.Module):
         x = self.stem(z_BZ).unflatten(1, self.shape).contiguous(memory_format=torch.channels_last)
         for norm, rise, (height, width) in zip(self.norms, self.rises, self.sizes, strict=True):
             x = rise(F.relu(norm(x)))[..., :height, :width]
-        return x
+        return x.tanh()
 
 
 class StridedDown(nn.Module):
