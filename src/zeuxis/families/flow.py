@@ -53,14 +53,14 @@ class FlowConfig(FamilyConfig):
     """Size of the embedding of time and labels."""
     stem: int = pydantic.Field(0, ge=0)
     """Pixels a side that become one position of the finest level; 0 chooses by the image's size."""
-    drop_label: float = pydantic.Field(0.1, ge=0, le=1)
+    drop_label: float = pydantic.Field(0.05, ge=0, le=1)
     """Share of rows trained without their labels, which guidance needs; where there are several
     attributes, each is also hidden by itself at this rate, so that some may be left open."""
     deviation: float = pydantic.Field(0.5, gt=0)
     """Standard deviation of the pixels, about; the network learns what a Gaussian's flow lacks."""
-    time_mean: float = 0.0
+    time_mean: float = -0.5
     """Mean of logit(t) in training; higher means noisier."""
-    time_scale: float = pydantic.Field(1.0, gt=0)
+    time_scale: float = pydantic.Field(1.25, gt=0)
     """Standard deviation of logit(t) in training."""
     early: float = pydantic.Field(0.0, ge=0, lt=1)
     """Share of the run after which a copy of the network stands still, to guide the final one away
