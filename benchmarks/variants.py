@@ -80,7 +80,7 @@ def labels(model: Model, prepared: Prepared, controls: dict[str, Any]) -> dict[s
     found = kernel_distance(features(images[:1000]), features(prepared.images[held]))
     return {
         "as_asked": round(float((seen == real[rows]).mean()), 4),
-        "judge": round(accuracy(judge, prepared.images[held], real[held]), 4),
+        "judge_accuracy": round(accuracy(judge, prepared.images[held], real[held]), 4),
         "rarest": round(float(shares.min() * len(train_real) / 2000), 2),
         "kernel_distance": found.value,
         "interval": found.interval,

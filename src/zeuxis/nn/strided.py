@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zeuxis.nn.precision import full
+
 
 class StridedUp(nn.Module):
     """(B, Z) -> (B, C, H, W) in [-1, 1].
@@ -41,7 +43,7 @@ class StridedUp(nn.Module):
         x = self.stem(z_BZ).unflatten(1, self.shape).contiguous(memory_format=torch.channels_last)
         for norm, rise, (height, width) in zip(self.norms, self.rises, self.sizes, strict=True):
             x = rise(F.relu(norm(x)))[..., :height, :width]
-        return x.tanh()
+        return full(x).tanh()
 
 
 class StridedDown(nn.Module):
