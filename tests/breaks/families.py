@@ -589,15 +589,15 @@ BREAKS = [
         "families/stylegan.py",
         "self._judge(image_BCHW.clamp(-1, 1),",
         "self._judge(image_BCHW,",
-        "test_stylegan.py -k beyond",
+        "test_clamped_images.py",
     ),
     Break(
         "families/stylegan.py",
         "self._paint(w_BLZ, noise, strength).clamp(-1, 1)",
         "self._paint(w_BLZ, noise, strength)",
-        "test_stylegan.py -k beyond",
+        "test_clamped_images.py",
     ),
-    Break("families/stylegan.py", "verdict + beyond", "verdict", "test_stylegan.py -k beyond"),
+    Break("families/stylegan.py", "verdict + beyond", "verdict", "test_clamped_images.py"),
     Break(
         "nn/modulated.py",
         "/ math.sqrt(self.weight.shape[1])",

@@ -308,7 +308,7 @@ class GAN(family.Family, family.Generates, family.Interpolates):
         fake_B, classes = self._judge(image_BCHW.clamp(-1, 1), label_BA, uniform_2BK[1])
         losses = {
             "adversarial": adversarial.generator_loss(config.loss, fake_B, real_B).mean(),
-            "beyond": F.relu(image_BCHW.abs() - 1).square().mean(),
+            "beyond": adversarial.beyond(image_BCHW),
         }
         if classes is not None:
             losses["classify"] = self._confusion(classes, label_BA).mean()

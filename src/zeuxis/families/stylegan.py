@@ -308,7 +308,7 @@ class StyleGAN(family.Family, family.Generates, family.Interpolates):
         image_BCHW = self._paint(w_BLZ, self._layer_noise(ctx.rng))
         fake_B = self._judge(image_BCHW.clamp(-1, 1), label_BA, uniform_2BK[1])
         verdict = adversarial.generator_loss(config.loss, fake_B, real_B).mean()
-        beyond = F.relu(image_BCHW.abs() - 1).square().mean()
+        beyond = adversarial.beyond(image_BCHW)
         losses = {"adversarial": verdict, "beyond": beyond}
         total = verdict + beyond
         if config.path_weight and ctx.update % config.path_every == 0:

@@ -1,4 +1,4 @@
-"""Adversarial losses and gradient penalties: pure functions of logits, a value for each row.
+"""Adversarial losses and gradient penalties: pure functions, a value for each row but for `beyond`.
 
 D is the discriminator's logit (before any sigmoid), r = D(real), f = D(fake), s = softplus.
 
@@ -57,6 +57,11 @@ def generator_loss(loss: Loss, fake_B: Tensor, real_B: Tensor | None = None) -> 
             return (fake_B - 1).square() / 2
         case "hinge" | "wasserstein":
             return -fake_B
+
+
+def beyond(image_BCHW: Tensor) -> Tensor:
+    """Mean square of what lies beyond [-1, 1]: it draws a generator back to where its image is clamped."""
+    return F.relu(image_BCHW.abs() - 1).square().mean()
 
 
 def squared_gradient(logits_B: Tensor, image_BCHW: Tensor) -> Tensor:
