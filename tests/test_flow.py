@@ -62,8 +62,23 @@ def test_an_untrained_flow_is_that_of_a_gaussian(norms):
     """Its outputs start at zero, and what is left has a known end: noise times the deviation."""
     model = build("flow", norms=norms, deviation=0.3).eval()
     noise = model.noise(Rng([1, 2]))
-    end = model.generate(noise, controls=FlowControls(steps=100))
+    end = model.generate(noise, controls=FlowControls(steps=100, churn=0))
     assert torch.allclose(end, (0.3 * noise["image"]).clamp(-1, 1), atol=2e-3)
+
+
+@torch.no_grad()
+def test_new_noise_on_the_way_keeps_the_distribution_and_forgets_the_first():
+    """Row by row: whatever the others are."""
+    model = build("flow", deviation=0.3).eval()
+    noise = model.noise(Rng(range(64)))
+    half = model.generate(noise, controls=FlowControls(steps=20, churn=0.5))
+    assert half.std().item() == pytest.approx(0.3, rel=0.03)
+    alike = torch.corrcoef(torch.stack([half.flatten(), noise["image"].flatten()]))[0, 1]
+    assert abs(alike) < 0.05
+    usual = model.generate(noise, controls=FlowControls(steps=20))
+    assert torch.equal(usual, model.generate(noise, controls=FlowControls(steps=20, churn=0.25)))
+    some = {"image": noise["image"][3:5]}
+    assert torch.equal(usual[3:5], model.generate(some, controls=FlowControls(steps=20)))
 
 
 @pytest.mark.parametrize("attributes", [1, 2])
@@ -329,7 +344,7 @@ def test_a_flow_of_latents_is_a_flow_of_what_they_are_in_units_of_their_deviatio
     noise = model.noise(Rng([1, 2]))
     assert noise["image"].shape == (2, 2, 4, 4)
     latent = 3 + noise["image"] * torch.tensor([5.0, 10.0])[:, None, None]
-    images = model.generate(noise, {}, FlowControls(steps=200))
+    images = model.generate(noise, {}, FlowControls(steps=200, churn=0))
     assert images.shape == (2, 1, 8, 8)
     assert torch.allclose(images, model.parts["decoder"].decode(latent), atol=0.01)
 

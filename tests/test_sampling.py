@@ -7,8 +7,9 @@ import torch
 
 from zeuxis.objectives.jumps import MOST_STEPS, over_halves, random_steps
 from zeuxis.rng import Rng
-from zeuxis.sampling.complete import complete, shuffled
+from zeuxis.sampling.complete import complete
 from zeuxis.sampling.ode import change_of_variables, guided, jump, multistep
+from zeuxis.sampling.stochastic import shuffled, stochastic
 
 MEAN, DEVIATION = 0.4, 0.3
 
@@ -175,16 +176,79 @@ def test_completion_of_everything_is_generation():
     assert ticks[0] == (1, 400) and ticks[-1] == (400, 400)
 
 
-def test_shuffled_noise_is_the_same_numbers_in_another_order():
+def new_noise(n, columns=1):
+    def fresh(k):
+        generator = torch.Generator().manual_seed(k)
+        return torch.randn(n, columns, generator=generator, dtype=torch.float64)
+
+    return fresh
+
+
+def test_without_new_noise_it_is_the_flow_at_second_order_but_for_a_logarithm():
+    """Near t = 0 a step is long beside t: the error falls as h^2 log(1 / h)."""
+    x = torch.linspace(-2, 2, 9, dtype=torch.float64)[:, None]
+    errors = []
+    for steps in (80, 160, 320):
+        end = stochastic(optimal, x, times(steps), fresh=new_noise(9), churn=0.0)
+        errors.append((end - (MEAN + DEVIATION * x)).abs().max().item())
+    assert 3 < errors[0] / errors[1] < errors[1] / errors[2] < 4
+    assert errors[2] < 1e-3
+
+
+@pytest.mark.parametrize("churn", [0.25, 1.0])
+def test_new_noise_keeps_the_distribution_and_forgets_where_it_began(churn):
+    """From noise of the wrong mean and deviation the flow ends wrong, new noise far less so."""
+    n = 20_000
+    x = new_noise(n)(0)
+    end = stochastic(optimal, x, times(80), fresh=new_noise(n), churn=churn)
+    assert end.mean().item() == pytest.approx(MEAN, abs=0.01)
+    assert end.std().item() == pytest.approx(DEVIATION, abs=0.01)
+    wrong = 1 + 1.5 * x
+    mended = stochastic(optimal, wrong, times(80), fresh=new_noise(n), churn=churn)
+    followed = multistep(optimal, wrong, times(80))
+    for ends, right in ((torch.mean, MEAN), (torch.std, DEVIATION)):
+        assert abs(ends(mended) - right) < 0.1 * abs(ends(followed) - right)
+
+
+def test_two_steps_with_new_noise_by_hand():
+    """The velocity x + 1 makes d = x - t (x + 1); the last step goes to d, corrected first."""
+    x, new, t, after, churn = 0.7, -1.3, 1.0, 0.4, 0.36
+    data = x - t * (x + 1)
+    noise = x + (1 - t) * (x + 1)
+    there = (1 - after) * data + after * (0.8 * noise + 0.6 * new)
+    data_there = there - after * (there + 1)
+    middle = (data + data_there) / 2
+    there = (1 - after) * middle + after * (0.8 * x + 0.6 * new)  # at t = 1, x is all noise
+    ks, ticks = [], []
+
+    def fresh(k):
+        ks.append(k)
+        return torch.full((1, 1), new, dtype=torch.float64)
+
+    start = torch.full((1, 1), x, dtype=torch.float64)
+    arguments = {"fresh": fresh, "churn": churn}
+    tick = lambda done, total: ticks.append((done, total))  # noqa: E731
+    end = stochastic(lambda x, t: x + 1, start, [t, after, 0.0], tick, **arguments)
+    assert end.item() == pytest.approx(data_there)
+    half = stochastic(lambda x, t: x + 1, start, [t, after], tick, **arguments)
+    first = (1 - after) * data + after * (0.8 * noise + 0.6 * new)
+    assert half.item() == pytest.approx(first)
+    assert ks == [1, 1] and ticks == [(1, 2), (2, 2), (1, 1)]
+
+
+def test_shuffled_noise_is_the_same_numbers_in_another_order_with_other_signs():
     noise = torch.randn(3, 1, 16, 16, generator=torch.Generator().manual_seed(3))
     state = torch.get_rng_state()
     several = torch.stack([shuffled(noise, k) for k in range(4)])
     assert torch.equal(state, torch.get_rng_state())
     assert torch.equal(several[0], noise) and torch.equal(several[1], shuffled(noise, 1))
-    assert torch.equal(several[2].flatten(1).sort().values, noise.flatten(1).sort().values)
+    sizes = [each.abs().flatten(1).sort().values for each in (several[2], noise)]
+    assert torch.equal(*sizes)
     alike = torch.corrcoef(several.flatten(1)) - torch.eye(4)
     assert alike.abs().max() < 0.15
     assert torch.equal(shuffled(noise[1:2], 3), several[3, 1:2])  # whatever the batch
+    bright = torch.ones(1, 1, 16, 16)  # a row that is bright by chance is not so again
+    assert all(shuffled(bright, k).mean().abs() < 0.25 for k in range(1, 20))
 
 
 def test_the_change_of_variables_of_a_gaussian():

@@ -117,6 +117,16 @@ BREAKS = [
     ),
     # flow
     Break("sampling/ode.py", "(past + slope) / 2", "slope", "test_sampling.py"),
+    Break("sampling/stochastic.py", "math.sqrt(churn)", "churn", "test_sampling.py"),
+    Break("sampling/stochastic.py", "(past + data) / 2", "data", "test_sampling.py"),
+    Break(
+        "sampling/stochastic.py",
+        "            if after > 0:\n                ahead",
+        "            if True:\n                ahead",
+        "test_sampling.py",
+    ),
+    Break("sampling/stochastic.py", " * sign.to(noise)", "", "test_sampling.py -k signs"),
+    Break("families/flow.py", "churn=chosen.churn", "churn=0.0", "test_flow.py -k new_noise"),
     Break(
         "sampling/ode.py", "(2 * (t - times[i - 1])))", "(t - times[i - 1]))", "test_sampling.py"
     ),

@@ -2,8 +2,8 @@
 
 Data x and noise e are joined by the straight line x_t = (1 - t) x + t e, t in [0, 1]. The network v
 learns the line's direction, E |v(x_t, t) - (e - x)|^2 (equation 1), with t logit-normal (Esser et
-al., 2024, https://arxiv.org/abs/2403.03206, section 3.1). Sampling follows v from t = 1 to 0. It may
-learn jumps as well (`objectives.jumps`), with which one to four steps are enough.
+al., 2024, https://arxiv.org/abs/2403.03206, section 3.1). Sampling follows v from t = 1 to 0 and
+draws some new noise on the way. It may learn jumps (`objectives.jumps`), for one to four steps.
 
 Shapes: B batch, C channels, H height, W width, A attributes (label conditions). In latents C, H and
 W are those of the latent.
@@ -27,8 +27,9 @@ from zeuxis.nn.unet import UNet
 from zeuxis.objectives.jumps import LATE, linear, over_halves, random_steps
 from zeuxis.rng import Rng
 from zeuxis.run import Training
-from zeuxis.sampling.complete import complete, shuffled
+from zeuxis.sampling.complete import complete
 from zeuxis.sampling.ode import even, guided, jump, level_nats, multistep
+from zeuxis.sampling.stochastic import shuffled, stochastic
 
 SMALLEST = 4
 """Pixels a side below which there is nothing to halve."""
@@ -54,8 +55,7 @@ class FlowConfig(FamilyConfig):
     stem: int = pydantic.Field(0, ge=0)
     """Pixels a side that become one position of the finest level; 0 chooses by the image's size."""
     drop_label: float = pydantic.Field(0.05, ge=0, le=1)
-    """Share of rows trained without their labels, which guidance needs; where there are several
-    attributes, each is also hidden by itself at this rate, so that some may be left open."""
+    """Share of rows trained without labels, for guidance; one of several attributes is also hidden alone."""
     deviation: float = pydantic.Field(0.5, gt=0)
     """Standard deviation of the pixels, about; the network learns what a Gaussian's flow lacks."""
     time_mean: float = -0.5
@@ -117,7 +117,9 @@ class FlowControls(family.Controls):
     """What can be turned when sampling a `Flow`."""
 
     steps: int = pydantic.Field(16, ge=1, le=1000)
-    """Steps, of one network pass each: 4 is quick, 20 about as good as it gets."""
+    """Steps, of one network pass each: 4 is quick, 24 about as good as it gets."""
+    churn: float = pydantic.Field(0.25, ge=0, le=1)
+    """Share of the noise that each step draws anew, which mends mistakes; 0 draws none."""
     most_jumps: int = pydantic.Field(4, ge=0)
     """Up to so many steps are jumps where they were learned (`family.jumps`); autoguidance has none."""
     guidance_scale: float = pydantic.Field(1.0, ge=0)
@@ -197,9 +199,8 @@ class Flow(
     ) -> Tensor:
         """v(x_t, t), or its mean on the way from t to t - length, of x's shape and type.
 
-        Labels None or -1 are unknown; `net` may be the early copy. The best linear guess plus the
-        network's correction, both sides of the network scaled to unit variance, as Karras et al.,
-        2022 (https://arxiv.org/abs/2206.00364, appendix B.6) do for denoisers.
+        Labels None or -1 are unknown; `net` may be the early copy. The best linear guess plus the network's
+        correction, both sides of it scaled to unit variance (Karras et al., 2022, appendix B.6).
         """
         inverse, guess = linear(time_B, length_B, self.config.spread)
         correction_BCHW = (net or self.net)(x_BCHW * inverse, time_B, label_BA, length_B)
@@ -254,8 +255,8 @@ class Flow(
     ) -> Tensor:
         """Follow the velocity from noise to images (B, C, H, W), clamped to [-1, 1]."""
         chosen = _chosen(controls)
-        velocity, solve = self._guided(cond, chosen), self._solver(chosen)
-        return self._image(solve(velocity, noise["image"], even(chosen.steps), tick))
+        solve, x_BCHW = self._solver(chosen, noise), noise["image"]
+        return self._image(solve(self._guided(cond, chosen), x_BCHW, even(chosen.steps), tick))
 
     def encode(self, image_BCHW: Tensor, cond: Batch = EMPTY) -> Tensor:
         """The noise (B, C, H, W) that `decode` turns into the image, by the flow backwards."""
@@ -264,7 +265,7 @@ class Flow(
 
     def decode(self, latent: Tensor, cond: Batch = EMPTY) -> Tensor:
         """The image of a noise; under another label than it was encoded with, its counterpart there."""
-        return self.generate({"image": latent}, cond, FlowControls(steps=ENCODING))
+        return self._image(multistep(self._guided(cond, FlowControls()), latent, even(ENCODING)))
 
     def reconstruct(self, image_BCHW: Tensor, cond: Batch = EMPTY) -> Tensor:
         """`decode(encode(image))`: there is no bottleneck, what differs is the solver's error."""
@@ -281,7 +282,7 @@ class Flow(
         """Start on the source's own line at t = `strength` (SDEdit, https://arxiv.org/abs/2108.01073)."""
         chosen, source_BCHW = _chosen(controls), self._data(source_BCHW)
         x_BCHW = torch.lerp(source_BCHW, noise["image"], chosen.strength)
-        times, solve = even(chosen.steps, chosen.strength), self._solver(chosen)
+        times, solve = even(chosen.steps, chosen.strength), self._solver(chosen, noise)
         return self._image(solve(self._guided(cond, chosen), x_BCHW, times, tick))
 
     def complete(
@@ -323,16 +324,16 @@ class Flow(
             nats_B = level_nats(velocity, batch["image"].clone(), rng, SCORING)
         return nats_B / self.config.nats_per_bit
 
-    def _solver(self, chosen: FlowControls) -> Callable[..., Tensor]:
+    def _solver(self, chosen: FlowControls, noise: Batch) -> Callable[..., Tensor]:
         # The early copy stood still before jumps were trained.
         jumps = self.config.jumps and chosen.autoguidance_scale == 1
-        return jump if jumps and chosen.steps <= chosen.most_jumps else multistep
+        if jumps and chosen.steps <= chosen.most_jumps:
+            return jump
+        fresh = functools.partial(shuffled, noise["image"])
+        return functools.partial(stochastic, fresh=fresh, churn=chosen.churn)
 
     def _guided(self, cond: Batch, chosen: FlowControls) -> Callable[..., Tensor]:
-        """The velocity (x, t), or its mean (x, t, length), under the labels of `cond`, guided as asked.
-
-        With guidance it calls the network once, on the rows with their labels and again without.
-        """
+        """The velocity (x, t), or its mean (x, t, length), under the labels of `cond`, guided as asked."""
         label_BA, scale, auto = cond.get("label"), chosen.guidance_scale, chosen.autoguidance_scale
         if auto != 1 and not self.config.early:
             raise ValueError(
@@ -343,7 +344,7 @@ class Flow(
         def velocity(*at: Tensor) -> Tensor:
             if label_BA is None or scale == 1:
                 with_BCHW = out_BCHW = self.velocity(*at, label_BA=label_BA)
-            else:
+            else:  # one pass, over the rows with their labels and again without
                 label = torch.cat([label_BA, torch.full_like(label_BA, -1)])
                 both = self.velocity(*[torch.cat([each] * 2) for each in at], label_BA=label)
                 with_BCHW, without_BCHW = both.chunk(2)
@@ -384,12 +385,11 @@ class Flow(
         mean_C11, deviation_C11 = self._moments(latent_BCHW)
         return (latent_BCHW - mean_C11) / deviation_C11
 
-    def _moments(self, like: Tensor) -> tuple[Tensor, Tensor]:
+    def _moments(self, like: Tensor) -> tuple[Tensor, ...]:
         """Mean and deviation of each channel of the latents, (C, 1, 1)."""
         mean = self.config.latent_mean or (0.0,) * len(like[0])
         deviation = self.config.latent_deviation or (1.0,) * len(like[0])
-        mean_C11, deviation_C11 = like.new_tensor([mean, deviation])[..., None, None]
-        return mean_C11, deviation_C11
+        return like.new_tensor([mean, deviation])[..., None, None].unbind()
 
     def _pixels_only(self, verb: str) -> None:
         if self.config.latent:

@@ -53,14 +53,3 @@ def complete(
         if tick:
             tick(i + 1, steps)
     return x
-
-
-def shuffled(noise: Tensor, k: int) -> Tensor:
-    """`noise` (B, ...) as it is for k = 0, else with each row's numbers in the k-th other order.
-
-    For a network that looks at neighbours it is as good as new, and nothing else need be drawn.
-    """
-    if not k:
-        return noise
-    order = torch.randperm(noise[0].numel(), generator=torch.Generator().manual_seed(k))
-    return noise.flatten(1)[:, order.to(noise.device)].view_as(noise)
