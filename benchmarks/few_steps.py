@@ -1,6 +1,6 @@
-"""Kernel distance of a flow's samples by the number of steps: by jumps, where it learned them, and along v.
+"""Kernel distance of a flow's samples by the number of steps and the new noise, and by jumps if it has any.
 
-    python -m benchmarks.few_steps RUN PREPARED [--steps 1 2 4 8 20] [--samples 1000] [--record]
+    python -m benchmarks.few_steps RUN PREPARED [--steps 4 8 16] [--churn 0 0.25] [--samples 1000] [--record]
 
 The same seeds and labels for each; the judges are hold-out images. `benchmarks.quality RUN steps=4` says
 what such samples teach a classifier.
@@ -25,19 +25,21 @@ def main() -> None:
     )
     parser.add_argument("run", type=Path)
     parser.add_argument("data", type=Path, help="the prepared set that it was trained on")
-    parser.add_argument("--steps", type=int, nargs="+", default=[1, 2, 4, 8, 20])
+    parser.add_argument("--steps", type=int, nargs="+", default=[1, 2, 4, 8, 16, 24])
+    parser.add_argument("--churn", type=float, nargs="+", default=[0.0, 0.25])
     parser.add_argument("--samples", type=int, default=1000)
     parser.add_argument("--record", action="store_true", help="append to benchmarks/results")
     args = parser.parse_args()
     model, prepared = load(args.run), open_prepared(args.data)
     config: Any = model.family.config
     real = features(prepared.images[prepared.holdout[: 2 * args.samples]])
-    table: dict[str, dict[str, list[float]]] = {"velocity": {}, "jumps": {}}
+    ways = {f"churn={churn:g}": {"churn": churn, "most_jumps": 0} for churn in args.churn}
+    if config.jumps:
+        ways["jumps"] = {"most_jumps": max(args.steps)}
+    table: dict[str, dict[str, list[float]]] = {way: {} for way in ways}
     for steps in args.steps:
-        for way, most in (("velocity", 0), ("jumps", steps)):
-            if way == "jumps" and not config.jumps:
-                continue
-            made = model.sample(args.samples, steps=steps, most_jumps=most)
+        for way, controls in ways.items():
+            made = model.sample(args.samples, steps=steps, **controls)
             found = kernel_distance(features(made), real)
             low, high = found.interval or (found.value, found.value)
             table[way][str(steps)] = [round(found.value, 3), round((high - low) / 2, 3)]

@@ -428,7 +428,7 @@ def test_an_untrained_flow_jumps_as_a_gaussian_does():
     assert torch.allclose(one_step_apart(model, x, STEPS), expected, atol=1e-5)
     noise = model.noise(Rng([1, 2]))
     for steps in (1, 2, 3, 4):
-        end = model.generate(noise, controls=FlowControls(steps=steps))
+        end = model.generate(noise, controls=FlowControls(steps=steps, most_jumps=4))
         assert torch.allclose(end, (DEVIATION * noise["image"]).clamp(-1, 1), atol=1e-5)
 
 
@@ -559,6 +559,6 @@ def astray(model, images, **controls):
 def test_one_jump_goes_where_one_step_of_the_velocity_does_not():
     """A step of Euler's lands between the two images, a jump on one of them."""
     model, images = toy(jumps=0.5)
-    jumped, followed = (astray(model, images, steps=1, most_jumps=most) for most in (4, 0))
+    jumped, followed = (astray(model, images, steps=1, most_jumps=most) for most in (1, 0))
     assert jumped < 0.8 * followed
-    assert astray(model, images, steps=4) < 0.3 * followed
+    assert astray(model, images, steps=4, most_jumps=4) < 0.3 * followed

@@ -120,7 +120,7 @@ class FlowControls(family.Controls):
     """Steps, of one network pass each: 4 is quick, 24 about as good as it gets."""
     churn: float = pydantic.Field(0.25, ge=0, le=1)
     """Share of the noise that each step draws anew, which mends mistakes; 0 draws none."""
-    most_jumps: int = pydantic.Field(4, ge=0)
+    most_jumps: int = pydantic.Field(1, ge=0)
     """Up to so many steps are jumps where they were learned (`family.jumps`); autoguidance has none."""
     guidance_scale: float = pydantic.Field(1.0, ge=0)
     """1 samples the classes as they are; more makes images more typical of their label, less varied."""
