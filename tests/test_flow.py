@@ -68,7 +68,7 @@ def test_an_untrained_flow_is_that_of_a_gaussian(norms):
 
 @torch.no_grad()
 def test_new_noise_on_the_way_keeps_the_distribution_and_forgets_the_first():
-    """Row by row: whatever the others are."""
+    """By default a quarter at each step, and each row's by itself, whatever the others are."""
     model = build("flow", deviation=0.3).eval()
     noise = model.noise(Rng(range(64)))
     half = model.generate(noise, controls=FlowControls(steps=20, churn=0.5))

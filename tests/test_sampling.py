@@ -127,6 +127,14 @@ def test_guidance_is_the_conditional_at_one_and_the_unconditional_at_zero():
     assert torch.equal(guided(conditional, unconditional, 0.0), unconditional)
 
 
+def new_noise(n, columns=1):
+    def fresh(k):
+        generator = torch.Generator().manual_seed(k)
+        return torch.randn(n, columns, generator=generator, dtype=torch.float64)
+
+    return fresh
+
+
 RHO = 0.9
 
 
@@ -146,13 +154,9 @@ def test_completion_of_a_pair_is_the_conditional_distribution():
     n, x = 8000, 1.5
     known = torch.tensor([[x, 99.0]], dtype=torch.float64).expand(n, 2)
     mask = torch.tensor([[0.0, 1.0]])
-
-    def fresh(k):
-        return torch.randn(n, 2, generator=torch.Generator().manual_seed(k), dtype=torch.float64)
-
     painted = []
     for repeats in (1, 4):
-        out = complete(of_a_pair, known, mask, fresh, times(50), repeats)
+        out = complete(of_a_pair, known, mask, new_noise(n, 2), times(50), repeats)
         assert torch.equal(out[:, 0], known[:, 0])
         painted.append(out[:, 1])
     once, often = ((each.mean() - RHO * x).abs().item() for each in painted)
@@ -174,14 +178,6 @@ def test_completion_of_everything_is_generation():
     )
     assert torch.allclose(out, multistep(of_a_pair, x, times(400)), atol=0.02)
     assert ticks[0] == (1, 400) and ticks[-1] == (400, 400)
-
-
-def new_noise(n, columns=1):
-    def fresh(k):
-        generator = torch.Generator().manual_seed(k)
-        return torch.randn(n, columns, generator=generator, dtype=torch.float64)
-
-    return fresh
 
 
 def test_without_new_noise_it_is_the_flow_at_second_order_but_for_a_logarithm():
@@ -225,9 +221,11 @@ def test_two_steps_with_new_noise_by_hand():
         ks.append(k)
         return torch.full((1, 1), new, dtype=torch.float64)
 
+    def tick(done, total):
+        ticks.append((done, total))
+
     start = torch.full((1, 1), x, dtype=torch.float64)
     arguments = {"fresh": fresh, "churn": churn}
-    tick = lambda done, total: ticks.append((done, total))  # noqa: E731
     end = stochastic(lambda x, t: x + 1, start, [t, after, 0.0], tick, **arguments)
     assert end.item() == pytest.approx(data_there)
     half = stochastic(lambda x, t: x + 1, start, [t, after], tick, **arguments)

@@ -55,7 +55,7 @@ class FlowConfig(FamilyConfig):
     stem: int = pydantic.Field(0, ge=0)
     """Pixels a side that become one position of the finest level; 0 chooses by the image's size."""
     drop_label: float = pydantic.Field(0.05, ge=0, le=1)
-    """Share of rows trained without labels, for guidance; one of several attributes is also hidden alone."""
+    """Share of rows trained without labels, for guidance; each of several attributes is also hidden alone."""
     deviation: float = pydantic.Field(0.5, gt=0)
     """Standard deviation of the pixels, about; the network learns what a Gaussian's flow lacks."""
     time_mean: float = -0.5

@@ -57,7 +57,7 @@ def stochastic(
                 ahead = data.lerp(past, (after - t) / (2 * (times[i - 1] - t)))
         kept = math.sqrt(1 - churn) * after / t
         start, past, weight = kept * x, data, 1 - after - kept * (1 - t)
-        if after > 0:
+        if churn and after > 0:
             start = start + math.sqrt(churn) * after * fresh(i + 1)
         x = start + weight * ahead
         if tick:
