@@ -1,5 +1,6 @@
 """The loop: averages, schedules, guards, resuming."""
 
+import dataclasses
 import json
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 from tests import worker
 from tests.kit import build, loader_for
 from zeuxis import artefact, fit, step
+from zeuxis.family import Phase
 from zeuxis.parallel import Parallel
 from zeuxis.run import Training
 
@@ -25,6 +27,18 @@ def test_the_rate_rises_falls_and_ends_where_asked():
     assert rates[1000] == pytest.approx(0.1) and rates[550] == pytest.approx(0.55)
     cosine = training.model_copy(update={"decay": "cosine"})
     assert step.learning_rate(cosine, 550) == pytest.approx(0.55)
+
+
+def test_a_late_phase_may_have_a_schedule_of_its_own():
+    """As if the steps that are left were its run; which steps these are depends on no rounding."""
+    training = Training(steps=1000, lr=1.0, warmup=100, final_lr=0.1, decay="linear")
+    late = Phase(name="late", modules=(), start=1 - 0.2, own_schedule=True)
+    first = late.first(1000)
+    assert first == 800
+    rates = [step.learning_rate(training, s, first) for s in range(800, 1001)]
+    alone = training.model_copy(update={"steps": 200})
+    assert rates == [step.learning_rate(alone, s) for s in range(201)]
+    assert dataclasses.replace(late, own_schedule=False).first(1000) == 0
 
 
 def test_the_average_is_the_weighted_mean_of_the_weights():

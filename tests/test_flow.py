@@ -411,84 +411,79 @@ STEPS = torch.tensor([[1.0, 1.0], [1.0, 0.5], [0.75, 0.25], [0.5, 0.5], [0.1, 1e
 """Time and length of some steps."""
 
 
-def one_step_apart(model, x, times):
-    """x under one step of each of `times` (t, length)."""
-    t, length = times.to(x.dtype).unbind(1)
-    return x - length[:, None, None, None] * model.velocity(x, t, length)
-
-
 @torch.no_grad()
 def test_an_untrained_flow_jumps_as_a_gaussian_does():
     """x keeps its size in units of the deviation at its time, whatever the length of the step."""
     model = gaussian(jumps=0.25)
     x = torch.randn(5, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    t, r = STEPS[:, 0], STEPS[:, 0] - STEPS[:, 1]
-    d_t, d_r = (((1 - u) ** 2 * DEVIATION**2 + u**2).sqrt() for u in (t, r))
+    t, length = STEPS.unbind(1)
+    d_t, d_r = (((1 - u) ** 2 * DEVIATION**2 + u**2).sqrt() for u in (t, t - length))
     expected = (d_r / d_t)[:, None, None, None] * x
-    assert torch.allclose(one_step_apart(model, x, STEPS), expected, atol=1e-5)
+    after = x - length[:, None, None, None] * model.velocity(x, t, length)
+    assert torch.allclose(after, expected, atol=1e-5)
     noise = model.noise(Rng([1, 2]))
     for steps in (1, 2, 3, 4):
-        end = model.generate(noise, controls=FlowControls(steps=steps, most_jumps=4))
+        end = model.generate(noise, controls=FlowControls(steps=steps))
         assert torch.allclose(end, (DEVIATION * noise["image"]).clamp(-1, 1), atol=1e-5)
 
 
+def test_the_jumping_copy_follows_the_network_until_it_learns_by_itself():
+    state, kept = trained(build("flow", jumps=0.5), average=0.2)
+    stem = "jumper.stem.weight"
+    # its memory is a tenth of the steps so far, so for the first ten it equals the network
+    assert torch.allclose(kept[4][stem], kept[4]["net.stem.weight"])
+    assert not torch.allclose(kept[9][stem], kept[9]["net.stem.weight"])
+    length = "jumper.length.2.weight"
+    assert all(not each[length].any() for each in kept[:5]) and kept[9][length].any()
+    # the average of the weights counts from there, too: a fifth of five steps is one
+    assert torch.equal(state.average.state_dict()[stem], kept[9][stem])
+
+
+def test_a_jumping_copy_changes_nothing_else():
+    plain, _ = trained(build("flow"))
+    jumping, _ = trained(build("flow", jumps=0.5))
+    added = set(jumping.model.state_dict()) - set(plain.model.state_dict())
+    assert added and all(key.startswith("jumper.") for key in added)
+    for key, value in plain.average.state_dict().items():
+        assert torch.equal(value, jumping.average.state_dict()[key]), key
+
+
 @torch.no_grad()
-def test_the_mean_velocity_over_no_time_is_the_velocity():
-    model = wake(build("flow", jumps=0.25)).eval()
-    x, time = batch_for(model)["image"], torch.tensor([0.1, 0.4, 0.7, 1.0])
-    at_once = model.velocity(x, time)
-    assert torch.allclose(model.velocity(x, time, torch.zeros(4)), at_once, atol=1e-5)
-    assert torch.allclose(model.velocity(x, time, torch.full((4,), 1e-5)), at_once, atol=1e-3)
-    assert not torch.allclose(model.velocity(x, time, time), at_once, atol=1e-2)
+def test_the_copy_jumps_and_the_network_does_all_else():
+    model = wake(build("flow", jumps=0.5)).eval()
+    image, noise = batch_for(model)["image"], model.noise(Rng([1, 2, 3, 4]))
+    asked = {
+        "jumps": lambda: model.generate(noise, controls=FlowControls(steps=4)),
+        "no jumps": lambda: model.generate(noise, controls=FlowControls(steps=4, most_jumps=3)),
+        "more steps": lambda: model.generate(noise, controls=FlowControls(steps=5)),
+        "translate": lambda: model.translate(image, noise, {}, FlowControls(steps=4)),
+        "encode": lambda: model.encode(image),
+    }
+    before = {key: each() for key, each in asked.items()}
+    for p in model.jumper.parameters():
+        p.mul_(0.5)
+    changed_by = {key for key, each in asked.items() if not torch.equal(each(), before[key])}
+    assert changed_by == {"jumps"}
 
 
-def test_the_network_cannot_tell_a_very_short_step_from_none():
-    """So what it learns of v holds for them, too."""
-    model = wake(build("flow", jumps=0.25), 0.2).eval()
-    x, time = batch_for(model)["image"], torch.tensor([0.1, 0.4, 0.7, 1.0])
-    none, short, whole = (
-        model.net(x, time, None, torch.full((4,), length)) for length in (0.0, 1 / 512, 1.0)
-    )
-    assert (short - none).norm() < 0.1 * (whole - none).norm()
-
-
-def test_a_plain_flow_is_what_it_was():
-    """Without jumps no parameter is added; with them, until they are trained, none has an effect."""
-    plain, jumping = build("flow"), build("flow", jumps=0.25)
-    added = set(jumping.state_dict()) - set(plain.state_dict())
-    assert added and all(key.startswith("net.length.") for key in added)
-    for key, value in plain.state_dict().items():
-        assert torch.equal(value, jumping.state_dict()[key])
-    early = context(progress=0.1)
-    for model in (plain, jumping):
-        generator = torch.Generator().manual_seed(5)
-        for key, p in model.named_parameters():
-            if "length" not in key:
-                p.data.add_(0.05 * torch.randn(p.shape, generator=generator))
-    batch = batch_for(plain)
-    assert torch.equal(*(m.loss("main", batch, early)["total"] for m in (plain, jumping)))
-    x, time = batch["image"], torch.tensor([0.1, 0.4, 0.7, 1.0])
-    net = jumping.net
-    assert torch.equal(net(x, time, None), net(x, time, None, time))  # silent at first
-
-
-def jump_loss(model, n=64, progress=0.5, dtype=torch.float64, batch=None):
+def jump_loss(model, n=64, dtype=torch.float64, batch=None):
     batch = batch or batch_for(model, n)
     batch = {k: v.to(dtype) if v.is_floating_point() else v for k, v in batch.items()}
-    return model.loss("main", batch, context(n, progress=progress, dtype=dtype))["total"]
+    return model.loss("jumps", batch, context(n, dtype=dtype))["total"]
 
 
-def test_where_the_mean_velocity_is_known_its_loss_is_nothing():
-    """Rows that jump are taught what an untrained flow, exact for a Gaussian, says already."""
-    model = gaussian(jumps=0.999, conditional=False).double()
-    assert jump_loss(model).item() < 1e-20
-    assert jump_loss(model, progress=0.1).item() > 0.1  # the plain loss has a floor
+def test_where_the_mean_velocity_is_known_its_loss_falls_with_the_steps_that_teach(monkeypatch):
+    """What an untrained flow, exact for a Gaussian, says already."""
+    model, losses = gaussian(jumps=0.5, conditional=False).double(), []
+    for passes in (32, 64):
+        monkeypatch.setattr(flow, "PASSES", passes)
+        losses.append(jump_loss(model).item())
+    assert losses[0] < 1e-6 and losses[1] < 0.1 * losses[0]
 
 
-def test_rows_jump_each_by_their_own_draw():
-    """The loss is the mean over rows also where some jump and others do not."""
-    model = wake(build("flow", jumps=0.5)).double()
-    n = 6
+def test_each_row_is_taught_by_its_own_step():
+    """The loss is the mean over rows."""
+    model, n = wake(build("flow", jumps=0.5)).double(), 6
     batch = {k: v.double() if v.is_floating_point() else v for k, v in batch_for(model, n).items()}
     whole = jump_loss(model, n, batch=batch)
     rows = []
@@ -496,57 +491,49 @@ def test_rows_jump_each_by_their_own_draw():
         ctx = type(context())(
             step=0, update=0, progress=0.5, rng=Rng([100 + i], shared=7, dtype=torch.float64)
         )
-        rows.append(model.loss("main", {k: v[i : i + 1] for k, v in batch.items()}, ctx)["total"])
+        rows.append(model.loss("jumps", {k: v[i : i + 1] for k, v in batch.items()}, ctx)["total"])
     assert torch.stack(rows).mean().item() == pytest.approx(whole.item(), rel=1e-10)
-    heard = []
-    model.net.register_forward_hook(lambda net, given, out: heard.append(given[3]))
-    jump_loss(model, n, batch=batch)
-    assert 0 < (heard[0] > 0).sum() < n and len(heard) == 3
-    assert torch.equal(heard[1], heard[0][heard[0] > 0] / 2) and torch.equal(heard[1], heard[2])
 
 
 def test_a_row_keeps_its_label_when_it_is_taught_to_jump():
     model = wake(build("flow", jumps=0.5, drop_label=0.3))
     heard = []
-    model.net.register_forward_hook(lambda net, given, out: heard.append((given[2], given[3])))
-    model.loss("main", batch_for(model, 64), context(64))
-    (label, length), *taught = heard
-    for other, _ in taught:
-        assert torch.equal(other, label[length > 0])
+    for net in (model.net, model.jumper):
+        net.register_forward_hook(lambda net, given, out: heard.append(given[2]))
+    model.loss("jumps", batch_for(model, 64), context(64))
+    first, *others = heard
+    assert len(others) == flow.PASSES and (first < 0).any()
+    assert all(torch.equal(first, other) for other in others)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_jumps_train_every_parameter(precision):
+def test_jumps_train_every_parameter_of_the_copy_and_no_other(precision):
     """Passes without gradients must not leave weights without gradients, as autocast's cache might."""
     model = wake(build("flow", jumps=0.5))
     with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
-        model.loss("main", batch_for(model, 16), context(16))["total"].backward()
-    for key, p in model.named_parameters():
+        model.loss("jumps", batch_for(model, 16), context(16))["total"].backward()
+    for key, p in model.jumper.named_parameters():
         assert p.grad is not None and p.grad.isfinite().all() and p.grad.abs().sum() > 0, key
+    assert all(p.grad is None for p in model.net.parameters())
 
 
-def toy(jumps, updates=500):
+@pytest.fixture(scope="module")
+def trained_toy(updates=600):
     """A flow of two images of 4 x 4 pixels, trained in a second or two."""
     model = build(
-        "flow", conditional=False, height=4, width=4, widths=(32,), deviation=1.0, jumps=jumps
+        "flow", conditional=False, height=4, width=4, widths=(32,), deviation=1.0, jumps=0.5
     )
     image = torch.ones(32, 1, 4, 4)
     image[::2, :, :, :2] = -1
     image[1::2, :, :2] = -1
-    optimiser = torch.optim.Adam(model.parameters(), 4e-3)
-    for update in range(updates):
-        ctx = type(context())(
-            step=update,
-            update=update,
-            progress=update / updates,
-            rng=Rng([1000 * update + i for i in range(32)]),
-        )
-        optimiser.param_groups[0]["lr"] = 4e-3 * (1 - update / updates)
-        loss = model.loss("main", {"image": image}, ctx)
-        optimiser.zero_grad()
-        loss["total"].backward()
-        optimiser.step()
-    return model.eval(), image[:2]
+    training = Training(
+        steps=updates, batch_size=32, lr=4e-3, decay="linear", final_lr=0, warmup=10
+    )
+    state = step.start(model, training, torch.device("cpu"), "float32", Parallel())
+    for _ in range(updates):
+        step.train_step(state, lambda draw, rows: {"image": image[rows]})
+        state.step += 1
+    return state.average, image[:2]
 
 
 def astray(model, images, **controls):
@@ -556,9 +543,8 @@ def astray(model, images, **controls):
     return (torch.cdist(drawn.flatten(1), images.flatten(1)).min(dim=1).values / 4).mean().item()
 
 
-def test_one_jump_goes_where_one_step_of_the_velocity_does_not():
-    """A step of Euler's lands between the two images, a jump on one of them."""
-    model, images = toy(jumps=0.5)
-    jumped, followed = (astray(model, images, steps=1, most_jumps=most) for most in (1, 0))
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_jump_goes_where_a_step_of_the_velocity_does_not(trained_toy, steps):
+    """A step of Euler's lands between the two images, a jump nearer to one of them."""
+    jumped, followed = (astray(*trained_toy, steps=steps, most_jumps=most) for most in (4, 0))
     assert jumped < 0.8 * followed
-    assert astray(model, images, steps=4, most_jumps=4) < 0.3 * followed

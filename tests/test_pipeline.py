@@ -117,6 +117,22 @@ def test_a_parent_of_another_shape_is_refused_before_anything_is_written(photos,
     assert not (tmp_path / "b").exists()
 
 
+def test_a_trained_flow_may_learn_to_jump_later(photos, tmp_path):
+    """The copy that jumps starts as the network that was trained before, and may be left out again."""
+    words = {**tiny_words("flow"), "training.lr": "1e-9"}
+    common = {"source": photos, "threads": 1, "report": False}
+    jumping = {**words, "family.jumps": "0.5"}
+    plain = zeuxis.train("flow", out=tmp_path / "plain", steps=1, overrides=words, **common)
+    common["start_from"] = plain
+    later = zeuxis.train("flow", out=tmp_path / "later", steps=4, overrides=jumping, **common)
+    common["start_from"] = later
+    again = zeuxis.train("flow", out=tmp_path / "again", steps=1, overrides=words, **common)
+    first, second, third = (use.load(each).family.state_dict() for each in (plain, later, again))
+    assert first.keys() == third.keys() < second.keys()
+    stems = [first["net.stem.weight"], third["net.stem.weight"], second["jumper.stem.weight"]]
+    assert all(torch.allclose(stem, second["net.stem.weight"], atol=1e-6) for stem in stems)
+
+
 def test_a_damaged_model_is_written_anew_by_the_same_command(photos, tmp_path):
     train(photos, tmp_path / "run")
     before = use.load(tmp_path / "run").sample(2)

@@ -83,6 +83,7 @@ class Phase:
         every: it runs at each step that this divides.
         start: progress in [0, 1] from which it runs.
         own_batch: it is given a fresh draw of data instead of the step's.
+        own_schedule: its learning rate and its averages count from its start, as if it were a run of its own.
         lr: factor on the run's learning rate.
         betas: Adam's, if not the run's.
         clip: largest gradient norm, if not the run's.
@@ -94,10 +95,15 @@ class Phase:
     every: int = 1
     start: float = 0.0
     own_batch: bool = False
+    own_schedule: bool = False
     lr: float = 1.0
     betas: tuple[float, float] | None = None
     clip: float | None = None
     keep: bool = True
+
+    def first(self, steps: int) -> int:
+        """The step, of `steps`, from which its schedule counts."""
+        return math.ceil(self.start * steps) if self.own_schedule else 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -144,6 +150,10 @@ class Family(nn.Module, abc.ABC):
     PARTS: ClassVar[tuple[str, ...]] = ()
     """Names of the trained models that it may build on. A family that names any takes them as the
     second argument, `parts`, and hands them to `super().__init__`."""
+
+    OPTIONAL: ClassVar[tuple[str, ...]] = ()
+    """Names of submodules that a run started from another's weights may add or leave out: they come to
+    be by the others' training."""
 
     config: FamilyConfig
     parts: Mapping[str, "Family"]

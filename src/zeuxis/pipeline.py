@@ -502,8 +502,13 @@ def _initial(
     model = families.build(family, config, seed, parts)
     if start_from is not None:
         parent = artefact.load(Path(start_from))
+        optional = tuple(f"{name}." for name in model.OPTIONAL)
         kept, mine = (
-            {k: v for k, v in artefact.state(each).items() if not artefact.is_dropped(each, k)}
+            {
+                k: v
+                for k, v in artefact.state(each).items()
+                if not artefact.is_dropped(each, k) and not k.startswith(optional)
+            }
             for each in (parent, model)
         )
         if {k: v.shape for k, v in kept.items()} != {k: v.shape for k, v in mine.items()}:

@@ -200,7 +200,8 @@ def _update(
         if clip:
             torch.nn.utils.clip_grads_with_norm_(trained, clip, norm)
         for group in state.optimisers[phase.name].param_groups:
-            group["lr"] = learning_rate(training, state.step) * phase.lr
+            rate = learning_rate(training, state.step, phase.first(training.steps))
+            group["lr"] = rate * phase.lr
         state.optimisers[phase.name].step()
         state.updates[phase.name] += 1
         state.skips_in_a_row = 0
@@ -214,12 +215,13 @@ def _update(
     return {**named, f"{phase.name}/grad_norm": norm.detach()}
 
 
-def learning_rate(training: Training, step: int) -> float:
-    """Linear warm-up over at most a tenth of the run, then the chosen decay to `final_lr`."""
-    warmup = min(training.warmup, training.steps // 10)
+def learning_rate(training: Training, step: int, first: int = 0) -> float:
+    """Linear warm-up over at most a tenth of the steps from `first` on, then the decay to `final_lr`."""
+    step, steps = step - first, training.steps - first
+    warmup = min(training.warmup, steps // 10)
     if step < warmup:
         return training.lr * (step + 1) / warmup
-    done = (step - warmup) / max(1, training.steps - warmup)
+    done = (step - warmup) / max(1, steps - warmup)
     low = training.final_lr
     if training.decay == "linear":
         return training.lr * (1 - (1 - low) * done)
@@ -231,11 +233,12 @@ def learning_rate(training: Training, step: int) -> float:
 @torch.no_grad()
 def follow(state: State) -> None:
     """Move the average towards the weights; its memory is a share of the steps so far."""
-    memory = max(1.0, state.training.average * (state.step + 1))
-    decay = min(state.training.average_max, 1 - 1 / memory)
-    torch._foreach_lerp_(
-        list(state.average.parameters()), list(state.model.parameters()), 1 - decay
-    )
+    for phase in state.model.phases():
+        done = state.step + 1 - phase.first(state.training.steps)
+        memory = max(1.0, state.training.average * done)
+        decay = min(state.training.average_max, 1 - 1 / memory)
+        averages: list[Tensor] = [*parameters(state.average, phase)]
+        torch._foreach_lerp_(averages, [*parameters(state.model, phase)], 1 - decay)
     for mine, theirs in zip(state.average.buffers(), state.model.buffers(), strict=True):
         mine.copy_(theirs)
 

@@ -3,7 +3,7 @@
 Data x and noise e are joined by the straight line x_t = (1 - t) x + t e, t in [0, 1]. The network v
 learns the line's direction, E |v(x_t, t) - (e - x)|^2 (equation 1), with t logit-normal (Esser et
 al., 2024, https://arxiv.org/abs/2403.03206, section 3.1). Sampling follows v from t = 1 to 0 and
-draws some new noise on the way. It may learn jumps (`objectives.jumps`), for one to four steps.
+draws some new noise on the way. A copy may learn to jump (`objectives.jumps`), in one to four steps.
 
 Shapes: B batch, C channels, H height, W width, A attributes (label conditions). In latents C, H and
 W are those of the latent.
@@ -24,11 +24,11 @@ from zeuxis import family
 from zeuxis.family import EMPTY, Batch, Context, Family, FamilyConfig, Losses, Phase, Tick
 from zeuxis.nn.frozen import as_buffers
 from zeuxis.nn.unet import UNet
-from zeuxis.objectives.jumps import LATE, linear, over_halves, random_steps
+from zeuxis.objectives.jumps import MOST_STEPS, PASSES, linear, random_steps
 from zeuxis.rng import Rng
 from zeuxis.run import Training
 from zeuxis.sampling.complete import complete
-from zeuxis.sampling.ode import even, guided, jump, level_nats, multistep
+from zeuxis.sampling.ode import average, even, guided, jump, level_nats, multistep
 from zeuxis.sampling.stochastic import shuffled, stochastic
 
 SMALLEST = 4
@@ -38,7 +38,7 @@ ENCODING = 20
 SCORING = 16
 """Steps of `bits_per_dim`, one network pass and one backward each."""
 MEMORY = 0.1
-"""Length of the early snapshot's average, as a share of the steps so far."""
+"""Length of the average that a copy of the network is, as a share of the steps so far."""
 
 
 class FlowConfig(FamilyConfig):
@@ -66,7 +66,7 @@ class FlowConfig(FamilyConfig):
     """Share of the run after which a copy of the network stands still, to guide the final one away
     from its mistakes (`autoguidance_scale`); 0 keeps none. 0.15 is a good start."""
     jumps: float = pydantic.Field(0.0, ge=0, lt=1)
-    """Share of rows that learn to jump, for samples of 1 to 4 steps; 0.25 is a good start."""
+    """Share of the run, at its end, in which a copy learns to jump, for 1 to 4 steps; 0.125 is good."""
     latent: tuple[int, int, int] | None = None
     """Channels, height and width of the latents to model in place of pixels; needs a decoder."""
     latent_mean: tuple[float, ...] = ()
@@ -120,7 +120,7 @@ class FlowControls(family.Controls):
     """Steps, of one network pass each: 4 is quick, 24 about as good as it gets."""
     churn: float = pydantic.Field(0.25, ge=0, le=1)
     """Share of the noise that each step draws anew, which mends mistakes; 0 draws none."""
-    most_jumps: int = pydantic.Field(1, ge=0)
+    most_jumps: int = pydantic.Field(MOST_STEPS, ge=0, le=MOST_STEPS)
     """Up to so many steps are jumps where they were learned (`family.jumps`); autoguidance has none."""
     guidance_scale: float = pydantic.Field(1.0, ge=0)
     """1 samples the classes as they are; more makes images more typical of their label, less varied."""
@@ -158,6 +158,7 @@ class Flow(
     )
     TINY = FlowConfig(height=8, width=8, channels=1, widths=(16, 16), blocks=1, embedding=16)
     PARTS = ("decoder",)
+    OPTIONAL = ("early", "jumper")
     kind: ClassVar[Literal["exact", "bound", "estimate"]] = "estimate"
     config: FlowConfig
 
@@ -166,18 +167,14 @@ class Flow(
     ) -> None:
         super().__init__(parts)
         self.config = config
-        self.net = UNet(
-            config.shape[0],
-            [len(condition.classes) for condition in config.conditions],
-            config.widths,
-            config.blocks,
-            config.norms,
-            config.embedding,
-            config.patch,
-            config.jumps > 0,
-        )
+        classes = [len(condition.classes) for condition in config.conditions]
+        sizes = (config.widths, config.blocks, config.norms, config.embedding, config.patch)
+        unet = functools.partial(UNet, config.shape[0], classes, *sizes)
+        self.net = unet()
         if config.early:
             self.early = as_buffers(copy.deepcopy(self.net))
+        if config.jumps:
+            self.jumper = unet(lengths=True)
 
     def needs(self) -> tuple[str, ...]:
         """`latent` in place of `image` where latents are modelled."""
@@ -185,8 +182,10 @@ class Flow(
         return (what, "label") if self.config.conditions else (what,)
 
     def phases(self) -> tuple[Phase, ...]:
-        """One, over the network."""
-        return (Phase(name="main", modules=("net",)),)
+        """One over the network, and a late one, at half the rate, over the copy that learns to jump."""
+        start, main = 1 - self.config.jumps, Phase(name="main", modules=("net",))
+        late = Phase(name="jumps", modules=("jumper",), start=start, own_schedule=True, lr=0.5)
+        return (main, late) if self.config.jumps else (main,)
 
     def velocity(
         self,
@@ -197,35 +196,32 @@ class Flow(
         label_BA: Tensor | None = None,
         net: nn.Module | None = None,
     ) -> Tensor:
-        """v(x_t, t), or its mean on the way from t to t - length, of x's shape and type.
+        """v(x_t, t), or by the jumping copy its mean on the way from t to t - length, of x's shape and type.
 
         Labels None or -1 are unknown; `net` may be the early copy. The best linear guess plus the network's
         correction, both sides of it scaled to unit variance (Karras et al., 2022, appendix B.6).
         """
         inverse, guess = linear(time_B, length_B, self.config.spread)
-        correction_BCHW = (net or self.net)(x_BCHW * inverse, time_B, label_BA, length_B)
+        net = net or (self.net if length_B is None else self.jumper)
+        correction_BCHW = net(x_BCHW * inverse, time_B, label_BA, length_B)
         return guess * x_BCHW + self.config.spread * inverse * correction_BCHW.to(x_BCHW.dtype)
 
     def loss(self, phase: str, batch: Batch, ctx: Context) -> Losses:
-        """Mean squared error of the velocity at one random time a row; of some, over a random step."""
+        """Mean squared error of the velocity at one random time a row, or of its mean over a random step."""
         config, label_BA, length_B = self.config, batch.get("label"), None
         image_BCHW = self._normal(batch["latent"]) if config.latent else batch["image"]
         noise_BCHW = ctx.rng.normal("noise", *image_BCHW.shape[1:])
-        time_B = torch.sigmoid(config.time_mean + config.time_scale * ctx.rng.normal("time"))
         if label_BA is not None:
             label_BA = self._drop(label_BA, ctx.rng)
-        if config.jumps and ctx.progress >= LATE:
-            time_B, length_B = random_steps(ctx.rng, config.jumps, time_B)
+        time_B = torch.sigmoid(config.time_mean + config.time_scale * ctx.rng.normal("time"))
+        if phase == "jumps":
+            time_B, length_B = random_steps(ctx.rng)
         x_BCHW = torch.lerp(image_BCHW, noise_BCHW, time_B[:, None, None, None])
         velocity_BCHW = self.velocity(x_BCHW, time_B, length_B, label_BA=label_BA)
         true_BCHW = noise_BCHW - image_BCHW
-        if length_B is not None:
-            # After the pass with gradients: autocast keeps the weights as the first pass casts them.
-            (row_J,) = length_B.nonzero(as_tuple=True)
-            cond = {} if label_BA is None else {"label": label_BA[row_J]}
-            average = self._guided(cond, FlowControls())
-            jump_JCHW = over_halves(average, x_BCHW[row_J], time_B[row_J], length_B[row_J])
-            true_BCHW = true_BCHW.index_copy(0, row_J, jump_JCHW)
+        if length_B is not None:  # after the pass with gradients, whose casts autocast keeps
+            velocity = functools.partial(self.velocity, label_BA=label_BA)
+            true_BCHW = average(velocity, x_BCHW, time_B, length_B, PASSES)
         return {"total": F.mse_loss(velocity_BCHW, true_BCHW)}
 
     def _drop(self, label_BA: Tensor, rng: Rng) -> Tensor:
@@ -236,11 +232,15 @@ class Flow(
         return label_BA.masked_fill(hidden_BA, -1)
 
     def update(self, phase: str, stats: Batch, ctx: Context) -> None:
-        """Let the early copy follow the network, averaged, until it is to stand still."""
-        if ctx.progress < self.config.early:
-            share = 1 / max(1.0, MEMORY * (ctx.update + 1))
-            copies = [self.early.get_buffer(name) for name, _ in self.net.named_parameters()]
-            torch._foreach_lerp_(copies, list(self.net.parameters()), share)
+        """Let the copies follow the network, averaged, until they are to stand still or learn to jump."""
+        for name, until in (("early", self.config.early), ("jumper", 1 - self.config.jumps)):
+            if phase == "main" and ctx.progress < until and hasattr(self, name):
+                share, held = (
+                    1 / max(1.0, MEMORY * (ctx.update + 1)),
+                    getattr(self, name).state_dict(),
+                )
+                copies = [held[key] for key, _ in self.net.named_parameters()]
+                torch._foreach_lerp_(copies, list(self.net.parameters()), share)
 
     def noise(self, rng: Rng) -> Batch:
         """Standard normal pixels, or latents, (B, C, H, W)."""
@@ -255,8 +255,11 @@ class Flow(
     ) -> Tensor:
         """Follow the velocity from noise to images (B, C, H, W), clamped to [-1, 1]."""
         chosen = _chosen(controls)
-        solve, x_BCHW = self._solver(chosen, noise), noise["image"]
-        return self._image(solve(self._guided(cond, chosen), x_BCHW, even(chosen.steps), tick))
+        # The early copy stood still before jumps were learned.
+        jumps = self.config.jumps and chosen.autoguidance_scale == 1
+        solve = jump if jumps and chosen.steps <= chosen.most_jumps else _solver(chosen, noise)
+        velocity, x_BCHW = self._guided(cond, chosen), noise["image"]
+        return self._image(solve(velocity, x_BCHW, even(chosen.steps), tick))
 
     def encode(self, image_BCHW: Tensor, cond: Batch = EMPTY) -> Tensor:
         """The noise (B, C, H, W) that `decode` turns into the image, by the flow backwards."""
@@ -282,7 +285,7 @@ class Flow(
         """Start on the source's own line at t = `strength` (SDEdit, https://arxiv.org/abs/2108.01073)."""
         chosen, source_BCHW = _chosen(controls), self._data(source_BCHW)
         x_BCHW = torch.lerp(source_BCHW, noise["image"], chosen.strength)
-        times, solve = even(chosen.steps, chosen.strength), self._solver(chosen, noise)
+        times, solve = even(chosen.steps, chosen.strength), _solver(chosen, noise)
         return self._image(solve(self._guided(cond, chosen), x_BCHW, times, tick))
 
     def complete(
@@ -323,14 +326,6 @@ class Flow(
             velocity = self._guided(cond, FlowControls())
             nats_B = level_nats(velocity, batch["image"].clone(), rng, SCORING)
         return nats_B / self.config.nats_per_bit
-
-    def _solver(self, chosen: FlowControls, noise: Batch) -> Callable[..., Tensor]:
-        # The early copy stood still before jumps were trained.
-        jumps = self.config.jumps and chosen.autoguidance_scale == 1
-        if jumps and chosen.steps <= chosen.most_jumps:
-            return jump
-        fresh = functools.partial(shuffled, noise["image"])
-        return functools.partial(stochastic, fresh=fresh, churn=chosen.churn)
 
     def _guided(self, cond: Batch, chosen: FlowControls) -> Callable[..., Tensor]:
         """The velocity (x, t), or its mean (x, t, length), under the labels of `cond`, guided as asked."""
@@ -398,3 +393,8 @@ class Flow(
 
 def _chosen(controls: family.Controls | None) -> FlowControls:
     return FlowControls() if controls is None else FlowControls.model_validate(controls)
+
+
+def _solver(chosen: FlowControls, noise: Batch) -> Callable[..., Tensor]:
+    fresh = functools.partial(shuffled, noise["image"])
+    return functools.partial(stochastic, fresh=fresh, churn=chosen.churn)

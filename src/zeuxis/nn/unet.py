@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from zeuxis.nn.norm import NormSiLU
 from zeuxis.nn.resample import pixel_shuffle
 
-SHORT = 1 / 64
-"""Below about this length the network cannot tell an interval from none."""
+SLOWER = 1 / 64
+"""Lengths are few and far apart: their waves are so much slower than those of the time."""
 
 
 class Block(nn.Module):
@@ -118,7 +118,7 @@ class UNet(nn.Module):
         label_BA: Tensor | None,
         length_B: Tensor | None = None,
     ) -> Tensor:
-        """The velocity; `label_BA` None means that all labels are unknown, `length_B` None that it is 0."""
+        """The velocity, or its mean over `length_B`; `label_BA` None means that all labels are unknown."""
         h, w = x_BCHW.shape[2:]
         x = F.pad(x_BCHW, (0, -w % self.multiple, 0, -h % self.multiple))
         modulation = iter(self._modulation(time_B, label_BA, length_B))
@@ -141,9 +141,8 @@ class UNet(nn.Module):
         """Scale and shift of every norm, from one product."""
         time_BE = self._waves(time_B)
         embedding_BE = self.time(time_BE)
-        if self.length is not None:
-            length_B = torch.zeros_like(time_B) if length_B is None else length_B
-            both_BF = torch.cat([time_BE, self._waves(length_B * SHORT)], dim=1)
+        if self.length is not None and length_B is not None:
+            both_BF = torch.cat([time_BE, self._waves(length_B * SLOWER)], dim=1)
             embedding_BE = embedding_BE + self.length(both_BF)
         for a, table in enumerate(self.label):
             row_B = (

@@ -1,31 +1,23 @@
 """Jumps of a rectified flow: its velocity averaged over an interval, and how that is learned.
 
 Where the velocity v carries x_t to x_r, r = t - l, the average velocity is u(x_t, t, l) = (x_t - x_r) / l, so
-that one pass is a step of any length, x_r = x_t - l u, and u(x_t, t, 0) = v(x_t, t) (Geng et al., 2025,
-https://arxiv.org/abs/2505.13447). Two steps of half the length are one:
-
-    u(x_t, t, l) = (u(x_t, t, l/2) + u(x_s, s, l/2)) / 2,   s = t - l/2,   x_s = x_t - l/2 u(x_t, t, l/2)
-
-and the right side, without gradient, teaches the left (Frans et al., 2024, https://arxiv.org/abs/2410.12557;
-Guo et al., 2025, https://arxiv.org/abs/2507.16884). No derivative of the network by its inputs is needed.
+that one pass is a step of any length, x_r = x_t - l u (Geng et al., 2025, https://arxiv.org/abs/2505.13447).
+It is learned from v itself, followed over the step (`sampling.ode.average`), as Luhman and Luhman, 2021
+(https://arxiv.org/abs/2101.02388) do over the whole way; Salimans and Ho, 2022
+(https://arxiv.org/abs/2202.00512) halve the number of steps again and again instead.
 
 Shapes: B batch, then any axes.
 """
-
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from zeuxis.rng import Rng
 
-MOST_STEPS = 32
-"""Steps of 1, 2, ... up to about so many even ones are learned; half of a shorter one is as good as 0."""
-LATE = 0.2
-"""Progress from which jumps are best learned: they learn from the velocity, so it comes first."""
-
-Average = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""(x (B, ...), t (B,), l (B,)) -> u (B, ...)."""
+MOST_STEPS = 4
+"""The steps of 1, 2, ... so many even ones from noise to data are learned."""
+PASSES = 4
+"""Passes of the velocity over a step that is taught."""
 
 
 def linear(t: Tensor, length: Tensor | None, deviation: float) -> tuple[Tensor, Tensor]:
@@ -54,22 +46,9 @@ def linear(t: Tensor, length: Tensor | None, deviation: float) -> tuple[Tensor, 
     return inverse[:, None, None, None], factor[:, None, None, None]
 
 
-def random_steps(rng: Rng, share: float, t_B: Tensor) -> tuple[Tensor, Tensor]:
-    """Time and length (B,): for about a `share` of the rows of one of n even steps from 1 to 0, else t and 0.
-
-    These are the intervals that sampling takes. Among the n the octaves are drawn alike, since each
-    learns from the next; an n's steps are, too.
-    """
-    draw_B3 = rng.uniform("jump", 3)
-    n_B = (MOST_STEPS ** draw_B3[:, 1]).floor()
-    chosen_B, start_B = draw_B3[:, 0] < share, 1 - (n_B * draw_B3[:, 2]).floor() / n_B
-    return torch.where(chosen_B, start_B, t_B), chosen_B / n_B
-
-
-@torch.no_grad()
-def over_halves(average: Average, x: Tensor, t_B: Tensor, length_B: Tensor) -> Tensor:
-    """u(x_t, t, l) as the mean over two steps of half the length; no gradient passes."""
-    half_B = length_B / 2
-    first = average(x, t_B, half_B)
-    x_s = x - half_B.view(-1, *[1] * (x.ndim - 1)) * first
-    return (first + average(x_s, t_B - half_B, half_B)) / 2
+def random_steps(rng: Rng) -> tuple[Tensor, Tensor]:
+    """Time and length (B,) of one of the steps that are learned, all alike."""
+    grids = range(1, MOST_STEPS + 1)
+    steps = torch.tensor([(1 - i / n, 1 / n) for n in grids for i in range(n)])
+    chosen_B2 = steps.to(rng.device, rng.dtype)[rng.integers("jump", len(steps))]
+    return chosen_B2[:, 0], chosen_B2[:, 1]

@@ -68,6 +68,17 @@ def multistep(
     return x
 
 
+@torch.no_grad()
+def average(velocity: Velocity, x: Tensor, t_B: Tensor, length_B: Tensor, steps: int) -> Tensor:
+    """The mean velocity (B, ...) on each row's way from t to t - length; no gradient passes."""
+    length = length_B.view(-1, *[1] * (x.ndim - 1))
+
+    def along(x: Tensor, left_B: Tensor) -> Tensor:
+        return length * velocity(x, t_B - (1 - left_B) * length_B)
+
+    return (x - multistep(along, x, even(steps))) / length
+
+
 def jump(
     average: Average,
     x: Tensor,
