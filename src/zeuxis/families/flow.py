@@ -219,7 +219,7 @@ class Flow(
         x_BCHW = torch.lerp(image_BCHW, noise_BCHW, time_B[:, None, None, None])
         velocity_BCHW = self.velocity(x_BCHW, time_B, length_B, label_BA=label_BA)
         true_BCHW = noise_BCHW - image_BCHW
-        if length_B is not None:  # after the pass with gradients, whose casts autocast keeps
+        if length_B is not None:
             velocity = functools.partial(self.velocity, label_BA=label_BA)
             true_BCHW = average(velocity, x_BCHW, time_B, length_B, PASSES)
         return {"total": F.mse_loss(velocity_BCHW, true_BCHW)}
@@ -233,12 +233,10 @@ class Flow(
 
     def update(self, phase: str, stats: Batch, ctx: Context) -> None:
         """Let the copies follow the network, averaged, until they are to stand still or learn to jump."""
+        share = 1 / max(1.0, MEMORY * (ctx.update + 1))
         for name, until in (("early", self.config.early), ("jumper", 1 - self.config.jumps)):
             if phase == "main" and ctx.progress < until and hasattr(self, name):
-                share, held = (
-                    1 / max(1.0, MEMORY * (ctx.update + 1)),
-                    getattr(self, name).state_dict(),
-                )
+                held = getattr(self, name).state_dict()
                 copies = [held[key] for key, _ in self.net.named_parameters()]
                 torch._foreach_lerp_(copies, list(self.net.parameters()), share)
 

@@ -266,7 +266,7 @@ class GAN(family.Family, family.Generates, family.Interpolates):
 
     Config = GANConfig
     Controls = GANControls
-    TRAINING = Training(batch_size=64, lr=5e-4, betas=(0.0, 0.99), clip=5.0)
+    TRAINING = Training(batch_size=64, lr=1e-3, betas=(0.0, 0.99), clip=5.0)
     TINY = GANConfig(height=8, width=8, channels=1, features=8, latent=4, embedding=4)
     config: GANConfig
 
