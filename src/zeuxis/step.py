@@ -199,9 +199,9 @@ def _update(
         clip = training.clip if phase.clip is None else phase.clip
         if clip:
             torch.nn.utils.clip_grads_with_norm_(trained, clip, norm)
+        rate = learning_rate(training, state.step, phase.first(training.steps)) * phase.lr
         for group in state.optimisers[phase.name].param_groups:
-            rate = learning_rate(training, state.step, phase.first(training.steps))
-            group["lr"] = rate * phase.lr
+            group["lr"] = rate
         state.optimisers[phase.name].step()
         state.updates[phase.name] += 1
         state.skips_in_a_row = 0

@@ -213,13 +213,15 @@ class Flow(
         noise_BCHW = ctx.rng.normal("noise", *image_BCHW.shape[1:])
         if label_BA is not None:
             label_BA = self._drop(label_BA, ctx.rng)
-        time_B = torch.sigmoid(config.time_mean + config.time_scale * ctx.rng.normal("time"))
         if phase == "jumps":
             time_B, length_B = random_steps(ctx.rng)
+        else:
+            time_B = torch.sigmoid(config.time_mean + config.time_scale * ctx.rng.normal("time"))
         x_BCHW = torch.lerp(image_BCHW, noise_BCHW, time_B[:, None, None, None])
         velocity_BCHW = self.velocity(x_BCHW, time_B, length_B, label_BA=label_BA)
-        true_BCHW = noise_BCHW - image_BCHW
-        if length_B is not None:
+        if length_B is None:
+            true_BCHW = noise_BCHW - image_BCHW
+        else:
             velocity = functools.partial(self.velocity, label_BA=label_BA)
             true_BCHW = average(velocity, x_BCHW, time_B, length_B, PASSES)
         return {"total": F.mse_loss(velocity_BCHW, true_BCHW)}
