@@ -238,7 +238,7 @@ class HVAE(
 
     Config = HVAEConfig
     Controls = HVAEControls
-    TRAINING = Training(batch_size=64, lr=2e-3, betas=(0.9, 0.99), clip=1.0)
+    TRAINING = Training(optimiser="muon", batch_size=64, lr=4e-3, betas=(0.9, 0.99), clip=1.0)
     TINY = HVAEConfig(
         height=8,
         width=8,

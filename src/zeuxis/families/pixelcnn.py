@@ -124,7 +124,13 @@ class PixelCNN(
     Config = PixelCNNConfig
     Controls = PixelCNNControls
     TRAINING = Training(
-        batch_size=32, lr=1e-3, betas=(0.9, 0.99), clip=1.0, average=0.05, average_max=0.9995
+        optimiser="muon",
+        batch_size=16,
+        lr=4e-3,
+        betas=(0.9, 0.99),
+        clip=1.0,
+        average=0.05,
+        average_max=0.9995,
     )
     TINY = PixelCNNConfig(
         height=8, width=8, channels=1, widths=(8, 8), blocks=1, embedding=4, components=3

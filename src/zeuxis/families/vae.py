@@ -195,7 +195,7 @@ class VAE(
 
     Config = VAEConfig
     Controls = VAEControls
-    TRAINING = Training(batch_size=64, lr=1e-3, betas=(0.9, 0.99), clip=1.0)
+    TRAINING = Training(optimiser="muon", batch_size=64, lr=4e-3, betas=(0.9, 0.99), clip=1.0)
     TINY = VAEConfig(
         height=8,
         width=8,
