@@ -235,6 +235,23 @@ def test_a_terminal_gets_a_bar(monkeypatch):
     assert all(word in text.getvalue() for word in SHOWN)
 
 
+@pytest.mark.parametrize("tty", [False, True])
+def test_the_scores_of_one_run_are_not_shown_with_the_next(monkeypatch, tty):
+    text = io.StringIO()
+    console = Console(file=text, force_terminal=tty, width=120, color_system=None)
+    monkeypatch.setattr(terminal, "EVERY", 0.0)
+    monkeypatch.setattr(terminal, "_console", lambda stderr=False: console)
+    with terminal.watching() as watch:
+        for event in [*EVENTS, Event("note", "half of it")]:
+            watch(event)
+        of_the_first = len(text.getvalue())
+        watch(Event("plan", "the second", total=4))
+        watch(EVENTS[-1])
+    assert "0.0123" in text.getvalue()[:of_the_first]
+    assert "3/4" in text.getvalue()[of_the_first:]
+    assert "0.0123" not in text.getvalue()[of_the_first:]
+
+
 def test_only_the_first_process_speaks(monkeypatch, capsys):
     monkeypatch.setenv("RANK", "1")
     zeuxis("families")

@@ -78,7 +78,7 @@ class _Lines:
         self._scores: Mapping[str, float] = {}
 
     def __call__(self, event: Event) -> None:
-        if event.kind == "probe":
+        if event.kind in ("plan", "probe"):  # a plan begins another run
             self._scores = event.numbers
         if event.kind in ("note", "plan") and event.text:
             self._console.print(event.text, markup=False)
@@ -112,10 +112,10 @@ class _Bar:
         return Group(self._progress, *([Text("  " + words, style="dim")] if words else []))
 
     def show(self, event: Event, say: Callable[..., None]) -> None:
+        if event.kind in ("plan", "probe"):  # a plan begins another run
+            self._scores = _scores(event.numbers)
         if event.kind in ("note", "plan") and event.text:
             say(event.text, markup=False)
-        elif event.kind == "probe":
-            self._scores = _scores(event.numbers)
         elif event.kind in ("step", "prepare"):
             self._losses = _losses(event.numbers)
             pace = "  ".join(_pace(event))
