@@ -28,6 +28,18 @@ BREAKS = [
     ),
     Break("step.py", "(step + 1) / warmup", "step / warmup", "test_fit.py"),
     Break("step.py", "state.updates[phase.name] += 1", "pass", "test_fit.py"),
+    Break(
+        "terminal.py",
+        'in ("plan", "probe"):  # a plan begins another run\n            self._scores = event',
+        '== "probe":\n            self._scores = event',
+        "test_cli.py -k scores_of_one",
+    ),
+    Break(
+        "terminal.py",
+        'in ("plan", "probe"):  # a plan begins another run\n            self._scores = _scores',
+        '== "probe":\n            self._scores = _scores',
+        "test_cli.py -k scores_of_one",
+    ),
     Break("fit.py", 'log.cut(saved.facts["log_bytes"])', "pass", "test_crash.py -k three_kills"),
     Break("fit.py", 'raise Stopped(f"stopped', 'pass; (f"stopped', "test_crash.py -k ctrl_c"),
     Break("fit.py", "score < state.best_score", "score > state.best_score", "test_fit.py"),
