@@ -222,12 +222,13 @@ def _card(content: Mapping[str, Any]) -> str:
     config, progress = content["config"], content.get("progress", {})
     size = f"{config['height']} x {config['width']}, {config['channels']} channel(s)"
     conditions = ", ".join(condition["name"] for condition in config["conditions"]) or "none"
+    command = f"- The same bits again: `{content['command']}`\n" if "command" in content else ""
     return f"""# A `{content["family"]}` trained with Zeuxis {content["zeuxis"]}
 
 - Images: {size}; conditions: {conditions}
 - Trained on: {content.get("source", "unknown")}
 - Step {progress.get("step")} of {progress.get("steps")}, {progress.get("images")} images seen
-- Its images are generated: say so where you show them.
+{command}- Its images are generated: say so where you show them.
 
 Use: `zeuxis sample . --count 16 --seed 0 --out drawn`,
 or `zeuxis.load(".").sample(16)` in Python.

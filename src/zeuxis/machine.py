@@ -4,9 +4,9 @@ import contextlib
 import ctypes
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -16,6 +16,13 @@ TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 """The parameters of `mallopt` that `keep_memory` sets, as glibc's malloc.h numbers them."""
 LARGEST_MMAP_THRESHOLD = 32 * 2**20
 """Bytes; glibc takes no larger one."""
+PRECISION = {"cuda": "float32", "amx_bf16": "bfloat16", "avx2": "float32"}
+"""What training takes where it is left open: by the first of these features that the machine has, float32
+where it has none of them (docs/decisions/0013 names the measured rows)."""
+CLEARLY = 0.8
+"""Another way must take at most this share of the usual one's time to be chosen: noise is not to decide."""
+
+W = TypeVar("W")
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -61,6 +68,24 @@ def fast_bfloat16(device: torch.device) -> bool:
         return torch.cuda.is_bf16_supported()
     flags = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     return device.type == "cpu" and bool(flags.get("amx_bf16") or flags.get("avx512_bf16"))
+
+
+def precision(device: torch.device) -> str:
+    """What `training.precision=auto` is on this machine: a function of its features, never of a clock."""
+    found = {device.type}
+    if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities"):
+        found |= {name for name, there in torch.cpu.get_capabilities().items() if there is True}
+    return next((PRECISION[name] for name in PRECISION if name in found), "float32")
+
+
+def quicker(seconds: Mapping[W, float]) -> W:
+    """The first of several ways to do the same, unless another is clearly quicker.
+
+    >>> quicker({"usual": 1.0, "other": 0.9}), quicker({"usual": 1.0, "other": 0.5})
+    ('usual', 'other')
+    """
+    usual, best = next(iter(seconds)), min(seconds, key=lambda way: seconds[way])
+    return best if seconds[best] < CLEARLY * seconds[usual] else usual
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import shlex
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -144,18 +145,24 @@ def train(
         model.needs(),
     )
     _check_needs(model, loader)
-    run = _run_file(folder, request, loader, place, processes, prepared, words["training"], parts)
-    planned = plan.Plan(**run["plan"])
+    fixed = frozenset({*words["training"], *(["threads"] if threads else [])})
+    run = _run_file(folder, request, loader, place, processes, prepared, fixed, parts, tell)
+    planned = plan.Plan(**{"threads": run["machine"]["threads"], **run["plan"]})
+    machine.set_threads(threads or planned.threads)
     for sentence in _warnings(run, place, config, prepared):
         tell(Event("note", sentence))
     tell(Event("plan", planned.sentence(), total=planned.steps))
+    again = _command(family, source, planned, seed, preset, device, start_from, keep, overrides)
+    if minutes is not None:
+        tell(Event("note", f"the same bits again: {again}"))
     decided = training.model_dump() | {
         "steps": planned.steps,
         "probe_every": planned.probe_every,
         "sheet_every": planned.sheet_every,
         "save_every": planned.save_every,
     }
-    facts = _facts(request, prepared, place, planned)
+    facts = {**_facts(request, prepared, place, planned), "command": again}
+    probed = planned.probe_every <= planned.steps
     if not _finished(folder, tell):
         fit(
             family,
@@ -166,7 +173,7 @@ def train(
             precision=planned.precision,
             device=place,
             parallel=processes,
-            probes=(_probe(prepared, facts, planned.precision),),
+            probes=(_probe(prepared, facts, planned.precision),) if probed else (),
             sheet=_sheet(folder, prepared, facts, planned.precision),
             keep=keep,
             facts=facts,
@@ -377,8 +384,9 @@ def _run_file(
     place: torch.device,
     processes: parallel.Parallel,
     prepared: data.Prepared,
-    fixed: Mapping[str, str],
+    fixed: frozenset[str],
     parts: Mapping[str, Family],
+    tell: Watch,
 ) -> dict[str, Any]:
     """The plan of the run, made once before step 0 and written down; later calls read it."""
     file = folder / "run.json"
@@ -397,15 +405,48 @@ def _run_file(
             lambda average: probe(average, 0, lambda: None),
             lambda average: sheet(average, 0, lambda: None),
             PROBE_IMAGES / SHEET_IMAGES,
-            frozenset(fixed),
+            fixed,
             parts,
         )
+        if made.remark:
+            tell(Event("note", made.remark))
         if processes.first:
             plan.check_disk(folder, made.disk_bytes)
             content = {"request": request.as_json(), "plan": dataclasses.asdict(made)}
             write_sealed(file, {**content, "machine": machine.facts(place)})
         processes.wait()
     return read_sealed(file)
+
+
+def _command(
+    family: str,
+    source: str | Path,
+    planned: plan.Plan,
+    seed: int,
+    preset: str | None,
+    device: str,
+    start_from: str | Path | None,
+    keep: str,
+    overrides: Mapping[str, str] | None,
+) -> str:
+    """What to type for the same bits: steps, threads and precision are given, so that nothing is measured."""
+    decided = {"training.precision": planned.precision}
+    if keep == "best":
+        decided["training.probe_every"] = str(planned.probe_every)
+    options = {
+        "preset": preset,
+        "seed": seed,
+        "device": None if device == "auto" else device,
+        "from": start_from,
+        "keep": None if keep == "last" else keep,
+        "steps": planned.steps,
+        "threads": planned.threads,
+    }
+    words = ["zeuxis", "train", family, str(source)]
+    for name, value in options.items():
+        words += [] if value is None else [f"--{name}", str(value)]
+    asked = {**(overrides or {}), **decided}
+    return shlex.join([*words, *(f"{path}={value}" for path, value in asked.items())])
 
 
 def _warnings(

@@ -49,10 +49,13 @@ class Training(Settings):
     average_max: float = pydantic.Field(0.999, ge=0, lt=1)
     """Upper limit of the average's decay per step."""
     precision: Literal["auto", "float32", "bfloat16", "float64"] = "auto"
-    """Arithmetic of the networks; `auto` measures a few steps of each that the machine can do."""
+    """Arithmetic of the networks; `auto` goes by the processor, and with `--minutes` by what is faster."""
     log_every: int = pydantic.Field(20, ge=1)
+    """Steps between lines of `log.jsonl`."""
     save_every: int = pydantic.Field(500, ge=1)
+    """Steps between checkpoints; by default those of about a minute."""
     probe_every: int = pydantic.Field(500, ge=1)
+    """Steps between scores of 256 samples; by default at least 500, or with `--minutes` 5 % of the time."""
     sheet_every: int = pydantic.Field(500, ge=1)
     """Steps between sheets of samples, which show how a run improves and cost less than a probe."""
 

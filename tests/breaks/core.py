@@ -56,6 +56,29 @@ BREAKS = [
     ),
     Break("muon.py", "or max(module.kernel_size) == 1", "", "test_muon.py"),
     Break("muon.py", 'self.adam.param_groups[0]["lr"] = lr', "pass", "test_muon.py"),
+    # the plan
+    Break("machine.py", '"avx2": "float32"}', '"avx2": "bfloat16"}', "test_plan.py"),
+    Break("machine.py", "return best if seconds", "return usual if seconds", "test_plan.py"),
+    Break(
+        "plan.py",
+        "way = ways[0] if minutes is None else",
+        "way =",
+        "test_plan.py -k one_thread",
+    ),
+    Break("plan.py", 'and "threads" not in fixed', "", "test_plan.py -k one_thread"),
+    Break("plan.py", " - (time.perf_counter() - began) - looking", "", "test_plan.py -k minutes"),
+    Break(
+        "plan.py",
+        "if minutes is not None and auto and machine",
+        "if auto and machine",
+        "test_plan.py",
+    ),
+    Break(
+        "pipeline.py",
+        "machine.set_threads(threads or planned.threads)",
+        "pass",
+        "test_plan.py -k keeps_its_threads",
+    ),
     # memory
     Break("machine.py", "libc.mallopt(TRIM_THRESHOLD, 2**31 - 1)", "pass", "test_machine.py"),
     Break(
