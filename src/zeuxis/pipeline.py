@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import shlex
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -152,7 +151,14 @@ def train(
     for sentence in _warnings(run, place, config, prepared):
         tell(Event("note", sentence))
     tell(Event("plan", planned.sentence(), total=planned.steps))
-    again = _command(family, source, planned, seed, preset, device, start_from, keep, overrides)
+    options = {
+        "preset": preset,
+        "seed": seed,
+        "device": None if device == "auto" else device,
+        "from": start_from,
+        "keep": None if keep == "last" else keep,
+    }
+    again = planned.command(["zeuxis", "train", family, str(source)], options, overrides or {})
     if minutes is not None:
         tell(Event("note", f"the same bits again: {again}"))
     decided = training.model_dump() | {
@@ -416,37 +422,6 @@ def _run_file(
             write_sealed(file, {**content, "machine": machine.facts(place)})
         processes.wait()
     return read_sealed(file)
-
-
-def _command(
-    family: str,
-    source: str | Path,
-    planned: plan.Plan,
-    seed: int,
-    preset: str | None,
-    device: str,
-    start_from: str | Path | None,
-    keep: str,
-    overrides: Mapping[str, str] | None,
-) -> str:
-    """What to type for the same bits: steps, threads and precision are given, so that nothing is measured."""
-    decided = {"training.precision": planned.precision}
-    if keep == "best":
-        decided["training.probe_every"] = str(planned.probe_every)
-    options = {
-        "preset": preset,
-        "seed": seed,
-        "device": None if device == "auto" else device,
-        "from": start_from,
-        "keep": None if keep == "last" else keep,
-        "steps": planned.steps,
-        "threads": planned.threads,
-    }
-    words = ["zeuxis", "train", family, str(source)]
-    for name, value in options.items():
-        words += [] if value is None else [f"--{name}", str(value)]
-    asked = {**(overrides or {}), **decided}
-    return shlex.join([*words, *(f"{path}={value}" for path, value in asked.items())])
 
 
 def _warnings(

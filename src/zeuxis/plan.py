@@ -2,6 +2,7 @@
 
 import dataclasses
 import resource
+import shlex
 import shutil
 import statistics
 import sys
@@ -74,6 +75,25 @@ class Plan:
             f"then at most {_time(self.measuring_seconds)} of measuring; "
             f"{self.memory_bytes / 2**30:.1f} GiB of memory, {self.disk_bytes / 2**20:.0f} MiB of disk"
         )
+
+    def command(
+        self, words: Sequence[str], options: Mapping[str, object], overrides: Mapping[str, str]
+    ) -> str:
+        """What to type for the same bits: with all that was decided given, nothing is measured.
+
+        Args:
+            words: the command and its arguments.
+            options: by name; those that are None are left out.
+            overrides: `path: value` words as they were asked for.
+        """
+        decided = {"training.precision": self.precision}
+        if options.get("keep") == "best":
+            decided["training.probe_every"] = str(self.probe_every)
+        given = {**options, "steps": self.steps, "threads": self.threads}
+        for name, value in given.items():
+            words = [*words, *([] if value is None else [f"--{name}", str(value)])]
+        settings = {**overrides, **decided}
+        return shlex.join([*words, *(f"{path}={value}" for path, value in settings.items())])
 
 
 def make(
