@@ -10,9 +10,9 @@ from zeuxis.families import FAMILIES
 
 SRC = Path(__file__).parents[1] / "src" / "zeuxis"
 LAYERS = [
-    ("disk",),
+    ("disk", "lock"),
     ("rng", "images"),
-    ("run", "machine", "parallel", "muon"),
+    ("run", "machine", "parallel", "muon", "log"),
     ("family", "nn", "objectives", "sampling", "features"),
     ("families", "data", "metrics"),
     ("artefact",),
@@ -21,7 +21,7 @@ LAYERS = [
     ("fit", "plan"),
     ("report", "measuring", "verdict"),
     ("evaluate", "compare"),
-    ("recipes", "stages"),
+    ("recipes", "stages", "folder"),
     ("pipeline", "samples", "codec"),
     ("apply", "contest"),
     ("terminal",),

@@ -75,8 +75,13 @@ def save(
     }
     write_file(folder / "README.md", lambda path: path.write_text(_card(content)))
     write_sealed(folder / "config.json", content)
+    drop_old_weights(folder, content)
+
+
+def drop_old_weights(folder: Path, content: Mapping[str, Any]) -> None:
+    """Remove the weights that `config.json`, whose content is given, no longer names."""
     for stale in folder.glob("model-*.safetensors"):
-        if stale.name not in files:
+        if stale.name not in content["files"]:
             stale.unlink()
 
 

@@ -56,29 +56,36 @@ def save(folder: Path, step: int, checkpoint: Checkpoint) -> None:
         shutil.rmtree(beside, ignore_errors=True)
         raise
     sync_folder(folder)
-    if not _is_whole(final):
+    if next(_whole(folder), (None,))[0] != final:
         raise OSError(f"{final} was written but reads back differently; the disk may be failing")
     for old in sorted(_finished(folder))[:-KEPT]:
-        shutil.rmtree(old)
+        shutil.rmtree(old.rename(old.with_name(old.name + ".tmp")))
 
 
 def load(folder: Path) -> Checkpoint | None:
     """The newest whole checkpoint in `folder`, or None if there is none."""
     for stale in folder.glob("step-*.tmp"):
         shutil.rmtree(stale, ignore_errors=True)
-    for path in sorted(_finished(folder), reverse=True):
-        if _is_whole(path):
-            facts = read_sealed(path / "state.json")
-            return Checkpoint(read_tensors(path / "state.safetensors"), facts)
+    for path, facts in _whole(folder):
+        return Checkpoint(read_tensors(path / "state.safetensors"), facts)
     return None
+
+
+def run(folder: Path) -> dict[str, Any] | None:
+    """What the newest whole checkpoint says of its run, or None if there is none or it says nothing."""
+    return next((facts.get("run") for _, facts in _whole(folder)), None)
+
+
+def _whole(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Whole checkpoints and their plain numbers, the newest first."""
+    for path in sorted(_finished(folder), reverse=True):
+        try:
+            facts = read_sealed(path / "state.json")
+            if facts["sha256"] == sha256(path / "state.safetensors"):
+                yield path, facts
+        except (OSError, ValueError):
+            continue
 
 
 def _finished(folder: Path) -> Iterator[Path]:
     return (path for path in folder.glob("step-*") if path.suffix != ".tmp")
-
-
-def _is_whole(path: Path) -> bool:
-    try:
-        return read_sealed(path / "state.json")["sha256"] == sha256(path / "state.safetensors")
-    except (OSError, ValueError):
-        return False

@@ -15,7 +15,7 @@ from zeuxis.disk import read_json, write_file, write_json
 from zeuxis.family import Generates
 from zeuxis.fit import Event, Watch
 from zeuxis.images import grid, save_png
-from zeuxis.report.training import log_lines
+from zeuxis.log import read_log
 
 SHOWN = 24
 """Samples of each family that the page and the picture show."""
@@ -146,7 +146,7 @@ def _first_good(run: Path, facts: Mapping[str, Any], scores: Mapping[str, float]
     if GOOD not in scores:
         return None
     progress = facts["progress"]
-    for line in log_lines(run / "log.jsonl"):
+    for line in read_log(run / "log.jsonl"):
         if line.get("kernel_distance", float("inf")) < scores[GOOD]:
             return float(line["step"]) / progress["steps"] * float(progress["seconds"])
     return None

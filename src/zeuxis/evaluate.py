@@ -21,6 +21,7 @@ from zeuxis.disk import write_json
 from zeuxis.family import Generates, Reconstructs, Scores, Tick
 from zeuxis.features import Features, extractor, features
 from zeuxis.images import grid
+from zeuxis.log import read_log
 from zeuxis.measuring import Side, look, measure
 from zeuxis.metrics import Estimate
 from zeuxis.metrics.balance import predicted_balance
@@ -31,7 +32,7 @@ from zeuxis.metrics.similarity import psnr, ssim
 from zeuxis.report import Page, write
 from zeuxis.report.measures import REFERENCES, cards, distances, rows
 from zeuxis.report.pictures import HIDDEN, TILES, beside, hide
-from zeuxis.report.training import curves, facts, log_lines, sheets, summary
+from zeuxis.report.training import curves, facts, sheets, summary
 from zeuxis.rng import derive_seed
 from zeuxis.use import Model, load
 
@@ -400,7 +401,7 @@ def _page(
     held = len(chosen.holdout) >= HIDDEN
     real_rows = chosen.holdout if held else chosen.train
     tiles, real = hide(prepared.images[real_rows[:HIDDEN]], fake[: TILES - HIDDEN])
-    log = list(log_lines(model.folder / "log.jsonl"))
+    log = list(read_log(model.folder / "log.jsonl"))
     name = str(model.facts.get("family", "model"))
     source = model.facts.get("source", prepared.name)
     return Page(

@@ -8,7 +8,6 @@ same bits as one which was not.
 import contextlib
 import copy
 import dataclasses
-import json
 import signal
 import threading
 import time
@@ -20,6 +19,7 @@ import torch
 
 from zeuxis import artefact, checkpoint
 from zeuxis.family import Batch, Family, Loader
+from zeuxis.log import Log
 from zeuxis.parallel import Parallel
 from zeuxis.run import Training
 from zeuxis.step import State, draws, dtype, start, to_device, train_step
@@ -69,6 +69,7 @@ def fit(
     sheet: Sheet | None = None,
     keep: str = "last",
     facts: Mapping[str, Any] | None = None,
+    run: Mapping[str, Any] | None = None,
     watch: Watch = lambda event: None,
 ) -> Family:
     """Train `model`, continuing what `folder` holds, and return the weights that were kept.
@@ -86,15 +87,16 @@ def fit(
         sheet: called with the averaged weights every `training.sheet_every` steps and at the end.
         keep: "last" or "best" by the first probe's first score.
         facts: JSON values for the artefact.
+        run: JSON values for each checkpoint: what `run.json` holds.
         watch: told of steps, probes and saves.
 
     Raises:
         Stopped: after Ctrl-C or SIGTERM; the state was saved.
         DivergedError: gradients stopped being finite for good.
-        OSError: the disk is full; the last checkpoint is whole.
+        OSError: the disk is full, or `folder` was taken away; the last checkpoint is whole.
     """
     state = start(model, training, torch.device(device), precision, parallel)
-    log = Log(folder / "log.jsonl", parallel.first)
+    log = Log(folder, parallel.first)
     saved = checkpoint.load(folder / "checkpoints")
     if saved is None:
         log.cut(0)
@@ -102,14 +104,17 @@ def fit(
         state.average.load_state_dict(state.model.state_dict())
     else:
         state.unpack(saved)
-        log.cut(saved.facts["log_bytes"])
-        watch(Event("note", f"continuing at step {state.step} of {training.steps}"))
+        logged = (s for s in range(state.step + 1) if _due(s, training.log_every, training.steps))
+        lost = log.cut(saved.facts["log_bytes"], logged)
+        for note in (lost, f"continuing at step {state.step} of {training.steps}"):
+            if note:
+                watch(Event("note", note))
     on_disk = state.step if saved else -1
 
     def keep_on_disk() -> None:
         nonlocal on_disk
         if state.step != on_disk:
-            _save(name, state, folder, log, keep, facts or {})
+            _save(name, state, folder, log, keep, facts or {}, run)
             on_disk = state.step
             watch(Event("saved", done=state.step, total=training.steps))
 
@@ -120,6 +125,7 @@ def fit(
             keep_on_disk()
             raise
     if parallel.first:
+        log.check()
         _save_artefact(name, state, folder, keep, {**(facts or {}), "finished": True}, loader)
     parallel.wait()
     return artefact.load(folder)
@@ -128,7 +134,7 @@ def fit(
 def _loop(
     state: State,
     loader: Loader,
-    log: "Log",
+    log: Log,
     probes: tuple[Probe, ...],
     sheet: Sheet | None,
     keep: str,
@@ -150,6 +156,7 @@ def _loop(
             state.probed = state.step
         due = _due(state.step, training.sheet_every, training.steps)
         if sheet and due and state.parallel.first:
+            log.check()
             sheet(state.average, state.step, check)
         state.seconds = time.perf_counter() - began
         if _due(state.step, training.save_every, training.steps):
@@ -192,32 +199,6 @@ def run_probes(
     return scores
 
 
-class Log:
-    """`log.jsonl`: one JSON object a line, a function of the run alone (no times in it)."""
-
-    def __init__(self, path: Path, writes: bool) -> None:
-        self.path = path
-        self.writes = writes
-        if writes:
-            path.parent.mkdir(parents=True, exist_ok=True)
-
-    def cut(self, size: int) -> None:
-        """Forget what was written after the checkpoint."""
-        if self.writes and self.path.exists():
-            with self.path.open("rb+") as file:
-                file.truncate(size)
-
-    def write(self, step: int, numbers: Mapping[str, float]) -> None:
-        """Append one line."""
-        if self.writes:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"step": step, **numbers}) + "\n")
-
-    def size(self) -> int:
-        """Bytes so far."""
-        return self.path.stat().st_size if self.path.exists() else 0
-
-
 @contextlib.contextmanager
 def interruptible() -> Iterator[Callable[[], None]]:
     """Turn the first Ctrl-C or SIGTERM into a request; the yielded check raises `Stopped` after it."""
@@ -248,11 +229,19 @@ def _asked(check: Callable[[], None]) -> bool:
 
 
 def _save(
-    name: str, state: State, folder: Path, log: Log, keep: str, facts: Mapping[str, Any]
+    name: str,
+    state: State,
+    folder: Path,
+    log: Log,
+    keep: str,
+    facts: Mapping[str, Any],
+    run: Mapping[str, Any] | None,
 ) -> None:
     if state.parallel.first:
+        log.check()
         packed = state.pack()
-        packed = dataclasses.replace(packed, facts={**packed.facts, "log_bytes": log.size()})
+        more = {"log_bytes": log.sync(), "run": run}
+        packed = dataclasses.replace(packed, facts={**packed.facts, **more})
         checkpoint.save(folder / "checkpoints", state.step, packed)
         _save_artefact(name, state, folder, keep, {**facts, "finished": False})
     state.parallel.wait()

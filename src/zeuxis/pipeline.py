@@ -16,12 +16,12 @@ from zeuxis import evaluate as evaluation
 from zeuxis.disk import cache_folder, read_json, read_sealed, write_sealed
 from zeuxis.family import Condition, Family, FamilyConfig, Loader
 from zeuxis.fit import Event, Probe, Sheet, Watch, fit
+from zeuxis.folder import SET_ASIDE, check_apart, differences, is_finished, is_measured, opened
 from zeuxis.run import Data, Training, override, suggest
 
 DEMO_FAMILY = "flow"
 PROBE_IMAGES, SHEET_IMAGES = 256, use.LANE
 BITS_DEPEND_ON = ("processor", "threads", "instructions", "device", "torch")
-SET_ASIDE = "move it away (`zeuxis train --fresh` does that)"
 GENERATED = ("conditions", "height", "width", "channels")
 """Fields of a family's config that the data decides."""
 
@@ -129,73 +129,72 @@ def train(
         parent=parent,
     )
     folder = Path(out) if out else Path("runs") / f"{family}-{prepared.name}"
-    _check_apart(folder, Path(source))
+    check_apart(folder, Path(source))
     parts = stages.parts(cls, prepared)
     model = _initial(family, config, training.seed, start_from, parts)
-    if processes.first:
-        open_folder(folder, request, fresh, tell)
-    processes.wait()
-    loader = data.batches(
-        prepared,
-        settings,
-        training.seed,
-        training.batch_size,
-        _names(config.conditions),
-        model.needs(),
-    )
-    _check_needs(model, loader)
-    fixed = frozenset({*words["training"], *(["threads"] if threads else [])})
-    run = _run_file(folder, request, loader, place, processes, prepared, fixed, parts, tell)
-    planned = plan.Plan(**{"threads": run["machine"]["threads"], **run["plan"]})
-    machine.set_threads(threads or planned.threads)
-    for sentence in _warnings(run, place, config, prepared):
-        tell(Event("note", sentence))
-    tell(Event("plan", planned.sentence(), total=planned.steps))
-    options = {
-        "preset": preset,
-        "seed": seed,
-        "device": None if device == "auto" else device,
-        "from": start_from,
-        "keep": None if keep == "last" else keep,
-    }
-    again = planned.command(["zeuxis", "train", family, str(source)], options, overrides or {})
-    if minutes is not None:
-        tell(Event("note", f"the same bits again: {again}"))
-    decided = training.model_dump() | {
-        "steps": planned.steps,
-        "probe_every": planned.probe_every,
-        "sheet_every": planned.sheet_every,
-        "save_every": planned.save_every,
-    }
-    facts = {**_facts(request, prepared, place, planned), "command": again}
-    probed = planned.probe_every <= planned.steps
-    if not _finished(folder, tell):
-        fit(
-            family,
-            model,
-            loader,
-            Training.model_validate(decided),
-            folder,
-            precision=planned.precision,
-            device=place,
-            parallel=processes,
-            probes=(_probe(prepared, facts, planned.precision),) if probed else (),
-            sheet=_sheet(folder, prepared, facts, planned.precision),
-            keep=keep,
-            facts=facts,
-            watch=tell,
-        )
-    else:
-        tell(Event("note", f"{folder} is finished; {SET_ASIDE} to start anew"))
-    if processes.first and report and not _measured(folder):
-        trained = use.load(folder, device=place.type)
-        evaluation.evaluate(
-            trained,
+    with opened(folder, request.as_json(), fresh, tell, processes):
+        loader = data.batches(
             prepared,
-            samples=_sample_count(trained, prepared),
-            progress=_progress(tell, "measuring"),
+            settings,
+            training.seed,
+            training.batch_size,
+            _names(config.conditions),
+            model.needs(),
         )
-    processes.wait()
+        _check_needs(model, loader)
+        fixed = frozenset({*words["training"], *(["threads"] if threads else [])})
+        run = _run_file(folder, request, loader, place, processes, prepared, fixed, parts, tell)
+        planned = plan.Plan(**{"threads": run["machine"]["threads"], **run["plan"]})
+        machine.set_threads(threads or planned.threads)
+        for sentence in _warnings(run, place, config, prepared):
+            tell(Event("note", sentence))
+        tell(Event("plan", planned.sentence(), total=planned.steps))
+        options = {
+            "preset": preset,
+            "seed": seed,
+            "device": None if device == "auto" else device,
+            "from": start_from,
+            "keep": None if keep == "last" else keep,
+        }
+        again = planned.command(["zeuxis", "train", family, str(source)], options, overrides or {})
+        if minutes is not None:
+            tell(Event("note", f"the same bits again: {again}"))
+        decided = training.model_dump() | {
+            "steps": planned.steps,
+            "probe_every": planned.probe_every,
+            "sheet_every": planned.sheet_every,
+            "save_every": planned.save_every,
+        }
+        facts = {**_facts(request, prepared, place, planned), "command": again}
+        probed = planned.probe_every <= planned.steps
+        if not is_finished(folder, tell):
+            fit(
+                family,
+                model,
+                loader,
+                Training.model_validate(decided),
+                folder,
+                precision=planned.precision,
+                device=place,
+                parallel=processes,
+                probes=(_probe(prepared, facts, planned.precision),) if probed else (),
+                sheet=_sheet(folder, prepared, facts, planned.precision),
+                keep=keep,
+                facts=facts,
+                run=run,
+                watch=tell,
+            )
+        else:
+            tell(Event("note", f"{folder} is finished; {SET_ASIDE} to start anew"))
+        if processes.first and report and not is_measured(folder):
+            trained = use.load(folder, device=place.type)
+            evaluation.evaluate(
+                trained,
+                prepared,
+                samples=_sample_count(trained, prepared),
+                progress=_progress(tell, "measuring"),
+            )
+        processes.wait()
     tell(Event("done", f"{folder}"))
     return folder
 
@@ -323,55 +322,6 @@ def make_config(
         if not field.is_required()
     }
     return override(cls.Config.model_construct(**{**defaults, **shape}), dict(words), "family.")
-
-
-def open_folder(folder: Path, request: Request, fresh: bool, tell: Watch) -> None:
-    """Make the run's folder, or check that it holds this very run.
-
-    Raises:
-        ValueError: it holds another run (what differs is listed), or something else.
-    """
-    file = folder / "run.json"
-    if folder.exists() and fresh and any(folder.iterdir()):
-        if folder.samefile(Path.cwd()):
-            raise ValueError("the current folder cannot be set aside; give another --out")
-        number = 1
-        while (aside := folder.with_name(f"{folder.name}.{number}")).exists():
-            number += 1
-        folder.rename(aside)
-        tell(Event("note", f"the old {folder} is now {aside}"))
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{folder} is a file; give a folder as --out")
-    if file.exists():
-        differences = _differences(read_sealed(file)["request"], request.as_json())
-        if differences:
-            raise ValueError(
-                f"{folder} holds another run: {'; '.join(differences)}. Repeat its settings to "
-                f"continue it, give another --out, or {SET_ASIDE}"
-            )
-    elif folder.exists() and any(path.suffix != ".tmp" for path in folder.iterdir()):
-        raise ValueError(
-            f"{folder} holds other files and no run; give another --out, or {SET_ASIDE}"
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-
-
-def _check_apart(folder: Path, source: Path) -> None:
-    """Refuse a run's folder that holds the images: --fresh would move them."""
-    if source.exists() and folder.resolve() in (source.resolve(), *source.resolve().parents):
-        raise ValueError(f"{folder} holds the images of {source}; give another --out")
-
-
-def _differences(old: Any, new: Any, path: str = "") -> list[str]:
-    """What changed, as phrases; of another family's run only that."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        if old.get("family") != new.get("family"):
-            old, new = {"family": old.get("family")}, {"family": new.get("family")}
-        found = []
-        for key in sorted({*old, *new}):
-            found += _differences(old.get(key), new.get(key), f"{path}.{key}" if path else key)
-        return found
-    return [] if old == new else [f"{path} was {old!r} and is now {new!r}"]
 
 
 def _ensure(
@@ -531,7 +481,7 @@ def _initial(
             old, new = (each.model_dump(mode="json") for each in (parent.config, config))
             raise ValueError(
                 f"the weights of {start_from} do not fit this run: "
-                f"{'; '.join(_differences(old, new))}; use its settings"
+                f"{'; '.join(differences(old, new))}; use its settings"
             )
         model.load_state_dict(kept, strict=False)
     return model
@@ -555,25 +505,6 @@ def _check_needs(model: Family, loader: Loader) -> None:
         raise ValueError(
             f"{type(model).__name__} needs {', '.join(missing)} and the data has {', '.join(batch)}"
         )
-
-
-def _finished(folder: Path, tell: Watch) -> bool:
-    """Whether the run's artefact is that of its last step; a damaged one is to be written anew."""
-    if not (folder / "config.json").exists():
-        return False
-    try:
-        return bool(artefact.read(folder).get("finished"))
-    except ValueError as error:
-        tell(Event("note", f"{error}: writing the model anew from the last checkpoint"))
-        return False
-
-
-def _measured(folder: Path) -> bool:
-    """Whether the report is there and speaks of these weights."""
-    file = folder / "report.json"
-    if not file.exists():
-        return False
-    return read_json(file)["facts"].get("weights") == artefact.weights(artefact.read(folder))
 
 
 def _sample_count(model: use.Model, prepared: data.Prepared) -> int:

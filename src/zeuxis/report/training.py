@@ -1,8 +1,6 @@
 """What a run's folder tells of its training: curves, sheets of samples, facts."""
 
-import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,16 +11,6 @@ from zeuxis.report.charts import number
 from zeuxis.use import Model
 
 SHEETS = 8
-
-
-def log_lines(path: Path) -> Iterator[dict[str, float]]:
-    """Lines of log.jsonl; a last line that a kill cut short is left out."""
-    if path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            try:
-                yield json.loads(line)
-            except json.JSONDecodeError:
-                return
 
 
 def curves(log: list[dict[str, float]]) -> Iterator[tuple[str, list[int], list[float]]]:
