@@ -11,10 +11,20 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.attack import artefacts, lab, runs, single, sources
+from benchmarks.attack import (
+    archives,
+    artefacts,
+    lab,
+    names,
+    runs,
+    sets,
+    single,
+    sources,
+    statistics,
+)
 from benchmarks.attack.trial import Case, Outcome, run
 
-MODULES = (artefacts, sources, single, runs)
+MODULES = (artefacts, names, sources, archives, sets, single, statistics, runs)
 
 
 def cases() -> Iterator[Case]:

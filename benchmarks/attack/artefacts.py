@@ -1,23 +1,24 @@
-"""Hostile trained models: weights, configs, names of files, labels, parts."""
+"""Hostile trained models: weights, configs, whatever else config.json says."""
 
-import json
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import safetensors.numpy
 import safetensors.torch
 import torch
 
 from benchmarks.attack import lab
+from benchmarks.attack.forge import (
+    ESCAPES,
+    nested,
+    tensors_file,
+)
 from benchmarks.attack.trial import Case, Room
 from zeuxis import families
-from zeuxis.disk import sha256, write_sealed
 
 KIND = "trained model"
-ESCAPES = "\x1b]0;OWNED\x07\x1b[2J\x1b[31m<img src=x onerror=alert(1)>"
-MARKUP = "](javascript:alert(1))\n# Injected\n[bold]<script>alert(2)</script>\x9b31m\u202e"
 Tensors = dict[str, Any]
 
 
@@ -29,10 +30,6 @@ def cases() -> Iterator[Case]:
     yield from _sizes()
     yield from _fields()
     yield from _raw()
-    yield from _names()
-    yield from _labels()
-    yield from _parts()
-    yield from _words()
 
 
 def sample(folder: Path) -> list[object]:
@@ -40,7 +37,9 @@ def sample(folder: Path) -> list[object]:
     return ["sample", folder, "--count", 2, "--out", "out"]
 
 
-def spoilt(name: str, spoil: Callable[[Room, Path], object], model: str = "gan", **more: Any) -> Case:
+def spoilt(
+    name: str, spoil: Callable[[Room, Path], object], model: str = "gan", **more: Any
+) -> Case:
     """A case that draws from a copy of an honest model after `spoil` was at it."""
 
     def make(room: Room) -> list[object]:
@@ -56,13 +55,22 @@ def resealed(name: str, change: Callable[[dict[str, Any]], object], **more: Any)
     return spoilt(name, lambda room, folder: lab.reseal(folder, change), **more)
 
 
+def _first(t: Tensors) -> str:
+    return next(k for k, v in t.items() if v.is_floating_point() and v.ndim > 1)
+
+
+def _flip(room: Room, folder: Path) -> None:
+    path = next(folder.glob("model-*"))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
 def _weights() -> Iterator[Case]:
-    def first(t: Tensors) -> str:
-        return next(k for k, v in t.items() if v.is_floating_point() and v.ndim > 1)
 
     def one(value: float) -> Callable[[Tensors], Tensors]:
         def put(t: Tensors) -> Tensors:
-            t[first(t)].view(-1)[3] = value
+            t[_first(t)].view(-1)[3] = value
             return t
 
         return put
@@ -71,7 +79,7 @@ def _weights() -> Iterator[Case]:
         return lambda t: {k: v.to(kind) if v.is_floating_point() else v for k, v in t.items()}
 
     def other(change: Callable[[Any], Any]) -> Callable[[Tensors], Tensors]:
-        return lambda t: {**t, first(t): change(t[first(t)])}
+        return lambda t: {**t, _first(t): change(t[_first(t)])}
 
     nan, infinity = float("nan"), float("inf")
     table: dict[str, Callable[[Tensors], Tensors]] = {
@@ -81,11 +89,14 @@ def _weights() -> Iterator[Case]:
         "all weights are NaN": lambda t: {
             k: v * nan if v.is_floating_point() else v for k, v in t.items()
         },
-        "a tensor is missing": lambda t: {k: v for k, v in t.items() if k != first(t)},
+        "a tensor is missing": lambda t: {k: v for k, v in t.items() if k != _first(t)},
         "a tensor too many": lambda t: {**t, "evil": torch.zeros(3)},
         "a tensor whose name has escape codes": lambda t: {**t, ESCAPES: torch.zeros(3)},
         "a tensor whose name is 100,000 letters": lambda t: {**t, "x" * 100_000: torch.zeros(1)},
-        "20,000 tensors too many": lambda t: {**t, **{f"x{i}": torch.zeros(1) for i in range(20_000)}},
+        "20,000 tensors too many": lambda t: {
+            **t,
+            **{f"x{i}": torch.zeros(1) for i in range(20_000)},
+        },
         "float64": cast(torch.float64),
         "float16": cast(torch.float16),
         "bfloat16": cast(torch.bfloat16),
@@ -114,51 +125,45 @@ def _weights() -> Iterator[Case]:
     for model in ("vae", "pixelcnn", "flow"):
         yield spoilt(f"weights of a {model}: one is NaN", spoil(one(nan)), model=model)
 
-    def flip(room: Room, folder: Path) -> None:
-        path = next(folder.glob("model-*"))
-        content = bytearray(path.read_bytes())
-        content[len(content) // 2] ^= 1
-        path.write_bytes(content)
-
-    yield spoilt("weights: one bit flipped", flip)
+    yield spoilt("weights: one bit flipped", _flip)
 
 
 def _headers() -> Iterator[Case]:
     f32 = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
 
     def two(a: dict[str, Any], b: dict[str, Any], size: int = 16) -> bytes:
-        return lab.safetensors({"a": a, "b": b}, bytes(size))
+        return tensors_file({"a": a, "b": b}, bytes(size))
 
     table = {
         "length 2^62": (2**62).to_bytes(8, "little") + b"{}",
         "length 2^32, 2 there": (2**32).to_bytes(8, "little") + b"{}",
         "no bytes": b"",
         "7 bytes": b"1234567",
-        "not JSON": lab.safetensors(b"\xff\xfe{"),
-        "a list": lab.safetensors(b"[]"),
+        "not JSON": tensors_file(b"\xff\xfe{"),
+        "a list": tensors_file(b"[]"),
         "tensors overlap": two(f32, {**f32, "data_offsets": [4, 12]}),
         "a hole between tensors": two(f32, {**f32, "data_offsets": [12, 20]}, 20),
-        "offsets backwards": lab.safetensors({"a": {**f32, "data_offsets": [8, 0]}}, bytes(8)),
-        "beyond the end": lab.safetensors(
+        "offsets backwards": tensors_file({"a": {**f32, "data_offsets": [8, 0]}}, bytes(8)),
+        "beyond the end": tensors_file(
             {"a": {"dtype": "F32", "shape": [2**40], "data_offsets": [0, 2**42]}}, bytes(12)
         ),
-        "bytes after the end": lab.safetensors({"a": f32}, bytes(4000)),
-        "negative shape": lab.safetensors({"a": {**f32, "shape": [-2]}}, bytes(8)),
-        "shape overflows": lab.safetensors(
+        "bytes after the end": tensors_file({"a": f32}, bytes(4000)),
+        "negative shape": tensors_file({"a": {**f32, "shape": [-2]}}, bytes(8)),
+        "shape overflows": tensors_file(
             {"a": {"dtype": "F32", "shape": [2**63, 2**63], "data_offsets": [0, 0]}}
         ),
-        "empty tensor of 2^40 by 0": lab.safetensors(
+        "empty tensor of 2^40 by 0": tensors_file(
             {"a": {"dtype": "F32", "shape": [2**40, 0], "data_offsets": [0, 0]}}
         ),
-        "no such dtype": lab.safetensors({"a": {**f32, "dtype": "OBJECT"}}, bytes(8)),
-        "a name twice": lab.safetensors(
+        "no such dtype": tensors_file({"a": {**f32, "dtype": "OBJECT"}}, bytes(8)),
+        "a name twice": tensors_file(
             b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},'
             b'"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}',
             bytes(8),
         ),
-        "deep": lab.safetensors(f'{{"a":{lab.nested()}}}'.encode()),
-        "90 MB of spaces": lab.safetensors(b"{" + b" " * 90_000_000 + b"}"),
-        "metadata that is no text": lab.safetensors({"__metadata__": {"a": 5}}),
+        "deep": tensors_file(f'{{"a":{nested()}}}'.encode()),
+        "90 MB of spaces": tensors_file(b"{" + b" " * 90_000_000 + b"}"),
+        "metadata that is no text": tensors_file({"__metadata__": {"a": 5}}),
     }
     for name, content in table.items():
         yield spoilt(
@@ -194,7 +199,9 @@ def _configs() -> Iterator[Case]:
         yield resealed(f"config: {name}", lambda c, v=values: c["config"].update(v))
     yield resealed(
         "config: a class of 50 MB",
-        lambda c: c["config"].update(conditions=[{"name": "kind", "classes": ["a" * 50_000_000, "b"]}]),
+        lambda c: c["config"].update(
+            conditions=[{"name": "kind", "classes": ["a" * 50_000_000, "b"]}]
+        ),
         expect="either",
     )
     yield resealed("config: a list", lambda c: c.update(config=[]))
@@ -248,12 +255,14 @@ def _fields() -> Iterator[Case]:
             shown = repr(value)[:40]
             yield resealed(f"{key} is {shown}", lambda c, k=key, v=value: c.update({k: v}))
     yield resealed("parts is null", lambda c: c.update(parts=None), expect="either")
-    for value in ("../../x", "float64", [1], 5, {"a": 1}, ESCAPES):
+    for value in ("../../x", "float8", [1], 5, {"a": 1}, ESCAPES):
         yield resealed(f"precision is {value!r:.40}", lambda c, v=value: c.update(precision=v))
     for key in ("progress", "source", "zeuxis", "data", "machine", "plan", "finished"):
         for value in (None, [], 5, "x" * 100_000, ESCAPES):
             yield resealed(
-                f"{key} is {value!r:.30}", lambda c, k=key, v=value: c.update({k: v}), expect="either"
+                f"{key} is {value!r:.30}",
+                lambda c, k=key, v=value: c.update({k: v}),
+                expect="either",
             )
     yield resealed(
         "10^6 facts more", lambda c: c.update({str(i): i for i in range(10**6)}), expect="either"
@@ -280,10 +289,12 @@ def _raw() -> Iterator[Case]:
     yield raw("a byte order mark", lambda old: b"\xef\xbb\xbf" + old.encode(), expect="either")
     yield raw("UTF-16", lambda old: old.encode("utf-16"))
     yield raw("a key twice", lambda old: old.rstrip()[:-1] + ', "family": "flow"}')
-    yield raw("deep", lambda old: f'{{"a": {lab.nested()}}}')
+    yield raw("deep", lambda old: f'{{"a": {nested()}}}')
     yield raw("deep objects", lambda old: '{"a":' * 200_000 + "1" + "}" * 200_000)
     yield raw("a number of 10,000 digits", lambda old: f'{{"a": {"9" * 10_000}}}')
-    yield raw("latent of 5,000 digits", lambda old: old.replace('"latent": 4', '"latent": ' + "9" * 5000))
+    yield raw(
+        "latent of 5,000 digits", lambda old: old.replace('"latent": 4', '"latent": ' + "9" * 5000)
+    )
     yield raw("a lone surrogate", lambda old: '{"a": "\\ud800", "checksum": "x"}')
     yield raw("NaN and Infinity", lambda old: '{"a": NaN, "b": Infinity, "checksum": "x"}')
     yield raw("garbage behind it", lambda old: old + "garbage")
@@ -303,297 +314,3 @@ def _raw() -> Iterator[Case]:
     yield instead("a link to a secret", lambda room, path: path.symlink_to(lab.secret(room)))
     yield instead("a link that leads nowhere", lambda room, path: path.symlink_to("nowhere"))
     yield instead("a link to itself", lambda room, path: path.symlink_to("config.json"))
-
-
-def _names() -> Iterator[Case]:
-    """Names of files that are no plain names inside of the folder, with right hashes where one can be."""
-
-    def named(name: str, key: Callable[[Room, Path], object], **more: Any) -> Iterator[Case]:
-        def spoil(room: Room, folder: Path) -> None:
-            path = str(key(room, folder))
-            there = folder / path if "\0" not in path else Path()
-            known = sha256(there) if there.is_file() and "zero" not in path else "0" * 64
-            lab.reseal(folder, lambda c: c["files"].update({path: known}))
-
-        yield spoilt(f"files names {name}", spoil, **more)
-
-    def made(folder: Path, path: str) -> str:
-        there = folder / path
-        there.parent.mkdir(parents=True, exist_ok=True)
-        there.write_text("x")
-        return path
-
-    yield from named("../../outside/secret.txt", lambda room, folder: "../../outside/secret.txt")
-    yield from named("a secret by its whole path", lambda room, folder: lab.secret(room))
-    yield from named("/etc/passwd", lambda room, folder: "/etc/passwd")
-    yield from named("/dev/zero", lambda room, folder: "/dev/zero", seconds=5)
-    yield from named("..", lambda room, folder: "..")
-    yield from named("a dot", lambda room, folder: ".")
-    yield from named("nothing", lambda room, folder: "")
-    yield from named("a folder", lambda room, folder: (folder / "sub").mkdir() or "sub")
-    yield from named("sub/x", lambda room, folder: made(folder, "sub/x"))
-    yield from named("./x", lambda room, folder: made(folder, "./x"))
-    yield from named("a backslash", lambda room, folder: made(folder, "..\\x"))
-    yield from named("C:x", lambda room, folder: made(folder, "C:x"))
-    yield from named("a NUL", lambda room, folder: "a\0b")
-    yield from named("a newline", lambda room, folder: made(folder, "a\nb"))
-    yield from named("escape codes", lambda room, folder: ESCAPES)
-    yield from named("300 letters", lambda room, folder: "x" * 300)
-    yield from named("config.json itself", lambda room, folder: "config.json")
-    yield from named(
-        "a link to a secret", lambda room, folder: lab.link(folder / "x", lab.secret(room)).name
-    )
-    yield from named(
-        "a link to /dev/zero", lambda room, folder: lab.link(folder / "x", "/dev/zero").name, seconds=5
-    )
-    yield from named("a pipe", lambda room, folder: os.mkfifo(folder / "x") or "x", seconds=5)
-
-    def outside(room: Room, folder: Path) -> None:
-        path = next(folder.glob("model-*"))
-        (folder / "model-x").mkdir()
-        path.rename(room.inside / "far.safetensors")
-
-        def change(c: dict[str, Any]) -> None:
-            known = c["files"].pop(path.name)
-            c["files"] = {"model-x/../../far.safetensors": known, **c["files"]}
-
-        lab.reseal(folder, change)
-
-    yield spoilt("the weights lie outside", outside)
-    for name in ("model-*", "dataset.json"):
-
-        def linked(room: Room, folder: Path, name: str = name) -> None:
-            path = next(folder.glob(name))
-            path.rename(room.inside / "far")
-            path.symlink_to(room.inside / "far")
-
-        yield spoilt(f"{name} is a link that leads outside", linked)
-
-    def no_weights(c: dict[str, Any]) -> None:
-        c["files"] = {"dataset.json": c["files"]["dataset.json"]}
-
-    yield resealed("no weights among the files", no_weights)
-    yield resealed("no dataset.json among the files", lambda c: c["files"].pop("dataset.json"), expect="either")
-    yield from _copied()
-
-
-def _copied() -> Iterator[Case]:
-    """The same through `data encode`, which copies the model into the set that it makes."""
-    ways: dict[str, Callable[[Room, Path], str]] = {
-        "climbs to .bashrc": lambda room, run: "../../home/.bashrc",
-        "climbs further": lambda room, run: "../../../home/.bashrc",
-        "is the whole path of .bashrc": lambda room, run: str(room.path / "home" / ".bashrc"),
-        "climbs by a folder": lambda room, run: "sub/../../../home/.bashrc",
-        "is a link to a secret": lambda room, run: lab.link(run / "x", lab.secret(room)).name,
-    }
-    for name, key in ways.items():
-
-        def make(room: Room, key: Callable[[Room, Path], str] = key) -> list[object]:
-            run = room.copy("tokenizer")
-            (run / "sub").mkdir()
-            path = key(room, run)
-            bait = room.inside / "home" / ".bashrc"
-            bait.parent.mkdir()
-            bait.write_text("echo PWNED\n")
-            there = run / path
-            if not there.is_file() or there.resolve() == (room.path / "home" / ".bashrc").resolve():
-                there = bait
-            lab.reseal(run, lambda c: c["files"].update({path: sha256(there)}))
-            # Where the copy is made, the same climb has to end at the person's file.
-            return ["data", "encode", room.lab / "set", run, "out"]
-
-        yield Case(kind=KIND, name=f"copied by data encode: a name {name}", make=make)
-
-    def climbs(room: Room) -> list[object]:
-        run = room.inside / "a" / "b" / "run"
-        shutil.copytree(room.lab / "tokenizer", run)
-        (room.inside / "a" / "b" / ".bashrc").write_text("echo PWNED\n")
-        (room.path / "cwd" / ".bashrc").write_text("# the person's own\n")
-        up = "../.bashrc"
-        lab.reseal(run, lambda c: c["files"].update({up: sha256(run / up)}))
-        return ["data", "encode", room.lab / "set", run, "out"]
-
-    yield Case(kind=KIND, name="copied by data encode: a name climbs beside the encoder", make=climbs)
-
-    def climbs_home(room: Room) -> list[object]:
-        run = room.inside / "a" / "b" / "c" / "run"
-        shutil.copytree(room.lab / "tokenizer", run)
-        (room.inside / "a" / "home").mkdir()
-        (room.inside / "a" / "home" / ".bashrc").write_text("echo PWNED\n")
-        up = "../../../home/.bashrc"
-        (run / up).resolve()
-        lab.reseal(run, lambda c: c["files"].update({up: sha256(run / up)}))
-        return ["data", "encode", room.lab / "set", run, "out"]
-
-    yield Case(kind=KIND, name="copied by data encode: .bashrc is replaced", make=climbs_home)
-
-    def honest(room: Room) -> list[object]:
-        return ["data", "encode", room.lab / "set", room.lab / "tokenizer", "out"]
-
-    yield Case(kind=KIND, name="honest: data encode", make=honest, expect="used")
-
-
-def _labels() -> Iterator[Case]:
-    """`dataset.json`, from which labels are drawn."""
-    huge = 10**40
-    table: dict[str, str] = {
-        "null": "null",
-        "a list": "[]",
-        "text": '"abc"',
-        "deep": lab.nested(),
-        "no labels": "{}",
-        "labels null": '{"labels": null}',
-        "labels a number": '{"labels": 5}',
-        "labels empty": '{"labels": []}',
-        "labels text": '{"labels": "ab"}',
-        "words for numbers": '{"labels": [[["x"], 1]]}',
-        "out of range": '{"labels": [[[99999], 5]]}',
-        "far below range": '{"labels": [[[-99999], 5]]}',
-        "huge": f'{{"labels": [[[{huge}], 5]]}}',
-        "fractions": '{"labels": [[[0.5], 5]]}',
-        "too many columns": '{"labels": [[[0, 1, 0], 5]]}',
-        "no columns": '{"labels": [[[], 5]]}',
-        "ragged": '{"labels": [[[0], 5], [[0, 1], 5]]}',
-        "negative counts": '{"labels": [[[0], -5], [[1], -5]]}',
-        "counts of zero": '{"labels": [[[0], 0], [[1], 0]]}',
-        "counts that cancel": '{"labels": [[[0], 5], [[1], -5]]}',
-        "a huge count": f'{{"labels": [[[0], {huge}]]}}',
-        "NaN counts": '{"labels": [[[0], NaN]]}',
-        "infinite counts": '{"labels": [[[0], Infinity], [[1], Infinity]]}',
-        "counts of 5,000 digits": f'{{"labels": [[[0], {"9" * 5000}]]}}',
-        "10^6 rows": '{"labels": [' + ",".join(["[[0],1]"] * 10**6) + "]}",
-        "not UTF-8": "\udcff",
-    }
-    fine = ("10^6 rows",)
-    for name, text in table.items():
-        content = text.encode("utf-8", "surrogateescape")
-        yield spoilt(
-            f"dataset.json: {name}",
-            lambda room, folder, content=content: lab.set_file(folder, "dataset.json", content),
-            expect="either" if name in fine else "refused",
-        )
-
-
-def _parts() -> Iterator[Case]:
-    """A model on top of another one."""
-
-    def with_part(room: Room, spoil: Callable[[Path], object] | None, name: str = "decoder") -> Path:
-        folder = room.copy("flow")
-        part = Path(shutil.copytree(room.lab / "tokenizer", folder / "parts" / name))
-        if spoil:
-            spoil(part)
-        known = sha256(part / "config.json") if (part / "config.json").is_file() else "0" * 64
-        return lab.reseal(folder, lambda c: c.update(parts={name: known}))
-
-    def part(name: str, spoil: Callable[[Room, Path], object], key: str = "decoder") -> Case:
-        def make(room: Room) -> list[object]:
-            return sample(with_part(room, lambda path: spoil(room, path), key))
-
-        return Case(kind=KIND, name=f"part: {name}", make=make)
-
-    def poison(room: Room, folder: Path) -> None:
-        tensors = lab.tensors_of(folder)
-        key = next(k for k, v in tensors.items() if v.is_floating_point())
-        tensors[key] = tensors[key] * float("nan")
-        lab.set_weights(folder, safetensors.torch.save(tensors))
-
-    def climb(room: Room, folder: Path) -> None:
-        lab.reseal(folder, lambda c: c["files"].update({"../../../x": "0" * 64}))
-
-    def away(room: Room, folder: Path) -> None:
-        shutil.move(folder, room.inside / "far")
-        folder.symlink_to(room.inside / "far")
-
-    def nest(room: Room, folder: Path) -> None:
-        """60 parts inside one another."""
-        inner = folder
-        chain = [folder]
-        for _ in range(60):
-            inner = inner / "parts" / "decoder"
-            shutil.copytree(room.lab / "tokenizer", inner)
-            chain.append(inner)
-        for outer, below in zip(reversed(chain[:-1]), reversed(chain[1:]), strict=True):
-            known = sha256(below / "config.json")
-            lab.reseal(outer, lambda c, known=known: c.update(parts={"decoder": known}))
-
-    yield part("its weights are NaN", poison)
-    yield part("a name of its files climbs", climb)
-    yield part("is a link that leads outside", away)
-    yield part("60 parts inside one another", nest)
-    yield part("of no such name", lambda room, folder: None, "encoder")
-    yield part("its name is a word of Python", lambda room, folder: None, "__class__")
-    yield part("missing", lambda room, folder: shutil.rmtree(folder))
-
-    def folder_away(room: Room) -> list[object]:
-        folder = with_part(room, None)
-        shutil.move(folder / "parts", room.inside / "far")
-        (folder / "parts").symlink_to(room.inside / "far")
-        return sample(folder)
-
-    yield Case(kind=KIND, name="part: their folder is a link that leads outside", make=folder_away)
-
-
-def _words() -> Iterator[Case]:
-    """Names of classes that would speak to the terminal, or to whoever opens a page."""
-
-    def renamed(room: Room, model: str = "gan") -> Path:
-        conditions = [{"name": ESCAPES, "classes": ["cat", MARKUP]}]
-        folder = room.copy(model)
-        write_sealed(
-            folder / "config.json",
-            {**lab.content_of(folder), "config": {**lab.content_of(folder)["config"], "conditions": conditions}},
-        )
-        return folder
-
-    def drawn(room: Room) -> list[object]:
-        return sample(renamed(room))
-
-    def asked(*words: str) -> Callable[[Room], list[object]]:
-        return lambda room: [*sample(renamed(room)), *words]
-
-    yield Case(kind=KIND, name="classes of escape codes: sample", make=drawn, expect="either")
-    yield Case(
-        kind=KIND, name="classes of escape codes: an unknown label", make=asked("--label", "nope")
-    )
-    yield Case(
-        kind=KIND, name="classes of escape codes: an unknown condition", make=asked("--label", "x=y")
-    )
-
-    def evaluate(room: Room) -> list[object]:
-        folder = renamed(room)
-        lab.reseal(folder, lambda c: c.update(source=MARKUP))
-        return ["evaluate", folder, "--data", room.lab / "set", "--samples", 8]
-
-    yield Case(
-        kind=KIND,
-        name="classes of escape codes: evaluate",
-        make=evaluate,
-        expect="either",
-        writes=("in/gan",),
-    )
-
-    def reconstruct(room: Room) -> list[object]:
-        return ["reconstruct", renamed(room, "vae"), room.lab / "tray", "--out", "out", "--label", "nope"]
-
-    yield Case(kind=KIND, name="classes of escape codes: reconstruct", make=reconstruct)
-
-    def encode(room: Room) -> list[object]:
-        folder = room.copy("tokenizer")
-        lab.reseal(folder, lambda c: c.update(source=MARKUP, data={"fit": ESCAPES}))
-        return ["data", "encode", room.lab / "set", folder, "out"]
-
-    yield Case(kind=KIND, name="a fit of escape codes: data encode", make=encode, expect="either")
-
-    def page(room: Room) -> list[object]:
-        folder = room.copy("tokenizer")
-        (folder / "README.md").write_text(MARKUP)
-        return ["data", "encode", room.lab / "set", folder, "out"]
-
-    yield Case(kind=KIND, name="a README of escape codes is copied", make=page, expect="either")
-
-    def readme(room: Room) -> list[object]:
-        folder = room.copy("tokenizer")
-        lab.link(folder / "README.md", lab.secret(room))
-        return ["data", "encode", room.lab / "set", folder, "out"]
-
-    yield Case(kind=KIND, name="a README that is a link to a secret is copied", make=readme, expect="either")

@@ -3,10 +3,8 @@
 import contextlib
 import hashlib
 import io
-import json
 import os
-import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -133,20 +131,6 @@ def set_weights(folder: Path, content: bytes) -> Path:
 def tensors_of(folder: Path) -> dict[str, Any]:
     """The weights of an artefact."""
     return dict(artefact.read_tensors(folder / str(artefact.weights(content_of(folder)))))
-
-
-# Bytes of formats, where no library would write what is wanted.
-
-
-def safetensors(header: Mapping[str, object] | bytes, data: bytes = b"") -> bytes:
-    """A safetensors file with any header."""
-    packed = header if isinstance(header, bytes) else json.dumps(header).encode()
-    return struct.pack("<Q", len(packed)) + packed + data
-
-
-def nested(depth: int = 200_000) -> str:
-    """JSON that is nothing but depth."""
-    return "[" * depth + "]" * depth
 
 
 def link(path: Path, target: Path | str) -> Path:

@@ -10,6 +10,7 @@ Every trial has a folder of its own:
   cache/     ZEUXIS_CACHE
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import io
@@ -168,7 +169,7 @@ def snapshot(room: Room, case: Case) -> Iterator[tuple[str, object]]:
 def _state(path: Path) -> object:
     facts = path.lstat()
     if path.is_symlink():
-        return os.readlink(path)
+        return str(path.readlink())
     if not path.is_file():
         return facts.st_mode
     if facts.st_size > 1 << 24:
@@ -193,10 +194,8 @@ def fork(call: Sequence[object] | Call, room: Room, case: Case) -> tuple[dict[st
             os.waitpid(child, 0)
             return {"kind": "timeout"}, 0
         time.sleep(0.005)
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(child, signal.SIGKILL)  # what it left running
-    except ProcessLookupError:
-        pass
     note = room.path / "tmp" / "ended.json"
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
@@ -211,7 +210,7 @@ def fork(call: Sequence[object] | Call, room: Room, case: Case) -> tuple[dict[st
 def _live(call: Sequence[object] | Call, room: Room, case: Case) -> None:
     """The child: never returns."""
     os.setsid()
-    words, grown = [], 0
+    grown = 0
     try:
         _limit(case.seconds)
         _settle(room)
@@ -222,14 +221,12 @@ def _live(call: Sequence[object] | Call, room: Room, case: Case) -> None:
         ended = {"kind": "traceback", "text": traceback.format_exc()[-600:]}
     sys.stdout.flush()
     sys.stderr.flush()
-    del words
     (room.path / "tmp" / "ended.json").write_text(json.dumps({**ended, "grown": grown}))
     os._exit(0)
 
 
 def _limit(seconds: int) -> None:
-    with open("/proc/self/statm") as file:
-        pages = int(file.read().split()[0])
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
     most = pages * resource.getpagesize() + ROOM_FOR_ADDRESSES
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
