@@ -311,6 +311,6 @@ def _raw() -> Iterator[Case]:
     yield instead("a pipe", lambda room, path: os.mkfifo(path), seconds=5)
     yield instead("a folder", lambda room, path: path.mkdir())
     yield instead("a link to /dev/zero", lambda room, path: path.symlink_to("/dev/zero"), seconds=5)
-    yield instead("a link to a secret", lambda room, path: path.symlink_to(lab.secret(room)))
+    yield instead("a link to a secret", lambda room, path: path.symlink_to(room.secret()))
     yield instead("a link that leads nowhere", lambda room, path: path.symlink_to("nowhere"))
     yield instead("a link to itself", lambda room, path: path.symlink_to("config.json"))

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmarks.attack.trial import Room
 from zeuxis import apply, artefact, cli, compare, families, pipeline, stages
 from zeuxis.disk import read_json, sha256, write_sealed
 from zeuxis.family import Condition
@@ -22,40 +21,51 @@ PLAIN = ("tokenizer", "autoencoder")
 """Families without conditions."""
 
 
-def build(folder: Path) -> None:
-    """Make everything that the cases start from, about 10 s of work."""
-    os.environ["ZEUXIS_CACHE"] = str(folder / "cache")
-    for name, count in (("photos", 16), ("tray", 4)):
-        (folder / name).mkdir(parents=True)
-        for index, image in enumerate(pictures(count)):
-            Image.fromarray(image).save(folder / name / f"{index:03d}.png")
-    for name in families.FAMILIES:
-        _model(folder / name, name)
-    _quiet(["data", "prepare", folder / "photos", folder / "set", "--size", SIDE])
-    stages.encode(folder / "set", folder / "tokenizer", folder / "encoded")
-    compare.statistics(folder / "photos", folder / "honest.safetensors")
-    compare.statistics(folder / "photos", folder / "honest.npz")
-    compare.statistics(folder / "photos", folder / "honest.pkl")
-    apply.compress(folder / "pixelcnn", folder / "tray", out=folder / "honest.zxi")
-    apply.encode(folder / "vae", folder / "tray", out=folder / "latents.npz")
+class Lab:
+    """A folder of honest files; each is made when it is first asked for: `lab / "vae"`."""
 
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        os.environ["ZEUXIS_CACHE"] = str(folder / "cache")
 
-def train(folder: Path) -> None:
-    """A run of a few steps on `set`, with checkpoints, sheets and a report."""
-    _quiet([*words_of_a_run(folder), "--out", folder / "run"])
+    def __truediv__(self, name: str) -> Path:
+        path = self.folder / name
+        if not path.exists():
+            self._make(name, path)
+        return path
+
+    def _make(self, name: str, path: Path) -> None:
+        if name in families.FAMILIES:
+            _model(path, name)
+        elif name in ("photos", "tray"):
+            path.mkdir(parents=True)
+            for index, image in enumerate(pictures(16 if name == "photos" else 4)):
+                Image.fromarray(image).save(path / f"{index:03d}.png")
+        elif name == "set":
+            _quiet(["data", "prepare", self / "photos", path, "--size", SIDE])
+        elif name == "encoded":
+            stages.encode(self / "set", self / "tokenizer", path)
+        elif name == "latents.npz":
+            apply.encode(self / "vae", self / "tray", out=path)
+        elif name == "honest.zxi":
+            apply.compress(self / "pixelcnn", self / "tray", out=path)
+        elif name == "run":
+            _quiet([*words_of_a_run(self), "--out", path])
+        else:
+            compare.statistics(self / "photos", path)
 
 
 def hurry() -> None:
     """Measure a run by few samples: what is measured here is another thing."""
     pipeline.PROBE_IMAGES = 8
-    pipeline._sample_count = lambda model, prepared: 16  # type: ignore[assignment]
+    pipeline._sample_count = lambda model, prepared: 16
 
 
-def words_of_a_run(folder: Path, steps: int = 4) -> list[object]:
-    """The command that makes, or continues, the honest run."""
+def words_of_a_run(lab: Lab, steps: int = 4) -> list[object]:
+    """The command that makes, or continues, the honest run: with checkpoints, sheets and a report."""
     small = ["family.features=8", "family.latent=4", "family.embedding=4"]
     every = ["training.save_every=2", "training.sheet_every=2", "training.batch_size=4"]
-    words = ["train", "gan", folder / "set", "--steps", steps, "--threads", 1]
+    words = ["train", "gan", lab / "set", "--steps", steps, "--threads", 1]
     return [*words, *small, *every, "training.precision=float32"]
 
 
@@ -140,8 +150,3 @@ def link(path: Path, target: Path | str) -> Path:
         path.unlink()
     path.symlink_to(target)
     return path
-
-
-def secret(room: Room, name: str = "secret.txt") -> Path:
-    """A file of the person that nothing may show."""
-    return room.outside / name

@@ -63,7 +63,7 @@ def _names() -> Iterator[Case]:
         yield spoilt(f"files names {name}", spoil, **more)
 
     yield from named("../../outside/secret.txt", lambda room, folder: "../../outside/secret.txt")
-    yield from named("a secret by its whole path", lambda room, folder: lab.secret(room))
+    yield from named("a secret by its whole path", lambda room, folder: room.secret())
     yield from named("/etc/passwd", lambda room, folder: "/etc/passwd")
     yield from named("/dev/zero", lambda room, folder: "/dev/zero", seconds=5)
     yield from named("..", lambda room, folder: "..")
@@ -80,7 +80,7 @@ def _names() -> Iterator[Case]:
     yield from named("300 letters", lambda room, folder: "x" * 300)
     yield from named("config.json itself", lambda room, folder: "config.json")
     yield from named(
-        "a link to a secret", lambda room, folder: lab.link(folder / "x", lab.secret(room)).name
+        "a link to a secret", lambda room, folder: lab.link(folder / "x", room.secret()).name
     )
     yield from named(
         "a link to /dev/zero",
@@ -117,7 +117,7 @@ def _copied() -> Iterator[Case]:
         "climbs by a folder to .bashrc": lambda room, run: "sub/../../../../home/.bashrc",
         "is the whole path of .bashrc": lambda room, run: str(room.path / "home" / ".bashrc"),
         "is the whole path of a new file": lambda room, run: str(room.path / "home" / "new"),
-        "is a link to a secret": lambda room, run: lab.link(run / "x", lab.secret(room)).name,
+        "is a link to a secret": lambda room, run: lab.link(run / "x", room.secret()).name,
     }
     for name, key in ways.items():
 
@@ -293,7 +293,7 @@ def _page(room: Room) -> list[object]:
 
 def _readme(room: Room) -> list[object]:
     folder = room.copy("tokenizer")
-    lab.link(folder / "README.md", lab.secret(room))
+    lab.link(folder / "README.md", room.secret())
     return ["data", "encode", room.lab / "set", folder, "out"]
 
 

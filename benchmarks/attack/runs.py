@@ -315,7 +315,7 @@ def _parent(room: Room, folder: Path) -> list[object]:
 
 def _evil(room: Room, folder: Path) -> None:
     lab.reseal(
-        folder, lambda c: c["files"].update({"../../outside/secret.txt": sha256(lab.secret(room))})
+        folder, lambda c: c["files"].update({"../../outside/secret.txt": sha256(room.secret())})
     )
 
 

@@ -146,7 +146,7 @@ def _facts() -> Iterator[Case]:
 
 def _climbs(key: str) -> Spoil:
     def spoil(room: Room, path: Path, facts: Facts) -> None:
-        known = {"bytes": len(SECRET) + 1, "sha256": sha256(lab.secret(room))}
+        known = {"bytes": len(SECRET) + 1, "sha256": sha256(room.secret())}
         facts["files"][key] = known
 
     return spoil

@@ -159,7 +159,7 @@ def _images() -> Iterator[Case]:
 
 
 def _to(name: str, target: str = "secret.txt") -> Fill:
-    return lambda room, path: lab.link(path / name, lab.secret(room, target))
+    return lambda room, path: lab.link(path / name, room.secret(target))
 
 
 def _written(name: str, content: Callable[[], str]) -> Fill:
@@ -177,7 +177,7 @@ def _linked_class(room: Room, path: Path) -> None:
 
 
 def _chained(room: Room, path: Path) -> None:
-    lab.link(path / "linked.txt", lab.secret(room))
+    lab.link(path / "linked.txt", room.secret())
     lab.link(path / "000.txt", "linked.txt")
 
 

@@ -8,6 +8,7 @@ Every trial has a folder of its own:
   cwd/       where the command runs; `cwd/out` is what the person named as output
   tmp/       TMPDIR
   cache/     ZEUXIS_CACHE
+  bin/       first on PATH, with a Ghostscript that leaves a mark if anything runs it
 """
 
 import contextlib
@@ -31,6 +32,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
+from benchmarks.attack.lab import Lab
 from zeuxis import cli, terminal
 
 SECRET = "SECRET-c0ffee-of-the-person"
@@ -51,7 +53,7 @@ class Room:
     """The folder of one trial."""
 
     path: Path
-    lab: Path
+    lab: Lab
     """Honest files, shared by all trials: to be copied, never written to."""
 
     @property
@@ -68,6 +70,10 @@ class Room:
     def out(self) -> Path:
         """What the command is told to write."""
         return self.path / "cwd" / "out"
+
+    def secret(self, name: str = "secret.txt") -> Path:
+        """A file of the person that nothing may show."""
+        return self.outside / name
 
     def copy(self, name: str) -> Path:
         """A copy of something honest, to be spoilt."""
@@ -126,7 +132,7 @@ class Outcome:
     seconds: float
 
 
-def run(case: Case, lab: Path) -> Outcome:
+def run(case: Case, lab: Lab) -> Outcome:
     """Make, open and judge one case in a fresh folder."""
     with tempfile.TemporaryDirectory(prefix="attack-") as name:
         room = Room(Path(name), lab)
@@ -142,7 +148,7 @@ def run(case: Case, lab: Path) -> Outcome:
 
 def furnish(room: Room) -> None:
     """The person's own files."""
-    for name in ("in", "outside/precious", "home", "cwd", "tmp", "cache"):
+    for name in ("in", "outside/precious", "home", "cwd", "tmp", "cache", "bin"):
         (room.path / name).mkdir(parents=True)
     (room.path / "home" / ".bashrc").write_text("# the person's own\n")
     (room.outside / "secret.txt").write_text(SECRET + "\n")
@@ -151,6 +157,9 @@ def furnish(room: Room) -> None:
     for path in (room.outside / "secret.png", room.outside / "precious" / "0000.png"):
         picture.save(path, compress_level=0)
     (room.outside / "precious" / "thesis.txt").write_text("years of work\n")
+    ghostscript = room.path / "bin" / "gs"
+    ghostscript.write_text(f"#!/bin/sh\ntouch '{room.outside}/ghostscript was run'\n")
+    ghostscript.chmod(0o755)
 
 
 def snapshot(room: Room, case: Case) -> Iterator[tuple[str, object]]:
@@ -241,6 +250,7 @@ def _settle(room: Room) -> None:
         "HOME": str(room.path / "home"),
         "TMPDIR": str(room.path / "tmp"),
         "ZEUXIS_CACHE": str(room.path / "cache"),
+        "PATH": f"{room.path}/bin:{os.environ['PATH']}",
         "COLUMNS": "200",
     }
     os.environ.pop("ZEUXIS_TRACEBACK", None)
