@@ -117,7 +117,7 @@ def main() -> None:
             seed=args.seed,
             device=args.device,
             overrides=quiet | words,
-            report=False,
+            evaluate=False,
         )
         seconds = time.perf_counter() - began
         model, prepared = load(run, args.device), open_prepared(args.data)

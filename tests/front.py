@@ -5,7 +5,7 @@ import contextlib
 import numpy as np
 import pytest
 
-from zeuxis import cli, families, pipeline
+from zeuxis import cli, evaluate, families, looking
 from zeuxis.images import save_png
 
 
@@ -48,6 +48,6 @@ def workshop(folder):
     """Prepared sets go to `folder`, and few images are measured, so that training takes seconds."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ZEUXIS_CACHE", str(folder))
-        patch.setattr(pipeline, "PROBE_IMAGES", 8)
-        patch.setattr(pipeline, "_sample_count", lambda model, prepared: 16)
+        patch.setattr(looking, "PROBE_IMAGES", 8)
+        patch.setattr(evaluate, "_affordable", lambda *_: 16)
         yield

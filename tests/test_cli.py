@@ -264,7 +264,7 @@ def test_only_the_first_process_speaks(monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("error", "code", "words"),
     [
-        (Stopped("stopped at step 3 of 9; the state is saved"), 130, "the same command continues"),
+        (Stopped("stopped at step 3 of 9; the same command goes on"), 130, "command goes on"),
         (DivergedError("gradients were not finite"), 1, "not finite"),
         (ValueError("found 1,\nexpected 2"), 2, "found 1, expected 2"),
         (PermissionError(13, "Permission denied", "photos"), 2, "photos: permission denied"),

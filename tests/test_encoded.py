@@ -192,7 +192,7 @@ def test_a_flow_learns_latents_and_paints_through_the_encoder_s_decoder(prepared
         steps=2,
         threads=1,
         overrides=words,
-        report=False,
+        evaluate=False,
     )
     assert (run / "parts" / "decoder" / "config.json").is_file()
     drawn = use.load(run).sample(2, seed=1)
@@ -205,7 +205,7 @@ def test_a_flow_learns_latents_and_paints_through_the_encoder_s_decoder(prepared
         steps=2,
         threads=1,
         overrides=words,
-        report=False,
+        evaluate=False,
     )
     assert np.array_equal(use.load(again).sample(2, seed=1), drawn)
 

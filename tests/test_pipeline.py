@@ -54,7 +54,7 @@ def test_train_load_sample(name, photos, tmp_path):
         steps=3,
         threads=1,
         overrides=tiny_words(name),
-        report=False,
+        evaluate=False,
         watch=events.append,
     )
     assert {"plan", "step", "saved", "done"} <= {event.kind for event in events}
@@ -77,7 +77,7 @@ def test_labels_that_are_not_heard_are_not_conditions(photos, tmp_path):
 
 
 def train(photos, folder, **values):
-    given = {"steps": 3, "threads": 1, "overrides": tiny_words("vae"), "report": False, **values}
+    given = {"steps": 3, "threads": 1, "overrides": tiny_words("vae"), "evaluate": False, **values}
     events = []
     pipeline.train("vae", photos, out=folder, watch=events.append, **given)
     return [event.text for event in events if event.kind == "note"]
@@ -120,7 +120,7 @@ def test_a_parent_of_another_shape_is_refused_before_anything_is_written(photos,
 def test_a_trained_flow_may_learn_to_jump_later(photos, tmp_path):
     """The copy that jumps starts as the network that was trained before, and may be left out again."""
     words = {**tiny_words("flow"), "training.lr": "1e-9"}
-    common = {"source": photos, "threads": 1, "report": False}
+    common = {"source": photos, "threads": 1, "evaluate": False}
     jumping = {**words, "family.jumps": "0.5"}
     plain = zeuxis.train("flow", out=tmp_path / "plain", steps=1, overrides=words, **common)
     common["start_from"] = plain

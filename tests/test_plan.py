@@ -198,7 +198,7 @@ def test_the_printed_command_gives_the_same_bits(quick, tmp_path, capsys):
         minutes=0.04,
         seed=3,
         overrides=dict(word.split("=") for word in tiny("vae")) | {"training.batch_size": "8"},
-        report=False,
+        evaluate=False,
     )
     facts = json.loads((first / "config.json").read_text())
     words = shlex.split(facts["command"])
@@ -224,7 +224,7 @@ def test_a_resumed_run_keeps_its_threads(quick, tmp_path):
             steps=2,
             threads=threads,
             overrides=words,
-            report=False,
+            evaluate=False,
             watch=lambda event: notes.append(event.text),
         )
         return torch.get_num_threads(), any("other threads" in note for note in notes)

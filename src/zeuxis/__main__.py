@@ -1,7 +1,20 @@
-"""`python -m zeuxis` is `zeuxis`."""
+"""`python -m zeuxis` and the command `zeuxis`: Ctrl-C while they start is a sentence, too."""
 
 import sys
 
-from zeuxis.cli import main
 
-sys.exit(main())
+def main() -> int:
+    """Run one command and return its exit code, as `zeuxis.cli.main`."""
+    try:
+        from zeuxis import cli
+
+        return cli.main()
+    except KeyboardInterrupt:
+        sys.stderr.write(
+            "zeuxis: stopped before anything was done; the same command begins again\n"
+        )
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -10,13 +10,29 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from zeuxis import __version__, verbs
 from zeuxis.arguments import Controls, Grid, Label, Source, Trained, examples, pairs
+from zeuxis.watching import Stopped, leaving, stopping
+
+STOPPED_MEASURING = "stopped while measuring; the model is as it was; the same command begins again"
+STOPPED_DEMO = "stopped; what was made so far is whole; the same command goes on"
+UNDONE = "stopped before anything was done; the same command begins again"
+
+
+class _Commands(TyperGroup):
+    """Commands whose Ctrl-C is our sentence, not the "Aborted!" of the library that parses them."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        with stopping(UNDONE):
+            return super().invoke(ctx)
+
 
 app = typer.Typer(
     name="zeuxis",
+    cls=_Commands,
     help="Train, measure and use generative image models on whatever hardware is at hand.",
     epilog="Start with [bold]zeuxis demo[/bold]. Every command explains itself with --help.",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -67,16 +83,28 @@ def _options(
     pass
 
 
+Evaluate = Annotated[
+    bool,
+    typer.Option(
+        "--evaluate/--no-evaluate",
+        help="Measure the result, in a fifth of the training time and 3 minutes at most.",
+    ),
+]
+
+
 @app.command(epilog=examples("zeuxis demo", "zeuxis demo --minutes 10 --out runs/longer"))
 def demo(
-    minutes: Annotated[float, typer.Option(help="Minutes of training.")] = 3.0,
+    minutes: Annotated[
+        float, typer.Option(help="Until a first report; measuring adds a fifth at most.")
+    ] = 3.0,
     out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/demo"),
+    evaluate: Evaluate = True,
 ) -> None:
     """Train a generator on the embedded avatars and show what it learned."""
     from zeuxis import pipeline, terminal
 
-    with terminal.watching() as watch:
-        facts = pipeline.demo(minutes=minutes, out=out, watch=watch)
+    with stopping(STOPPED_DEMO), terminal.watching() as watch:
+        facts = pipeline.demo(minutes=minutes, out=out, evaluate=evaluate, watch=watch)
     terminal.show_demo(facts)
 
 
@@ -110,18 +138,37 @@ def train(
         Path | None, typer.Option(help="Folder of the run. By default runs/FAMILY-SOURCE.")
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option(help="Wall time of the training, probes and saves included.")
+        float | None,
+        typer.Option(
+            help="Wall time until a first report: planning, steps, probes and saves. A few steps are timed "
+            "first; by that, steps, threads and precision are chosen once and written down."
+        ),
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(help="Optimiser steps, instead of --minutes.")
+        int | None,
+        typer.Option(
+            help="Optimiser steps, instead of --minutes: nothing is chosen by a clock, so that the same "
+            "command gives the same bits."
+        ),
     ] = None,
     preset: Annotated[str | None, typer.Option(help="A recipe to start from.")] = None,
-    seed: Annotated[int, typer.Option(help="Same seed, machine and threads: same bits.")] = 0,
+    seed: Annotated[
+        int,
+        typer.Option(
+            help="Same seed, --steps, machine and threads: same bits. After --minutes, the command that "
+            "repeats a run's bits is printed."
+        ),
+    ] = 0,
     device: Annotated[
         Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to train.")
     ] = "auto",
     threads: Annotated[
-        int | None, typer.Option(help="Processor threads. By default one a core.", min=1)
+        int | None,
+        typer.Option(
+            help="Processor threads. By default one a core, or with --minutes one in all where that is "
+            "quicker, as on a busy machine. A run that goes on keeps its number.",
+            min=1,
+        ),
     ] = None,
     start_from: Annotated[
         Path | None, typer.Option("--from", help="Start from the weights of this trained model.")
@@ -133,6 +180,7 @@ def train(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Rename an old run of that folder and start anew.")
     ] = False,
+    evaluate: Evaluate = True,
 ) -> None:
     """Train a family on images; the same command again continues a stopped run."""
     from zeuxis import pipeline, terminal
@@ -151,6 +199,7 @@ def train(
             start_from=start_from,
             keep=keep,
             fresh=fresh,
+            evaluate=evaluate,
             overrides=pairs(overrides, "training.lr=3e-4"),
             watch=watch,
         )
@@ -204,7 +253,7 @@ def evaluate(
     """Measure a trained model against real images; writes a report into the run's folder."""
     from zeuxis import pipeline, terminal
 
-    with terminal.watching() as watch:
+    with stopping(STOPPED_MEASURING), terminal.watching() as watch:
         facts = pipeline.evaluate(run, data, samples=samples, watch=watch)
     terminal.show_scores(facts)
 
@@ -466,14 +515,23 @@ def main(words: Sequence[str] | None = None) -> int:
     Bad input becomes one sentence on standard error. Any other exception is a defect of this library
     and keeps its traceback; with ZEUXIS_TRACEBACK=1 bad input shows its own, too.
     """
-    try:
-        app(words)
-    except Exception as error:
-        from zeuxis import terminal
+    with leaving() as came:
+        try:
+            app(words)
+        except Stopped as stop:
+            return _end(stop, 130)
+        except Exception as error:
+            if came:  # whatever an interrupted import makes of it
+                return _end(UNDONE, 130)
+            from zeuxis import terminal
 
-        code = terminal.exit_code(error)
-        if code is None or os.environ.get("ZEUXIS_TRACEBACK"):
-            raise
-        sys.stderr.write(f"zeuxis: {terminal.sentence(error)}\n")
-        return code
+            code = terminal.exit_code(error)
+            if code is None or os.environ.get("ZEUXIS_TRACEBACK"):
+                raise
+            return _end(terminal.sentence(error), code)
     return 0
+
+
+def _end(sentence: object, code: int) -> int:
+    sys.stderr.write(f"zeuxis: {sentence}\n")
+    return code

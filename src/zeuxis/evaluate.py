@@ -6,6 +6,7 @@ Every number names the side of the data it was measured on: `train` (what the mo
 
 import dataclasses
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ import torch
 from torch.nn import functional as F
 
 from zeuxis import artefact, machine, measuring, verdict
+from zeuxis.allowance import Allowance, duration, lessons, looks
 from zeuxis.data import Prepared
 from zeuxis.disk import write_json
 from zeuxis.family import Generates, Reconstructs, Scores, Tick
@@ -34,7 +36,7 @@ from zeuxis.report.measures import REFERENCES, cards, distances, rows
 from zeuxis.report.pictures import HIDDEN, TILES, beside, hide
 from zeuxis.report.training import curves, facts, sheets, summary
 from zeuxis.rng import derive_seed
-from zeuxis.use import Model, load
+from zeuxis.use import LANE, Model, load
 
 REFERENCE_IMAGES = 500
 JUDGES = 2000
@@ -80,6 +82,7 @@ def evaluate(
     seed: int = 0,
     out: str | Path | None = None,
     progress: Tick | None = None,
+    seconds: float | None = None,
 ) -> dict[str, Any]:
     """Measure a trained model and write `report.json` and `report.html`.
 
@@ -90,6 +93,8 @@ def evaluate(
         seed: of the samples, and of which real images are used.
         out: folder for the report; default the run's.
         progress: called with (done, 100).
+        seconds: about what it may take at most; fewer samples are drawn and classifiers left out to keep to
+            it, which the report says.
 
     Returns:
         The content of report.json: `scores` (name -> number), `estimates` (with interval, number of
@@ -101,18 +106,27 @@ def evaluate(
     model = run if isinstance(run, Model) else load(run)
     _check(model, prepared, samples)
     part = measuring.parts(progress)
-    began = time.perf_counter()
-    chosen = _Rows.of(prepared, samples, seed, isinstance(model.family, Generates))
-    fake, labels = made(model, prepared, chosen.source, samples, seed, part(0, 35))
-    seconds = time.perf_counter() - began
-    found = _compared(model, fake, labels, prepared, chosen, seed, part)
-    copied = None
-    if len(chosen.holdout) and isinstance(model.family, Generates):
-        held = prepared.images[chosen.holdout]
-        copied = copies(fake, prepared.images, held, prepared.train)
-        found["copy_rate"] = _on(copied.rate, "train, against hold-out")
-    found |= _abilities(model, prepared, chosen, part(84, 88))
-    found |= _classes(model, prepared, chosen, fake, labels, part(88, 100))
+    allowance = Allowance(seconds)
+    some = prepared.images[draw(prepared.train, LANE, seed, "speed")]
+    with machine.quick_threads(lambda: features(some)):
+        look_seconds = 0.0
+        if seconds is not None:
+            look_seconds = duration(lambda: features(some)) / len(some)
+            samples = _affordable(model, prepared, samples, allowance, look_seconds)
+        most = JUDGES if seconds is None else min(JUDGES, 2 * samples)
+        chosen = _Rows.of(prepared, samples, seed, isinstance(model.family, Generates), most)
+        began = time.perf_counter()
+        fake, labels = made(model, prepared, chosen.source, samples, seed, part(0, 35))
+        drawing = time.perf_counter() - began
+        found = _compared(model, fake, labels, prepared, chosen, seed, part)
+        copied = None
+        if len(chosen.holdout) and isinstance(model.family, Generates):
+            held = prepared.images[chosen.holdout]
+            copied = copies(fake, prepared.images, held, prepared.train)
+            found["copy_rate"] = _on(copied.rate, "train, against hold-out")
+        found |= _abilities(model, prepared, chosen, allowance, part(84, 88))
+        teaching = look_seconds * lessons(prepared.images[:1].size)
+        found |= _classes(model, prepared, chosen, fake, labels, allowance, teaching, part(88, 100))
     folder = Path(out) if out is not None else model.folder
     findings = verdict.findings(found)
     shown = list(cards(found))
@@ -125,23 +139,63 @@ def evaluate(
         "findings": [dataclasses.asdict(finding) for finding in findings],
         "words": [*(finding.sentence for finding in findings), *words],
         "rows": [dataclasses.asdict(row) for row in rows(found)],
-        "notes": _notes(model, prepared, chosen),
-        "facts": {
-            "family": model.facts.get("family"),
-            "samples": len(fake),
-            "seed": seed,
-            "sampling_seconds": round(seconds, 2),
-            "precision": model.precision,
-            "weights": artefact.weights(model.facts),
-            "data": prepared.name,
-            "data_hash": prepared.hash,
-            "machine": machine.facts(model.device),
-        },
+        "notes": [*_notes(model, prepared, chosen), *allowance.notes],
+        "facts": _facts(model, prepared, len(fake), seed, drawing),
         "report": "report.html",
     }
     write(folder / "report.html", _page(model, prepared, chosen, fake, copied, found, result))
     write_json(folder / "report.json", result)
     return {**result, "report": str(folder / "report.html")}
+
+
+def preview(model: Model, prepared: Prepared) -> Path:
+    """Write `report.html` with samples, curves and facts before anything is measured; its path."""
+    chosen = _Rows.of(prepared, TILES, 0, isinstance(model.family, Generates), TILES)
+    began = time.perf_counter()
+    fake, _ = made(model, prepared, chosen.source, TILES, 0)
+    said = "Nothing has been measured yet: `zeuxis evaluate` does it, and writes this page anew."
+    result = {
+        "notes": [said, *_notes(model, prepared, chosen)],
+        "findings": [],
+        "estimates": {},
+        "facts": _facts(model, prepared, len(fake), 0, time.perf_counter() - began),
+    }
+    page = model.folder / "report.html"
+    write(page, _page(model, prepared, chosen, fake, None, {}, result))
+    return page
+
+
+def _affordable(
+    model: Model, prepared: Prepared, asked: int, allowance: Allowance, look_seconds: float
+) -> int:
+    """Samples that can be drawn and compared in the time that is left."""
+    rows = prepared.train[:LANE]
+    lane_seconds = duration(lambda: made(model, prepared, rows, LANE, 0))
+
+    def seconds(count: int) -> float:
+        judges = min(len(prepared.holdout) or count, JUDGES, 2 * count)
+        values, searched = prepared.images[:1].size, len(prepared.train)
+        drawing = -(-count // LANE) * lane_seconds
+        return drawing + look_seconds * looks(count, judges, searched, values)
+
+    return allowance.samples(asked, seconds, shared=bool(prepared.conditions))
+
+
+def _facts(
+    model: Model, prepared: Prepared, count: int, seed: int, sampling_seconds: float
+) -> dict[str, Any]:
+    """How it was measured."""
+    return {
+        "family": model.facts.get("family"),
+        "samples": count,
+        "seed": seed,
+        "sampling_seconds": round(sampling_seconds, 2),
+        "precision": model.precision,
+        "weights": artefact.weights(model.facts),
+        "data": prepared.name,
+        "data_hash": prepared.hash,
+        "machine": machine.facts(model.device),
+    }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,9 +213,9 @@ class _Rows:
     """What a family that does not generate makes its images from: none of them judges."""
 
     @classmethod
-    def of(cls, prepared: Prepared, count: int, seed: int, generates: bool = True) -> "_Rows":
+    def of(cls, prepared: Prepared, count: int, seed: int, generates: bool, judges: int) -> "_Rows":
         train = draw(prepared.train, count, seed, "train")
-        holdout = draw(prepared.holdout, max(count, JUDGES), seed, "holdout")
+        holdout = draw(prepared.holdout, max(count, judges), seed, "holdout")
         if not generates and len(holdout) >= 2 * measuring.FEWEST:
             judge, source = holdout[::2], holdout[1::2][:count]
             return cls(train, holdout, judge, train, "hold-out", source)
@@ -284,7 +338,7 @@ def coarse(pixels_NHWC: np.ndarray, factor: int) -> np.ndarray:
 
 
 def _abilities(
-    model: Model, prepared: Prepared, chosen: _Rows, progress: Tick
+    model: Model, prepared: Prepared, chosen: _Rows, allowance: Allowance, progress: Tick
 ) -> dict[str, Estimate]:
     """Likelihood and reconstructions of images that training never saw, where the family has them."""
     held = chosen.judge[:SCORED]
@@ -297,7 +351,16 @@ def _abilities(
         labels = None
         if columns and None not in columns:
             labels = prepared.labels[held][:, columns]
-        bits = model.bits_per_dim(images, labels, progress=progress)
+        most = len(images)
+        if allowance.left() < math.inf and most > LANE:
+            few = slice(0, LANE)
+            seconds = duration(
+                lambda: model.bits_per_dim(images[few], None if labels is None else labels[few])
+            )
+            most = min(most, max(LANE, int(0.5 * allowance.left() / seconds) * LANE))
+        rows = slice(0, most)
+        labels = None if labels is None else labels[rows]
+        bits = model.bits_per_dim(images[rows], labels, progress=progress)
         found["bits_per_dim"] = mean(bits, {**receipt, "kind": str(model.family.kind)})
     if isinstance(model.family, Reconstructs) and len(held) >= 2:
         again = model.reconstruct(images)
@@ -329,6 +392,8 @@ def _classes(
     chosen: _Rows,
     fake: np.ndarray,
     labels: np.ndarray,
+    allowance: Allowance,
+    seconds: float,
     progress: Tick,
 ) -> dict[str, Estimate]:
     """Samples as lessons and as an exam, for each condition; a model without any is watched for balance."""
@@ -344,7 +409,8 @@ def _classes(
         if condition in asked:
             column = asked[condition]
             mine = labels[:, column] >= 0
-            if min(len(test), len(real), int(mine.sum())) >= 50:
+            enough = min(len(test), len(real), int(mine.sum())) >= 50
+            if enough and allowance.affords(f"classifiers of {condition.name}", seconds):
                 seen = taught(
                     fake[mine],
                     labels[mine, column],
@@ -356,7 +422,9 @@ def _classes(
                 found[f"taught_{condition.name}"] = _on(seen["by_samples"], "samples")
                 found[f"taught_{condition.name}_by_real"] = _on(seen["by_real"], "train")
                 found[f"recognised_{condition.name}"] = _on(seen["on_samples"], "samples")
-        elif min(len(test), len(real)) >= 50:
+        elif min(len(test), len(real)) >= 50 and allowance.affords(
+            f"the balance of {condition.name}", seconds
+        ):
             seen_balance = predicted_balance(fake, *lessons, *exam, classes, steps=TEACH_STEPS)
             found |= measuring.balances(condition, seen_balance)
         progress(done + 1, len(usable))

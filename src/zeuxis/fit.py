@@ -5,11 +5,8 @@ draws are functions of (seed, step), so that a run which was killed and resumed 
 same bits as one which was not.
 """
 
-import contextlib
 import copy
 import dataclasses
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -20,39 +17,22 @@ import torch
 from zeuxis import artefact, checkpoint
 from zeuxis.family import Batch, Family, Loader
 from zeuxis.log import Log
+from zeuxis.machine import Pace
 from zeuxis.parallel import Parallel
 from zeuxis.run import Training
 from zeuxis.step import State, draws, dtype, start, to_device, train_step
+from zeuxis.watching import Event, OutOfTime, Stopped, Watch, interruptible, stopping
+
+__all__ = ["Event", "OutOfTime", "Probe", "Sheet", "Stopped", "Watch", "fit"]
 
 
-class Stopped(Exception):
-    """Training was interrupted and its state saved."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Event:
-    """Something that a watcher of the run may show.
-
-    Attributes:
-        kind: note, plan, prepare, step, probe, saved or done.
-        text: a sentence, if any.
-        done: steps (or files) so far, of `total`.
-        numbers: losses as phase/term, images_per_second, seconds_left; scores for a probe.
-    """
-
-    kind: str
-    text: str = ""
-    done: int = 0
-    total: int = 0
-    numbers: Mapping[str, float] = dataclasses.field(default_factory=dict)
-
-
-Watch = Callable[[Event], None]
 Probe = Callable[[Family, int, Callable[[], None]], Mapping[str, float]]
 """(averaged model, step, check) -> scores. `check` raises `Stopped` if the user has interrupted.
 The first score decides what `keep="best"` means: lower is better."""
 Sheet = Callable[[Family, int, Callable[[], None]], None]
 """(averaged model, step, check): draws a few samples to look at."""
+
+ON = "the same command goes on"
 
 
 def fit(
@@ -71,6 +51,7 @@ def fit(
     facts: Mapping[str, Any] | None = None,
     run: Mapping[str, Any] | None = None,
     watch: Watch = lambda event: None,
+    pace: Pace | None = None,
 ) -> Family:
     """Train `model`, continuing what `folder` holds, and return the weights that were kept.
 
@@ -89,12 +70,14 @@ def fit(
         facts: JSON values for the artefact.
         run: JSON values for each checkpoint: what `run.json` holds.
         watch: told of steps, probes and saves.
+        pace: how fast steps were planned to be, and how long they may take.
 
     Raises:
-        Stopped: after Ctrl-C or SIGTERM; the state was saved.
+        Stopped: after Ctrl-C or SIGTERM, or when the time is over (`OutOfTime`); the state was saved.
         DivergedError: gradients stopped being finite for good.
         OSError: the disk is full, or `folder` was taken away; the last checkpoint is whole.
     """
+    pace = pace or Pace()
     state = start(model, training, torch.device(device), precision, parallel)
     log = Log(folder, parallel.first)
     saved = checkpoint.load(folder / "checkpoints")
@@ -118,12 +101,16 @@ def fit(
             on_disk = state.step
             watch(Event("saved", done=state.step, total=training.steps))
 
-    with interruptible() as check:
+    with (
+        stopping(f"stopped at once; {folder} holds what was saved last; {ON}"),
+        interruptible() as check,
+    ):
         try:
-            _loop(state, loader, log, probes, sheet, keep, watch, check, keep_on_disk)
-        except Stopped:
+            _loop(state, loader, log, probes, sheet, keep, watch, check, keep_on_disk, pace)
+        except Stopped as stop:
             keep_on_disk()
-            raise
+            at = f"step {state.step} of {training.steps}; the state is saved; {ON}"
+            raise type(stop)(f"stopped at {at}") from None
     if parallel.first:
         log.check()
         _save_artefact(name, state, folder, keep, {**(facts or {}), "finished": True}, loader)
@@ -141,6 +128,7 @@ def _loop(
     watch: Watch,
     check: Callable[[], None],
     keep_on_disk: Callable[[], None],
+    pace: Pace,
 ) -> None:
     training, began = state.training, time.perf_counter() - state.seconds
     first, since = state.step, time.perf_counter()
@@ -162,11 +150,17 @@ def _loop(
         if _due(state.step, training.save_every, training.steps):
             keep_on_disk()
         if state.parallel.any(_asked(check)):
-            raise Stopped(f"stopped at step {state.step} of {training.steps}; the state is saved")
+            raise Stopped
+        if state.parallel.any(pace.over()):
+            raise OutOfTime
         if state.step >= training.steps:
             return
+        before = time.perf_counter()
         losses = train_step(state, loader)
         state.step += 1
+        slow = pace.note(time.perf_counter() - before, training.steps - state.step)
+        if slow:
+            watch(Event("note", slow))
         if _due(state.step, training.log_every, training.steps):
             numbers = {key: value.item() for key, value in losses.items()}
             log.write(state.step, numbers)
@@ -197,27 +191,6 @@ def run_probes(
                 key: value.clone() for key, value in artefact.state(state.average).items()
             }
     return scores
-
-
-@contextlib.contextmanager
-def interruptible() -> Iterator[Callable[[], None]]:
-    """Turn the first Ctrl-C or SIGTERM into a request; the yielded check raises `Stopped` after it."""
-    asked: list[int] = []  # no lock: a second signal may arrive while the first is handled
-
-    def check() -> None:
-        if asked:
-            raise Stopped("stopped as asked; the state is saved")
-
-    if threading.current_thread() is not threading.main_thread():
-        yield check
-        return
-    signals = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, lambda number, _: asked.append(number)) for number in signals]
-    try:
-        yield check
-    finally:
-        for number, handler in zip(signals, before, strict=True):
-            signal.signal(number, handler)
 
 
 def _asked(check: Callable[[], None]) -> bool:

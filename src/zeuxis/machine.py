@@ -2,9 +2,11 @@
 
 import contextlib
 import ctypes
+import math
 import os
 import platform
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +23,8 @@ PRECISION = {"cuda": "float32", "amx_bf16": "bfloat16", "avx2": "float32"}
 where it has none of them (docs/decisions/0013 names the measured rows)."""
 CLEARLY = 0.8
 """Another way must take at most this share of the usual one's time to be chosen: noise is not to decide."""
+SLOW, LOOK = 4.0, 10.0
+"""So many times the planned seconds of a step are slow, over at least so many seconds of steps."""
 
 W = TypeVar("W")
 
@@ -42,12 +46,16 @@ def choose_device(name: str = "auto") -> torch.device:
 
 def set_threads(threads: int | None) -> int:
     """Use `threads` threads (default: one per core this process may use) and return their number."""
-    if not threads:  # macOS and Windows do not tell which cores a process may use
-        counts = getattr(os, "sched_getaffinity", None)
-        threads = len(counts(0)) if counts else os.cpu_count() or 1
+    threads = threads or cores()
     if threads != torch.get_num_threads():
         torch.set_num_threads(threads)
     return threads
+
+
+def cores() -> int:
+    """Cores that this process may use; macOS and Windows do not tell, there it is all of them."""
+    counts = getattr(os, "sched_getaffinity", None)
+    return len(counts(0)) if counts else os.cpu_count() or 1
 
 
 def keep_memory() -> None:
@@ -86,6 +94,88 @@ def quicker(seconds: Mapping[W, float]) -> W:
     """
     usual, best = next(iter(seconds)), min(seconds, key=lambda way: seconds[way])
     return best if seconds[best] < CLEARLY * seconds[usual] else usual
+
+
+@contextlib.contextmanager
+def quick_threads(call: Callable[[], object]) -> Iterator[None]:
+    """In the body use all threads or one, whichever makes `call` clearly quicker at this moment.
+
+    On a busy machine threads wait for one another at each small operation. What is computed must not
+    depend on the number of threads, or not in a way that matters.
+    """
+    usual = torch.get_num_threads()
+    seconds: dict[int, float] = {}
+    try:
+        if usual > 1 and not torch.cuda.is_initialized():
+            call()  # the first one also loads and compiles
+            for count in (usual, 1) * 2:
+                torch.set_num_threads(count)
+                began = time.perf_counter()
+                call()
+                seconds[count] = min(seconds.get(count, math.inf), time.perf_counter() - began)
+            torch.set_num_threads(quicker(seconds))
+        yield
+    finally:
+        torch.set_num_threads(usual)
+
+
+class Pace:
+    """How fast steps were planned to be: says once that they have become far slower, and why.
+
+    Args:
+        planned: seconds of a step; 0 expects nothing.
+        limit: seconds from now after which the time is over.
+    """
+
+    def __init__(self, planned: float = 0.0, limit: float = math.inf) -> None:
+        self._planned = planned
+        self._end = time.monotonic() + limit
+        self._said = not planned
+        self._clear()
+
+    def _clear(self) -> None:
+        self._steps, self._seconds, self._used = 0, 0.0, time.process_time()
+
+    def over(self) -> bool:
+        """Whether the time is over."""
+        return time.monotonic() > self._end
+
+    def note(self, seconds: float, left: int) -> str:
+        """What the user should know after a step that took `seconds`, with `left` steps to go; mostly ""."""
+        if self._said:
+            return ""
+        self._steps += 1
+        self._seconds += seconds
+        if self._seconds < LOOK:
+            return ""
+        now, busy = self._seconds / self._steps, time.process_time() - self._used
+        share = busy / (self._seconds * torch.get_num_threads())
+        self._clear()
+        if now < SLOW * self._planned:
+            return ""
+        self._said = True
+        rest = min(now * left, max(0.0, self._end - time.monotonic()))
+        return (
+            f"a step takes {now:.2f} s, {now / self._planned:.0f} times what was planned: {_why(share)}. "
+            f"At this pace training ends in {rest / 60:.1f} min"
+            + (
+                f", at step {int(rest / now)} of the {left} that are left"
+                if rest < now * left
+                else ""
+            )
+            + ". Close the other programs, or press Ctrl-C: what was learned is saved, and the same command "
+            "goes on later (with --threads 1 faster on a busy machine, with other bits)"
+        )
+
+
+def _why(share: float) -> str:
+    """Why steps may have become slow, by the share of its threads' time that the process got."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    if load > cores() + 0.5:
+        return f"other programs use the processor (load {load:.1f} on {cores()} cores)"
+    if share < 0.5:
+        return f"the processor gave this run {share:.0%} of the time of its threads"
+    return "the processor has become slower, by heat or by what else it runs"
 
 
 @contextlib.contextmanager

@@ -4,24 +4,39 @@ import dataclasses
 import math
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from zeuxis import artefact, data, families, images, machine, parallel, plan, recipes, stages, use
+from zeuxis import (
+    artefact,
+    closing,
+    data,
+    families,
+    images,
+    looking,
+    machine,
+    parallel,
+    plan,
+    recipes,
+    stages,
+    use,
+)
 from zeuxis import evaluate as evaluation
 from zeuxis.disk import cache_folder, read_json, read_sealed, write_sealed
 from zeuxis.family import Condition, Family, FamilyConfig, Loader
-from zeuxis.fit import Event, Probe, Sheet, Watch, fit
-from zeuxis.folder import SET_ASIDE, check_apart, differences, is_finished, is_measured, opened
+from zeuxis.fit import Event, OutOfTime, Watch, fit
+from zeuxis.folder import SET_ASIDE, check_apart, differences, is_finished, opened
 from zeuxis.run import Data, Training, override, suggest
+from zeuxis.watching import stopping, ticks
 
 DEMO_FAMILY = "flow"
-PROBE_IMAGES, SHEET_IMAGES = 256, use.LANE
 BITS_DEPEND_ON = ("processor", "threads", "instructions", "device", "torch")
+OVERTIME = 1.5
+"""A run of minutes ends, saved, after so many times them, for steps may become slower than planned."""
 GENERATED = ("conditions", "height", "width", "channels")
 """Fields of a family's config that the data decides."""
 
@@ -52,6 +67,7 @@ class Request:
         return values
 
 
+@stopping("stopped; what was saved before is whole; the same command goes on")
 def train(
     family: str,
     source: str | Path,
@@ -67,7 +83,7 @@ def train(
     keep: str = "last",
     fresh: bool = False,
     overrides: Mapping[str, str] | None = None,
-    report: bool = True,
+    evaluate: bool = True,
     watch: Watch | None = None,
 ) -> Path:
     """Train a family on a folder of images (or any source) and return the run's folder.
@@ -78,17 +94,18 @@ def train(
         family: a name of `zeuxis families`.
         source: images in any form that `zeuxis.data` reads, or a prepared set.
         out: the run's folder; default `runs/<family>-<source>`. A stopped run in it is continued.
-        minutes: wall time of the loop; turned into steps once, before step 0.
+        minutes: wall time until a first report; turned into steps once, before step 0.
         steps: instead of minutes. With neither, the family's own number.
         preset: a recipe of this family.
         seed: same seed, machine and threads: same bits.
         device: auto, cpu, cuda or mps.
-        threads: CPU threads; default one per core.
+        threads: CPU threads; default one per core, or with `minutes` one in all where that is quicker.
         start_from: an artefact whose weights to start from.
         keep: "last", or "best" by the probes' kernel distance.
         fresh: rename what is in `out` and start anew.
         overrides: `path: value` words, as on the command line: {"family.width": "64"}.
-        report: measure the result and write `report.html` at the end.
+        evaluate: measure the result at the end, in a fifth of the training time and 3 minutes at most;
+            without, `report.html` shows samples and no scores.
         watch: told of what happens.
 
     Raises:
@@ -96,13 +113,8 @@ def train(
         zeuxis.fit.Stopped: interrupted; the state was saved and the same call continues.
         zeuxis.fit.DivergedError: gradients stopped being finite.
     """
-    if keep not in ("last", "best"):
-        raise ValueError(f"keep is 'last' or 'best', not {keep!r}")
     words = split_words({**recipes.find(family, preset), **(overrides or {})})
-    if minutes is not None and (steps is not None or "steps" in words["training"]):
-        raise ValueError("found both minutes and steps; give one of them")
-    if minutes is not None and not 0 < minutes < math.inf:
-        raise ValueError(f"minutes is a positive number, not {minutes}")
+    _check_asked(keep, minutes, steps is not None or "steps" in words["training"])
     place = machine.choose_device(device)
     machine.set_threads(threads)
     machine.keep_memory()
@@ -168,65 +180,79 @@ def train(
         facts = {**_facts(request, prepared, place, planned), "command": again}
         probed = planned.probe_every <= planned.steps
         if not is_finished(folder, tell):
-            fit(
-                family,
-                model,
-                loader,
-                Training.model_validate(decided),
-                folder,
-                precision=planned.precision,
-                device=place,
-                parallel=processes,
-                probes=(_probe(prepared, facts, planned.precision),) if probed else (),
-                sheet=_sheet(folder, prepared, facts, planned.precision),
-                keep=keep,
-                facts=facts,
-                run=run,
-                watch=tell,
-            )
+            limit = OVERTIME * 60 * minutes if minutes is not None else math.inf
+            try:
+                fit(
+                    family,
+                    model,
+                    loader,
+                    Training.model_validate(decided),
+                    folder,
+                    precision=planned.precision,
+                    device=place,
+                    parallel=processes,
+                    probes=(looking.probe(prepared, facts, planned.precision),) if probed else (),
+                    sheet=looking.sheet(folder, prepared, facts, planned.precision),
+                    keep=keep,
+                    facts=facts,
+                    run=run,
+                    watch=tell,
+                    pace=machine.Pace(planned.seconds_per_step, limit),
+                )
+            except OutOfTime as late:
+                tell(Event("note", f"time is over, since steps took longer than planned: {late}"))
         else:
             tell(Event("note", f"{folder} is finished; {SET_ASIDE} to start anew"))
-        if processes.first and report and not is_measured(folder):
-            trained = use.load(folder, device=place.type)
-            evaluation.evaluate(
-                trained,
-                prepared,
-                samples=_sample_count(trained, prepared),
-                progress=_progress(tell, "measuring"),
-            )
+        if processes.first:
+            closing.first_report(folder, prepared, place.type, tell)
+            if evaluate:
+                closing.measure(folder, prepared, place.type, planned.measuring_seconds, tell)
         processes.wait()
     tell(Event("done", f"{folder}"))
     return folder
 
 
 def demo(
-    minutes: float = 3.0, out: str | Path = "runs/demo", watch: Watch | None = None
+    minutes: float = 3.0,
+    out: str | Path = "runs/demo",
+    evaluate: bool = True,
+    watch: Watch | None = None,
 ) -> dict[str, Any]:
-    """Train on the embedded avatars, measure, and lay out samples and a report.
+    """Train on the embedded avatars, lay out samples and a report, and measure.
 
     Returns:
-        family, folder, report, scores and samples (paths and numbers for a closing message).
+        family, folder, report, scores (None if they are not wanted) and samples (paths and numbers for a
+        closing message).
     """
+    tell: Watch = watch or (lambda event: None)
+    source, place = _avatars(), machine.choose_device()
+    words = demo_settings(place)
     folder = train(
         DEMO_FAMILY,
-        _avatars(),
+        source,
         out=out,
         minutes=minutes,
-        overrides=demo_settings(machine.choose_device()),
+        evaluate=False,
+        overrides=words,
         watch=watch,
     )
-    model = use.load(folder)
-    pictures = model.sample(64, seed=7)
+    pictures = use.load(folder).sample(64, seed=7)
     for i, picture in enumerate(pictures[:16]):
         images.save_png(folder / "samples" / f"{i:04d}.png", picture)
-    images.save_png(folder / "samples" / "grid.png", images.grid(pictures, scale=4, gap=4))
-    scores = read_json(folder / "report.json")
+    sheet = folder / "samples" / "grid.png"
+    images.save_png(sheet, images.grid(pictures, scale=4, gap=4))
+    tell(Event("note", f"16 samples: {sheet.parent}; 64 on one sheet: {sheet}"))
+    if evaluate:
+        planned = read_sealed(folder / "run.json")["plan"]
+        seconds = planned.get("measuring_seconds", plan.MOST_MEASURING)
+        closing.measure(folder, data.open_prepared(source), place.type, seconds, tell)
+    scores = folder / "report.json"
     return {
         "family": DEMO_FAMILY,
         "folder": folder,
         "report": folder / "report.html",
-        "scores": scores,
-        "samples": folder / "samples" / "grid.png",
+        "scores": read_json(scores) if scores.exists() else None,
+        "samples": sheet,
     }
 
 
@@ -254,10 +280,8 @@ def evaluate(
         fit=recorded.get("fit", "crop"),
     )
     tell = watch or (lambda event: None)
-    prepared = data.ensure(source, settings, _progress(tell, "preparing"))
-    return evaluation.evaluate(
-        model, prepared, samples=samples, progress=_progress(tell, "measuring")
-    )
+    prepared = data.ensure(source, settings, ticks(tell, "preparing"))
+    return evaluation.evaluate(model, prepared, samples=samples, progress=ticks(tell, "measuring"))
 
 
 def _avatars() -> Path:
@@ -324,11 +348,21 @@ def make_config(
     return override(cls.Config.model_construct(**{**defaults, **shape}), dict(words), "family.")
 
 
+def _check_asked(keep: str, minutes: float | None, steps: bool) -> None:
+    """Refuse what contradicts itself."""
+    if keep not in ("last", "best"):
+        raise ValueError(f"keep is 'last' or 'best', not {keep!r}")
+    if minutes is not None and steps:
+        raise ValueError("found both minutes and steps; give one of them")
+    if minutes is not None and not 0 < minutes < math.inf:
+        raise ValueError(f"minutes is a positive number, not {minutes}")
+
+
 def _ensure(
     source: str | Path, settings: Data, processes: parallel.Parallel, tell: Watch
 ) -> data.Prepared:
     if processes.first:
-        prepared = data.ensure(source, settings, _progress(tell, "preparing"))
+        prepared = data.ensure(source, settings, ticks(tell, "preparing"))
     processes.wait()
     return prepared if processes.first else data.ensure(source, settings)
 
@@ -348,8 +382,8 @@ def _run_file(
     file = folder / "run.json"
     if not file.exists():
         facts = {"dataset": _dataset(request.config, prepared), "family": request.family}
-        probe = _probe(prepared, facts, "bfloat16")
-        sheet = _sheet(None, prepared, facts, "bfloat16")
+        probe = looking.probe(prepared, facts, "bfloat16")
+        sheet = looking.sheet(None, prepared, facts, "bfloat16")
         made = plan.make(
             request.family,
             request.config,
@@ -360,7 +394,7 @@ def _run_file(
             request.minutes,
             lambda average: probe(average, 0, lambda: None),
             lambda average: sheet(average, 0, lambda: None),
-            PROBE_IMAGES / SHEET_IMAGES,
+            looking.PROBE_IMAGES / looking.SHEET_IMAGES,
             fixed,
             parts,
         )
@@ -393,45 +427,6 @@ def _warnings(
             f"{alone} of {len(prepared.train)} images have labels that no other image has: a model "
             "asked for them may copy; choose fewer with data.conditions=NAME,NAME"
         )
-
-
-def _probe(prepared: data.Prepared, facts: Mapping[str, Any], precision: str) -> Probe:
-    """Scores of 256 samples."""
-    score = evaluation.probe(prepared, PROBE_IMAGES)
-
-    def probe(average: Family, step: int, check: Callable[[], None]) -> Mapping[str, float]:
-        return score(_drawn(average, prepared, facts, precision, PROBE_IMAGES, check))
-
-    return probe
-
-
-def _sheet(
-    folder: Path | None, prepared: data.Prepared, facts: Mapping[str, Any], precision: str
-) -> Sheet:
-    """Draws the same seeds each time, into a picture in `folder` if there is one."""
-
-    def sheet(average: Family, step: int, check: Callable[[], None]) -> None:
-        drawn = _drawn(average, prepared, facts, precision, SHEET_IMAGES, check)
-        if folder:
-            path = folder / "samples" / f"step-{step:08d}.png"
-            images.save_png(path, images.grid(drawn, columns=8))
-
-    return sheet
-
-
-def _drawn(
-    average: Family,
-    prepared: data.Prepared,
-    facts: Mapping[str, Any],
-    precision: str,
-    count: int,
-    check: Callable[[], None],
-) -> np.ndarray:
-    """Samples; of a family that does not generate, what it makes of training images."""
-    model = use.Model(average, facts, Path(), precision)
-    sources = evaluation.draw(prepared.train, count, 0, "sheet")
-    made, _ = evaluation.made(model, prepared, sources, count, 0, lambda done, total: check())
-    return made
 
 
 def _dataset(config: FamilyConfig, prepared: data.Prepared) -> dict[str, Any]:
@@ -507,18 +502,5 @@ def _check_needs(model: Family, loader: Loader) -> None:
         )
 
 
-def _sample_count(model: use.Model, prepared: data.Prepared) -> int:
-    """2,000 samples, or as many as this machine draws in about half a minute, at least 500."""
-    for _ in "ab":  # the first call also warms up
-        began = time.perf_counter()
-        evaluation.made(model, prepared, prepared.train[: use.LANE], use.LANE, 0)
-        seconds = time.perf_counter() - began
-    return int(min(2000, max(500, 30 * use.LANE / seconds)))
-
-
 def _names(conditions: tuple[Condition, ...]) -> tuple[str, ...]:
     return tuple(condition.name for condition in conditions)
-
-
-def _progress(tell: Watch, doing: str) -> Callable[[int, int], None]:
-    return lambda done, total: tell(Event("prepare", doing, done=done, total=total))

@@ -30,10 +30,10 @@ from zeuxis.codec import Coded
 from zeuxis.data import Inspection, Prepared, inspect
 from zeuxis.disk import read_json
 from zeuxis.family import Condition, Family, Scores, Tick
-from zeuxis.fit import Event, Stopped, Watch
 from zeuxis.run import Data, Training, explain
 from zeuxis.samples import written
 from zeuxis.step import DivergedError
+from zeuxis.watching import Event, Watch, stopping, ticks
 
 EVERY = 10.0
 """Seconds between plain lines."""
@@ -64,9 +64,10 @@ def watching() -> Iterator[Watch]:
 
 @contextlib.contextmanager
 def ticking(verb: str) -> Iterator[Tick]:
-    """Show (done, total) calls as progress while the body runs."""
-    with watching() as watch:
-        yield lambda done, total: watch(Event("prepare", verb, done, total))
+    """Show (done, total) calls as progress while the body runs, and say what Ctrl-C leaves."""
+    kept = "what was there before or is written is whole; the same command begins again"
+    with stopping(f"stopped while {verb}; {kept}"), watching() as watch:
+        yield ticks(watch, verb)
 
 
 class _Lines:
@@ -169,7 +170,8 @@ def show_demo(facts: Mapping[str, Any]) -> None:
     _made(out, f"a {facts['family']} that draws avatars: {run}")
     _page(out, facts["report"])
     out.print(f"  samples  {facts['samples']}", markup=False)
-    _verdict(out, facts["scores"])
+    if facts["scores"] is not None:
+        _verdict(out, facts["scores"])
     _next(
         out,
         _sample_command(run),
@@ -182,8 +184,8 @@ def show_trained(folder: Path, source: str) -> None:
     """What was made, how good it is, and what to try next."""
     out = _console()
     _made(out, folder)
+    _page(out, folder / "report.html")
     if (folder / "report.json").is_file():
-        _page(out, folder / "report.html")
         _verdict(out, read_json(folder / "report.json"))
     evaluate = f"zeuxis evaluate {_typed(folder)} --data {_typed(source)}"
     _next(out, _sample_command(folder), _label_command(folder), evaluate)
@@ -444,9 +446,7 @@ def _word(value: Any) -> str:
 
 
 def exit_code(error: BaseException) -> int | None:
-    """2 for bad input, 1 for a run that diverged, 130 for one that was stopped; None for a defect."""
-    if isinstance(error, Stopped):
-        return 130
+    """2 for bad input, 1 for a run that diverged; None for a defect."""
     if isinstance(error, DivergedError):
         return 1
     return 2 if isinstance(error, ValueError | OSError) else None
@@ -473,8 +473,6 @@ def sentence(error: BaseException) -> str:
     >>> sentence(FileNotFoundError(2, "No such file or directory", "photos"))
     'photos: there is no such file or folder; check the path'
     """
-    if isinstance(error, Stopped):
-        return f"{error}; the same command continues"
     if isinstance(error, pydantic.ValidationError):
         return explain(error)
     if isinstance(error, OSError) and error.errno is not None:

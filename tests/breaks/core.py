@@ -43,7 +43,7 @@ BREAKS = [
     Break(
         "fit.py", 'log.cut(saved.facts["log_bytes"], logged)', '""', "test_crash.py -k three_kills"
     ),
-    Break("fit.py", 'raise Stopped(f"stopped', 'pass; (f"stopped', "test_crash.py -k ctrl_c"),
+    Break("fit.py", "            raise Stopped\n", "            pass\n", "test_crash.py -k ctrl_c"),
     Break("fit.py", "score < state.best_score", "score > state.best_score", "test_fit.py"),
     # the optimiser
     Break("muon.py", "x = matrix_NRK.mT if tall else matrix_NRK", "x = matrix_NRK", "test_muon.py"),

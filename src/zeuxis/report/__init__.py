@@ -143,6 +143,8 @@ def image(pixels_HWC: np.ndarray, alt: str = "") -> str:
 
 
 def _scores(page: Page) -> str:
+    if not page.cards and not page.findings:
+        return ""
     cards = "".join(
         f'<div class="card"><h3>{escape(card.title)}</h3>'
         f'<div class="value {card.mood}">{escape(card.value)}</div>'

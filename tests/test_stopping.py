@@ -1,0 +1,189 @@
+"""Ctrl-C and SIGTERM: what is said, what is kept, and that a second one ends it at once."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests import worker
+from tests.front import pictures, tiny, workshop, zeuxis
+from zeuxis import apply, closing, data, fit, pipeline, plan, use
+from zeuxis.watching import Stopped, interruptible, leaving, stopping, ticks
+
+WORDS = ["--steps", "3", "--threads", "1", "training.batch_size=8", *tiny("vae")]
+
+
+@pytest.fixture(autouse=True)
+def quick(tmp_path):
+    with workshop(tmp_path / "cache"):
+        yield
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("stopping")
+    with workshop(folder / "cache"):
+        photos = pictures(folder / "photos")
+        assert zeuxis("train", "vae", photos, "--no-evaluate", "--out", folder / "run", *WORDS) == 0
+    return photos, folder / "run"
+
+
+def interrupt(*args, **kwargs):
+    signal.raise_signal(signal.SIGINT)
+
+
+def terminate(*args, **kwargs):
+    signal.raise_signal(signal.SIGTERM)
+
+
+STAGES = {
+    "loading": (data, "ensure", "train", "what was saved before is whole"),
+    "planning": (plan, "make", "train", "what was saved before is whole"),
+    "first report": (closing, "first_report", "train", "what was saved before is whole"),
+    "measuring": (closing.evaluation, "evaluate", "train", "holds the model and a first report"),
+    "drawing": (use.Model, "sample", "sample", "stopped while drawing"),
+    "evaluating": (data, "ensure", "evaluate", "stopped while measuring"),
+    "demo": (pipeline, "_avatars", "demo", "stopped"),
+    "preparing": (data, "prepare", "prepare", "stopped while preparing"),
+    "treating": (apply, "treat", "reconstruct", "stopped while reconstructing"),
+}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("ask", [interrupt, terminate])
+def test_each_stage_says_what_is_kept_and_what_goes_on(
+    stage, ask, run, tmp_path, monkeypatch, capsys
+):
+    photos, trained = run
+    home, name, command, words = STAGES[stage]
+    monkeypatch.setattr(home, name, ask)
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    given = {
+        "train": ["train", "vae", photos, "--out", tmp_path / "run", *WORDS],
+        "sample": ["sample", trained, "--out", tmp_path / "drawn"],
+        "evaluate": ["evaluate", trained, "--data", photos],
+        "demo": ["demo", "--out", tmp_path / "demo"],
+        "prepare": ["data", "prepare", photos, tmp_path / "set"],
+        "reconstruct": ["reconstruct", trained, photos, "--out", tmp_path / "out"],
+    }[command]
+    assert zeuxis(*given) == 130
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("zeuxis: ") and words in said and "the same command" in said
+    assert "Aborted" not in said
+    assert before == (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM))
+
+
+def test_what_was_stopped_goes_on_by_the_same_command(tmp_path, monkeypatch):
+    photos = pictures(tmp_path / "photos")
+    command = ["train", "vae", photos, "--out", tmp_path / "run", *WORDS]
+    for stage in ("planning", "measuring"):
+        home, name, _, _ = STAGES[stage]
+        with monkeypatch.context() as patch:
+            patch.setattr(home, name, interrupt)
+            assert zeuxis(*command) == 130
+    assert (tmp_path / "run" / "report.html").exists()
+    assert not (tmp_path / "run" / "report.json").exists()
+    assert zeuxis(*command) == 0
+    assert (tmp_path / "run" / "report.json").exists()
+
+
+START = """
+import signal, sys
+class Ask:
+    def find_spec(self, name, path=None, target=None):
+        if name == {name!r}:
+            sys.meta_path.remove(self)
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Ask())
+sys.argv = ["zeuxis", "families"]
+from zeuxis.__main__ import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("name", ["zeuxis.cli", "typer", "torch", "zeuxis.terminal"])
+def test_starting_up_ends_without_a_traceback(name):
+    program = START.format(name=name)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 130 and done.stderr.count("\n") == 1
+    assert "stopped before anything was done" in done.stderr
+
+
+def test_an_import_that_fails_because_of_it_is_no_defect(monkeypatch, capsys):
+    """C code that is interrupted while it imports says ImportError."""
+
+    def broken(*args, **kwargs):
+        try:
+            interrupt()
+        except KeyboardInterrupt:
+            raise ImportError("numpy.core.multiarray failed to import") from None
+
+    monkeypatch.setattr(pipeline, "train", broken)
+    assert zeuxis("train", "vae", "photos") == 130
+    assert "stopped before anything was done" in capsys.readouterr().err
+
+
+def test_the_first_is_a_request_and_the_second_goes_to_who_was_there_before():
+    came = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
+    try:
+        with interruptible() as check:
+            check()
+            interrupt()
+            assert not came
+            with pytest.raises(Stopped):
+                check()
+            interrupt()
+            assert came == [signal.SIGINT]
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_a_second_one_ends_the_process(capfd):
+    program = (
+        "import signal\nfrom zeuxis.watching import leaving\n"
+        "with leaving() as came:\n"
+        "    try:\n        signal.raise_signal(signal.SIGINT)\n"
+        "    except KeyboardInterrupt:\n        signal.raise_signal(signal.SIGINT)\n"
+        "print('still here')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True)
+    assert done.returncode == -signal.SIGINT and not done.stdout
+
+
+def test_the_second_in_training_leaves_without_saving(tmp_path):
+    """What was saved before is the state that the same command goes on from."""
+
+    worker.run("vae", tmp_path, 4)
+
+    def twice(event):
+        if event.kind == "step" and event.done == 6:
+            interrupt()
+            interrupt()
+
+    model = worker.build("vae")
+    training = worker.Training(
+        steps=9, batch_size=4, seed=3, log_every=1, save_every=100, probe_every=100
+    )
+    loader = worker.loader_for(model.config, 4)
+    with leaving(), pytest.raises(Stopped, match="stopped at once"):
+        fit.fit("vae", model, loader, training, tmp_path, watch=twice)
+    assert fit.checkpoint.load(tmp_path / "checkpoints").facts["step"] == 4
+
+
+def test_stopping_lets_other_errors_through():
+    with pytest.raises(ValueError, match="as it was"), stopping("kept"):
+        raise ValueError("as it was")
+
+
+def test_seconds_left_follow_the_pace_and_begin_anew(monkeypatch):
+    now, events = [100.0], []
+    monkeypatch.setattr("zeuxis.watching.time.monotonic", lambda: now[0])
+    tick = ticks(events.append, "preparing")
+    for seconds, done in ((0, 0), (2, 1), (4, 4), (1, 0), (3, 2)):
+        now[0] += seconds
+        tick(done, 10)
+    left = [event.numbers.get("seconds_left") for event in events]
+    assert left == [None, 18.0, 9.0, None, 12.0]
+    assert {event.kind for event in events} == {"prepare"}
