@@ -367,6 +367,10 @@ def _text(name: str, content: str | bytes) -> Fill:
     return lambda room, path: (path / name).write_bytes(raw)
 
 
+def _large(name: str) -> Fill:
+    return lambda room, path: (path / name).write_bytes(b"\xff" * 100_000_000)
+
+
 def _tables() -> Iterator[Case]:
     """Side files: metadata, labels, captions."""
     digits, deep = "9" * 5000, nested()
@@ -409,7 +413,7 @@ def _tables() -> Iterator[Case]:
         "dataset.json, 10^6 wide": _text(
             "dataset.json", '{"labels": [["000.png", [' + "0," * 10**6 + "1]]]}"
         ),
-        "a caption of 100 MB": _text("000.txt", b"a" * 100_000_000),
+        "a caption of 100 MB": _large("000.txt"),
         "a caption of NUL bytes": _text("000.txt", bytes(1000)),
         "000.json, deep": _text("000.json", deep),
         "000.json, 6,000 digits": _text("000.json", f'{{"label": {"9" * 6000}}}'),
@@ -418,7 +422,7 @@ def _tables() -> Iterator[Case]:
             "000.json", '{"label": [1, 2], "caption": {"a": 5}}'
         ),
         "000.json, infinite": _text("000.json", '{"label": 1e400}'),
-        "a licence of 100 MB": _text("LICENSE", b"\xff" * 100_000_000),
+        "a licence of 100 MB": _large("LICENSE"),
         "metadata.parquet, garbage": _text("metadata.parquet", b"PAR1" + bytes(50) + b"PAR1"),
         "labels.csv, climbs": _text("labels.csv", "id,label\n../../outside/secret,5\n"),
     }

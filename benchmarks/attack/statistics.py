@@ -38,7 +38,8 @@ def _statistic(name: str, file: str, content: Content | bytes, **more: Any) -> C
     def make(room: Room) -> list[object]:
         found = content(room) if callable(content) else content
         bad = found if isinstance(found, Path) else room.file(file, found)
-        return ["compare", bad, room.lab / f"honest{bad.suffix}", "--out", "out"]
+        by = "photos" if "feats" in name else f"honest{bad.suffix}"
+        return ["compare", bad, room.lab / by, "--out", "out"]
 
     return Case(kind="statistics", name=name, make=make, **more)
 
@@ -55,10 +56,25 @@ def _ours(tensors: dict[str, np.ndarray] | None = None, **facts: str) -> Callabl
     return make
 
 
+def _moments(mu: float = 0.0, sigma: float = 1.0, corner: float = 0.0) -> Callable[[Room], bytes]:
+    """Moments of as many features as the network has; `corner` breaks the symmetry."""
+
+    def make(room: Room) -> bytes:
+        sigma_DD = np.where(np.eye(1280) > 0, sigma, 0.0)
+        sigma_DD[0, 1] = corner
+        return arrays(mu=np.full(1280, mu), sigma=sigma_DD)
+
+    return make
+
+
+def _noise() -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(16, 1280)).astype(np.float32)
+
+
 def _statistics() -> Iterator[Case]:
-    eye, zero = np.eye(1280), np.zeros(1280)
     yield _statistic("honest npz", "x.npz", lambda room: room.copy("honest.npz"), expect="used")
     yield _statistic("honest pkl", "x.pkl", lambda room: room.copy("honest.pkl"), expect="used")
+    yield _statistic("honest npz of feats", "x.npz", arrays(feats=_noise()), expect="used")
     yield _statistic("honest, ours", "x.safetensors", _ours(), expect="used")
     table: dict[str, Content | bytes] = {
         "pickled": lambda room: arrays(
@@ -73,10 +89,10 @@ def _statistics() -> Iterator[Case]:
         "mu a number": arrays(mu=np.float64(3), sigma=np.eye(2)),
         "mu text": arrays(mu=np.array(["a"]), sigma=np.eye(1)),
         "mu times": arrays(mu=np.zeros(3, "M8[s]"), sigma=np.eye(3)),
-        "mu NaN": arrays(mu=zero * np.nan, sigma=eye),
-        "sigma infinite": arrays(mu=zero, sigma=np.full_like(eye, np.inf)),
-        "sigma negative": arrays(mu=zero, sigma=-eye),
-        "sigma not symmetric": arrays(mu=zero, sigma=np.triu(np.ones((1280, 1280)))),
+        "mu NaN": _moments(mu=np.nan),
+        "sigma infinite": _moments(sigma=np.inf),
+        "sigma negative": _moments(sigma=-1.0),
+        "sigma not symmetric": _moments(corner=5.0),
         "feats empty": arrays(feats=np.zeros((3, 0))),
         "feats of no rows": arrays(feats=np.zeros((0, 1280))),
         "feats text": arrays(feats=np.array(["x"])),

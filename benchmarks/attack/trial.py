@@ -287,6 +287,7 @@ def _open(call: Sequence[object] | Call) -> dict[str, object]:
 
 LEAKS = re.compile(
     r"Traceback|RuntimeError|TypeError|AttributeError|KeyError|IndexError|NoneType|has no attribute"
+    r"|could not convert|values to unpack|cannot unpack|np\.\w+\(|size mismatch|Aborted"
     r"|\w\.(cpp|cc|h|py):\d|object is not|unsupported operand|0x[0-9a-f]{8}|Error\(s\) in loading"
 )
 """Words of a library's insides, which no sentence for a person has."""
@@ -325,7 +326,9 @@ def _met(case: Case, room: Room, code: int, spoken: str) -> tuple[Verdict, str]:
         raise AssertionError(f"{case.kind}, {case.name}: the words are wrong: {spoken}")
     if case.expect == "refused" and code == 0:
         return "effect", "accepted in silence, though it has to be refused"
-    if (case.expect == "used" and code != 0) or code not in (0, 2, 130):
+    if code not in (0, 2, 130):
+        return "traceback", f"exit {code}: {_tail(spoken)}"
+    if case.expect == "used" and code != 0:
         return "refused though honest", f"exit {code}: {_tail(spoken)}"
     if case.says and not any(case.says in text for text in _texts(room)):
         return "effect", f"nothing says {case.says!r}: {_tail(spoken)}"
