@@ -166,8 +166,8 @@ def _latents() -> Iterator[Case]:
         "another shape": lambda room: arrays(latent=np.zeros((2, 4, 9, 9), np.float32)),
         "complex": lambda room: arrays(latent=np.zeros((2, 4), np.complex64)),
         "of another name": lambda room: arrays(other=np.zeros((2, 4))),
-        "a bomb of 4 GiB": lambda room: npz(
-            room.inside / "x.npz", "latent", npy("(268435456, 4)", "<f4", b""), 4096
+        "a bomb of 2 GiB": lambda room: npz(
+            room.inside / "x.npz", "latent", npy("(134217728, 4)", "<f4", b""), 2048
         ),
         "a bomb that says 1 TiB": lambda room: npz(
             room.inside / "x.npz", "latent", npy("(68719476736, 4)", "<f4", b""), 16

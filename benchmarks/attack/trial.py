@@ -304,6 +304,9 @@ def judge(
     grown: int,
 ) -> tuple[Verdict, str]:
     """The verdict on a case, worst first, and why."""
+    if ended["kind"] != "ended":
+        for left in (room.path / "cwd").glob(".out-*"):  # what a kill leaves of a set half made
+            shutil.rmtree(left)
     found = next(_effects(case, room, before), None)
     if found:
         return "effect", found
