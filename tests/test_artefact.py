@@ -4,7 +4,7 @@ import pytest
 
 from tests.kit import build, wake
 from zeuxis import artefact
-from zeuxis.disk import read_sealed, write_sealed
+from zeuxis.disk import read_sealed, sha256, write_sealed
 
 
 @pytest.fixture
@@ -53,6 +53,17 @@ def test_no_class_or_code_can_be_named(folder):
     write_sealed(folder / "config.json", content)
     with pytest.raises(ValueError, match="no family"):
         artefact.load(folder)
+
+
+@pytest.mark.parametrize("verb", [artefact.read, lambda run: artefact.copy(run, run / "a" / "b")])
+def test_files_of_an_artefact_lie_in_it(tmp_path, folder, verb):
+    mine = tmp_path.parent / "mine"
+    mine.write_text("mine")
+    content = read_sealed(folder / "config.json")
+    content["files"]["../mine"] = sha256(mine)
+    write_sealed(folder / "config.json", content)
+    with pytest.raises(ValueError, match="no plain name"):
+        verb(folder)
 
 
 def test_an_empty_folder_is_refused_in_a_sentence(tmp_path):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from zeuxis.disk import read_sealed, write_file, write_sealed
+from zeuxis.disk import inside, read_sealed, write_file, write_sealed
 
 
 def test_a_reader_never_sees_a_part(tmp_path):
@@ -25,6 +25,52 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path):
     with pytest.raises(OSError, match="No space"):
         write_file(path, fails)
     assert path.read_text() == "old" and [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_link_under_the_temporary_name_is_not_followed(tmp_path):
+    mine = tmp_path / "mine"
+    mine.write_text("mine")
+    (tmp_path / "file.tmp").symlink_to(mine)
+    write_file(tmp_path / "file", lambda beside: beside.write_text("new"))
+    assert mine.read_text() == "mine" and (tmp_path / "file").read_text() == "new"
+    assert not (tmp_path / "file").is_symlink()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "..",
+        ".",
+        "",
+        "../x",
+        "/x",
+        "a/b",
+        "a\\b",
+        "C:x",
+        "a\nb",
+        "a\0b",
+        "\x1b[31m",
+        "x" * 201,
+        5,
+        None,
+    ],
+)
+def test_what_is_no_plain_name_leads_nowhere(tmp_path, name):
+    with pytest.raises(ValueError, match="no plain name") as refused:
+        inside(tmp_path, name)
+    assert str(refused.value).isprintable()
+
+
+def test_a_link_out_of_a_folder_leads_nowhere(tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (tmp_path / "mine").write_text("mine")
+    (folder / "there").write_text("there")
+    (folder / "near").symlink_to("there")
+    (folder / "far").symlink_to(tmp_path / "mine")
+    assert inside(folder, "near").read_text() == "there"
+    with pytest.raises(ValueError, match="leads out"):
+        inside(folder, "far")
 
 
 def test_a_changed_value_breaks_the_seal(tmp_path):

@@ -28,6 +28,7 @@ from torch import Tensor
 from zeuxis import __version__, families
 from zeuxis.disk import (
     damaged,
+    inside,
     read_json,
     read_sealed,
     sha256,
@@ -103,7 +104,7 @@ def _part(folder: Path, name: str) -> Path:
     """Where a part lies; never outside of the artefact, whatever its `config.json` says."""
     if not name.isidentifier():
         raise ValueError(f"{folder} names a part {name!r}, which is no plain name")
-    return folder / "parts" / name
+    return inside(inside(folder, "parts"), name)
 
 
 def write_tensors(folder: Path, stem: str, tensors: Mapping[str, Tensor]) -> str:
@@ -127,7 +128,7 @@ def copy(source: Path, dest: Path) -> str:
     beside.mkdir(parents=True)
     for name in (*content["files"], "config.json"):
         write_file(beside / name, functools.partial(shutil.copyfile, source / name))
-    if (source / "README.md").is_file():
+    if inside(source, "README.md").is_file():
         shutil.copyfile(source / "README.md", beside / "README.md")
     for part in content.get("parts", {}):
         copy(_part(source, part), beside / "parts" / part)
@@ -152,8 +153,9 @@ def read(folder: Path) -> dict[str, Any]:
         found = content["format"]
         raise ValueError(f"{folder} has format {found!r}, expected {FORMAT}; update zeuxis")
     for name, expected in content["files"].items():
-        if not (folder / name).is_file() or sha256(folder / name) != expected:
-            raise ValueError(damaged(folder / name))
+        path = inside(folder, name)
+        if not path.is_file() or sha256(path) != expected:
+            raise ValueError(damaged(path))
     for part, expected in content.get("parts", {}).items():
         file = _part(folder, part) / "config.json"
         if not file.is_file() or sha256(file) != expected:

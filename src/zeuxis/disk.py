@@ -13,7 +13,7 @@ def write_file(path: Path, write: Callable[[Path], Any]) -> None:
     """Let `write` fill a temporary file, then move it to `path` so that no reader sees a part.
 
     The file and its folder are synced, so that the new content survives a power cut. The temporary
-    name ends in `.tmp`; a stale one, left by a kill, is simply overwritten.
+    name ends in `.tmp`; a stale one, left by a kill, or a link of that name is removed.
 
     Raises:
         OSError: the disk is full or not writable; `path` is then as it was before.
@@ -21,6 +21,7 @@ def write_file(path: Path, write: Callable[[Path], Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(path.name + ".tmp")
     try:
+        beside.unlink(missing_ok=True)  # it may be a link to somewhere else
         write(beside)
         with beside.open("rb+") as file:
             os.fsync(file.fileno())
@@ -29,6 +30,24 @@ def write_file(path: Path, write: Callable[[Path], Any]) -> None:
         beside.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def inside(folder: Path, name: object) -> Path:
+    """The path of what is called `name` in `folder`, for names that a file of somebody else gives.
+
+    Raises:
+        ValueError: it is no plain name, or a link that leads out of the folder.
+    """
+    plain = isinstance(name, str) and name.isprintable() and 0 < len(name) <= 200
+    if not plain or name in (".", "..") or set(str(name)) & set("/\\:"):
+        raise ValueError(
+            f"{folder} names a file {str(name)[:60]!r}, which is no plain name; get the folder again "
+            "from a source that you trust"
+        )
+    path = folder / str(name)
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"{path} is a link that leads out of its folder; replace it by the file")
+    return path
 
 
 def sync_folder(folder: Path) -> None:
