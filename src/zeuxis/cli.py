@@ -18,6 +18,9 @@ from zeuxis.watching import Stopped, leaving, stopping
 
 STOPPED_MEASURING = "stopped while measuring; the model is as it was; the same command begins again"
 STOPPED_DEMO = "stopped; what was made so far is whole; the same command goes on"
+STOPPED_DRAWING = (
+    "stopped while drawing; images that are written are whole; the same command begins again"
+)
 UNDONE = "stopped before anything was done; the same command begins again"
 
 
@@ -228,7 +231,7 @@ def sample(
     """Draw new images from a trained model into numbered PNG files."""
     from zeuxis import samples, terminal
 
-    with terminal.ticking("drawing") as tick:
+    with stopping(STOPPED_DRAWING), terminal.watching() as watch:
         folder = samples.draw(
             run,
             count,
@@ -237,7 +240,7 @@ def sample(
             sheet=grid,
             labels=label or (),
             controls=pairs(controls, "steps=20"),
-            tick=tick,
+            watch=watch,
         )
     terminal.show_samples(folder, grid)
 

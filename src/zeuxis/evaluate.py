@@ -108,10 +108,9 @@ def evaluate(
     part = measuring.parts(progress)
     allowance = Allowance(seconds)
     some = prepared.images[draw(prepared.train, LANE, seed, "speed")]
-    with machine.quick_threads(lambda: features(some)):
-        look_seconds = 0.0
+    with machine.quick_threads(lambda: features(some)) as taken:
+        look_seconds = taken / len(some)
         if seconds is not None:
-            look_seconds = duration(lambda: features(some)) / len(some)
             samples = _affordable(model, prepared, samples, allowance, look_seconds)
         most = JUDGES if seconds is None else min(JUDGES, 2 * samples)
         chosen = _Rows.of(prepared, samples, seed, isinstance(model.family, Generates), most)

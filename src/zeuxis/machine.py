@@ -97,26 +97,25 @@ def quicker(seconds: Mapping[W, float]) -> W:
 
 
 @contextlib.contextmanager
-def quick_threads(call: Callable[[], object]) -> Iterator[None]:
-    """In the body use all threads or one, whichever makes `call` clearly quicker at this moment.
+def quick_threads(call: Callable[[], object]) -> Iterator[float]:
+    """In the body use all threads or one, whichever makes `call` clearly quicker now; yields its seconds.
 
     On a busy machine threads wait for one another at each small operation. What is computed must not
     depend on the number of threads, or not in a way that matters.
     """
     usual = torch.get_num_threads()
-    seconds: dict[int, float] = {}
+    counts = (usual,) if usual == 1 or torch.cuda.is_initialized() else (usual, 1)
+    seconds = dict.fromkeys(counts, math.inf)
+    call()  # the first one also loads and compiles
     try:
-        if usual > 1 and not torch.cuda.is_initialized():
-            call()  # the first one also loads and compiles
-            for count in (usual, 1) * 2:
-                torch.set_num_threads(count)
-                began = time.perf_counter()
-                call()
-                seconds[count] = min(seconds.get(count, math.inf), time.perf_counter() - began)
-            torch.set_num_threads(quicker(seconds))
-        yield
+        for count in counts * 2:
+            set_threads(count)
+            began = time.perf_counter()
+            call()
+            seconds[count] = min(seconds[count], time.perf_counter() - began)
+        yield seconds[set_threads(quicker(seconds))]
     finally:
-        torch.set_num_threads(usual)
+        set_threads(usual)
 
 
 class Pace:

@@ -1,19 +1,25 @@
 """Samples as files: numbered PNGs, and a note of how they were made."""
 
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from zeuxis import use
+from zeuxis import machine, use
 from zeuxis.disk import write_json
-from zeuxis.family import Tick
-from zeuxis.images import grid, save_png
+from zeuxis.images import grid, png_bytes, save_png
+from zeuxis.plan import check_disk
 from zeuxis.run import override
+from zeuxis.watching import Event, Watch, ticks
 
 NOTE = "samples.json"
 """Marks a folder as written by `write`: only such a folder is ever overwritten."""
+MANY = 10 * use.LANE
+"""From so many images on, time and size are said before they are drawn."""
+BLOCK = 4096
+"""Bytes of a file on most disks at least."""
 
 
 def draw(
@@ -25,7 +31,7 @@ def draw(
     sheet: Path | None = None,
     labels: Sequence[str] = (),
     controls: Mapping[str, str] | None = None,
-    tick: Tick | None = None,
+    watch: Watch | None = None,
 ) -> Path:
     """Draw `count` images from the artefact `run` into a folder, and return the folder.
 
@@ -37,23 +43,50 @@ def draw(
         sheet: a PNG file to write all of them to, side by side.
         labels: one class, or `condition=class` words.
         controls: the family's controls as words.
-        tick: told of progress.
+        watch: told of progress, and of many images beforehand how long they take and how large they are.
 
     Raises:
         ValueError: no such label or control, `out` holds files of another origin, or `sheet` is no
             name for a PNG file.
         OSError: the disk is full or not writable.
     """
+    tell: Watch = watch or (lambda event: None)
     folder = out or Path("samples") / f"{run.resolve().name}-seed{seed}"
     check_free(folder)
     check_sheet(sheet)
     model = use.load(run)
     settings = override(model.family.Controls(), dict(controls or {})).model_dump()
-    images_NHWC = model.sample(count, seed=seed, label=label(labels), progress=tick, **settings)
+    asked = {"seed": seed, "label": label(labels), **settings}
+    with contextlib.ExitStack() as threads:
+        if count >= MANY:
+            seconds = threads.enter_context(
+                machine.quick_threads(lambda: model.sample(use.LANE, **asked))
+            )
+            _announce(folder, model.sample(use.LANE, **asked), count, seconds, tell)
+        images_NHWC = model.sample(count, progress=ticks(tell, "drawing"), **asked)
     facts = {"run": os.fspath(run), "seed": seed, "labels": list(labels), "controls": settings}
     write(folder, images_NHWC, facts)
     write_sheet(sheet, images_NHWC)
     return folder
+
+
+def _announce(folder: Path, some_NHWC: np.ndarray, count: int, seconds: float, tell: Watch) -> None:
+    """Say how long `count` images take and how large they are, by some that took `seconds`.
+
+    Raises:
+        ValueError: they do not fit on the disk.
+    """
+    size = sum(max(BLOCK, len(png_bytes(image))) for image in some_NHWC) / len(some_NHWC)
+    check_disk(folder, round(count * size))
+    minutes = count / len(some_NHWC) * seconds / 60
+    memory = count * some_NHWC[0].size
+    tell(
+        Event(
+            "note",
+            f"{count:,} images: about {minutes:.1f} min to draw, {count * size / 2**20:,.0f} MiB on disk, "
+            f"{memory / 2**20:,.0f} MiB of memory",
+        )
+    )
 
 
 def write(folder: Path, images_NHWC: np.ndarray, facts: Mapping[str, object]) -> None:

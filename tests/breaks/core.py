@@ -81,6 +81,57 @@ BREAKS = [
         "pass",
         "test_plan.py -k keeps_its_threads",
     ),
+    # budgets, the pace, and Ctrl-C
+    Break("allowance.py", "if count < asked:", "if False:", "test_budget.py"),
+    Break(
+        "allowance.py", "<= share * self.left()", "<= self.left()", "test_budget.py -k leave_room"
+    ),
+    Break(
+        "machine.py", "if now < SLOW * self._planned", "if True", "test_budget.py -k slow_says_so"
+    ),
+    Break("machine.py", "        self._said = True\n", "", "test_budget.py -k slow_says_so"),
+    Break(
+        "machine.py",
+        "yield seconds[set_threads(quicker(seconds))]",
+        "yield seconds[usual]",
+        "test_budget.py -k quicker_threads",
+    ),
+    Break(
+        "fit.py", "            raise OutOfTime\n", "            pass\n", "test_budget.py -k is_over"
+    ),
+    Break(
+        "pipeline.py",
+        "            closing.first_report(folder, prepared, place.type, tell)\n",
+        "",
+        "test_budget.py -k first_report",
+    ),
+    Break(
+        "evaluate.py",
+        "*_notes(model, prepared, chosen), *allowance.notes]",
+        "*_notes(model, prepared, chosen)]",
+        "test_budget.py -k fewer_samples",
+    ),
+    Break("samples.py", "if count >= MANY:", "if False:", "test_budget.py -k few_images"),
+    Break(
+        "watching.py",
+        "        raise Stopped(sentence) from None",
+        "        raise",
+        "test_stopping.py",
+    ),
+    Break(
+        "watching.py",
+        "            signal.signal(each, signal.SIG_DFL)",
+        "            pass",
+        "test_stopping.py -k second_one",
+    ),
+    Break(
+        "watching.py",
+        "            signal.raise_signal(number)",
+        "            pass",
+        "test_stopping.py -k goes_to_who",
+    ),
+    Break("watching.py", "began, first = now, done", "pass", "test_stopping.py -k seconds_left"),
+    Break("cli.py", "if came:  #", "if False:  #", "test_stopping.py -k no_defect"),
     # memory
     Break("machine.py", "libc.mallopt(TRIM_THRESHOLD, 2**31 - 1)", "pass", "test_machine.py"),
     Break(
