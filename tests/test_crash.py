@@ -141,3 +141,58 @@ def test_a_full_disk_loses_nothing(tmp_path, monkeypatch):
     assert 0 < check_whole(tmp_path / "a") < 8
     worker.run("vae", tmp_path / "a", 8)
     compare(outcome(tmp_path / "b"), outcome(tmp_path / "a"))
+
+
+class Killed(BaseException):
+    """What no code of ours catches."""
+
+
+def die_at(monkeypatch, number):
+    """From the `number`-th change of the disk on none is made any more; returns how many were."""
+    calls = []
+
+    def mortal(real):
+        def call(*args, **values):
+            calls.append(real.__name__)
+            if len(calls) > number:
+                raise Killed
+            return real(*args, **values)
+
+        return call
+
+    for name in ("fsync", "replace", "rename", "unlink", "rmdir", "mkdir"):
+        monkeypatch.setattr(os, name, mortal(getattr(os, name)))
+    return calls
+
+
+@pytest.fixture(scope="module")
+def never_killed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("never") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        calls = die_at(patch, 10**9)
+        worker.run("gan", folder, 4)
+    return outcome(folder), calls
+
+
+def killed_at(number, expected, folder, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        die_at(patch, number)
+        worker.run("gan", folder, 4)
+    check_whole(folder)
+    worker.run("gan", folder, 4)
+    compare(expected, outcome(folder))
+    weights = [path.name for path in folder.glob("model-*.safetensors")]
+    assert weights == [artefact.weights(artefact.read(folder))]
+
+
+@pytest.mark.parametrize("share", [0.01, 0.5, 0.93, 0.96, 0.99])
+def test_killed_at_a_change_of_the_disk(never_killed, tmp_path, monkeypatch, share):
+    expected, calls = never_killed
+    killed_at(int(share * len(calls)), expected, tmp_path / "run", monkeypatch)
+
+
+@pytest.mark.slow
+def test_killed_at_every_change_of_the_disk(never_killed, tmp_path, monkeypatch):
+    expected, calls = never_killed
+    for number in range(len(calls)):
+        killed_at(number, expected, tmp_path / str(number), monkeypatch)

@@ -20,13 +20,15 @@ def probe(average, at, check):
     return {"norm": float(sum(p.double().square().sum() for p in average.parameters()))}
 
 
-def run(family, folder, steps, save_every=1):
+def run(family, folder, steps, save_every=1, **more):
     training = Training(
         steps=steps, batch_size=4, seed=3, log_every=1, save_every=save_every, probe_every=5
     )
     model = build(family)
     loader = loader_for(model.config, 4)
-    return fit.fit(family, model, loader, training, Path(folder), probes=(probe,), keep="best")
+    return fit.fit(
+        family, model, loader, training, Path(folder), probes=(probe,), keep="best", **more
+    )
 
 
 def losses(precision, accumulate=1, steps=10, processes=None):

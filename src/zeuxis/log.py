@@ -34,13 +34,14 @@ class Log:
         if not self.writes or not (size or self.path.exists()):
             return ""
         content = self.path.read_bytes() if self.path.exists() else b""
-        rows = [(line, _row(line)) for line in content[:size].splitlines(keepends=True)]
-        whole = b"".join(line for line, row in rows if row and line.endswith(b"\n"))
+        *ended, _ = content[:size].split(b"\n")
+        rows = [(line + b"\n", row) for line in ended if (row := _row(line))]
+        whole = b"".join(line for line, _ in rows)
         if whole != content:
             write_file(self.path, lambda beside: beside.write_bytes(whole))
         if len(whole) == size:
             return ""
-        lost = sorted(set(logged) - {int(row["step"]) for _, row in rows if row})
+        lost = sorted(set(logged) - {row["step"] for _, row in rows})
         where = f" the lines of steps {lost[0]} to {lost[-1]}" if lost else " lines"
         return f"{self.path} lost{where} in a crash; the model is not affected"
 

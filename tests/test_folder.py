@@ -1,0 +1,173 @@
+"""The folder of a run: one training at a time, always this very run, nothing stale."""
+
+import errno
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from zeuxis import checkpoint
+from zeuxis.disk import write_sealed
+from zeuxis.folder import LOCK, opened
+from zeuxis.parallel import Parallel
+
+REQUEST = {"family": "vae", "training": {"steps": 6}}
+RUN = {"request": REQUEST, "plan": {"steps": 6}}
+LONGER = {"family": "vae", "training": {"steps": 10}}
+
+
+def entered(folder, request=REQUEST, fresh=False, processes=None):
+    """Open and leave; the notes."""
+    notes = []
+    with opened(folder, request, fresh, notes.append, processes or Parallel()):
+        assert folder.is_dir()
+    return [note.text for note in notes]
+
+
+def saved(folder, run=RUN):
+    """A run's folder after its sixth step."""
+    (folder / "checkpoints").mkdir(parents=True)
+    facts = {"step": 6} if run is None else {"step": 6, "run": run}
+    state = checkpoint.Checkpoint({"x": torch.zeros(3)}, facts)
+    checkpoint.save(folder / "checkpoints", 6, state)
+    write_sealed(folder / "run.json", RUN)
+    (folder / "log.jsonl").write_text("{}")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "left",
+    [[], ["run.json.tmp"], ["model-0.safetensors.tmp", LOCK], [LOCK], [".DS_Store"]],
+    ids=str,
+)
+def test_what_a_kill_while_planning_left_blocks_nothing(tmp_path, left):
+    (tmp_path / "run").mkdir()
+    for name in left:
+        (tmp_path / "run" / name).write_text("process")
+    assert not entered(tmp_path / "run")
+    assert {path.name for path in (tmp_path / "run").iterdir()} <= {".DS_Store"}
+
+
+def test_a_folder_of_other_things_is_refused_and_left_as_it_is(tmp_path):
+    for name in ("thesis.doc", "draft.tmp", "README.md.tmp"):
+        (tmp_path / name).write_text("mine")
+    with pytest.raises(ValueError, match="holds other files and no run"):
+        entered(tmp_path)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"thesis.doc", "draft.tmp", "README.md.tmp"}
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_nobody_else_trains_in_a_folder_or_moves_it_away_meanwhile(tmp_path, fresh):
+    folder = saved(tmp_path / "run")
+    with opened(folder, REQUEST, False, print, Parallel()):
+        words = rf"is being trained by process {os.getpid()} on .*wait for it, stop it, or"
+        with pytest.raises(ValueError, match=words):
+            entered(folder, fresh=fresh)
+        entered(
+            folder, processes=Parallel(1, 1)
+        )  # the other processes of one run wait for the first
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    entered(folder, fresh=fresh)
+    assert not list(tmp_path.rglob(LOCK)) and (tmp_path / "run.1").exists() == fresh
+
+
+def test_a_lock_vanishes_with_its_process_even_a_killed_one(tmp_path):
+    code = (
+        "import sys, time, pathlib; from zeuxis.lock import locked\n"
+        "with locked(pathlib.Path(sys.argv[1]), 'it is in use'): print('held', flush=True); time.sleep(60)"
+    )
+    words = [sys.executable, "-c", code, str(tmp_path / LOCK)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        with pytest.raises(ValueError, match=f"is being trained by process {process.pid} "):
+            entered(tmp_path)
+        process.send_signal(signal.SIGKILL)
+    assert (tmp_path / LOCK).exists() and not entered(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_lock_that_was_removed_and_made_again_is_not_two(tmp_path, monkeypatch):
+    """Whoever waited for the file that the holder removes must lock the one that is there then."""
+    real = fcntl.flock
+
+    def removed_meanwhile(handle, how):
+        real(handle, how)
+        (tmp_path / LOCK).unlink()
+        monkeypatch.undo()
+
+    monkeypatch.setattr(fcntl, "flock", removed_meanwhile)
+    with opened(tmp_path, REQUEST, False, print, Parallel()):
+        assert (tmp_path / LOCK).exists()
+        with pytest.raises(ValueError, match="is being trained"):
+            entered(tmp_path)
+
+
+def test_a_file_system_without_locks_is_named_and_used(tmp_path, monkeypatch):
+    def flock(handle, how):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    assert ["has no lock (No locks available)" in note for note in entered(tmp_path)] == [True]
+
+
+@pytest.mark.parametrize("how", ["damaged", "missing"])
+def test_run_json_is_written_anew_from_a_checkpoint(tmp_path, how):
+    folder = saved(tmp_path / "run")
+    before = (folder / "run.json").read_text()
+    (folder / "run.json").unlink()
+    if how == "damaged":
+        (folder / "run.json").write_text(before.replace("6", "7"))
+    with pytest.raises(ValueError, match="holds another run: training.steps was 6 and is now 10"):
+        entered(folder, LONGER)
+    notes = entered(folder)
+    assert len(notes) == 1 and f"was {how} and is written anew from the last checkpoint" in notes[0]
+    assert (folder / "run.json").read_text() == before and not entered(folder)
+
+
+@pytest.mark.parametrize("how", ["damaged", "missing"])
+def test_a_run_that_cannot_be_known_any_more_says_the_way_on(tmp_path, how):
+    folder = saved(tmp_path / "run", run=None)  # a checkpoint of before they held it
+    assert not entered(folder)
+    (folder / "run.json").unlink()
+    if how == "damaged":
+        (folder / "run.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"move it away \(`zeuxis train --fresh` does that\)"):
+        entered(folder)
+    assert len(entered(folder, fresh=True)) == 1 and not any(folder.iterdir())
+
+
+def test_a_longer_run_is_pointed_to_the_weights_that_are_there(tmp_path):
+    folder = saved(tmp_path / "run")
+    with pytest.raises(
+        ValueError, match="is now 10. Repeat its settings to continue it, give another --out"
+    ):
+        entered(folder, LONGER)
+    (folder / "config.json").write_text(json.dumps({}))
+    with pytest.raises(
+        ValueError, match=f"go on from its weights with --from {folder} and another --out"
+    ):
+        entered(folder, LONGER)
+
+
+def test_what_kills_left_half_written_goes_and_what_others_write_stays(tmp_path):
+    folder = saved(tmp_path / "run")
+    mine = ["model-12.safetensors.tmp", "README.md.tmp", "run.json.tmp", "config.json.tmp"]
+    mine += [
+        "samples/step-00000003.png.tmp",
+        "checkpoints/step-00000007.tmp/state.json",
+        "parts/a.tmp/x",
+    ]
+    theirs = ["report.json.tmp", "report.html.tmp", "samples/0003.png.tmp", "drawn/0001.png.tmp"]
+    for name in mine + theirs:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("half")
+    entered(folder)
+    assert not [name for name in mine if (folder / name).exists()]
+    assert all((folder / name).exists() for name in theirs)
+    assert {path.name for path in (folder / "checkpoints").iterdir()} == {"step-00000006"}
