@@ -5,7 +5,7 @@
 Each family is trained once to its end on a folder of small pictures. Then victims, each in a folder and
 with a cache of its own (so that preparing the pictures is hit, too), are killed three times and started
 again each time by the same command: the first time before the untouched run had written `run.json`, then
-anywhere. Whatever a victim holds must in the end be what the untouched run holds, byte for byte: weights,
+later. Whatever a victim holds must in the end be what the untouched run holds, byte for byte: weights,
 state, counters, log, sheets. Measuring and the report are left out. Writes one row a family.
 """
 
@@ -58,7 +58,7 @@ def settings(name: str, steps: int) -> dict[str, str]:
         for key in type(config).model_fields
         if key not in GENERATED and (value := getattr(config, key)) is not None
     }
-    pace = {"save_every": 3, "log_every": 1, "sheet_every": steps // 3, "probe_every": steps // 2}
+    pace = {"save_every": 1, "log_every": 1, "sheet_every": steps // 3, "probe_every": steps // 2}
     return {
         **words,
         "training.batch_size": "8",
@@ -105,7 +105,7 @@ class Attempt:
             found["victims"] += 1
             for number in range(KILLS_A_VICTIM):
                 process = self.start(folder.name)
-                time.sleep(chance.uniform(EARLIEST, seconds if number else planned))
+                time.sleep(chance.uniform(*((planned, seconds) if number else (EARLIEST, planned))))
                 if found["kills"] == kills or process.poll() is not None:
                     break
                 os.killpg(process.pid, signal.SIGKILL)

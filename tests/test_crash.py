@@ -43,7 +43,7 @@ def outcome(folder):
     """What must be the same bits: the whole state, the kept weights, the log."""
     state = checkpoint.load(folder / "checkpoints")
     weights = next(folder.glob("model-*.safetensors"))
-    facts = {k: v for k, v in state.facts.items() if k not in ("seconds",)}
+    facts = {k: v for k, v in state.facts.items() if k != "seconds"}
     return state.tensors, facts, sha256(weights), (folder / "log.jsonl").read_bytes()
 
 
@@ -183,6 +183,7 @@ def killed_at(number, expected, folder, monkeypatch):
     compare(expected, outcome(folder))
     weights = [path.name for path in folder.glob("model-*.safetensors")]
     assert weights == [artefact.weights(artefact.read(folder))]
+    assert not [path for path in folder.rglob("*") if path.suffix == ".tmp" or path.name == ".lock"]
 
 
 @pytest.mark.parametrize("share", [0.01, 0.5, 0.93, 0.96, 0.99])

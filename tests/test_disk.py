@@ -1,8 +1,13 @@
 """A file is the old one or the new one, never a part."""
 
+import errno
+import resource
+import threading
+
 import pytest
 
 from zeuxis.disk import inside, read_sealed, write_file, write_sealed
+from zeuxis.terminal import sentence
 
 
 def test_a_reader_never_sees_a_part(tmp_path):
@@ -30,7 +35,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path):
 def test_a_link_under_the_temporary_name_is_not_followed(tmp_path):
     mine = tmp_path / "mine"
     mine.write_text("mine")
-    (tmp_path / "file.tmp").symlink_to(mine)
+    (tmp_path / f"file.{threading.get_native_id()}.tmp").symlink_to(mine)
     write_file(tmp_path / "file", lambda beside: beside.write_text("new"))
     assert mine.read_text() == "mine" and (tmp_path / "file").read_text() == "new"
     assert not (tmp_path / "file").is_symlink()
@@ -71,6 +76,57 @@ def test_a_link_out_of_a_folder_leads_nowhere(tmp_path):
     assert inside(folder, "near").read_text() == "there"
     with pytest.raises(ValueError, match="leads out"):
         inside(folder, "far")
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "full"), KeyboardInterrupt(), ValueError()]
+)
+def test_nothing_is_left_of_a_write_that_ends_early_and_an_error_names_the_file(tmp_path, error):
+    def fails(beside):
+        beside.write_text("half")
+        raise error
+
+    with pytest.raises(type(error)) as caught:
+        write_file(tmp_path / "file", fails)
+    assert not list(tmp_path.iterdir())
+    assert not isinstance(error, OSError) or caught.value.filename == str(tmp_path / "file")
+
+
+def test_two_who_write_one_file_do_not_share_the_temporary_one(tmp_path):
+    path = tmp_path / "file"
+
+    def slowly(beside):
+        beside.write_text("long and ")
+        other = threading.Thread(
+            target=write_file, args=(path, lambda other: other.write_text("b"))
+        )
+        other.start()
+        other.join()
+        assert path.read_text() == "b"
+        with beside.open("a") as file:
+            file.write("whole")
+
+    write_file(path, slowly)
+    assert path.read_text() == "long and whole" and [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_limit_of_file_sizes_is_named_with_what_to_do(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as caught:
+            write_file(tmp_path / "file", lambda beside: beside.write_bytes(bytes(1000)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    words = sentence(caught.value)
+    assert words.startswith(f"{tmp_path / 'file'}: ") and "ulimit -f" in words
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("number", sorted(errno.errorcode))
+def test_every_error_of_the_system_says_what_to_do(number):
+    words = sentence(OSError(number, "it failed", "runs/x"))
+    assert words.startswith("runs/x: ") and (";" in words)
 
 
 def test_a_changed_value_breaks_the_seal(tmp_path):

@@ -157,13 +157,13 @@ def test_a_longer_run_is_pointed_to_the_weights_that_are_there(tmp_path):
 
 def test_what_kills_left_half_written_goes_and_what_others_write_stays(tmp_path):
     folder = saved(tmp_path / "run")
-    mine = ["model-12.safetensors.tmp", "README.md.tmp", "run.json.tmp", "config.json.tmp"]
+    mine = ["model-12.safetensors.tmp", "README.md.9.tmp", "run.json.tmp", "config.json.9.tmp"]
     mine += [
         "samples/step-00000003.png.tmp",
         "checkpoints/step-00000007.tmp/state.json",
         "parts/a.tmp/x",
     ]
-    theirs = ["report.json.tmp", "report.html.tmp", "samples/0003.png.tmp", "drawn/0001.png.tmp"]
+    theirs = ["report.json.9.tmp", "report.html.tmp", "samples/0003.png.tmp", "drawn/0001.png.tmp"]
     for name in mine + theirs:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("half")

@@ -1,6 +1,7 @@
 """From a folder of pictures to a trained, measured, saved generator, and what is refused."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -148,6 +149,32 @@ def test_what_a_kill_left_does_not_block_the_folder(photos, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "run.json.tmp").write_text("{")
     train(photos, tmp_path / "run")
+
+
+@pytest.mark.parametrize("how", ["damaged", "missing"])
+def test_a_run_without_its_run_json_goes_on_to_the_same_bits(photos, tmp_path, how):
+    words = {**tiny_words("gan"), "training.save_every": "1", "training.probe_every": "9"}
+    for name in ("straight", "run"):
+        zeuxis.train(
+            "gan", photos, out=tmp_path / name, steps=3, threads=1, overrides=words, report=False
+        )
+    run, straight = tmp_path / "run", tmp_path / "straight"
+    shutil.rmtree(run / "checkpoints" / "step-00000003")  # as if it had been killed after step 2
+    (run / "config.json").unlink()
+    (run / "run.json").unlink()
+    if how == "damaged":
+        (run / "run.json").write_bytes(b"\0" * 500)
+    zeuxis.train("gan", photos, out=run, steps=3, threads=1, overrides=words, report=False)
+    assert (run / "log.jsonl").read_text() == (straight / "log.jsonl").read_text()
+    assert [p.name for p in run.glob("model-*")] == [p.name for p in straight.glob("model-*")]
+
+
+def test_a_finished_run_keeps_only_the_weights_that_it_names(photos, tmp_path):
+    """A kill after the last save may leave those of the save before."""
+    train(photos, tmp_path / "run")
+    (tmp_path / "run" / "model-0123456789abcdef.safetensors").write_text("old")
+    train(photos, tmp_path / "run")
+    assert len(list((tmp_path / "run").glob("model-*"))) == 1
 
 
 def test_a_run_s_folder_does_not_hold_the_images(photos):

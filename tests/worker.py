@@ -12,6 +12,8 @@ import torch
 
 from tests.kit import ALL, build, loader_for, wake
 from zeuxis import fit, parallel, step
+from zeuxis.disk import write_sealed
+from zeuxis.folder import opened
 from zeuxis.run import Training
 
 
@@ -20,15 +22,29 @@ def probe(average, at, check):
     return {"norm": float(sum(p.double().square().sum() for p in average.parameters()))}
 
 
-def run(family, folder, steps, save_every=1, **more):
+def run(family, folder, steps, save_every=1, watch=lambda event: None):
+    """As `pipeline.train` goes about it: the folder is held, `run.json` is written first."""
+    folder = Path(folder)
     training = Training(
         steps=steps, batch_size=4, seed=3, log_every=1, save_every=save_every, probe_every=5
     )
     model = build(family)
     loader = loader_for(model.config, 4)
-    return fit.fit(
-        family, model, loader, training, Path(folder), probes=(probe,), keep="best", **more
-    )
+    asked = {"request": {"family": family, "steps": steps}}
+    with opened(folder, asked["request"], False, watch, parallel.Parallel()):
+        if not (folder / "run.json").exists():
+            write_sealed(folder / "run.json", asked)
+        return fit.fit(
+            family,
+            model,
+            loader,
+            training,
+            folder,
+            probes=(probe,),
+            keep="best",
+            run=asked,
+            watch=watch,
+        )
 
 
 def losses(precision, accumulate=1, steps=10, processes=None):

@@ -1,10 +1,12 @@
 """Files that are never half written: written beside, synced, renamed. JSON and hashes."""
 
+import contextlib
 import hashlib
 import json
 import os
 import platform
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +15,35 @@ def write_file(path: Path, write: Callable[[Path], Any]) -> None:
     """Let `write` fill a temporary file, then move it to `path` so that no reader sees a part.
 
     The file and its folder are synced, so that the new content survives a power cut. The temporary
-    name ends in `.tmp`; a stale one, left by a kill, or a link of that name is removed.
+    name ends in `.tmp`, and no other thread or process uses it at the same time.
 
     Raises:
-        OSError: the disk is full or not writable; `path` is then as it was before.
+        OSError: the disk is full or not writable; `path`, which is named, is then as it was before.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".tmp")
+    beside = path.with_name(f"{path.name}.{threading.get_native_id()}.tmp")
     try:
-        beside.unlink(missing_ok=True)  # it may be a link to somewhere else
-        write(beside)
-        with beside.open("rb+") as file:
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError:
-        beside.unlink(missing_ok=True)
+        with naming(path, beside):
+            beside.unlink(missing_ok=True)  # it may be a link to somewhere else
+            write(beside)
+            with beside.open("rb+") as file:
+                os.fsync(file.fileno())
+            beside.replace(path)
+            sync_folder(path.parent)
+    finally:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+
+
+@contextlib.contextmanager
+def naming(path: Path, beside: Path | None = None) -> Iterator[None]:
+    """Give an OSError of the body that names no file, or only `beside`, the name of `path`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename in (None, str(beside)):
+            error.filename = str(path)
         raise
-    sync_folder(path.parent)
 
 
 def inside(folder: Path, name: object) -> Path:
@@ -54,7 +68,8 @@ def sync_folder(folder: Path) -> None:
     """Make the names in `folder` durable."""
     handle = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        with naming(folder):
+            os.fsync(handle)
     finally:
         os.close(handle)
 

@@ -18,8 +18,8 @@ from zeuxis.parallel import Parallel
 
 SET_ASIDE = "move it away (`zeuxis train --fresh` does that)"
 LOCK = ".lock"
-WRITTEN = ("*.json", "README.md", "model-*", "samples/step-*", "checkpoints/*", "parts/*")
-"""What training writes into the folder, each first as `<name>.tmp`."""
+WRITTEN = ("*.json*", "README.md*", "model-*", "samples/step-*", "checkpoints/*", "parts/*")
+"""What training writes into the folder, each first as `<name>.<number>.tmp`."""
 
 
 @contextlib.contextmanager

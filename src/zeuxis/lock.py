@@ -36,9 +36,11 @@ def locked(path: Path, doing: str, wait: bool = False) -> Iterator[str]:
         yield reason
     finally:
         if handle is not None:
-            if _is(path, handle):
-                path.unlink()
-            os.close(handle)
+            try:
+                if _is(path, handle):
+                    path.unlink()
+            finally:
+                os.close(handle)
 
 
 def _take(path: Path, wait: bool) -> int:

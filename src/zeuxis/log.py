@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from zeuxis.disk import write_file
+from zeuxis.disk import naming, write_file
 
 LONGEST = 100_000
 """Characters of a line; a longer one is none of ours."""
@@ -53,14 +53,14 @@ class Log:
         """
         if self.writes:
             self.check()
-            with self.path.open("a", encoding="utf-8") as file:
+            with naming(self.path), self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"step": step, **numbers}) + "\n")
 
     def sync(self) -> int:
         """Make the lines durable and count their bytes: a checkpoint never knows of more than is there."""
         if not self.path.exists():
             return 0
-        with self.path.open("rb+") as file:
+        with naming(self.path), self.path.open("rb+") as file:
             os.fsync(file.fileno())
             return os.fstat(file.fileno()).st_size
 

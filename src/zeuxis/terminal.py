@@ -452,11 +452,16 @@ def exit_code(error: BaseException) -> int | None:
     return 2 if isinstance(error, ValueError | OSError) else None
 
 
+AGAIN = "and run the same command again (what was saved before is whole)"
 ADVICE = {
-    errno.ENOSPC: "the disk is full; free some space and run the same command again "
-    "(what was saved before is whole)",
-    errno.EDQUOT: "the disk quota is used up; free some space and run the same command again "
-    "(what was saved before is whole)",
+    errno.ENOSPC: f"the disk is full; free some space {AGAIN}",
+    errno.EDQUOT: f"the disk quota is used up; free some space {AGAIN}",
+    errno.EFBIG: f"a file may not be as large as this here; raise the limit (`ulimit -f`) {AGAIN}",
+    errno.EIO: f"the disk could not be read or written; check it or name another path, {AGAIN}",
+    errno.ENOMEM: f"memory is used up; close other programs {AGAIN}",
+    errno.EMFILE: f"too many files are open; raise the limit (`ulimit -n`) {AGAIN}",
+    errno.ENFILE: f"too many files are open on this machine; close other programs {AGAIN}",
+    errno.ESTALE: f"the network folder was lost; connect it again {AGAIN}",
     errno.EACCES: "permission denied; change the permissions or name another path",
     errno.EPERM: "permission denied; change the permissions or name another path",
     errno.EROFS: "the file system is read-only; name another path",
@@ -464,6 +469,9 @@ ADVICE = {
     errno.ENOTDIR: "expected a folder, found a file; check the path",
     errno.EISDIR: "expected a file, found a folder; check the path",
     errno.EEXIST: "it is there already; name another path",
+    errno.ENOTEMPTY: "the folder is not empty; name another path",
+    errno.ENAMETOOLONG: "the name is too long; name a shorter path",
+    errno.ELOOP: "the link leads to itself or nowhere; name another path",
 }
 
 
@@ -476,7 +484,8 @@ def sentence(error: BaseException) -> str:
     if isinstance(error, pydantic.ValidationError):
         return explain(error)
     if isinstance(error, OSError) and error.errno is not None:
-        name = os.fsdecode(error.filename).removesuffix(".tmp") if error.filename else ""
+        name = os.fsdecode(error.filename) if error.filename else ""
         where = f"{name}: " if name else ""
-        return where + ADVICE.get(error.errno, error.strerror or str(error))
+        unknown = f"{error.strerror or error}; name another path, or mend that {AGAIN}"
+        return where + ADVICE.get(error.errno, unknown)
     return " ".join(str(error).split()) or type(error).__name__

@@ -171,6 +171,49 @@ BREAKS = [
         "}\n    files",
         "test_families.py",
     ),
+    Break("disk.py", "with naming(path, beside):", "if True:", "test_disk.py -k ends_early"),
+    Break("disk.py", "{threading.get_native_id()}.", "", "test_disk.py -k two_who"),
+    # the run's folder
+    Break(
+        "lock.py",
+        "if _is(path, handle):\n                os.tr",
+        "if True:\n                os.tr",
+        "test_folder.py -k not_two",
+    ),
+    Break(
+        "lock.py", "fcntl.flock(handle,", "(lambda *_: None)(handle,", "test_folder.py -k meanwhile"
+    ),
+    Break("log.py", "if len(whole) == size:", "if True:", "test_log.py -k cut"),
+    Break("log.py", "if whole != content:", "if False:", "test_log.py -k cut"),
+    Break("log.py", "            os.fsync(file.fileno())\n", "", "test_log.py -k synced"),
+    Break(
+        "log.py",
+        "os.path.samestat(folder.stat(), self._folder)",
+        "True",
+        "test_log.py -k taken_away",
+    ),
+    Break("folder.py", "            _sweep(folder)\n", "", "test_folder.py -k half_written"),
+    Break("folder.py", "        write_sealed(file, run)\n", "", "test_folder.py -k anew"),
+    Break("folder.py", "    if changed:", "    if changed and not lost:", "test_folder.py -k anew"),
+    Break(
+        "folder.py",
+        "    with _lock(folder):\n        folder.rename",
+        "    if True:\n        folder.rename",
+        "test_folder.py -k meanwhile",
+    ),
+    Break("fit.py", '"run": run}', '"run": None}', "test_pipeline.py -k run_json"),
+    Break(
+        "fit.py",
+        "            log.check()\n            sheet(",
+        "            sheet(",
+        "test_log.py -k taken_away",
+    ),
+    Break(
+        "checkpoint.py",
+        'old.rename(old.with_name(old.name + ".tmp"))',
+        "old",
+        "test_crash.py -k change_of",
+    ),
     # randomness and pixels
     Break(
         "rng.py",

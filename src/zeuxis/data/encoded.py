@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from zeuxis.disk import sha256, sync_folder, write_json
+from zeuxis.disk import naming, sha256, sync_folder, write_json
 
 if TYPE_CHECKING:
     from zeuxis.data.prepared import Prepared
@@ -152,7 +152,7 @@ def _encode(
     trained = np.zeros(len(prepared), bool)
     trained[prepared.train] = True
     total, squares = np.zeros(first.shape[1]), np.zeros(first.shape[1])
-    with (staging / file).open("wb") as out:
+    with naming(staging / file), (staging / file).open("wb") as out:
         for start in range(0, len(prepared), BLOCK):
             pixels = np.array(prepared.images[start : start + BLOCK])
             rows = encode(pixels) if start else first

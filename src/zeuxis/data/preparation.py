@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import PIL
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from zeuxis.data import clean, columns, decode, sources, split
 from zeuxis.data.decode import Decoded, Refused, Target
@@ -33,7 +33,7 @@ from zeuxis.data.prepared import (
 from zeuxis.data.sources.base import Source
 from zeuxis.data.warn import warnings_for
 from zeuxis.data.workers import decode_all
-from zeuxis.disk import cache_folder, sha256, write_file, write_json
+from zeuxis.disk import cache_folder, naming, sha256, write_file, write_json
 from zeuxis.run import Data
 
 Progress = Callable[[int, int], None] | None
@@ -152,7 +152,6 @@ def prepare_source(
         facts["seconds"] = round(time.monotonic() - began, 2)
         write_json(staging / FACTS, facts)
         staging.chmod(0o755)
-        (staging / COLUMNS).chmod(0o644)
         _move(staging, dest)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -219,7 +218,7 @@ def _write_images(source: Source, target: Target, path: Path, progress: Progress
     rows.left_out += [("not used", name, why) for name, why in source.problems]
     total = len(source.items)
     cuts = []
-    with path.open("wb") as file:
+    with naming(path), path.open("wb") as file:
         for index, result in decode_all(source, target):
             if isinstance(result, Refused):
                 rows.left_out.append((result.reason, source.items[index].name, str(result)))
@@ -455,7 +454,7 @@ def _write_columns(
     texts |= {f"column.{name}": column for name, column in words.items()}
     for name, column in texts.items():
         tensors[f"{name}.bytes"], tensors[f"{name}.ends"] = Texts.pack(column)
-    write_file(path, lambda beside: save_file(tensors, beside))
+    write_file(path, lambda beside: beside.write_bytes(save(tensors)))
 
 
 def _write_left_out(path: Path, left_out: Sequence[tuple[str, str, str]]) -> None:

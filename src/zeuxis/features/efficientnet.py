@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import safetensors
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -163,7 +163,7 @@ def load_network() -> EfficientNetLite0:
     weights = _cached(path)
     if weights is None:
         weights = _published()
-        write_file(path, lambda beside: save_file(weights, beside))
+        write_file(path, lambda beside: beside.write_bytes(save(weights)))
     return EfficientNetLite0(weights).eval().requires_grad_(False)
 
 

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import numpy as np
 import safetensors
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from zeuxis.disk import write_file
 from zeuxis.features import Extractor, Features, stream
@@ -115,7 +115,8 @@ class Accumulator:
         receipts = {tap: self.receipt(tap) for tap in self.taps}
         facts = {"format": FORMAT, "image": self.image, "receipts": json.dumps(receipts)}
         tensors = {name: self._whole(name) for name in self._parts}
-        write_file(Path(path), lambda beside: save_file(tensors, beside, facts))
+        content = save(tensors, facts)
+        write_file(Path(path), lambda beside: beside.write_bytes(content))
 
     def resume(self, path: str | Path) -> Self:
         """Go on from a saved one, which must have looked with the same network.
