@@ -75,3 +75,35 @@ def test_saving_again_leaves_one_set_of_weights(folder):
     model = wake(build("vae"), 0.2)
     artefact.save(folder, "vae", model, model.state_dict())
     assert len(list(folder.glob("model-*"))) == 1
+
+
+def reseal(folder, **values):
+    write_sealed(folder / "config.json", {**read_sealed(folder / "config.json"), **values})
+
+
+def test_an_artefact_neither_reads_nor_writes_outside_of_its_folder(folder, tmp_path_factory):
+    home = tmp_path_factory.mktemp("home")
+    (home / "set").mkdir()
+    (home / ".bashrc").write_text("the user's own")
+    (folder.parent / ".bashrc").write_text("another's")
+    files = read_sealed(folder / "config.json")["files"]
+    for name in ("../.bashrc", str(home / ".bashrc")):
+        reseal(folder, files={**files, name: sha256(folder / name)})
+        with pytest.raises(ValueError, match="no plain name"):
+            artefact.copy(folder, home / "set" / "encoder")
+        with pytest.raises(ValueError, match="no plain name"):
+            artefact.load(folder)
+    assert (home / ".bashrc").read_text() == "the user's own"
+    assert not list((home / "set").iterdir())
+
+
+def test_links_that_lead_out_of_an_artefact_are_refused(folder, tmp_path_factory):
+    away = tmp_path_factory.mktemp("away")
+    for path in [p for p in folder.iterdir() if p.is_file() and p.name != "README.md"]:
+        path.rename(away / path.name)
+        path.symlink_to(away / path.name)
+        with pytest.raises(ValueError, match=f"{path.name} is a link that leads out"):
+            artefact.load(folder)
+        path.unlink()
+        (away / path.name).rename(path)
+    assert artefact.load(folder)

@@ -1,12 +1,13 @@
 """A file is the old one or the new one, never a part."""
 
 import errno
+import os
 import resource
 import threading
 
 import pytest
 
-from zeuxis.disk import inside, read_sealed, write_file, write_sealed
+from zeuxis.disk import inside, read_json, read_sealed, write_file, write_sealed
 from zeuxis.terminal import sentence
 
 
@@ -64,18 +65,6 @@ def test_what_is_no_plain_name_leads_nowhere(tmp_path, name):
     with pytest.raises(ValueError, match="no plain name") as refused:
         inside(tmp_path, name)
     assert str(refused.value).isprintable()
-
-
-def test_a_link_out_of_a_folder_leads_nowhere(tmp_path):
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    (tmp_path / "mine").write_text("mine")
-    (folder / "there").write_text("there")
-    (folder / "near").symlink_to("there")
-    (folder / "far").symlink_to(tmp_path / "mine")
-    assert inside(folder, "near").read_text() == "there"
-    with pytest.raises(ValueError, match="leads out"):
-        inside(folder, "far")
 
 
 @pytest.mark.parametrize(
@@ -136,3 +125,60 @@ def test_a_changed_value_breaks_the_seal(tmp_path):
     path.write_text(path.read_text().replace("10", "11"))
     with pytest.raises(ValueError, match=r"sealed\.json is damaged"):
         read_sealed(path)
+
+
+def test_a_name_does_not_lead_out_by_a_link(tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    (tmp_path / "secret").write_text("s")
+    (home / "own").write_text("o")
+    (home / "kept").symlink_to("own")
+    (home / "out").symlink_to(tmp_path / "secret")
+    (home / "loop").symlink_to("loop")
+    (home / "away").symlink_to(tmp_path)
+    assert inside(home, "own").read_text() == inside(home, "kept").read_text() == "o"
+    assert inside(tmp_path / "home" / ".." / "home", "new").name == "new"
+    for name in ("out", "away", "loop"):
+        with pytest.raises(ValueError, match="leads out"):
+            inside(home, name)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"[1]", "expected an object"),
+        (b"null", "expected an object"),
+        (b"", "not valid JSON"),
+        (bytes(9), "not valid JSON"),
+        (b"\xef\xbb\xbf{}", "BOM"),
+        (b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested deeper"),
+        (b'{"a": ' + b"[" * 100 + b"]" * 100 + b"}", "nested deeper than 100"),
+        (b'{"a": ' + b"9" * 101 + b"}", "101 digits"),
+        (b'{"a": NaN}', "NaN is no finite"),
+        (b'{"a": -Infinity}', "-Infinity is no finite"),
+        (b'{"a": 1e999}', "1e999 is no finite"),
+        (b'{"a": "\\ud800"}', "surrogates"),
+        (b" " * (32 << 20) + b"{}", "more than 32 MiB"),
+    ],
+)
+def test_json_that_is_none_of_ours_is_refused_in_a_sentence(tmp_path, content, said):
+    path = tmp_path / "some.json"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=said) as caught:
+        read_json(path)
+    assert "some.json" in str(caught.value) and len(str(caught.value)) < 300
+
+
+def test_json_within_the_limits_is_read(tmp_path):
+    path = tmp_path / "some.json"
+    path.write_text('{"a": "\\ud83d\\ude00", "seed": 100000000000000000000000000}')
+    assert read_json(path) == {"a": "\U0001f600", "seed": 10**26}
+    path.write_text('{"best": Infinity}')
+    assert read_json(path, finite=False) == {"best": float("inf")}
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.json")
+    for path in (tmp_path, tmp_path / "pipe.json"):
+        with pytest.raises(ValueError, match="is no file"):
+            read_json(path)

@@ -102,8 +102,6 @@ def _save_part(dest: Path, part: Family) -> str:
 
 def _part(folder: Path, name: str) -> Path:
     """Where a part lies; never outside of the artefact, whatever its `config.json` says."""
-    if not name.isidentifier():
-        raise ValueError(f"{folder} names a part {name!r}, which is no plain name")
     return inside(inside(folder, "parts"), name)
 
 
@@ -127,9 +125,9 @@ def copy(source: Path, dest: Path) -> str:
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     for name in (*content["files"], "config.json"):
-        write_file(beside / name, functools.partial(shutil.copyfile, source / name))
-    if inside(source, "README.md").is_file():
-        shutil.copyfile(source / "README.md", beside / "README.md")
+        write_file(beside / name, functools.partial(shutil.copyfile, inside(source, name)))
+    if (source / "README.md").is_file():
+        shutil.copyfile(inside(source, "README.md"), beside / "README.md")
     for part in content.get("parts", {}):
         copy(_part(source, part), beside / "parts" / part)
     shutil.rmtree(dest, ignore_errors=True)
@@ -148,7 +146,7 @@ def read(folder: Path) -> dict[str, Any]:
             f"{folder} holds no trained model (no config.json); "
             "give the folder that `zeuxis train` wrote"
         )
-    content = read_sealed(folder / "config.json")
+    content = read_sealed(inside(folder, "config.json"))
     if content["format"] != FORMAT:
         found = content["format"]
         raise ValueError(f"{folder} has format {found!r}, expected {FORMAT}; update zeuxis")

@@ -80,7 +80,7 @@ def _whole(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Whole checkpoints and their plain numbers, the newest first."""
     for path in sorted(_finished(folder), reverse=True):
         try:
-            facts = read_sealed(path / "state.json")
+            facts = read_sealed(path / "state.json", finite=False)
             if facts["sha256"] == sha256(path / "state.safetensors"):
                 yield path, facts
         except (OSError, ValueError):

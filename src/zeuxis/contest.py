@@ -124,7 +124,7 @@ def compare_families(
 
 def _entry(name: str, run: Path) -> Entry:
     model = use.load(run)
-    measured = read_json(run / "report.json")
+    measured = read_json(run / "report.json", finite=False)
     config = model.family.config
     samples = np.zeros((0, config.height, config.width, config.channels), np.uint8)
     if isinstance(model.family, Generates):

@@ -1,14 +1,26 @@
-"""Files that are never half written: written beside, synced, renamed. JSON and hashes."""
+"""Files that are never half written: written beside, synced, renamed. JSON and hashes.
+
+What is read may be a stranger's: a name in it stays a name (`inside`), and its size and depth are bounded.
+"""
 
 import contextlib
 import hashlib
 import json
+import math
 import os
 import platform
+import stat
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+LARGEST_JSON = 32 << 20
+"""Bytes. The largest that are written, the facts of a set with hundreds of columns, have a third of it."""
+DEEPEST = 100
+"""Objects and lists in each other; what is written has less than ten."""
+LONGEST_NUMBER = 100
+"""Digits: any seed that somebody types, and no number that float cannot hold."""
 
 
 def write_file(path: Path, write: Callable[[Path], Any]) -> None:
@@ -59,7 +71,11 @@ def inside(folder: Path, name: object) -> Path:
             "from a source that you trust"
         )
     path = folder / str(name)
-    if not path.resolve().is_relative_to(folder.resolve()):
+    try:
+        leads_out = path.resolve().parent != folder.resolve()
+    except (OSError, RuntimeError):  # a link to itself
+        leads_out = True
+    if leads_out:
         raise ValueError(f"{path} is a link that leads out of its folder; replace it by the file")
     return path
 
@@ -80,16 +96,67 @@ def write_json(path: Path, value: Any) -> None:
     write_file(path, lambda beside: beside.write_text(text, encoding="utf-8"))
 
 
-def read_json(path: Path) -> Any:
-    """Parse a JSON file.
+def read_json(path: Path, finite: bool = True) -> dict[str, Any]:
+    """The object that a JSON file holds.
+
+    Args:
+        path: of the file.
+        finite: refuse NaN and the infinities.
 
     Raises:
-        ValueError: the file is not JSON; the message names it.
+        ValueError: it is no file, no JSON, no object, too large or too deep; the message names it.
+        OSError: it cannot be read.
     """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError(f"{path} is no file; expected JSON")
+    with path.open("rb") as file:
+        content = file.read(LARGEST_JSON + 1)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        return parse_json(content, finite)
+    except ValueError as error:
         raise ValueError(f"{path} is not valid JSON ({error}); restore it or remove it") from error
+
+
+def parse_json(content: bytes, finite: bool = True) -> dict[str, Any]:
+    """The object that JSON bytes hold, within limits that no file of ours comes near.
+
+    Raises:
+        ValueError: no JSON, no object, too large or too deep, or a number or text that others cannot hold.
+    """
+    if len(content) > LARGEST_JSON:
+        raise ValueError(f"more than {LARGEST_JSON >> 20} MiB")
+    text = content.decode()
+    hooks: Any = {"parse_constant": _no_number, "parse_float": _finite} if finite else {}
+    try:
+        value = json.loads(text, parse_int=_whole, **hooks)
+    except RecursionError:
+        raise ValueError(f"nested deeper than {DEEPEST}") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"it holds a {type(value).__name__}, expected an object")
+    level: list[Any] = [value]
+    for _ in range(DEEPEST):
+        nested = (each.values() if isinstance(each, dict) else each for each in level)
+        level = [one for each in nested for one in each if isinstance(one, dict | list)]
+    if level:
+        raise ValueError(f"nested deeper than {DEEPEST}")
+    if "\\u" in text:  # half of a pair of surrogates is no text
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > LONGEST_NUMBER:
+        raise ValueError(f"a number of {len(digits):,} digits")
+    return int(digits)
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    return number if math.isfinite(number) else _no_number(digits)
+
+
+def _no_number(word: str) -> float:
+    raise ValueError(f"{word:.20} is no finite number")
 
 
 def sha256(path: Path) -> str:
@@ -108,14 +175,14 @@ def write_sealed(path: Path, content: dict[str, Any]) -> None:
     write_json(path, {**content, "checksum": checksum(content)})
 
 
-def read_sealed(path: Path) -> dict[str, Any]:
-    """Read what `write_sealed` wrote.
+def read_sealed(path: Path, finite: bool = True) -> dict[str, Any]:
+    """Read what `write_sealed` wrote; `finite` as for `read_json`.
 
     Raises:
         ValueError: the file was damaged or changed by hand.
     """
-    content = read_json(path)
-    if not isinstance(content, dict) or content.pop("checksum", None) != checksum(content):
+    content = read_json(path, finite)
+    if content.pop("checksum", None) != checksum(content):
         raise ValueError(damaged(path))
     return content
 

@@ -84,7 +84,9 @@ def is_measured(folder: Path) -> bool:
     file = folder / "report.json"
     if not file.exists():
         return False
-    return read_json(file)["facts"].get("weights") == artefact.weights(artefact.read(folder))
+    return read_json(file, finite=False)["facts"].get("weights") == artefact.weights(
+        artefact.read(folder)
+    )
 
 
 def differences(old: Any, new: Any, path: str = "") -> list[str]:

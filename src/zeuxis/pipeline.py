@@ -251,7 +251,7 @@ def demo(
         "family": DEMO_FAMILY,
         "folder": folder,
         "report": folder / "report.html",
-        "scores": read_json(scores) if scores.exists() else None,
+        "scores": read_json(scores, finite=False) if scores.exists() else None,
         "samples": sheet,
     }
 

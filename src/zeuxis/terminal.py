@@ -186,7 +186,7 @@ def show_trained(folder: Path, source: str) -> None:
     _made(out, folder)
     _page(out, folder / "report.html")
     if (folder / "report.json").is_file():
-        _verdict(out, read_json(folder / "report.json"))
+        _verdict(out, read_json(folder / "report.json", finite=False))
     evaluate = f"zeuxis evaluate {_typed(folder)} --data {_typed(source)}"
     _next(out, _sample_command(folder), _label_command(folder), evaluate)
 

@@ -774,7 +774,6 @@ BREAKS = [
         "if not file.is_file():",
         "test_parts.py -k damaged",
     ),
-    Break("artefact.py", "if not name.isidentifier():", "if False:", "test_parts.py -k leaves"),
     # encoded
     Break(
         "data/encoded.py",

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from zeuxis.disk import naming, sha256, sync_folder, write_json
+from zeuxis.disk import inside, naming, sha256, sync_folder, write_json
 
 if TYPE_CHECKING:
     from zeuxis.data.prepared import Prepared
@@ -48,10 +48,10 @@ class Encoded:
     """
 
     def __init__(self, folder: Path, facts: Mapping[str, Any], count: int) -> None:
-        self.facts, self.folder = facts, folder / ENCODER
+        self.facts, self.folder = facts, inside(folder, ENCODER)
         self.kind: Kind = facts["kind"]
         self.shape = tuple(int(n) for n in facts["shape"])
-        file = folder / Path(facts["file"]).name
+        file = inside(folder, facts["file"])
         self.rows = np.memmap(file, TYPES[file.name], "r", shape=(count, *self.shape))
 
     def settings(self) -> dict[str, Any]:
@@ -74,7 +74,7 @@ class Encoded:
         Raises:
             ValueError: it is missing or another.
         """
-        file = self.folder / "config.json"
+        file = inside(self.folder, "config.json")
         if not file.is_file() or sha256(file) != self.facts["encoder"]["sha256"]:
             raise ValueError(
                 f"{self.folder} is not the model that encoded this set; encode the images again"
@@ -115,7 +115,7 @@ def write(
         old = prepared.facts.get("encoded", {}).get("file")
         facts["files"] = {k: v for k, v in facts["files"].items() if k != old}
         for name in facts["files"]:
-            _link(prepared.folder / name, staging / name)
+            _link(inside(prepared.folder, name), staging / name)
         described = _encode(prepared, staging, kind, encode, encoder, progress)
         described["encoder"] = {**encoder, "sha256": copy_encoder(staging / ENCODER)}
         file = described["file"]

@@ -14,7 +14,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from zeuxis.data.encoded import Encoded
-from zeuxis.disk import read_json, sha256
+from zeuxis.disk import inside, read_json, sha256
 from zeuxis.family import Condition
 from zeuxis.run import suggest
 
@@ -166,7 +166,7 @@ class Prepared:
             ValueError: a file is not what was written; the message names it.
         """
         for name, known in self.facts["files"].items():
-            if sha256(self.folder / name) != known["sha256"]:
+            if sha256(inside(self.folder, name)) != known["sha256"]:
                 raise ValueError(
                     f"{self.folder / name} has changed since it was written (its SHA-256 differs); "
                     "prepare the set again"
@@ -202,13 +202,13 @@ def open_prepared(folder: str | Path) -> Prepared:
             f"{folder} is no prepared set ({FACTS} and {IMAGES} are needed); "
             f"make one with: zeuxis data prepare SOURCE {folder}"
         )
-    facts = read_json(folder / FACTS)
-    if not isinstance(facts, dict) or facts.get("format") != FORMAT:
-        found = facts.get("format") if isinstance(facts, dict) else None
-        raise ValueError(f"{folder / FACTS} has format {found}; this version reads {FORMAT}")
+    facts = read_json(inside(folder, FACTS))
+    if facts.get("format") != FORMAT:
+        found = facts.get("format")
+        raise ValueError(f"{folder / FACTS} has format {found!r:.40}; this version reads {FORMAT}")
     try:
         for name, known in facts["files"].items():
-            path = folder / Path(name).name
+            path = inside(folder, name)
             size = path.stat().st_size if path.exists() else -1
             if size != known["bytes"]:
                 state = "is missing" if size < 0 else f"has {size:,} bytes, not {known['bytes']:,}"
