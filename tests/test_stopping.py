@@ -186,4 +186,8 @@ def test_seconds_left_follow_the_pace_and_begin_anew(monkeypatch):
         tick(done, 10)
     left = [event.numbers.get("seconds_left") for event in events]
     assert left == [None, 18.0, 9.0, None, 12.0]
+    bounded = ticks(events.append, "measuring", most=15.0)
+    now[0] += 3
+    bounded(1, 10)
+    assert events[-1].numbers == {"seconds_left": 12.0}  # not 27
     assert {event.kind for event in events} == {"prepare"}

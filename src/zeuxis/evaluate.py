@@ -450,7 +450,13 @@ def _notes(model: Model, prepared: Prepared, chosen: _Rows) -> list[str]:
             "saw in training, so a model that copies would look good."
         )
     elif len(chosen.holdout) < 1000:
-        notes.append(f"Only {len(chosen.holdout)} images were held out, so the intervals are wide.")
+        used, there = len(chosen.holdout), len(prepared.holdout)
+        what = (
+            f"{there} images were held out"
+            if used == there
+            else f"{used} of {there} held-out images were used"
+        )
+        notes.append(f"Only {what}, so the intervals are wide.")
     if model.facts.get("finished") is False:
         notes.append("Training has not finished: this is the state of the last save.")
     return notes

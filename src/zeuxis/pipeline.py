@@ -168,8 +168,8 @@ def train(
             "from": start_from,
             "keep": None if keep == "last" else keep,
         }
-        again = planned.command(["zeuxis", "train", family, str(source)], options, overrides or {})
         if minutes is not None:
+            again = planned.command(family, source, options, overrides)
             tell(Event("note", f"the same bits again: {again}"))
         decided = training.model_dump() | {
             "steps": planned.steps,
@@ -177,7 +177,10 @@ def train(
             "sheet_every": planned.sheet_every,
             "save_every": planned.save_every,
         }
-        facts = {**_facts(request, prepared, place, planned), "command": again}
+        if start_from is not None:  # what is passed on names no folder of this machine
+            options["from"] = Path(start_from).name
+        named = planned.command(family, request.source, options, overrides)
+        facts = {**_facts(request, prepared, place, planned), "command": named}
         probed = planned.probe_every <= planned.steps
         if not is_finished(folder, tell):
             limit = OVERTIME * 60 * minutes if minutes is not None else math.inf

@@ -77,22 +77,28 @@ class Plan:
         )
 
     def command(
-        self, words: Sequence[str], options: Mapping[str, object], overrides: Mapping[str, str]
+        self,
+        family: str,
+        source: str | Path,
+        options: Mapping[str, object],
+        overrides: Mapping[str, str] | None,
     ) -> str:
         """What to type for the same bits: with all that was decided given, nothing is measured.
 
         Args:
-            words: the command and its arguments.
-            options: by name; those that are None are left out.
+            family: its name.
+            source: the images.
+            options: of `zeuxis train` by name; those that are None are left out.
             overrides: `path: value` words as they were asked for.
         """
+        words = ["zeuxis", "train", family, str(source)]
         decided = {"training.precision": self.precision}
         if options.get("keep") == "best":
             decided["training.probe_every"] = str(self.probe_every)
         given = {**options, "steps": self.steps, "threads": self.threads}
         for name, value in given.items():
-            words = [*words, *([] if value is None else [f"--{name}", str(value)])]
-        settings = {**overrides, **decided}
+            words += [] if value is None else [f"--{name}", str(value)]
+        settings = {**(overrides or {}), **decided}
         return shlex.join([*words, *(f"{path}={value}" for path, value in settings.items())])
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 import signal
 import threading
 import time
@@ -40,9 +41,16 @@ class Event:
 Watch = Callable[[Event], None]
 
 
-def ticks(watch: Watch, doing: str) -> Callable[[int, int], None]:
-    """(done, total) calls as `prepare` events with the seconds that are left, at the pace so far."""
+def ticks(watch: Watch, doing: str, most: float = math.inf) -> Callable[[int, int], None]:
+    """(done, total) calls as `prepare` events with the seconds that are left, at the pace so far.
+
+    Args:
+        watch: told.
+        doing: what, as a word.
+        most: seconds that all of it takes at most.
+    """
     began, first, last = time.monotonic(), 0, 0
+    end = began + most
 
     def tick(done: int, total: int) -> None:
         nonlocal began, first, last
@@ -51,8 +59,10 @@ def ticks(watch: Watch, doing: str) -> Callable[[int, int], None]:
             began, first = now, done
         last = done
         pace = (now - began) / (done - first) if done > first else None
-        left = {} if pace is None else {"seconds_left": pace * (total - done)}
-        watch(Event("prepare", doing, done, total, left))
+        left = math.inf if pace is None else pace * (total - done)
+        left = min(left, max(0.0, end - now))
+        numbers = {"seconds_left": left} if left < math.inf else {}
+        watch(Event("prepare", doing, done, total, numbers))
 
     return tick
 
