@@ -6,7 +6,7 @@ Each family is trained once to its end on a folder of small pictures. Then victi
 with a cache of its own (so that preparing the pictures is hit, too), are killed three times and started
 again each time by the same command: the first time before the untouched run had written `run.json`, then
 later. Whatever a victim holds must in the end be what the untouched run holds, byte for byte: weights,
-state, counters, log, sheets. Measuring and the report are left out. Writes one row a family.
+state, counters, log, sheets. Measuring is left out. Writes one row a family.
 """
 
 import argparse
@@ -32,7 +32,8 @@ from zeuxis.pipeline import GENERATED
 TRAIN = """
 import json, sys, zeuxis
 family, source, out, steps, words = sys.argv[1:]
-zeuxis.train(family, source, out=out, steps=int(steps), threads=1, overrides=json.loads(words), report=False)
+asked = {"steps": int(steps), "overrides": json.loads(words)}
+zeuxis.train(family, source, out=out, threads=1, evaluate=False, **asked)
 """
 EARLIEST = 0.1
 KILLS_A_VICTIM = 3

@@ -1,5 +1,6 @@
 """A run killed at any moment, saves included, and resumed ends on the same bits; no file is corrupt."""
 
+import contextlib
 import os
 import random
 import signal
@@ -175,8 +176,9 @@ def never_killed(tmp_path_factory):
 
 
 def killed_at(number, expected, folder, monkeypatch):
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        die_at(patch, number)
+    """Whether there were so many changes; the run that goes on is the one that was never killed."""
+    with monkeypatch.context() as patch, contextlib.suppress(Killed):
+        calls = die_at(patch, number)
         worker.run("gan", folder, 4)
     check_whole(folder)
     worker.run("gan", folder, 4)
@@ -184,16 +186,19 @@ def killed_at(number, expected, folder, monkeypatch):
     weights = [path.name for path in folder.glob("model-*.safetensors")]
     assert weights == [artefact.weights(artefact.read(folder))]
     assert not [path for path in folder.rglob("*") if path.suffix == ".tmp" or path.name == ".lock"]
+    return len(calls) > number
 
 
 @pytest.mark.parametrize("share", [0.01, 0.5, 0.93, 0.96, 0.99])
 def test_killed_at_a_change_of_the_disk(never_killed, tmp_path, monkeypatch, share):
     expected, calls = never_killed
-    killed_at(int(share * len(calls)), expected, tmp_path / "run", monkeypatch)
+    assert killed_at(int(share * len(calls)), expected, tmp_path / "run", monkeypatch)
 
 
 @pytest.mark.slow
 def test_killed_at_every_change_of_the_disk(never_killed, tmp_path, monkeypatch):
     expected, calls = never_killed
-    for number in range(len(calls)):
-        killed_at(number, expected, tmp_path / str(number), monkeypatch)
+    number = 0
+    while killed_at(number, expected, tmp_path / str(number), monkeypatch):
+        number += 1
+    assert number > 0.9 * len(calls)  # the first run may also fill caches

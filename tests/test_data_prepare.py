@@ -4,6 +4,7 @@ import errno
 import io
 import json
 import os
+import threading
 import tracemalloc
 import warnings
 from collections import Counter
@@ -16,6 +17,7 @@ from zeuxis import data
 from zeuxis.data import clean, preparation, split
 from zeuxis.data.sources.arrays import ArraySource
 from zeuxis.data.sources.base import Item
+from zeuxis.lock import locked
 from zeuxis.run import Data
 
 SMALL = Data(size=(32, 32))
@@ -406,6 +408,39 @@ def test_a_second_process_that_was_faster_wins(messy, tmp_path):
     (other / "x").write_text("late")
     preparation._move(other, first.folder)
     assert data.open_prepared(first.folder).hash == first.hash
+
+
+def test_two_who_prepare_at_once(messy, tmp_path, monkeypatch):
+    """For the cache the second waits and takes what the first made; a named folder is refused."""
+    monkeypatch.setenv("ZEUXIS_CACHE", str(tmp_path / "cache"))
+    real, made, found = preparation.prepare_source, [], []
+
+    def noted(source, dest, settings, progress=None):
+        made.append(dest)
+        return real(source, dest, settings, progress)
+
+    monkeypatch.setattr(preparation, "prepare_source", noted)
+    workers = [
+        threading.Thread(target=lambda: found.append(data.ensure(messy, SMALL))) for _ in range(2)
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert len(made) == 1 and found[0].folder == found[1].folder
+    assert [path.name for path in made[0].parent.iterdir()] == [made[0].name]
+    refused = pytest.raises(ValueError, match=f"out is being prepared by process {os.getpid()}")
+    with locked(tmp_path / ".out.lock", "it is in use"), refused:
+        data.prepare(messy, tmp_path / "out", SMALL)
+
+
+def test_what_a_killed_preparation_left_is_removed_by_the_next_one(messy, tmp_path):
+    others = [".out-2-abcd1234", ".other-abcd1234", ".out-abcd12345"]
+    for name in (".out-abcd1234", *others):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "images.u8").write_bytes(b"half")
+    data.prepare(messy, tmp_path / "out", SMALL)
+    assert {path.name for path in tmp_path.iterdir()} == {"messy", "out", *others}
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

@@ -156,7 +156,7 @@ def test_a_run_without_its_run_json_goes_on_to_the_same_bits(photos, tmp_path, h
     words = {**tiny_words("gan"), "training.save_every": "1", "training.probe_every": "9"}
     for name in ("straight", "run"):
         zeuxis.train(
-            "gan", photos, out=tmp_path / name, steps=3, threads=1, overrides=words, report=False
+            "gan", photos, out=tmp_path / name, steps=3, threads=1, overrides=words, evaluate=False
         )
     run, straight = tmp_path / "run", tmp_path / "straight"
     shutil.rmtree(run / "checkpoints" / "step-00000003")  # as if it had been killed after step 2
@@ -164,7 +164,7 @@ def test_a_run_without_its_run_json_goes_on_to_the_same_bits(photos, tmp_path, h
     (run / "run.json").unlink()
     if how == "damaged":
         (run / "run.json").write_bytes(b"\0" * 500)
-    zeuxis.train("gan", photos, out=run, steps=3, threads=1, overrides=words, report=False)
+    zeuxis.train("gan", photos, out=run, steps=3, threads=1, overrides=words, evaluate=False)
     assert (run / "log.jsonl").read_text() == (straight / "log.jsonl").read_text()
     assert [p.name for p in run.glob("model-*")] == [p.name for p in straight.glob("model-*")]
 

@@ -13,7 +13,7 @@ def locked(path: Path, doing: str, wait: bool = False) -> Iterator[str]:
     """Hold the lock on the file `path`, which is made for it and removed at the end.
 
     Args:
-        path: in a folder that is there.
+        path: its folder is made, too.
         doing: what only one may do, for the error: "runs/x is being trained".
         wait: until the other has finished, in place of an error.
 
@@ -45,6 +45,7 @@ def locked(path: Path, doing: str, wait: bool = False) -> Iterator[str]:
 
 def _take(path: Path, wait: bool) -> int:
     """A handle on the locked file, which says who holds it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
         try:

@@ -30,6 +30,7 @@ from zeuxis.disk import cache_folder, read_json, read_sealed, write_sealed
 from zeuxis.family import Condition, Family, FamilyConfig, Loader
 from zeuxis.fit import Event, OutOfTime, Watch, fit
 from zeuxis.folder import SET_ASIDE, check_apart, differences, is_finished, opened
+from zeuxis.lock import locked
 from zeuxis.run import Data, Training, override, suggest
 from zeuxis.watching import stopping, ticks
 
@@ -290,9 +291,10 @@ def evaluate(
 def _avatars() -> Path:
     """The embedded avatars as a prepared set in the cache."""
     folder = cache_folder() / "avatars"
-    if not data.is_prepared(folder):
-        shutil.rmtree(folder, ignore_errors=True)
-        data.get("avatars", folder)
+    with locked(folder.with_name("avatars.lock"), f"{folder} is in use", wait=True):
+        if not data.is_prepared(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+            data.get("avatars", folder)
     return folder
 
 

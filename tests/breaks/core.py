@@ -214,6 +214,13 @@ BREAKS = [
         "old",
         "test_crash.py -k change_of",
     ),
+    Break("data/preparation.py", ", wait=True):", "):", "test_data_prepare.py -k two_who"),
+    Break(
+        "data/preparation.py",
+        "                shutil.rmtree(left, ignore_errors=True)",
+        "                pass",
+        "test_data_prepare.py -k killed",
+    ),
     # randomness and pixels
     Break(
         "rng.py",

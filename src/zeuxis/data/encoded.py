@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from zeuxis.disk import inside, naming, sha256, sync_folder, write_json
+from zeuxis.lock import locked
 
 if TYPE_CHECKING:
     from zeuxis.data.prepared import Prepared
@@ -107,27 +108,28 @@ def write(
     """
     if dest.exists() and (not dest.is_dir() or any(dest.iterdir())):
         raise ValueError(f"{dest} is there and not empty; choose another folder or remove it")
-    staging = dest.with_name(dest.name + ".tmp")
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
-    try:
-        facts = {k: v for k, v in prepared.facts.items() if k != "encoded"}
-        old = prepared.facts.get("encoded", {}).get("file")
-        facts["files"] = {k: v for k, v in facts["files"].items() if k != old}
-        for name in facts["files"]:
-            _link(inside(prepared.folder, name), staging / name)
-        described = _encode(prepared, staging, kind, encode, encoder, progress)
-        described["encoder"] = {**encoder, "sha256": copy_encoder(staging / ENCODER)}
-        file = described["file"]
-        sealed = {"bytes": (staging / file).stat().st_size, "sha256": sha256(staging / file)}
-        facts |= {"files": {**facts["files"], file: sealed}, "encoded": described}
-        seal = [facts["files"], described["encoder"]["sha256"], described["shape"]]
-        facts["hash"] = hashlib.sha256(json.dumps(seal, sort_keys=True).encode()).hexdigest()
-        write_json(staging / "dataset.json", facts)
-        sync_folder(staging)
-        staging.replace(dest)
-    finally:
+    with locked(dest.parent / f".{dest.name}.lock", f"{dest} is being written"):
+        staging = dest.with_name(dest.name + ".tmp")
         shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir(parents=True)
+        try:
+            facts = {k: v for k, v in prepared.facts.items() if k != "encoded"}
+            old = prepared.facts.get("encoded", {}).get("file")
+            facts["files"] = {k: v for k, v in facts["files"].items() if k != old}
+            for name in facts["files"]:
+                _link(inside(prepared.folder, name), staging / name)
+            described = _encode(prepared, staging, kind, encode, encoder, progress)
+            described["encoder"] = {**encoder, "sha256": copy_encoder(staging / ENCODER)}
+            file = described["file"]
+            sealed = {"bytes": (staging / file).stat().st_size, "sha256": sha256(staging / file)}
+            facts |= {"files": {**facts["files"], file: sealed}, "encoded": described}
+            seal = [facts["files"], described["encoder"]["sha256"], described["shape"]]
+            facts["hash"] = hashlib.sha256(json.dumps(seal, sort_keys=True).encode()).hexdigest()
+            write_json(staging / "dataset.json", facts)
+            sync_folder(staging)
+            staging.replace(dest)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
 
 
 def _encode(

@@ -1,15 +1,17 @@
 """From a source to a prepared set: decode on all cores, clean, split, write; `dataset.json` last."""
 
 import collections
+import contextlib
 import dataclasses
 import errno
+import glob
 import hashlib
 import json
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,7 @@ from zeuxis.data.sources.base import Source
 from zeuxis.data.warn import warnings_for
 from zeuxis.data.workers import decode_all
 from zeuxis.disk import cache_folder, naming, sha256, write_file, write_json
+from zeuxis.lock import locked
 from zeuxis.run import Data
 
 Progress = Callable[[int, int], None] | None
@@ -90,12 +93,13 @@ def ensure(source: str | Path, settings: Data | None = None, progress: Progress 
     )
     digest = hashlib.blake2b(key.encode(), digest_size=10).hexdigest()
     folder = cache_folder() / "prepared" / f"{sources.name_of(source)}-{digest}"
-    if folder.exists():
-        try:
-            return open_prepared(folder)
-        except ValueError:
-            shutil.rmtree(folder)  # the cache is ours: what is damaged there is made again
-    return prepare(source, folder, settings, progress)
+    with locked(folder.with_name(f"{folder.name}.lock"), f"{folder} is in use", wait=True):
+        if folder.exists():
+            try:
+                return open_prepared(folder)
+            except ValueError:
+                shutil.rmtree(folder)  # the cache is ours: what is damaged there is made again
+        return prepare(source, folder, settings, progress)
 
 
 def prepare(
@@ -136,33 +140,45 @@ def prepare_source(
             f"{source.name} holds no images{found}; expected PNG, JPEG, WebP, GIF, BMP or TIFF files"
         )
     began = time.monotonic()
-    try:
-        dest.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=f".{dest.name}-", dir=dest.parent))
-    except OSError as error:
-        raise ValueError(
-            f"cannot write beside {dest} ({error.strerror}); choose another"
-        ) from error
-    try:
-        with decode.guarded():
-            target = choose_target(source, settings)
-            _check_space(dest.parent, len(source.items), target)
-            rows = _write_images(source, target, staging / IMAGES, progress)
-        facts = _finish(source, target, rows, staging)
-        facts["seconds"] = round(time.monotonic() - began, 2)
-        write_json(staging / FACTS, facts)
-        staging.chmod(0o755)
-        _move(staging, dest)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise ValueError(
-                f"the disk of {dest} is full; nothing was kept: free some space, "
-                "prepare a smaller size, or choose another folder"
-            ) from error
-        raise
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+    with _staging(dest) as staging:
+        try:
+            with decode.guarded():
+                target = choose_target(source, settings)
+                _check_space(dest.parent, len(source.items), target)
+                rows = _write_images(source, target, staging / IMAGES, progress)
+            facts = _finish(source, target, rows, staging)
+            facts["seconds"] = round(time.monotonic() - began, 2)
+            write_json(staging / FACTS, facts)
+            staging.chmod(0o755)
+            _move(staging, dest)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise ValueError(
+                    f"the disk of {dest} is full; nothing was kept: free some space, "
+                    "prepare a smaller size, or choose another folder"
+                ) from error
+            raise
     return open_prepared(dest)
+
+
+@contextlib.contextmanager
+def _staging(dest: Path) -> Iterator[Path]:
+    """A folder beside `dest` to fill, for one process at a time; what a kill left of others is removed."""
+    with locked(dest.parent / f".{dest.name}.lock", f"{dest} is being prepared") as unlocked:
+        try:
+            dest.parent.mkdir(parents=True, exist_ok=True)
+            stale = f".{glob.escape(dest.name)}-" + 8 * "[a-z0-9_]"
+            for left in () if unlocked else dest.parent.glob(stale):
+                shutil.rmtree(left, ignore_errors=True)
+            staging = Path(tempfile.mkdtemp(prefix=f".{dest.name}-", dir=dest.parent))
+        except OSError as error:
+            raise ValueError(
+                f"cannot write beside {dest} ({error.strerror}); choose another"
+            ) from error
+        try:
+            yield staging
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
 
 
 def choose_target(source: Source, settings: Data) -> Target:
