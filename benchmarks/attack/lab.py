@@ -11,9 +11,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from zeuxis import apply, artefact, cli, compare, families, pipeline, stages
+from zeuxis import apply, artefact, cli, compare, evaluate, families, looking, stages
 from zeuxis.disk import read_json, sha256, write_sealed
 from zeuxis.family import Condition
+from zeuxis.features import Features
+from zeuxis.metrics import files
+from zeuxis.metrics.moments import Moments
 
 SIDE = 16
 CONDITION = Condition(name="kind", classes=("cat", "dog"))
@@ -31,34 +34,29 @@ class Lab:
     def __truediv__(self, name: str) -> Path:
         path = self.folder / name
         if not path.exists():
-            self._make(name, path)
+            MAKE[name](self, path)
         return path
 
-    def _make(self, name: str, path: Path) -> None:
-        if name in families.FAMILIES:
-            _model(path, name)
-        elif name in ("photos", "tray"):
-            path.mkdir(parents=True)
-            for index, image in enumerate(pictures(16 if name == "photos" else 4)):
-                Image.fromarray(image).save(path / f"{index:03d}.png")
-        elif name == "set":
-            _quiet(["data", "prepare", self / "photos", path, "--size", SIDE])
-        elif name == "encoded":
-            stages.encode(self / "set", self / "tokenizer", path)
-        elif name == "latents.npz":
-            apply.encode(self / "vae", self / "tray", out=path)
-        elif name == "honest.zxi":
-            apply.compress(self / "pixelcnn", self / "tray", out=path)
-        elif name == "run":
-            _quiet([*words_of_a_run(self), "--out", path])
-        else:
-            compare.statistics(self / "photos", path)
+
+def _photos(count: int) -> Callable[[Lab, Path], object]:
+    def make(lab: Lab, path: Path) -> None:
+        path.mkdir(parents=True)
+        for index, image in enumerate(pictures(count)):
+            Image.fromarray(image).save(path / f"{index:03d}.png")
+
+    return make
+
+
+def vectors() -> Features:
+    """As another tool may have made them: noise."""
+    noise_ND = np.random.default_rng(0).normal(size=(16, 1280)).astype(np.float32)
+    return Features(noise_ND, {"features": "not said by the file"})
 
 
 def hurry() -> None:
     """Measure a run by few samples: what is measured here is another thing."""
-    pipeline.PROBE_IMAGES = 8
-    pipeline._sample_count = lambda model, prepared: 16
+    looking.PROBE_IMAGES = 8
+    evaluate._affordable = lambda *_: 16
 
 
 def words_of_a_run(lab: Lab, steps: int = 4) -> list[object]:
@@ -144,9 +142,33 @@ def tensors_of(folder: Path) -> dict[str, Any]:
 
 
 def link(path: Path, target: Path | str) -> Path:
-    """Make `path` a link, whatever was there."""
+    """Make `path` a link, whatever was there; with `NAME.tmp` every name that a child may use for it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.is_symlink() or path.is_file():
-        path.unlink()
-    path.symlink_to(target)
+    for each in (path, *_temporaries(path)):
+        if each.is_symlink() or each.is_file():
+            each.unlink()
+        each.symlink_to(target)
     return path
+
+
+def _temporaries(path: Path) -> list[Path]:
+    """`NAME.PROCESS.tmp` (`zeuxis.disk.write_file`) of the processes that come next."""
+    newest = int(Path("/proc/loadavg").read_text().split()[-1])
+    numbers = range(newest, newest + 100) if path.suffix == ".tmp" else ()
+    return [path.with_name(f"{path.stem}.{number}.tmp") for number in numbers]
+
+
+MAKE: dict[str, Callable[[Lab, Path], object]] = {
+    "photos": _photos(16),
+    "tray": _photos(4),
+    "set": lambda lab, path: _quiet(["data", "prepare", lab / "photos", path, "--size", SIDE]),
+    "encoded": lambda lab, path: stages.encode(lab / "set", lab / "tokenizer", path),
+    "run": lambda lab, path: _quiet([*words_of_a_run(lab), "--out", path]),
+    "latents.npz": lambda lab, path: apply.encode(lab / "vae", lab / "tray", out=path),
+    "honest.zxi": lambda lab, path: apply.compress(lab / "pixelcnn", lab / "tray", out=path),
+    "honest.safetensors": lambda lab, path: compare.statistics(lab / "photos", path),
+    "honest.npz": lambda lab, path: files.write_pytorch_fid(path, Moments.of(vectors())),
+    "honest.pkl": lambda lab, path: files.write_stylegan(path, vectors()),
+    **{name: lambda lab, path: _model(path, path.name) for name in families.FAMILIES},
+}
+"""How each honest file is made."""

@@ -232,7 +232,7 @@ def _piped(room: Room) -> list[object]:
 
 def _codes() -> Iterator[Case]:
     """`.zxi` files."""
-    yield _code("honest", lambda room: _take(room)[0], expect="used")
+    yield _code("honest zxi", lambda room: _take(room)[0], expect="used")
     for share in (0, 0.02, 0.05, 0.1, 0.3, 0.5, 0.9, 0.999):
         yield _code(
             f"cut at {share:.1%}",

@@ -11,6 +11,7 @@ import numpy as np
 import safetensors.numpy
 import safetensors.torch
 
+from benchmarks.attack import lab
 from benchmarks.attack.forge import (
     ESCAPES,
     MARKUP,
@@ -67,14 +68,12 @@ def _moments(mu: float = 0.0, sigma: float = 1.0, corner: float = 0.0) -> Callab
     return make
 
 
-def _noise() -> np.ndarray:
-    return np.random.default_rng(0).normal(size=(16, 1280)).astype(np.float32)
-
-
 def _statistics() -> Iterator[Case]:
     yield _statistic("honest npz", "x.npz", lambda room: room.copy("honest.npz"), expect="used")
     yield _statistic("honest pkl", "x.pkl", lambda room: room.copy("honest.pkl"), expect="used")
-    yield _statistic("honest npz of feats", "x.npz", arrays(feats=_noise()), expect="used")
+    yield _statistic(
+        "honest npz of feats", "x.npz", arrays(feats=lab.vectors().array), expect="used"
+    )
     yield _statistic("honest, ours", "x.safetensors", _ours(), expect="used")
     table: dict[str, Content | bytes] = {
         "pickled": lambda room: arrays(
