@@ -120,6 +120,18 @@ def test_the_report_holds_what_it_promises_and_asks_nobody(prepared, tmp_path):
     assert "Only 256 images were held out" in text and "hold-out" in text
 
 
+def test_the_folder_of_a_model_that_is_gone_is_not_made_again(prepared, tmp_path):
+    class Gone(Replay):
+        def sample(self, *args, **values):
+            self.folder.rmdir()
+            return super().sample(*args, **values)
+
+    (tmp_path / "run").mkdir()
+    with pytest.raises(OSError, match="run was deleted or moved while it was measured"):
+        evaluate.preview(Gone(tmp_path / "run", toy(64, 9)[0], prepared), prepared)
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_real_ones_are_where_the_page_says(prepared):
     real, fake = toy(8, 1)[0], toy(56, 2)[0]
     tiles, places = evaluate.hide(real, fake)

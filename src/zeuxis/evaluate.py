@@ -102,6 +102,7 @@ def evaluate(
 
     Raises:
         ValueError: no such model, or images of another shape, or fewer than 8 samples.
+        OSError: its folder was deleted or moved meanwhile.
     """
     model = run if isinstance(run, Model) else load(run)
     _check(model, prepared, samples)
@@ -142,7 +143,10 @@ def evaluate(
         "facts": _facts(model, prepared, len(fake), seed, drawing),
         "report": "report.html",
     }
-    write(folder / "report.html", _page(model, prepared, chosen, fake, copied, found, result))
+    page = _page(model, prepared, chosen, fake, copied, found, result)
+    if out is None:
+        _check_stays(folder)
+    write(folder / "report.html", page)
     write_json(folder / "report.json", result)
     return {**result, "report": str(folder / "report.html")}
 
@@ -160,8 +164,15 @@ def preview(model: Model, prepared: Prepared) -> Path:
         "facts": _facts(model, prepared, len(fake), 0, time.perf_counter() - began),
     }
     page = model.folder / "report.html"
+    _check_stays(model.folder)
     write(page, _page(model, prepared, chosen, fake, None, {}, result))
     return page
+
+
+def _check_stays(folder: Path) -> None:
+    """Make no folder again for a report on a model that is gone."""
+    if not folder.is_dir():
+        raise OSError(f"{folder} was deleted or moved while it was measured; there is no report")
 
 
 def _affordable(
