@@ -7,7 +7,10 @@ import shutil
 import pytest
 
 from tests import worker
+from tests.kit import build, loader_for
+from zeuxis import fit
 from zeuxis.log import Log, read_log
+from zeuxis.run import Training
 
 ROWS = [json.dumps({"step": step, "loss": 0.5}) + "\n" for step in (1, 2, 3, 4)]
 WHOLE = "".join(ROWS)
@@ -89,3 +92,16 @@ def test_training_stops_when_its_folder_is_taken_away(tmp_path, how):
         assert (tmp_path / "run/log.jsonl").read_text() == (
             tmp_path / "straight/log.jsonl"
         ).read_text()
+
+
+def test_no_sheet_is_drawn_into_a_folder_that_is_gone(tmp_path):
+    model, drawn = build("gan"), []
+    training = Training(steps=4, batch_size=4, log_every=9, save_every=9, sheet_every=1)
+
+    def sheet(average, at, check):
+        drawn.append(at)
+        shutil.rmtree(tmp_path / "run")
+
+    with pytest.raises(OSError, match="deleted, moved or replaced"):
+        fit.fit("gan", model, loader_for(model.config, 4), training, tmp_path / "run", sheet=sheet)
+    assert drawn == [1]

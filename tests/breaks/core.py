@@ -206,7 +206,7 @@ BREAKS = [
         "fit.py",
         "            log.check()\n            sheet(",
         "            sheet(",
-        "test_log.py -k taken_away",
+        "test_log.py -k no_sheet",
     ),
     Break(
         "checkpoint.py",
