@@ -33,6 +33,7 @@ MODULES = (artefacts, names, sources, archives, sets, single, statistics, runs)
 QUICK = frozenset(
     (
         "honest",
+        "honest network",
         "weights: one weight is NaN",
         "weights: one is complex64",
         "config of a gan: features 1099511627776",

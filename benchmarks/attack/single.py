@@ -371,7 +371,7 @@ def _networks() -> Iterator[Case]:
         "an input of no side": lambda room: onnx(shape=(0, 3, 16, 0)),
     }
     here = "used" if importlib.util.find_spec("onnxruntime") else "refused"  # it comes with peers
-    yield _network("honest", lambda room: whole, expect=here)
+    yield _network("honest network", lambda room: whole, expect=here)
     yield _network("honest, weights beside it", _near, expect="either")
     for name, content in table.items():
         yield _network(
