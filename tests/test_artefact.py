@@ -39,6 +39,25 @@ def test_a_flipped_weight_is_refused_with_the_file_s_name(folder):
         artefact.load(folder)
 
 
+def test_a_model_that_training_replaces_meanwhile_is_read_again(folder, monkeypatch):
+    """A save between two reads takes away the weights that the first one named."""
+    other = wake(build("vae"), scale=0.2)
+    real = artefact.sha256
+
+    def saved_meanwhile(path):
+        monkeypatch.undo()
+        artefact.save(folder, "vae", other, other.state_dict(), source="later")
+        return real(path) if path.exists() else "gone"
+
+    monkeypatch.setattr(artefact, "sha256", saved_meanwhile)
+    model, facts = artefact.load_with_facts(folder)
+    assert facts["source"] == "later"
+    kept = model.state_dict()
+    assert all(
+        (value == kept[key]).all() for key, value in other.state_dict().items() if key in kept
+    )
+
+
 def test_weights_of_another_config_are_refused(folder):
     content = read_sealed(folder / "config.json")
     content["config"]["channels"] = 3 if content["config"]["channels"] == 1 else 1

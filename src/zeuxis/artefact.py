@@ -174,10 +174,35 @@ def load(folder: Path) -> Family:
     Raises:
         ValueError: as `read`, or the weights do not belong to the config.
     """
-    return rebuild(folder, read(folder))
+    return load_with_facts(folder)[0]
 
 
-def rebuild(folder: Path, content: Mapping[str, Any]) -> Family:
+def load_with_facts(folder: Path) -> tuple[Family, dict[str, Any]]:
+    """The family in `folder` and what `read` gives, both of one moment: training may go on meanwhile.
+
+    Raises:
+        ValueError: as `load`.
+    """
+    while True:
+        before = _version(folder)
+        try:
+            content = read(folder)
+            return _rebuild(folder, content), content
+        except (OSError, ValueError):
+            if before == _version(folder):
+                raise  # else a save has just replaced the weights that were looked for
+
+
+def _version(folder: Path) -> tuple[int, int] | None:
+    """What changes whenever `config.json` is written."""
+    try:
+        found = (folder / "config.json").stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+def _rebuild(folder: Path, content: Mapping[str, Any]) -> Family:
     """The family that `content`, which `read` has checked, describes."""
     cls = families.get(content["family"])
     try:

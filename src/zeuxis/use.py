@@ -64,9 +64,8 @@ def load(path: str | Path, device: str = "auto") -> "Model":
         ValueError: not a trained model, or a damaged one.
     """
     folder = Path(path)
-    content = artefact.read(folder)
     place = machine.choose_device(device)
-    family = artefact.rebuild(folder, content)
+    family, content = artefact.load_with_facts(folder)
     return Model(family.to(place), content, folder, precision=content.get("precision", "float32"))
 
 

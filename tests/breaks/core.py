@@ -175,6 +175,9 @@ BREAKS = [
     Break("disk.py", "{threading.get_native_id()}.", "", "test_disk.py -k two_who"),
     # the run's folder
     Break(
+        "artefact.py", "if before == _version(folder):", "if True:", "test_artefact.py -k meanwhile"
+    ),
+    Break(
         "lock.py",
         "if _is(path, handle):\n                os.tr",
         "if True:\n                os.tr",
