@@ -12,7 +12,7 @@ SRC = Path(__file__).parents[1] / "src" / "zeuxis"
 LAYERS = [
     ("disk", "lock"),
     ("rng", "images"),
-    ("run", "machine", "parallel", "muon", "log", "watching"),
+    ("run", "machine", "parallel", "muon", "log", "watching", "tensors"),
     ("family", "nn", "objectives", "sampling", "features"),
     ("families", "data", "metrics"),
     ("artefact",),

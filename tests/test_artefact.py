@@ -1,9 +1,11 @@
 """An artefact says when it is not what was written."""
 
 import pytest
+import safetensors.torch
+import torch
 
-from tests.kit import build, wake
-from zeuxis import artefact
+from tests.kit import ALL, build, wake
+from zeuxis import artefact, tensors
 from zeuxis.disk import read_sealed, sha256, write_sealed
 
 
@@ -126,3 +128,127 @@ def test_links_that_lead_out_of_an_artefact_are_refused(folder, tmp_path_factory
         path.unlink()
         (away / path.name).rename(path)
     assert artefact.load(folder)
+
+
+WRONG = {
+    "format": [None, True, 2, "1", [], "x" * 1000],
+    "family": [None, 5, [], {}, "os.system"],
+    "config": [None, [], "{}", {}],
+    "files": [None, [], "abc", {}, {"dataset.json": 5}],
+    "parts": [None, ["a"], 7, {"decoder": None}, {"../../x": "0" * 64}, {"decoder": "0" * 64}],
+    "precision": ["../../x", [1], 5, "float8"],
+    "progress": [None, [], {"seconds": "x"}],
+    "data": [None, {"fit": "../x"}],
+}
+
+
+@pytest.mark.parametrize(("key", "value"), [(k, v) for k, values in WRONG.items() for v in values])
+def test_every_wrong_value_in_config_json_is_one_sentence(folder, key, value):
+    reseal(folder, **{key: value})
+    with pytest.raises(ValueError, match=r".") as caught:
+        artefact.load(folder)
+    assert len(str(caught.value)) < 1200 and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["format", "family", "config", "files"])
+def test_every_missing_key_of_config_json_is_one_sentence(folder, key):
+    content = read_sealed(folder / "config.json")
+    del content[key]
+    write_sealed(folder / "config.json", content)
+    with pytest.raises(ValueError, match=key):
+        artefact.load(folder)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "null",
+        "[]",
+        '{"labels": 5}',
+        '{"labels": [[["x"], 1]]}',
+        '{"labels": [[[0], 1]]}',
+        '{"labels": [[[3, 0], 1]]}',
+        '{"labels": [[[0, -2], 1]]}',
+        '{"labels": [[[0, 0], -5]]}',
+        '{"labels": [[[0, 0], 0]]}',
+        '{"labels": [[[0, 0], 1000000000000000000000000000]]}',
+    ],
+)
+def test_every_wrong_dataset_json_is_one_sentence(folder, text):
+    (folder / "dataset.json").write_text(text)
+    files = read_sealed(folder / "config.json")["files"]
+    reseal(folder, files={**files, "dataset.json": sha256(folder / "dataset.json")})
+    with pytest.raises(ValueError, match=r"dataset\.json"):
+        artefact.load(folder)
+
+
+def replace_weights(folder, content):
+    files = read_sealed(folder / "config.json")["files"]
+    name = next(name for name in files if name.startswith("model-"))
+    (folder / name).write_bytes(content)
+    reseal(folder, files={**files, name: sha256(folder / name)})
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda v: v * float("nan"), "NaN or infinity"),
+        (lambda v: v + float("inf"), "NaN or infinity"),
+        (lambda v: v.double(), "is F64"),
+        (lambda v: v.half(), "is F16"),
+        (lambda v: v.long(), "is I64"),
+        (lambda v: v.to(torch.complex64), "is C64"),
+        (lambda v: v[:1], "fit the config"),
+        (lambda v: v.flatten(), "fit the config"),
+    ],
+)
+def test_weights_that_save_would_not_write_are_refused_by_name(folder, change, said):
+    kept = tensors.read(next(folder.glob("model-*")))
+    name = next(name for name, value in kept.items() if value.ndim > 1)
+    replace_weights(folder, safetensors.torch.save({**kept, name: change(kept[name]).contiguous()}))
+    with pytest.raises(ValueError, match=said) as caught:
+        artefact.load(folder)
+    assert name in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"1234567",
+        (2**62).to_bytes(8, "little") + b"{}",
+        (17 << 20).to_bytes(8, "little") + b"{" + b" " * (17 << 20) + b"}",
+        (4).to_bytes(8, "little") + b"\xff\xfe{}",
+    ],
+)
+def test_a_header_of_weights_that_is_none_is_refused(folder, content):
+    replace_weights(folder, content)
+    with pytest.raises(ValueError, match="damaged"):
+        artefact.load(folder)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_config_cannot_ask_for_more_than_its_weights_give_reason_for(tmp_path, name):
+    model = build(name)
+    artefact.save(tmp_path, name, model, model.state_dict())
+    assert artefact.load(tmp_path)
+    honest = read_sealed(tmp_path / "config.json")["config"]
+    for field in ("height", "features", "features_max", "width", "latent", "widths", "blocks"):
+        was = honest.get(field)
+        for lie in (2**18, 10**12):
+            if isinstance(was, int | list) and was and not isinstance(was, bool):
+                value = lie if isinstance(was, int) else [lie] * len(was)
+                reseal(tmp_path, config={**honest, field: value})
+                try:
+                    again = artefact.load(tmp_path)
+                except ValueError:
+                    continue
+                assert again.state_dict().keys() <= model.state_dict().keys()
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_all_numbers_of_a_model_are_counted_while_it_is_built(name):
+    with tensors.Budget({}) as budget:
+        model = build(name)
+    assert tensors.NUMBERS - budget.numbers >= sum(p.numel() for p in model.parameters())
+    assert tensors.TENSORS - budget.tensors >= len(list(model.parameters()))

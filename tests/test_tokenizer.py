@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from tests.kit import batch_for, build, config_for, context, loader_for, wake
-from zeuxis import artefact, families, step
+from zeuxis import artefact, families, step, tensors
 from zeuxis.nn import quantise
 from zeuxis.objectives.similarity import dissimilarity
 from zeuxis.parallel import Parallel
@@ -327,7 +327,7 @@ def test_the_discriminator_is_left_out_of_the_artefact(tmp_path):
     again = artefact.load(tmp_path)
     image = batch_for(model)["image"]
     assert torch.equal(again.encode(image), model.eval().encode(image))
-    kept = artefact.read_tensors(next(tmp_path.glob("model-*")))
+    kept = tensors.read(next(tmp_path.glob("model-*")))
     assert kept and not [key for key in kept if key.startswith("discriminator")]
 
 

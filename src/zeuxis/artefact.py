@@ -17,15 +17,14 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
-import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
 
-from zeuxis import __version__, families
+from zeuxis import __version__, families, tensors
 from zeuxis.disk import (
     damaged,
     inside,
@@ -36,10 +35,71 @@ from zeuxis.disk import (
     write_json,
     write_sealed,
 )
-from zeuxis.family import Family
+from zeuxis.family import Family, FamilyConfig
 from zeuxis.run import explain
 
 FORMAT = 1
+LARGEST_COUNT = 10**12
+"""Of one row of labels: so many images nobody has."""
+Hash = Annotated[str, pydantic.Field(pattern="^[0-9a-f]{64}$")]
+
+
+class Progress(pydantic.BaseModel, strict=True):
+    """How far training came."""
+
+    step: int = 0
+    steps: int = 0
+    images: int = 0
+    seconds: float = 0
+
+
+class Stored(pydantic.BaseModel, strict=True):
+    """How images were prepared."""
+
+    fit: Literal["crop", "pad", "stretch"] = "crop"
+
+
+class Content(pydantic.BaseModel, strict=True):
+    """What others rely on in `config.json`; more may stand in it."""
+
+    family: str
+    config: dict[str, Any]
+    files: dict[str, Hash]
+    parts: dict[str, Hash] = {}
+    precision: Literal["float32", "bfloat16", "float64"] = "float32"
+    progress: Progress = Progress()
+    data: Stored = Stored()
+    machine: dict[str, Any] = {}
+    training: dict[str, Any] = {}
+    plan: dict[str, Any] = {}
+    source: str = ""
+    zeuxis: str = ""
+    dataset_hash: str = ""
+
+    @pydantic.model_validator(mode="after")
+    def _is_whole(self) -> "Content":
+        if "dataset.json" not in self.files or weights({"files": self.files}) is None:
+            raise ValueError("files must name dataset.json and the weights, model-*.safetensors")
+        return self
+
+
+class Dataset(pydantic.BaseModel):
+    """What others rely on in `dataset.json`."""
+
+    labels: list[tuple[list[pydantic.StrictInt], pydantic.StrictInt]] = []
+    split: dict[str, Any] = {}
+
+    def check(self, config: FamilyConfig) -> None:
+        """Refuse labels that the conditions do not know, and counts that are none."""
+        classes = [len(condition.classes) for condition in config.conditions]
+        for row, count in self.labels if classes else ():  # without conditions nobody reads them
+            known = len(row) == len(classes) and all(
+                -1 <= one < n for one, n in zip(row, classes, strict=True)
+            )
+            if not known or not 0 <= count <= LARGEST_COUNT:
+                raise ValueError(f"labels {str(row)[:40]}, {count:.3g} times, fit no condition")
+        if classes and self.labels and not any(count for _, count in self.labels):
+            raise ValueError("labels has no row that occurs")
 
 
 def save(
@@ -147,9 +207,10 @@ def read(folder: Path) -> dict[str, Any]:
             "give the folder that `zeuxis train` wrote"
         )
     content = read_sealed(inside(folder, "config.json"))
-    if content["format"] != FORMAT:
-        found = content["format"]
-        raise ValueError(f"{folder} has format {found!r}, expected {FORMAT}; update zeuxis")
+    found = content.get("format")
+    if type(found) is not int or found != FORMAT:
+        raise ValueError(f"{folder} has format {found!r:.40}, expected {FORMAT}; update zeuxis")
+    _valid(Content, content, folder / "config.json")
     for name, expected in content["files"].items():
         path = inside(folder, name)
         if not path.is_file() or sha256(path) != expected:
@@ -204,36 +265,37 @@ def _version(folder: Path) -> tuple[int, int] | None:
 
 def _rebuild(folder: Path, content: Mapping[str, Any]) -> Family:
     """The family that `content`, which `read` has checked, describes."""
-    cls = families.get(content["family"])
+    name = content["family"]
+    config = _valid(families.get(name).Config, content["config"], folder / "config.json")
+    file = folder / "dataset.json"
+    known = _valid(Dataset, content["dataset"], file)
     try:
-        config = cls.Config.model_validate_json(json.dumps(content["config"]))
-    except pydantic.ValidationError as error:
-        raise ValueError(f"{folder}: {explain(error)}") from error
+        known.check(config)
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from error
+    path = inside(folder, weights(content))
+    found = tensors.header(path)
     parts = {part: load(_part(folder, part)) for part in content.get("parts", {})}
-    model = families.build(content["family"], config, parts=parts)
-    model.origin = (folder, sha256(folder / "config.json"))
-    tensors = read_tensors(folder / str(weights(content)))
-    expected = {key for key in model.state_dict() if not is_dropped(model, key)}
-    if expected != set(tensors):
-        wrong = sorted(expected ^ set(tensors))[:3]
-        raise ValueError(f"{folder}: the weights do not fit the config; differing: {wrong}")
     try:
-        model.load_state_dict(tensors, strict=False)
-    except RuntimeError as error:
-        raise ValueError(f"{folder}: the weights do not fit the config; {error}") from error
+        with tensors.Budget(found):
+            model = families.build(name, config, parts=parts)
+    except (ValueError, RuntimeError, ArithmeticError, MemoryError) as error:
+        raise ValueError(f"{folder} cannot be built: {error}") from error
+    kept = {key for key in model.state_dict() if not is_dropped(model, key)}
+    tensors.fill(model, path, found, kept)
+    model.origin = (folder, sha256(folder / "config.json"))
     return model.eval().requires_grad_(False)
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Tensors of a safetensors file.
+M = TypeVar("M", bound=pydantic.BaseModel)
 
-    Raises:
-        ValueError: the file is damaged.
-    """
+
+def _valid(schema: type[M], value: object, where: Path) -> M:
+    """What was read, as the schema has it; the error is one sentence."""
     try:
-        return safetensors.torch.load_file(path)
-    except (safetensors.SafetensorError, OSError) as error:
-        raise ValueError(damaged(path)) from error
+        return schema.model_validate_json(json.dumps(value))
+    except pydantic.ValidationError as error:
+        raise ValueError(f"{where}: {explain(error)}") from error
 
 
 def is_dropped(model: Family, key: str) -> bool:

@@ -18,7 +18,7 @@ from typing import Any
 import safetensors.torch
 from torch import Tensor
 
-from zeuxis.artefact import read_tensors
+from zeuxis import tensors
 from zeuxis.disk import read_sealed, sha256, sync_folder, write_file, write_sealed
 
 KEPT = 2
@@ -67,7 +67,7 @@ def load(folder: Path) -> Checkpoint | None:
     for stale in folder.glob("step-*.tmp"):
         shutil.rmtree(stale, ignore_errors=True)
     for path, facts in _whole(folder):
-        return Checkpoint(read_tensors(path / "state.safetensors"), facts)
+        return Checkpoint(tensors.read(path / "state.safetensors"), facts)
     return None
 
 

@@ -40,20 +40,25 @@ Tick = Callable[[int, int], None]
 
 EMPTY: Batch = {}
 
+LONGEST_SIDE = 8192
+"""Pixels of a generated image's height and width; a square of it is the largest that is decoded."""
+MOST_CLASSES = 1000
+"""Of a condition."""
+
 
 class Condition(pydantic.BaseModel, frozen=True, extra="forbid"):
     """Something that a sample can be asked to have: one column of a batch's `label`."""
 
     name: str
     kind: Literal["classes"] = "classes"
-    classes: tuple[str, ...] = ()
+    classes: tuple[str, ...] = pydantic.Field((), max_length=MOST_CLASSES)
 
 
 class FamilyConfig(pydantic.BaseModel, frozen=True, extra="forbid", use_attribute_docstrings=True):
     """What every family has to know of its data. These four are filled in from the prepared set."""
 
-    height: int = pydantic.Field(ge=1)
-    width: int = pydantic.Field(ge=1)
+    height: int = pydantic.Field(ge=1, le=LONGEST_SIDE)
+    width: int = pydantic.Field(ge=1, le=LONGEST_SIDE)
     channels: int = pydantic.Field(ge=1, le=4)
     conditions: tuple[Condition, ...] = ()
 

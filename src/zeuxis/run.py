@@ -122,10 +122,10 @@ def override(settings: S, words: dict[str, str], where: str = "") -> S:
 def explain(error: pydantic.ValidationError, where: str = "") -> str:
     """A validation error as one plain sentence."""
     parts = []
-    for item in error.errors():
-        name = where + ".".join(str(part) for part in item["loc"])
+    for item in error.errors()[:3]:
+        name = where + ".".join(str(part)[:80] for part in item["loc"])
         message = item["msg"].removeprefix("Value error, ")
-        parts.append(f"{name}: {message} (got {item['input']!r})" if item["loc"] else message)
+        parts.append(f"{name}: {message} (got {item['input']!r:.200})" if item["loc"] else message)
     return "; ".join(parts)
 
 

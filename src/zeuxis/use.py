@@ -143,7 +143,8 @@ class Model:
         wanted = self._label_indices(label)
         if not self.conditions:
             return np.zeros((count, 0), np.int64)
-        table = self.facts["dataset"]["labels"]
+        unknown = [([-1] * len(self.conditions), 1)]
+        table = self.facts["dataset"].get("labels") or unknown
         rows = np.array([row for row, _ in table], dtype=np.int64)
         weights = np.array([n for _, n in table], dtype=np.float64)
         agree = np.ones(len(rows), bool)

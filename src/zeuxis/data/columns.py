@@ -6,9 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from zeuxis.family import Condition
-
-MOST_CLASSES = 1000
+from zeuxis.family import MOST_CLASSES, Condition
 
 
 def as_classes(words: Sequence[str], known: Sequence[str] = ()) -> tuple[str, ...] | None:

@@ -56,7 +56,7 @@ class StyleGANConfig(FamilyConfig):
     """Convolutions on the painter's finest grid; without one it draws details out of the noise."""
     latent: int = pydantic.Field(64, ge=1)
     """Numbers of z, and of the style w of a layer."""
-    mapping_layers: int = pydantic.Field(2, ge=1)
+    mapping_layers: int = pydantic.Field(2, ge=1, le=64)
     """Layers of the mapping network; 8 in the paper, fewer for small sets."""
     embedding: int = pydantic.Field(32, ge=1)
     """Numbers that describe the labels to the mapping network."""
