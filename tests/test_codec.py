@@ -1,8 +1,11 @@
 """A compressed file: its bits come back, it weighs what the model says, and no other model reads it."""
 
+import json
 import os
+import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -174,3 +177,40 @@ def test_bad_input_is_one_sentence(tmp_path, capsys):
             words = [*words, "--out", tmp_path / ("x.zxi" if words[0] == "compress" else "x")]
         assert zeuxis(*words) == 2
         assert sentence in capsys.readouterr().err
+
+
+def packed(header):
+    deflated = zlib.compress(header)
+    return codec.MAGIC + struct.pack("<I", len(deflated)) + deflated
+
+
+GOOD = {"model": "m", "shape": [1, 8, 8, 1], "names": ["a"], "pixels": "0", "words": 0}
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"[]",
+        b"[" * 100_000,
+        b" " * (64 << 20),
+        json.dumps(GOOD).encode(),
+        *(
+            json.dumps({**GOOD, "doubtful": [], **wrong}).encode()
+            for wrong in (
+                {"shape": "abc"},
+                {"shape": [1, 8, 8]},
+                {"shape": [-1, 8, 8, 1]},
+                {"shape": [1.5, 8, 8, 1]},
+                {"names": 5},
+                {"doubtful": "ab"},
+                {"doubtful": [[0, 0, 0, 0, -5]]},
+                {"model": []},
+            )
+        ),
+    ],
+)
+def test_a_header_that_compress_would_not_write_is_refused_in_a_sentence(tmp_path, header):
+    file = tmp_path / "some.zxi"
+    file.write_bytes(packed(header))
+    with pytest.raises(ValueError, match=r"some\.zxi is damaged"):
+        codec._read(file)

@@ -19,21 +19,24 @@ import functools
 import hashlib
 import io
 import json
+import math
 import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+import pydantic
 import torch
 from PIL import Image
 
 from zeuxis import artefact, use
 from zeuxis.data.pictures import Pictures
-from zeuxis.disk import write_file
+from zeuxis.disk import LARGEST_JSON, parse_json, write_file
 from zeuxis.family import Sequential, Tick
 from zeuxis.images import grid, to_pil
+from zeuxis.run import explain
 from zeuxis.sampling.raster import Stepper
 
 MAGIC = b"ZEUXIS-IMAGES-1\n"
@@ -47,6 +50,20 @@ differ by less than a thousandth of that."""
 ROWS = 256
 """Images that are walked through together."""
 SUFFIX = ".zxi"
+
+
+Natural = Annotated[int, pydantic.Field(ge=0)]
+
+
+class Header(pydantic.BaseModel, strict=True):
+    """What stands before the coded words."""
+
+    model: str
+    shape: tuple[Natural, Natural, Natural, Natural]
+    names: list[str]
+    pixels: str
+    words: Natural
+    doubtful: list[tuple[Natural, Natural, Natural, Natural, Natural]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -140,6 +157,7 @@ def decompress(
             f"{file} was written with the model {header['model']} and {model.folder} holds "
             f"{identity(model)}; give the model that wrote it"
         )
+    _check_sizes(model, file, header)
     coder = coding.queue.RangeDecoder(np.frombuffer(words, "<u4").astype(np.uint32))
     kind = coding.model.Categorical(perfect=False)
     count, height, width, channels = header["shape"]
@@ -214,6 +232,19 @@ def _walks(
         yield rows, walk(rows)
 
 
+def _check_sizes(model: use.Model, file: Path, header: dict[str, Any]) -> None:
+    """Refuse a header that asks for other images than the model's, or for places that are not in them."""
+    count, *shape = header["shape"]
+    config = model.family.config
+    if shape != [config.height, config.width, config.channels] or len(header["names"]) != count:
+        raise ValueError(f"{file} is damaged (its images are not the model's); get it again")
+    for start, step, row, one, value in header["doubtful"]:
+        rows = min(ROWS, count - start)
+        places = start % ROWS == 0 and step < math.prod(shape) and row < rows and one < 256
+        if not places or value >= len(table()):
+            raise ValueError(f"{file} is damaged (doubtful places out of range); get it again")
+
+
 def _check(model: use.Model) -> None:
     """Refuse a model that cannot say how likely each of 256 levels is next."""
     levels = getattr(model.check_able("compress").config, "levels", 256)
@@ -233,10 +264,14 @@ def _read(file: Path) -> tuple[dict[str, Any], bytes]:
     at = len(MAGIC) + 4
     try:
         (size,) = struct.unpack("<I", content[len(MAGIC) : at])
-        header = json.loads(zlib.decompress(content[at : at + size]))
+        packed = zlib.decompressobj().decompress(content[at : at + size], LARGEST_JSON + 1)
+        header = parse_json(packed)
+        Header.model_validate_json(json.dumps(header))
         words = content[at + size :]
         whole = zlib.crc32(words) == header["words"] and len(words) % 4 == 0
-    except (struct.error, zlib.error, ValueError, KeyError, TypeError) as error:
+    except pydantic.ValidationError as error:
+        raise ValueError(f"{file} is damaged ({explain(error)}); get it again") from error
+    except (struct.error, zlib.error, ValueError) as error:
         raise ValueError(f"{file} is damaged ({error}); get it again") from error
     if not whole:
         raise ValueError(f"{file} is damaged (its checksum differs); get it again")
