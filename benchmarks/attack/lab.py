@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from zeuxis import apply, artefact, cli, compare, evaluate, families, looking, stages
+from zeuxis import apply, artefact, cli, compare, evaluate, families, looking, stages, tensors
 from zeuxis.disk import read_json, sha256, write_sealed
 from zeuxis.family import Condition
 from zeuxis.features import Features
@@ -138,7 +138,7 @@ def set_weights(folder: Path, content: bytes) -> Path:
 
 def tensors_of(folder: Path) -> dict[str, Any]:
     """The weights of an artefact."""
-    return dict(artefact.read_tensors(folder / str(artefact.weights(content_of(folder)))))
+    return dict(tensors.read(folder / str(artefact.weights(content_of(folder)))))
 
 
 def link(path: Path, target: Path | str) -> Path:
