@@ -10,7 +10,7 @@ from zeuxis.families import FAMILIES
 
 SRC = Path(__file__).parents[1] / "src" / "zeuxis"
 LAYERS = [
-    ("disk", "lock"),
+    ("disk", "lock", "words"),
     ("rng", "images"),
     ("run", "machine", "parallel", "muon", "log", "watching", "tensors"),
     ("family", "nn", "objectives", "sampling", "features"),
