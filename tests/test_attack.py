@@ -11,11 +11,9 @@ from benchmarks.attack.__main__ import QUICK, cases
 OPEN = {
     "EPS: a mask",
     "PNG bomb, 50,000 x 50,000: interpolate",
-    "classes of escape codes: an unknown label",
     "config of a gan: features 1099511627776",
     "dataset.json: null",
     "doubtful [[0, 0, 99, 99, 5]]",
-    "escape codes and markup: folders of classes: inspect",
     "family is []",
     "honest network",
     "link to a secret: LICENSE: prepare",

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from rich.console import Console
 
 import zeuxis as library
 from tests.front import classes, pictures, tiny, workshop, zeuxis
@@ -227,7 +226,7 @@ def test_plain_lines_are_few(capsys):
 
 def test_a_terminal_gets_a_bar(monkeypatch):
     text = io.StringIO()
-    console = Console(file=text, force_terminal=True, width=120, color_system=None)
+    console = terminal._Console(file=text, force_terminal=True, width=120, color_system=None)
     monkeypatch.setattr(terminal, "_console", lambda stderr=False: console)
     with terminal.watching() as watch:
         for event in EVENTS:
@@ -238,7 +237,7 @@ def test_a_terminal_gets_a_bar(monkeypatch):
 @pytest.mark.parametrize("tty", [False, True])
 def test_the_scores_of_one_run_are_not_shown_with_the_next(monkeypatch, tty):
     text = io.StringIO()
-    console = Console(file=text, force_terminal=tty, width=120, color_system=None)
+    console = terminal._Console(file=text, force_terminal=tty, width=120, color_system=None)
     monkeypatch.setattr(terminal, "EVERY", 0.0)
     monkeypatch.setattr(terminal, "_console", lambda stderr=False: console)
     with terminal.watching() as watch:

@@ -1,6 +1,7 @@
 """A contest: each family gets the same minutes, and the page shows all that was measured."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ def test_the_page_shows_every_family_with_its_measures_and_costs(done):
     assert "Bits/dim" in page or "Bits per dimension" in page
     for cost in ("Time of a sample", "Parameters", "First good samples after", "images/s"):
         assert cost in page
-    assert "http" not in page.replace("https://www.w3.org", "").replace("http://www.w3.org", "")
+    assert not re.search(r"https?:", page.replace("http://www.w3.org", ""))
 
 
 def test_both_had_the_same_budget_and_the_best_comes_first(done):

@@ -47,7 +47,7 @@ def test_lines_keep_their_newlines_and_nothing_else():
 
 
 def test_every_character_that_acts_is_escaped_alone():
-    for number in range(0x110000):
+    for number in (*range(0x10000), *range(0xE0000, 0xE0200)):
         seen = printable(chr(number))
         assert (seen == chr(number)) == (
             unicodedata.category(chr(number)) not in ("Cc", "Cf", "Cs", "Zl", "Zp")

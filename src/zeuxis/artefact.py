@@ -37,6 +37,7 @@ from zeuxis.disk import (
 )
 from zeuxis.family import Family, FamilyConfig
 from zeuxis.run import explain
+from zeuxis.words import code
 
 FORMAT = 1
 LARGEST_COUNT = 10**12
@@ -177,6 +178,8 @@ def write_tensors(folder: Path, stem: str, tensors: Mapping[str, Tensor]) -> str
 def copy(source: Path, dest: Path) -> str:
     """Copy an artefact and nothing else of a run; the SHA-256 of its `config.json`.
 
+    The card is written anew, since nothing vouches for what may stand in a `README.md`.
+
     Raises:
         ValueError: as `read`.
     """
@@ -186,8 +189,7 @@ def copy(source: Path, dest: Path) -> str:
     beside.mkdir(parents=True)
     for name in (*content["files"], "config.json"):
         write_file(beside / name, functools.partial(shutil.copyfile, inside(source, name)))
-    if (source / "README.md").is_file():
-        shutil.copyfile(inside(source, "README.md"), beside / "README.md")
+    write_file(beside / "README.md", lambda path: path.write_text(_card(content)))
     for part in content.get("parts", {}):
         copy(_part(source, part), beside / "parts" / part)
     shutil.rmtree(dest, ignore_errors=True)
@@ -313,12 +315,12 @@ def _card(content: Mapping[str, Any]) -> str:
     """A short model card."""
     config, progress = content["config"], content.get("progress", {})
     size = f"{config['height']} x {config['width']}, {config['channels']} channel(s)"
-    conditions = ", ".join(condition["name"] for condition in config["conditions"]) or "none"
-    command = f"- The same bits again: `{content['command']}`\n" if "command" in content else ""
+    conditions = ", ".join(code(condition["name"]) for condition in config["conditions"]) or "none"
+    command = f"- The same bits again: {code(content['command'])}\n" if "command" in content else ""
     return f"""# A `{content["family"]}` trained with Zeuxis {content["zeuxis"]}
 
 - Images: {size}; conditions: {conditions}
-- Trained on: {content.get("source", "unknown")}
+- Trained on: {code(content["source"]) if "source" in content else "unknown"}
 - Step {progress.get("step")} of {progress.get("steps")}, {progress.get("images")} images seen
 {command}- Its images are generated: say so where you show them.
 

@@ -15,6 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 from zeuxis import __version__, verbs
 from zeuxis.arguments import Controls, Grid, Label, Source, Trained, examples, pairs
 from zeuxis.watching import Stopped, leaving, stopping
+from zeuxis.words import printable
 
 STOPPED_MEASURING = "stopped while measuring; the model is as it was; the same command begins again"
 STOPPED_DEMO = "stopped; what was made so far is whole; the same command goes on"
@@ -536,5 +537,5 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _end(sentence: object, code: int) -> int:
-    sys.stderr.write(f"zeuxis: {sentence}\n")
+    sys.stderr.write(f"zeuxis: {printable(str(sentence))}\n")
     return code

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from zeuxis.family import Generates
 from zeuxis.fit import Event, Watch
 from zeuxis.images import grid, save_png
 from zeuxis.log import read_log
+from zeuxis.words import markup
 
 SHOWN = 24
 """Samples of each family that the page and the picture show."""
@@ -175,7 +175,7 @@ def _costs(entry: Entry) -> list[tuple[str, str]]:
 def _page(entries: Sequence[Entry], source: str, minutes: float) -> str:
     """The contest as one self-contained HTML page."""
     sheets = "".join(
-        f"<figure><h3>{escape(entry.family)}</h3>"
+        f"<figure><h3>{markup(entry.family)}</h3>"
         f"{report.image(grid(entry.samples, columns=COLUMNS), f'samples of {entry.family}')}"
         "</figure>"
         for entry in entries
@@ -185,7 +185,7 @@ def _page(entries: Sequence[Entry], source: str, minutes: float) -> str:
     where = f"{machine.get('processor')}, {machine.get('threads')} threads"
     parts = [
         f"<p>{minutes:g} minutes of training for each family on the same images, one after another "
-        f"({escape(where)}). The best by kernel distance comes first. Samples are not chosen: the "
+        f"({markup(where)}). The best by kernel distance comes first. Samples are not chosen: the "
         f"first {SHOWN} of seed 0.</p>",
         f'<h2>Side by side</h2><div class="wide">{sheets}</div>',
         _table("What it costs", entries, [_costs(entry) for entry in entries]),
@@ -211,22 +211,22 @@ def _table(
     tables = [dict(column) for column in columns]
     names = list(dict.fromkeys(name.partition(";")[0] for column in columns for name, _ in column))
     short = [{name.partition(";")[0]: value for name, value in table.items()} for table in tables]
-    head = "".join(f"<th>{escape(entry.family)}</th>" for entry in entries)
+    head = "".join(f"<th>{markup(entry.family)}</th>" for entry in entries)
     body = "".join(
-        f"<tr><td>{escape(name)}</td>"
-        + "".join(f"<td>{escape(table.get(name, '–'))}</td>" for table in short)
+        f"<tr><td>{markup(name)}</td>"
+        + "".join(f"<td>{markup(table.get(name, '–'))}</td>" for table in short)
         + "</tr>"
         for name in names
     )
     return (
-        f'<h2>{escape(title)}</h2><div class="wide"><table class="measures"><thead><tr><th></th>{head}'
+        f'<h2>{markup(title)}</h2><div class="wide"><table class="measures"><thead><tr><th></th>{head}'
         f"</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 
 def _links(entries: Sequence[Entry]) -> str:
     items = "".join(
-        f'<li><a href="{escape(entry.family)}/report.html">{escape(entry.family)}</a></li>'
+        f'<li><a href="{markup(entry.family)}/report.html">{markup(entry.family)}</a></li>'
         for entry in entries
     )
     return f"<h2>Each in full</h2><ul>{items}</ul>"

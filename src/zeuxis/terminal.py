@@ -12,15 +12,15 @@ import shlex
 import time
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import pydantic
-from rich.console import Console, Group
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.live import Live
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -34,6 +34,7 @@ from zeuxis.run import Data, Training, explain
 from zeuxis.samples import written
 from zeuxis.step import DivergedError
 from zeuxis.watching import Event, Watch, stopping, ticks
+from zeuxis.words import printable
 
 EVERY = 10.0
 """Seconds between plain lines."""
@@ -41,10 +42,25 @@ EVERY = 10.0
 FROM_DATA = ("height", "width", "channels", "conditions")
 
 
-def _console(stderr: bool = False) -> Console:
-    return Console(
-        stderr=stderr, quiet=os.environ.get("RANK", "0") != "0", highlight=False, soft_wrap=True
-    )
+class _Console(Console):
+    """Names from strangers' files do not act on the terminal: all that is printed passes `render`."""
+
+    def say(self, line: object) -> None:
+        """Print one line as it is, without markup; a name in it makes no second one."""
+        self.print(printable(str(line)), markup=False)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """The pieces of what is printed; `control` are the console's own."""
+        for piece in super().render(renderable, options):
+            text = piece.text if piece.control else printable(piece.text, lines=True)
+            yield piece._replace(text=text)
+
+
+def _console(stderr: bool = False) -> _Console:
+    quiet = os.environ.get("RANK", "0") != "0"
+    return _Console(stderr=stderr, quiet=quiet, highlight=False, soft_wrap=True, emoji=False)
 
 
 # Progress
@@ -58,8 +74,8 @@ def watching() -> Iterator[Watch]:
         yield _Lines(console)
         return
     bar = _Bar()
-    with Live(bar, console=console, transient=True, refresh_per_second=5) as live:
-        yield lambda event: bar.show(event, live.console.print)
+    with Live(bar, console=console, transient=True, refresh_per_second=5):
+        yield lambda event: bar.show(event, console.say)
 
 
 @contextlib.contextmanager
@@ -73,7 +89,7 @@ def ticking(verb: str) -> Iterator[Tick]:
 class _Lines:
     """A plain line for what matters, and for the rest one every `EVERY` seconds."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: _Console) -> None:
         self._console = console
         self._next = time.monotonic() + EVERY
         self._scores: Mapping[str, float] = {}
@@ -82,7 +98,7 @@ class _Lines:
         if event.kind in ("plan", "probe"):  # a plan begins another run
             self._scores = event.numbers
         if event.kind in ("note", "plan") and event.text:
-            self._console.print(event.text, markup=False)
+            self._console.say(event.text)
         elif event.kind in ("step", "prepare") and time.monotonic() >= self._next:
             self._next = time.monotonic() + EVERY
             words = [
@@ -91,7 +107,7 @@ class _Lines:
                 *_pace(event),
             ]
             words += [*_losses(event.numbers), *_scores(self._scores)]
-            self._console.print("  ".join(words), markup=False)
+            self._console.say("  ".join(words))
 
 
 class _Bar:
@@ -112,11 +128,11 @@ class _Bar:
         words = "  ".join([*self._losses, *self._scores])
         return Group(self._progress, *([Text("  " + words, style="dim")] if words else []))
 
-    def show(self, event: Event, say: Callable[..., None]) -> None:
+    def show(self, event: Event, say: Callable[[str], None]) -> None:
         if event.kind in ("plan", "probe"):  # a plan begins another run
             self._scores = _scores(event.numbers)
         if event.kind in ("note", "plan") and event.text:
-            say(event.text, markup=False)
+            say(event.text)
         elif event.kind in ("step", "prepare"):
             self._losses = _losses(event.numbers)
             pace = "  ".join(_pace(event))
@@ -169,7 +185,7 @@ def show_demo(facts: Mapping[str, Any]) -> None:
     run = Path(facts["folder"])
     _made(out, f"a {facts['family']} that draws avatars: {run}")
     _page(out, facts["report"])
-    out.print(f"  samples  {facts['samples']}", markup=False)
+    out.say(f"  samples  {facts['samples']}")
     if facts["scores"] is not None:
         _verdict(out, facts["scores"])
     _next(
@@ -186,7 +202,7 @@ def show_trained(folder: Path, source: str) -> None:
     _made(out, folder)
     _page(out, folder / "report.html")
     if (folder / "report.json").is_file():
-        _verdict(out, read_json(folder / "report.json", finite=False))
+        _verdict(out, _measured(folder / "report.json"))
     evaluate = f"zeuxis evaluate {_typed(folder)} --data {_typed(source)}"
     _next(out, _sample_command(folder), _label_command(folder), evaluate)
 
@@ -201,7 +217,7 @@ def show_scores(report: Mapping[str, Any]) -> None:
     for row in report["rows"]:
         real = row["real"].partition(" (")[0]
         words = (row["title"], row["value"], row["interval"], real, row["better"])
-        table.add_row(*map(escape, words))
+        table.add_row(*map(Text, words))
     out.print()
     out.print(table)
     _made(out, f"{report['report']}  (open it in a browser)")
@@ -215,19 +231,31 @@ def show_statistics(path: Path) -> None:
         _next(out, f"zeuxis compare GENERATED/ {_typed(path)}")
 
 
-def _verdict(out: Console, report: Mapping[str, Any]) -> None:
+def _measured(path: Path) -> Mapping[str, Any]:
+    """A report that was written before, perhaps by somebody else."""
+    report = read_json(path, finite=False)
+    for said in (report.get("words"), report.get("notes")):
+        if not isinstance(said, list) or not all(isinstance(line, str) for line in said):
+            raise ValueError(
+                f"{path} is no report of `zeuxis evaluate`; remove it and measure again"
+            )
+    return report
+
+
+def _verdict(out: _Console, report: Mapping[str, Any]) -> None:
     """The report's own words."""
     out.print("\n[bold]How good it is[/bold]")
     for line in [*report["words"], *report["notes"]]:
-        out.print(f"  {line}", markup=False)
+        out.say(f"  {line}")
 
 
-def _made(out: Console, what: object) -> None:
-    out.print(f"\n[bold]Made[/bold]  {escape(str(what))}")
+def _made(out: _Console, what: object) -> None:
+    out.print("\n[bold]Made[/bold]  ", end="")
+    out.say(what)
 
 
-def _page(out: Console, report: object) -> None:
-    out.print(f"  report   {report}  (open it in a browser)", markup=False)
+def _page(out: _Console, report: object) -> None:
+    out.say(f"  report   {report}  (open it in a browser)")
 
 
 def _typed(word: object) -> str:
@@ -241,20 +269,20 @@ def _sample_command(run: Path) -> str:
 
 def _label_command(run: Path) -> str:
     """A command that asks for the last class of the first condition, or that turns the seed."""
-    conditions = read_json(run / "config.json")["config"]["conditions"]
-    if not conditions:
-        return f"zeuxis sample {_typed(run)} --count 64 --seed 8 --grid another.png"
-    asked = _typed(f"{conditions[0]['name']}={conditions[0]['classes'][-1]}")
-    return f"zeuxis sample {_typed(run)} --count 16 --label {asked}"
+    for condition in read_json(run / "config.json")["config"]["conditions"][:1]:
+        asked = f"{condition['name']}={condition['classes'][-1]}"
+        if asked == printable(asked):  # else it could not be typed
+            return f"zeuxis sample {_typed(run)} --count 16 --label {_typed(asked)}"
+    return f"zeuxis sample {_typed(run)} --count 64 --seed 8 --grid another.png"
 
 
 def show_samples(folder: Path, grid: Path | None) -> None:
     """Where the images lie."""
     out = _console()
     count = len(written(folder))
-    out.print(f"wrote {count} image{'' if count == 1 else 's'} to {folder}", markup=False)
+    out.say(f"wrote {count} image{'' if count == 1 else 's'} to {folder}")
     if grid is not None:
-        out.print(f"wrote the sheet {grid}", markup=False)
+        out.say(f"wrote the sheet {grid}")
 
 
 def show_treated(done: Treated) -> None:
@@ -263,9 +291,9 @@ def show_treated(done: Treated) -> None:
     _show_refused(out, done.refused)
     what = f"{done.count} image{'' if done.count == 1 else 's'}"
     kind = "the latents of " if done.folder.suffix == ".npz" else ""
-    out.print(f"wrote {kind}{what} to {done.folder}", markup=False)
+    out.say(f"wrote {kind}{what} to {done.folder}")
     if done.sheet is not None:
-        out.print(f"wrote the sheet {done.sheet}", markup=False)
+        out.say(f"wrote the sheet {done.sheet}")
 
 
 def show_likelihood(found: Score, table: Path | None) -> None:
@@ -277,36 +305,32 @@ def show_likelihood(found: Score, table: Path | None) -> None:
         "bound": "an upper bound: the truth is at most so much",
         "estimate": "an estimate, neither exact nor a bound",
     }
-    out.print(
+    out.say(
         f"{found.mean:.4f} bits/dim, standard error {found.standard_error:.4f} over "
-        f"{len(found.bits):,} images ({kinds[found.kind]})",
-        markup=False,
+        f"{len(found.bits):,} images ({kinds[found.kind]})"
     )
-    out.print("least likely:", markup=False)
+    out.say("least likely:")
     for row in found.bits.argsort()[::-1][:5].tolist():
-        out.print(f"  {found.bits[row]:.3f}  {found.names[row]}", markup=False)
+        out.say(f"  {found.bits[row]:.3f}  {found.names[row]}")
     if table is not None:
-        out.print(f"wrote {table}", markup=False)
+        out.say(f"wrote {table}")
 
 
-def _show_refused(out: Console, refused: Sequence[tuple[str, str]]) -> None:
+def _show_refused(out: _Console, refused: Sequence[tuple[str, str]]) -> None:
     if refused:
         name, why = refused[0]
-        out.print(f"{len(refused)} files could not be read; the first: {name}: {why}", markup=False)
+        out.say(f"{len(refused)} files could not be read; the first: {name}: {why}")
 
 
 def show_coded(coded: Coded) -> None:
     """What the file weighs against what the model said, and against PNG and WebP."""
     out = _console()
     _made(out, coded.file)
-    out.print(
-        f"  {coded.count:,} images in {coded.total:,} bytes, of them {coded.header:,} header\n"
-        f"  {coded.bits_per_dim:.4f} bits/dim coded; the model states {coded.stated:.4f}",
-        markup=False,
-    )
+    out.say(f"  {coded.count:,} images in {coded.total:,} bytes, of them {coded.header:,} header")
+    out.say(f"  {coded.bits_per_dim:.4f} bits/dim coded; the model states {coded.stated:.4f}")
     for name, size in coded.peers.items():
         share = size / coded.total
-        out.print(f"  {name}: {size:,} bytes, {share:.2f} times as many", markup=False)
+        out.say(f"  {name}: {size:,} bytes, {share:.2f} times as many")
 
 
 def show_contest(result: Mapping[str, Any]) -> None:
@@ -320,19 +344,19 @@ def show_contest(result: Mapping[str, Any]) -> None:
         numbers = [known["scores"].get(name) for name in names]
         words = ["" if number is None else f"{number:.3g}" for number in numbers]
         costs = (known["First good samples after"], known["Time of a sample"])
-        table.add_row(family, *words, *costs)
+        table.add_row(*map(Text, (family, *words, *costs)))
     out.print()
     out.print(table)
     _made(out, f"{result['page']}  (open it in a browser)")
     if result["picture"] is not None:
-        out.print(f"  picture  {result['picture']}", markup=False)
+        out.say(f"  picture  {result['picture']}")
 
 
 def show_inspection(found: Inspection, page: Path) -> None:
     """What was found in a source, and where the page with the contact sheet lies."""
     out = _console()
     for line in found.lines():
-        out.print(line, markup=False)
+        out.say(line)
     _made(out, f"{page}  (open it in a browser)")
 
 
@@ -340,17 +364,17 @@ def show_prepared(prepared: Prepared) -> None:
     """What a prepared set holds, and what to try next."""
     out = _console()
     for line in inspect(prepared.folder).lines():
-        out.print(line, markup=False)
+        out.say(line)
     if prepared.facts["licence"]:
-        out.print(f"licence: {prepared.facts['licence'].splitlines()[0]}", markup=False)
+        out.say(f"licence: {prepared.facts['licence'].splitlines()[0][:100]}")
     _made(out, prepared.folder)
     _next(out, f"zeuxis train flow {_typed(prepared.folder)} --minutes 5")
 
 
-def _next(out: Console, *commands: str) -> None:
+def _next(out: _Console, *commands: str) -> None:
     out.print("\n[bold]Try next[/bold]")
     for command in commands:
-        out.print(f"  {command}", markup=False)
+        out.say(f"  {command}")
 
 
 # Families
@@ -391,11 +415,11 @@ def show_family(name: str) -> None:
     _settings_table(out, "Data", "data.", Data.model_fields)
     _settings_table(out, "Controls of `zeuxis sample`", "", cls.Controls.model_fields)
     for preset in recipes.names(name):
-        out.print(f"  --preset {preset:<16} {recipes.headline(name, preset)}", markup=False)
+        out.say(f"  --preset {preset:<16} {recipes.headline(name, preset)}")
 
 
 def _settings_table(
-    out: Console,
+    out: _Console,
     title: str,
     prefix: str,
     fields: Mapping[str, pydantic.fields.FieldInfo],
@@ -409,7 +433,7 @@ def _settings_table(
     for name, field in fields.items():
         default = (defaults or {}).get(name, field.get_default(call_default_factory=True))
         words = (f"{prefix}{name}", kind(field.annotation), _word(default), field.description or "")
-        table.add_row(*(Text(word) for word in words))
+        table.add_row(*map(Text, words))
     out.print(table, soft_wrap=False)
     out.print()
 

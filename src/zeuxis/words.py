@@ -1,5 +1,7 @@
-"""Text from somebody else's files, made fit for a terminal or a page."""
+"""Text from somebody else's files, made fit for a terminal, an HTML page or Markdown."""
 
+import html
+import re
 import unicodedata
 
 ESCAPED = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
@@ -34,6 +36,26 @@ def printable(text: str, lines: bool = False) -> str:
         _escape(c) if unicodedata.category(c) in ESCAPED and not _joins(text, at) else c
         for at, c in enumerate(text)
     )
+
+
+def markup(text: str, lines: bool = False) -> str:
+    r"""The text as HTML shows it, between tags or as a quoted attribute; `lines` as for `printable`.
+
+    >>> markup("<b>\x1b")
+    '&lt;b&gt;\\x1b'
+    """
+    return html.escape(printable(text, lines))
+
+
+def code(text: str) -> str:
+    """The text as a code span of Markdown, in which no other character has a meaning (CommonMark 0.31, 6.1).
+
+    >>> code("hair_colour"), code("a`b")
+    ('`hair_colour`', '`` a`b ``')
+    """
+    ticks = max(map(len, re.findall("`+", text)), default=0)
+    fence, space = "`" * (ticks + 1), " " if ticks else ""
+    return f"{fence}{space}{printable(text)}{space}{fence}"
 
 
 def _joins(text: str, at: int) -> bool:

@@ -3,6 +3,33 @@
 from tests.breaks.base import Break
 
 BREAKS = [
+    # what strangers' files say
+    Break("words.py", "in ESCAPED and not _joins(text, at)", '== "Cc"', "test_words.py"),
+    Break("words.py", "and all(c > ", "or all(c > ", "test_words.py"),
+    Break(
+        "words.py", "html.escape(printable(text, lines))", "html.escape(text)", "test_printing.py"
+    ),
+    Break(
+        "words.py", "{space}{printable(text)}{space}", "{space}{text}{space}", "test_printing.py"
+    ),
+    Break("words.py", "(ticks + 1)", "1", "--doctest-modules ../src/zeuxis/words.py"),
+    Break(
+        "terminal.py",
+        "if piece.control else printable(piece.text, lines=True)",
+        "",
+        "test_printing.py",
+    ),
+    Break(
+        "terminal.py",
+        "self.print(printable(str(line)), ",
+        "self.print(str(line), ",
+        "test_printing.py",
+    ),
+    Break("terminal.py", "if asked == printable(asked):", "if True:", "test_printing.py"),
+    Break("cli.py", "{printable(str(sentence))}", "{sentence}", "test_printing.py"),
+    Break(
+        "report/__init__.py", "hashlib.sha256(script", "hashlib.sha256(style", "test_printing.py"
+    ),
     # the loop
     Break("step.py", "    follow(state)\n    return logged", "    return logged", "test_fit.py"),
     Break("step.py", "_laid_out_as(trained[index], value)", "value", "test_crash.py -k ctrl_c"),

@@ -2,7 +2,6 @@
 
 import base64
 import dataclasses
-import html
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from zeuxis.data.prepared import Prepared, is_prepared, open_prepared
 from zeuxis.disk import write_file
 from zeuxis.images import grid, png_bytes
 from zeuxis.run import Data
+from zeuxis.words import markup
 
 SHEET, ROWS_OF_CLASSES, MOST_SIDE, MOST_SHOWN = 96, 12, 64, 256
 
@@ -65,8 +65,8 @@ class Inspection:
         ]
         if facts["licence"] or facts["credits"]:
             said = f"{facts['licence']}\n\n{facts['credits']}".strip()
-            parts.append(_section("Licence and credits", f"<pre>{html.escape(said)}</pre>"))
-        title = html.escape(self.name)
+            parts.append(_section("Licence and credits", f"<pre>{markup(said, lines=True)}</pre>"))
+        title = markup(self.name)
         return PAGE.format(title=title, body="\n".join(parts))
 
     def _balance(self) -> list[tuple[str, str]]:
@@ -82,9 +82,7 @@ class Inspection:
                 bar = f'<span class="bar" style="width:{100 * count / most:.1f}%"></span>'
                 look = looks.get(name)
                 seen = _image(look, name) if look is not None else ""
-                cells = (
-                    f"<td>{html.escape(name)}</td><td>{count:,}</td><td class=wide>{bar}{seen}</td>"
-                )
+                cells = f"<td>{markup(name)}</td><td>{count:,}</td><td class=wide>{bar}{seen}</td>"
                 rows.append(f"<tr>{cells}</tr>")
             more = len(column["classes"]) - 60
             note = f"<p>and {more} more</p>" if more > 0 else ""
@@ -188,27 +186,27 @@ def _left_out(left_out: dict[str, Any]) -> str:
         files = [f"{name}: {why}" for name, why in entry["first"]]
         more = entry["count"] - len(files)
         files += [f"and {more:,} more"] if more else []
-        summary = f"<summary>{html.escape(reason)}: {entry['count']:,}</summary>"
+        summary = f"<summary>{markup(reason)}: {entry['count']:,}</summary>"
         parts.append(f"<details>{summary}{_list(files)}</details>")
     return "".join(parts)
 
 
 def _section(title: str, body: str) -> str:
-    return f"<section><h2>{html.escape(title)}</h2>{body}</section>"
+    return f"<section><h2>{markup(title)}</h2>{body}</section>"
 
 
 def _list(sentences: Sequence[str]) -> str:
-    return "<ul>" + "".join(f"<li>{html.escape(s)}</li>" for s in sentences) + "</ul>"
+    return "<ul>" + "".join(f"<li>{markup(s)}</li>" for s in sentences) + "</ul>"
 
 
 def _html_table(rows: Sequence[tuple[str, str]]) -> str:
-    cells = (f"<tr><th>{html.escape(a)}</th><td>{html.escape(b)}</td></tr>" for a, b in rows)
+    cells = (f"<tr><th>{markup(a)}</th><td>{markup(b)}</td></tr>" for a, b in rows)
     return f"<table>{''.join(cells)}</table>"
 
 
 def _image(pixels_HWC: np.ndarray, words: str) -> str:
     data = base64.b64encode(png_bytes(pixels_HWC)).decode("ascii")
-    return f'<img alt="{html.escape(words)}" src="data:image/png;base64,{data}">'
+    return f'<img alt="{markup(words)}" src="data:image/png;base64,{data}">'
 
 
 PAGE = """<!doctype html>

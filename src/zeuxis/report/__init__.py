@@ -2,8 +2,8 @@
 
 import base64
 import dataclasses
+import hashlib
 from collections.abc import Iterable, Sequence
-from html import escape
 from importlib import resources
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import numpy as np
 from zeuxis.disk import write_file
 from zeuxis.images import png_bytes
 from zeuxis.report.charts import curve
+from zeuxis.words import markup
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -104,8 +105,8 @@ def write(path: Path, page: Page) -> None:
 def render(page: Page) -> str:
     """The page as HTML."""
     parts = [
-        f"<p>{escape(page.summary)}</p>",
-        *(f'<p class="note">{escape(note)}</p>' for note in page.notes),
+        f"<p>{markup(page.summary)}</p>",
+        *(f'<p class="note">{markup(note)}</p>' for note in page.notes),
         _game(page),
         _scores(page),
         _table(page.rows),
@@ -119,15 +120,21 @@ def render(page: Page) -> str:
 
 
 def document(title: str, parts: Iterable[str], sharp: bool) -> str:
-    """A whole page of `parts`, HTML that is safe already; `sharp` shows pixels as squares."""
+    """A whole page of `parts`, HTML that is safe already; `sharp` shows pixels as squares.
+
+    Its policy lets a browser run this script and no other, and load nothing.
+    """
     folder = resources.files(__name__)
     style = (folder / "page.css").read_text(encoding="utf-8")
     script = (folder / "page.js").read_text(encoding="utf-8")
+    known = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; '
+        f"style-src 'unsafe-inline'; script-src 'sha256-{known}'\">"
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{style}</style></head>\n"
-        f"<body{' class=sharp' if sharp else ''}><main>\n<h1>{escape(title)}</h1>{''.join(parts)}\n"
+        f"<title>{markup(title)}</title><style>{style}</style></head>\n"
+        f"<body{' class=sharp' if sharp else ''}><main>\n<h1>{markup(title)}</h1>{''.join(parts)}\n"
         f"</main><script>{script}</script></body></html>\n"
     )
 
@@ -138,7 +145,7 @@ def image(pixels_HWC: np.ndarray, alt: str = "") -> str:
     code = base64.b64encode(png_bytes(pixels_HWC)).decode()
     return (
         f'<img src="data:image/png;base64,{code}" width="{width}" height="{height}" '
-        f'alt="{escape(alt, quote=True)}">'
+        f'alt="{markup(alt)}">'
     )
 
 
@@ -146,10 +153,10 @@ def _scores(page: Page) -> str:
     if not page.cards and not page.findings:
         return ""
     cards = "".join(
-        f'<div class="card"><h3>{escape(card.title)}</h3>'
-        f'<div class="value {card.mood}">{escape(card.value)}</div>'
-        f'<div class="unit">{escape(card.unit)}</div>'
-        f'<p>{escape(card.words)}</p><div class="side">{escape(card.side)}</div></div>'
+        f'<div class="card"><h3>{markup(card.title)}</h3>'
+        f'<div class="value {card.mood}">{markup(card.value)}</div>'
+        f'<div class="unit">{markup(card.unit)}</div>'
+        f'<p>{markup(card.words)}</p><div class="side">{markup(card.side)}</div></div>'
         for card in page.cards
     )
     scale = (
@@ -160,7 +167,7 @@ def _scores(page: Page) -> str:
         if page.ladder
         else ""
     )
-    said = "".join(f'<li class="{mood}">{escape(words)}</li>' for mood, words in page.findings)
+    said = "".join(f'<li class="{mood}">{markup(words)}</li>' for mood, words in page.findings)
     findings = f'<ul class="findings">{said}</ul>' if said else ""
     return f'<h2>How good is it?</h2>{findings}<div class="cards">{cards}</div>{scale}'
 
@@ -169,8 +176,8 @@ def _table(rows: Sequence[Row]) -> str:
     if not rows:
         return ""
     body = "".join(
-        f"<tr><td>{escape(row.title)}</td><td>{escape(row.value)}</td><td>{escape(row.interval)}</td>"
-        f"<td>{escape(row.real)}</td><td>{escape(row.better)}</td></tr>"
+        f"<tr><td>{markup(row.title)}</td><td>{markup(row.value)}</td><td>{markup(row.interval)}</td>"
+        f"<td>{markup(row.real)}</td><td>{markup(row.better)}</td></tr>"
         for row in rows
     )
     return (
@@ -191,7 +198,7 @@ def _game(page: Page) -> str:
     )
     return (
         f"<h2>Can you tell?</h2><p>{len(page.real)} of these {len(page.tiles_NHWC)} pictures are "
-        f"real ({escape(page.real_side)}), the others were generated, in no order and not chosen. "
+        f"real ({markup(page.real_side)}), the others were generated, in no order and not chosen. "
         f'Pick the real ones, then look.</p><div class="guess">{tiles}</div><div class="act">'
         '<button type="button" id="reveal">Reveal the real ones</button>'
         f'<span id="found" class="soft" aria-live="polite">0 of {len(page.real)} picked</span></div>'
@@ -200,7 +207,7 @@ def _game(page: Page) -> str:
 
 def _growth(steps: Iterable[tuple[str, np.ndarray]]) -> str:
     figures = "".join(
-        f"<figure>{image(sheet, caption)}<figcaption>{escape(caption)}</figcaption></figure>"
+        f"<figure>{image(sheet, caption)}<figcaption>{markup(caption)}</figcaption></figure>"
         for caption, sheet in steps
     )
     if not figures:
@@ -224,7 +231,7 @@ def _nearest(neighbours: Iterable[Neighbours]) -> str:
     rows = "".join(
         f'<figure><div class="row">{image(one.sample_HWC, "sample")}<i></i>'
         f"{''.join(image(near, 'training image') for near in one.nearest_KHWC)}</div>"
-        f"<figcaption>{escape(one.caption)}</figcaption></figure>"
+        f"<figcaption>{markup(one.caption)}</figcaption></figure>"
         for one in neighbours
     )
     if not rows:
@@ -249,9 +256,9 @@ def _curves(curves: Iterable[tuple[str, Sequence[int], Sequence[float]]]) -> str
 
 def _facts(page: Page) -> str:
     rows = "".join(
-        f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>" for name, value in page.facts
+        f"<tr><td>{markup(name)}</td><td>{markup(value)}</td></tr>" for name, value in page.facts
     )
     return (
         f"<h2>What was done with what</h2><table>{rows}</table><details><summary>How each number was "
-        f"computed</summary><pre>{escape(page.receipts)}</pre></details>"
+        f"computed</summary><pre>{markup(page.receipts, lines=True)}</pre></details>"
     )

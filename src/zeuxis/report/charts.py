@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from html import escape
+
+from zeuxis.words import markup
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 320, 150, 44, 20
 POINTS = 300
@@ -44,8 +45,8 @@ def curve(title: str, steps: Sequence[int], values: Sequence[float]) -> str:
     mean = " ".join(place(s, v) for (s, _), v in zip(points, smooth, strict=True))
     floor = HEIGHT - BOTTOM
     return (
-        f'<figure class="curve"><figcaption>{escape(title)} <b>{number(smooth[-1])}</b></figcaption>'
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title, quote=True)}, '
+        f'<figure class="curve"><figcaption>{markup(title)} <b>{number(smooth[-1])}</b></figcaption>'
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{markup(title)}, '
         f'{number(smooth[0])} at first, {number(smooth[-1])} at the end">'
         f'<path class="axis" d="M{LEFT} 8V{floor}H{WIDTH - 8}"/>'
         f'<text x="{LEFT - 6}" y="14" text-anchor="end">{number(high)}</text>'
@@ -85,12 +86,12 @@ def ladder(marks: Sequence[tuple[str, float, str]], interval: tuple[float, float
         anchor = "end" if end else "start"
         parts.append(
             f'<text class="{kind}" x="{at:.1f}" y="{y - 6}" text-anchor="{anchor}">'
-            f"{escape(label)} <tspan>{number(value)}</tspan></text>"
+            f"{markup(label)} <tspan>{number(value)}</tspan></text>"
         )
     said = "; ".join(f"{label}: {number(value)}" for label, value, _ in marks)
     return (
         f'<svg class="ladder" viewBox="0 0 {wide} {tall}" role="img" '
-        f'aria-label="{escape(said, quote=True)}">{"".join(parts)}</svg>'
+        f'aria-label="{markup(said)}">{"".join(parts)}</svg>'
     )
 
 
