@@ -12,7 +12,7 @@ SRC = Path(__file__).parents[1] / "src" / "zeuxis"
 LAYERS = [
     ("disk", "lock", "words"),
     ("rng", "images"),
-    ("run", "machine", "parallel", "muon", "log", "watching", "tensors"),
+    ("run", "machine", "parallel", "muon", "log", "watching", "tensors", "npz"),
     ("family", "nn", "objectives", "sampling", "features"),
     ("families", "data", "metrics"),
     ("artefact",),

@@ -508,10 +508,11 @@ BREAKS = [
     ),
     Break("metrics/statistics.py", "+ value**2 / (2 * (m - 1))", "", "test_damage.py"),
     # files, verdicts
-    Break(
-        "metrics/files.py", "if (module, name) not in ALLOWED:", "if False:", "test_accumulator.py"
-    ),
-    Break("metrics/files.py", "spread * (n / (n - 1))", "spread", "test_accumulator.py"),
+    Break("metrics/pickled.py", "if words not in NAMES:", "if False:", "test_pickled.py"),
+    Break("metrics/pickled.py", " if word in FORMATS:", ":", "test_pickled.py"),
+    Break("metrics/pickled.py", "self.left -= len(text)", "pass", "test_pickled.py"),
+    Break("metrics/pickled.py", "if sum(a.nbytes", "if 0 * sum(a.nbytes", "test_pickled.py"),
+    Break("metrics/files.py", " * (n / (n - 1))", "", "test_accumulator.py"),
     Break("metrics/accumulator.py", "if mine != theirs or", "if", "test_accumulator.py"),
     Break(
         "features/__init__.py",

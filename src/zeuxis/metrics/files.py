@@ -7,7 +7,7 @@
 | `.pkl` | StyleGAN2-ada, StyleGAN3 (`FeatureStats`) | sums of f and f f^T, N, perhaps features |
 | `.safetensors` | this library (`Accumulator.save`) | features by layer, image statistics, receipts |
 
-Pickles can run code. This reader lets them build numpy arrays and nothing else.
+Pickles can run code: `zeuxis.metrics.pickled` reads those of numbers without running any.
 
 Shapes: N images, D features.
 """
@@ -16,27 +16,22 @@ import io
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
+from zeuxis import npz
 from zeuxis.disk import write_file
 from zeuxis.features import Features
-from zeuxis.metrics import accumulator
+from zeuxis.metrics import accumulator, pickled
 from zeuxis.metrics.moments import Moments
+from zeuxis.words import printable
 
 SUFFIXES = (".npz", ".pkl", ".safetensors")
 FOREIGN = {"features": "not said by the file"}
 """Receipt of a file that does not say how its features were made."""
-ALLOWED = {  # what a pickle of numbers and arrays asks for
-    (module, name)
-    for package in ("numpy.core", "numpy._core")
-    for module, name in (
-        (f"{package}.multiarray", "_reconstruct"),
-        (f"{package}.multiarray", "scalar"),
-        (f"{package}.numeric", "_frombuffer"),
-    )
-} | {("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")}
+LARGEST = 4 << 30
+"""Bytes of a `.pkl`; 50,000 images of 2,048 features take a tenth."""
 
 
 def is_statistics(path: str | Path) -> bool:
@@ -51,10 +46,10 @@ def is_statistics(path: str | Path) -> bool:
     if path.suffix != ".npz":
         return True
     try:
-        with np.load(path) as arrays:
-            return {"mu", "sigma"} <= set(arrays.files) or "feats" in arrays.files
-    except (OSError, ValueError):
+        found = npz.names(path)
+    except ValueError:
         return False
+    return {"mu", "sigma"} <= found or "feats" in found
 
 
 def read_statistics(path: str | Path, tap: str | None = None) -> Features | Moments:
@@ -73,16 +68,10 @@ def read_statistics(path: str | Path, tap: str | None = None) -> Features | Mome
         tap = tap or next(iter(receipts))
         if tap not in receipts:
             raise ValueError(f"{path} has no layer {tap!r}; it holds {', '.join(receipts)}")
-        return Features(tensors[f"features.{tap}"], receipts[tap])
-    try:
-        if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as arrays:
-                held: Mapping[str, Any] = {name: arrays[name] for name in arrays.files}
-            return _from_npz(path, held)
-        with path.open("rb") as file:
-            return _from_stylegan(path, _Numbers(file).load())
-    except (OSError, EOFError, pickle.UnpicklingError, AttributeError, IndexError) as error:
-        raise ValueError(f"{path} cannot be read as statistics: {error}") from error
+        return _features(path, tensors[f"features.{tap}"], receipts[tap])
+    if path.suffix == ".npz":
+        return _from_npz(path, npz.read(path))
+    return from_feature_stats(path, _unpickled(path))
 
 
 def write_pytorch_fid(path: str | Path, moments: Moments) -> None:
@@ -117,52 +106,72 @@ def _write_npz(path: Path, **arrays: np.ndarray) -> None:
     write_file(path, lambda beside: beside.write_bytes(buffer.getvalue()))
 
 
-def _from_npz(path: Path, held: Mapping[str, Any]) -> Features | Moments:
+def _from_npz(path: Path, held: Mapping[str, np.ndarray]) -> Features | Moments:
     if "feats" in held:
-        return Features(np.asarray(held["feats"], np.float32), {**FOREIGN, "file": "clean-fid"})
+        return _features(path, held["feats"], {**FOREIGN, "file": "clean-fid"})
     if not {"mu", "sigma"} <= set(held):
         raise ValueError(
             f"{path} holds {', '.join(held) or 'nothing'}; a statistics file holds mu and sigma, or feats"
         )
-    mean_D, covariance_DD = (np.asarray(held[name], np.float64) for name in ("mu", "sigma"))
-    return _checked(path, mean_D, covariance_DD, None)
+    return _moments(path, held["mu"], held["sigma"], None)
 
 
-def _from_stylegan(path: Path, state: Any) -> Features | Moments:
-    if not isinstance(state, dict) or "num_items" not in state:
-        raise ValueError(f"{path} is a pickle, but no FeatureStats of StyleGAN")
-    parts = state.get("all_features")
-    if parts is not None and len(parts):
-        array = np.concatenate(list(parts)) if isinstance(parts, list) else np.asarray(parts)
-        return Features(array.astype(np.float32), {**FOREIGN, "file": "StyleGAN"})
-    n = int(state["num_items"])
-    if state.get("raw_mean") is None or state.get("raw_cov") is None or n < 2:
-        raise ValueError(f"{path} holds neither features nor the sums of at least 2 images")
-    mean_D = np.asarray(state["raw_mean"], np.float64) / n
-    spread = np.asarray(state["raw_cov"], np.float64) / n - np.outer(mean_D, mean_D)
-    return _checked(path, mean_D, spread * (n / (n - 1)), n)
-
-
-def _checked(path: Path, mean_D: np.ndarray, covariance_DD: np.ndarray, n: int | None) -> Moments:
-    d = len(mean_D)
-    if mean_D.ndim != 1 or covariance_DD.shape != (d, d):
+def _unpickled(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > LARGEST:
+            raise ValueError(f"it has more than {LARGEST >> 30} GiB")
+        return pickled.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
         raise ValueError(
-            f"{path}: the mean has shape {mean_D.shape} and the covariance {covariance_DD.shape}; "
-            "expected (D,) and (D, D)"
+            f"{path} cannot be read as a FeatureStats of StyleGAN ({printable(str(error))[:200]}); "
+            "have that tool write it anew, or save its features as `feats` in an .npz"
+        ) from error
+
+
+def from_feature_stats(path: Path, state: Mapping[str, Any]) -> Features | Moments:
+    """What StyleGAN's `FeatureStats` holds: features, else the moments of its sums.
+
+    Raises:
+        ValueError: it holds neither, or they do not fit together; the message names `path`.
+    """
+    parts, n = state.get("all_features"), state.get("num_items")
+    if isinstance(parts, np.ndarray) or parts:
+        rows = parts if isinstance(parts, list) else [parts]
+        if len({np.shape(each)[1:] for each in rows}) != 1 or np.ndim(rows[0]) != 2:
+            raise ValueError(f"{path}: the shapes of its features differ; expected (N, D) of one D")
+        return _features(path, np.concatenate(rows), {**FOREIGN, "file": "StyleGAN"})
+    mean, products = state.get("raw_mean"), state.get("raw_cov")
+    arrays = isinstance(mean, np.ndarray) and isinstance(products, np.ndarray)
+    if not arrays or type(n) is not int or not 2 <= n < 1 << 53:
+        raise ValueError(f"{path} holds neither features nor the sums of at least 2 images")
+    mean_D, products_DD = (np.asarray(x, np.float64) / n for x in (mean, products))
+    if mean_D.ndim == 1 and products_DD.shape == (len(mean_D), len(mean_D)):
+        with np.errstate(all="ignore"):  # what is beyond float64 is refused below
+            products_DD = (products_DD - np.outer(mean_D, mean_D)) * (n / (n - 1))
+    return _moments(path, mean_D, products_DD, n)
+
+
+def _features(path: Path, array: np.ndarray, receipt: Mapping[str, Any]) -> Features:
+    if array.ndim != 2 or 0 in array.shape or array.dtype.kind not in "fiu":
+        raise ValueError(
+            f"{path}: its features are {array.dtype} of shape {array.shape}; expected numbers (N, D)"
         )
+    with np.errstate(over="ignore"):
+        x_ND = np.asarray(array, np.float32)
+    if not np.isfinite(x_ND).all():
+        raise ValueError(f"{path} holds features that are NaN or infinite: compute it anew")
+    return Features(x_ND, receipt)
+
+
+def _moments(path: Path, mean: np.ndarray, covariance: np.ndarray, n: int | None) -> Moments:
+    d = len(mean) if mean.ndim == 1 else 0
+    fits = d and covariance.shape == (d, d)
+    if not fits or mean.dtype.kind not in "fiu" or covariance.dtype.kind not in "fiu":
+        raise ValueError(
+            f"{path}: the mean is {mean.dtype} {mean.shape} and the covariance {covariance.dtype} "
+            f"{covariance.shape}; expected (D,) and (D, D), numbers"
+        )
+    mean_D, covariance_DD = np.asarray(mean, np.float64), np.asarray(covariance, np.float64)
     if not (np.isfinite(mean_D).all() and np.isfinite(covariance_DD).all()):
         raise ValueError(f"{path} holds NaN or infinity: compute it anew")
     return Moments(n, mean_D, covariance_DD, FOREIGN)
-
-
-class _Numbers(pickle.Unpickler):
-    """Builds numbers, lists, dictionaries and numpy arrays; refuses every other name."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        super().__init__(file)
-
-    def find_class(self, module: str, name: str) -> Any:
-        """Only what `ALLOWED` lists."""
-        if (module, name) not in ALLOWED:
-            raise pickle.UnpicklingError(f"it wants to run {module}.{name}, which is not opened")
-        return super().find_class(module, name)

@@ -1,0 +1,82 @@
+"""Files of numpy arrays (.npz) that may be a stranger's: no array is made before its size is known."""
+
+import lzma
+import math
+import struct
+import tokenize
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from zeuxis.words import printable
+
+SPARE, PACKED = 64 << 20, 16
+"""Bytes, and times its own size, that a file may unpack to: measured numbers hardly shrink at all."""
+DAMAGE = (
+    *(OSError, EOFError, ValueError, TypeError, KeyError, OverflowError, MemoryError, SyntaxError),
+    *(RuntimeError, struct.error, tokenize.TokenError),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+)
+"""What zipfile, its decompressors and numpy's parser of headers raise for files that are damaged."""
+
+
+def names(path: Path) -> set[str]:
+    """Names of the arrays in a file.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {name[:-4] for name in archive.namelist() if name.endswith(".npy")}
+    except DAMAGE as error:
+        raise ValueError(_damaged(path, error)) from error
+
+
+def read(path: Path, largest: int | None = None) -> dict[str, np.ndarray]:
+    """Arrays by name.
+
+    Args:
+        path: of the file.
+        largest: bytes of all arrays together; default 64 MiB and 16 times the file.
+
+    Raises:
+        ValueError: it is damaged, larger, or holds Python objects.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [each for each in archive.infolist() if each.filename.endswith(".npy")]
+            limit = SPARE + PACKED * path.stat().st_size if largest is None else largest
+            if (size := sum(each.file_size for each in members)) > limit:
+                raise ValueError(
+                    f"its arrays would take {size:,} bytes; expected at most {limit:,}"
+                )
+            return {each.filename[:-4]: _array(archive, each) for each in members}
+    except DAMAGE as error:
+        raise ValueError(_damaged(path, error)) from error
+
+
+def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
+    with archive.open(member) as file:
+        version = np.lib.format.read_magic(file)
+        headers = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }
+        shape, _, dtype = headers[version](file)
+        if dtype.hasobject:
+            raise ValueError("it holds Python objects, which are not opened")
+        if min(shape, default=0) < 0 or file.tell() + math.prod(shape) * dtype.itemsize != (
+            member.file_size
+        ):
+            raise ValueError(f"{member.filename[:60]!r} has not the bytes that its header says")
+        file.seek(0)
+        found: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)
+        return found
+
+
+def _damaged(path: Path, error: BaseException) -> str:
+    why = printable(str(error))[:200] or type(error).__name__
+    return f"{path} cannot be read as numpy arrays ({why}); save or fetch it again"
