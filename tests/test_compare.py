@@ -1,6 +1,7 @@
 """Two sets of images, or files of their statistics, to numbers, words and a page."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -44,7 +45,7 @@ def test_every_number_has_an_interval_a_receipt_and_a_place_on_the_page(pair, tm
     for name, estimate in estimates.items():
         low, high = estimate["interval"]
         assert low <= estimate["value"] <= high, name
-        if name != "copy_rate" and not name.endswith("_of_real"):
+        if not name.startswith(("copy", "exact")) and not name.endswith("_of_real"):
             assert estimate["receipt"]["fake_form"] == {"PNG": 1.0}
     assert estimates["frechet_distance"]["receipt"]["raw"] > scores["frechet_distance"]
     assert "upper bound" in estimates["frechet_distance"]["receipt"]["caution"]
@@ -60,7 +61,7 @@ def test_every_number_has_an_interval_a_receipt_and_a_place_on_the_page(pair, tm
 
 def test_equal_sets_are_praised_and_strange_ones_are_not(pair, tmp_path):
     same = compare(pair[1], pair[1], out=tmp_path / "same")
-    assert same["findings"][0]["damage"] in ("none", "copies")
+    assert same["findings"][0]["damage"] == "exact copies"
     blurred = tmp_path / "blurred"
     blurred.mkdir()
     for path in pair[1].iterdir():
@@ -70,6 +71,23 @@ def test_equal_sets_are_praised_and_strange_ones_are_not(pair, tmp_path):
             )
     other = compare(blurred, folder(tmp_path / "more", 60, seed=2), out=tmp_path / "out")
     assert other["findings"][0]["damage"] != "none"
+
+
+@pytest.mark.parametrize(("n", "copied"), [(60, 1.0), (100, 1.0), (100, 0.5)])
+def test_all_copies_are_found_and_only_they(tmp_path, n, copied):
+    real, kept = folder(tmp_path / "real", n, seed=2), round(n * copied)
+    made = folder(tmp_path / "made", n, seed=3)
+    for path in sorted(real.iterdir())[:kept]:
+        shutil.copy(path, made / path.name)
+    report = compare(made, real, out=tmp_path / "out")
+    rate = report["estimates"]["exact_copy_rate"]
+    assert rate["value"] == copied and rate["receipt"]["searched"] == n
+    share = f"All {n}" if copied == 1 else f"{kept} of {n}"
+    assert report["words"][0] == f"{share} images are exact copies of images in real."
+    if n >= 100:
+        near = report["estimates"]["copy_rate"]
+        assert copied <= near["value"] <= copied + 0.02
+        assert near["receipt"]["train"] == n and "all others" in near["receipt"]["control"]
 
 
 def test_a_statistics_file_stands_for_its_images(pair, tmp_path):

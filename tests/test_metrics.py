@@ -3,10 +3,10 @@ import pytest
 import torch
 
 from zeuxis.features import Features
-from zeuxis.metrics import share
+from zeuxis.metrics import exact, share
 from zeuxis.metrics.classifier import Classifier, accuracy, predict, train_classifier
 from zeuxis.metrics.kernel import kernel_distance
-from zeuxis.metrics.nearest import copies, differing, nearest
+from zeuxis.metrics.nearest import copies, copies_without_holdout, differing, nearest
 
 
 def normal(n, d=6, shift=0.0, seed=0):
@@ -133,6 +133,36 @@ def test_a_pixel_differs_by_its_worst_channel():
     b = a.copy()
     b[0, 0, 0, 1], b[0, 0, 1, 2], b[0, 1, 1] = 117, 116, 60
     assert differing(a, b).tolist() == differing(b, a).tolist() == [2]
+
+
+def test_equal_pixels_are_counted_from_one_image_on(monkeypatch):
+    monkeypatch.setattr(exact, "CHUNK", 1000)  # a few images at a time
+    images = pictures(60, seed=1)
+    other = images.copy()
+    other[:, 0, 0, 0] ^= 1
+    for samples, rate in ((images[7:8], 1), (other[:1], 0), (images, 1), (other, 0)):
+        assert exact.exact_copies(samples, images).value == rate
+    half = np.concatenate([images[:30], other[:30]])
+    assert exact.exact_copies(half, images).value == 0.5
+    assert exact.exact_copies(half, images, np.arange(15, 60)).value == 0.25
+    assert exact.exact_repeats(images).value == 0
+    assert exact.exact_repeats(np.concatenate([images[:6], images[:2]])).value == 0.5
+    found = exact.exact_repeats(images[[3] * 9])
+    assert found.value == 1 and found.receipt["different_images"] == 1
+    with pytest.raises(ValueError, match="one size"):
+        exact.exact_copies(images[:, 1:], images)
+
+
+def test_without_a_hold_out_images_are_held_against_all_others():
+    images = pictures(120)
+    assert copies_without_holdout(images, images).rate.value == 1
+    half = np.concatenate([images[:50], pictures(50, 5)])
+    assert 0.5 <= copies_without_holdout(half, images, 100).rate.value <= 0.53
+    assert copies_without_holdout(pictures(90, 6), images).rate.value <= 0.05
+    with pytest.raises(ValueError, match="99 images to look among, at least 100 are needed"):
+        copies_without_holdout(images, images[:99])
+    with pytest.raises(ValueError, match="1% of real images look like others"):
+        copies_without_holdout(images, np.concatenate([images, images[:20]]))
 
 
 def test_a_memoriser_copies_and_new_images_do_not():

@@ -6,7 +6,7 @@ import pytest
 from tests.kit import smooth
 from zeuxis import measuring, verdict
 from zeuxis.features import Features, extractor
-from zeuxis.metrics import Estimate
+from zeuxis.metrics import Estimate, share
 from zeuxis.metrics.damage import Pool, damage
 from zeuxis.metrics.nearest import copies
 from zeuxis.metrics.repeats import repeat_rate
@@ -56,6 +56,21 @@ def test_chance_alone_accuses_nobody():
 
 def test_the_strongest_evidence_comes_first():
     assert named(shift_detail=estimate(-0.5), shift_noise=estimate(9.0)) == ["noise", "blur"]
+
+
+def test_one_exact_copy_is_no_chance():
+    def rate(count, n):
+        return share(count, n, {"of": "training images", "different_images": n - count + 1})
+
+    (one,) = verdict.findings({"exact_copy_rate": rate(1, 2000)})
+    assert one.damage == "exact copies" and one.mood == "fair"
+    assert one.sentence == "1 of 2,000 images is an exact copy of one of the training images."
+    assert named(exact_copy_rate=rate(0, 60), kernel_distance=estimate(0)) == ["none"]
+    assert named(exact_copy_rate=rate(60, 60), copy_rate=rate(60, 60)) == ["exact copies"]
+    assert named(exact_copy_rate=rate(1, 60), copy_rate=rate(50, 60)) == ["copies", "exact copies"]
+    assert named(exact_repeat_rate=rate(40, 60)) == ["collapse"]
+    same = {"exact_repeat_rate": rate(40, 60), "exact_repeat_rate_of_real": rate(40, 60)}
+    assert named(kernel_distance=estimate(0), **same) == ["none"]
 
 
 def test_missing_classes_are_named():

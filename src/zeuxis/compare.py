@@ -17,7 +17,7 @@ from zeuxis.features import Extractor, Features, extractor
 from zeuxis.measuring import Side, look
 from zeuxis.metrics import Estimate, files
 from zeuxis.metrics.accumulator import Accumulator
-from zeuxis.metrics.nearest import Copies, copies
+from zeuxis.metrics.nearest import Copies, copies_without_holdout
 from zeuxis.report import Page, write
 from zeuxis.report.measures import cards, distances, rows
 from zeuxis.report.pictures import HIDDEN, TILES, beside, hide
@@ -71,6 +71,9 @@ def compare(
     notes += _form_notes(fake, real)
     found = measuring.measure(fake, real, seed, part(60, 85))
     found |= _of_real(fake, real, seed)
+    if fake.images is not None and real.images is not None:
+        of = f"images in {real.name}"
+        found |= measuring.identical(fake.images, real.images, of, seed=seed)
     copied = _copies(fake, real, seed)
     if copied is not None:
         found["copy_rate"] = copied.rate
@@ -159,7 +162,7 @@ def _side(
     )
     if seen.found > len(seen.images) + len(seen.refused):
         notes.append(
-            f"Of {seen.name}, {len(seen.images):,} of {seen.found:,} images were looked at."
+            f"Of {seen.name}, {len(seen.images):,} of {seen.found:,} images were looked at, also for copies."
         )
     if seen.refused:
         name, why = seen.refused[0]
@@ -245,15 +248,14 @@ def _of_real(fake: Side, real: Side, seed: int) -> dict[str, Estimate]:
 
 
 def _copies(fake: Side, real: Side, seed: int) -> Copies | None:
-    """Near-copies of images of the second side; a tenth of it tells how alike they are by chance."""
+    """Near-copies of images of the second side, which tell how alike they are by chance."""
     if fake.images is None or real.images is None:
         return None
-    order = np.random.default_rng(derive_seed(seed, "control")).permutation(len(real.images))
-    held = min(CONTROL, len(order) // 10)
-    if held < 10:
+    try:
+        seed = derive_seed(seed, "control")
+        return copies_without_holdout(fake.images, real.images, CONTROL, seed)
+    except ValueError:
         return None
-    control, rest = np.sort(order[:held]), np.sort(order[held:])
-    return copies(fake.images, real.images, real.images[control], rest)
 
 
 def _count(side: Side) -> str:

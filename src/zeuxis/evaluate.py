@@ -4,6 +4,7 @@ Every number names the side of the data it was measured on: `train` (what the mo
 `hold-out` (what it never saw). Beside each stands what real images score.
 """
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -122,8 +123,14 @@ def evaluate(
         copied = None
         if len(chosen.holdout) and isinstance(model.family, Generates):
             held = prepared.images[chosen.holdout]
-            copied = copies(fake, prepared.images, held, prepared.train)
-            found["copy_rate"] = _on(copied.rate, "train, against hold-out")
+            with contextlib.suppress(ValueError):  # too many real images look alike
+                copied = copies(fake, prepared.images, held, prepared.train)
+                found["copy_rate"] = _on(copied.rate, "train, against hold-out")
+        if isinstance(model.family, Generates):
+            same = measuring.identical(
+                fake, prepared.images, "training images", prepared.train, seed
+            )
+            found |= {name: _on(estimate, "train") for name, estimate in same.items()}
         found |= _abilities(model, prepared, chosen, allowance, part(84, 88))
         teaching = look_seconds * lessons(prepared.images[:1].size)
         found |= _classes(model, prepared, chosen, fake, labels, allowance, teaching, part(88, 100))

@@ -22,6 +22,7 @@ from zeuxis.metrics.bins import different_bins
 from zeuxis.metrics.cmmd import gaussian_kernel_distance
 from zeuxis.metrics.comparable import agree
 from zeuxis.metrics.diversity import MS_SSIM, PERCEPTUAL, against, diversity
+from zeuxis.metrics.exact import exact_copies, exact_repeats
 from zeuxis.metrics.frechet import frechet_distance, frechet_infinity
 from zeuxis.metrics.inception_score import class_probability_score
 from zeuxis.metrics.kernel import kernel_distance
@@ -315,6 +316,31 @@ def balances(condition: Condition, seen: Balance) -> dict[str, Estimate]:
         }
         found[f"rarest_{name}"] = dataclasses.replace(seen.ratios[rarest], receipt=receipt)
     return found
+
+
+def identical(
+    samples_NHWC: np.ndarray,
+    images_MHWC: np.ndarray,
+    of: str,
+    among: np.ndarray | None = None,
+    seed: int = 0,
+) -> dict[str, Estimate]:
+    """Exact copies of images, repeats among the samples, and repeats among as many of the images.
+
+    Args:
+        samples_NHWC: uint8, at least one.
+        images_MHWC: uint8, of the same size.
+        of: what the images are, for sentences.
+        among: rows of `images_MHWC` to look among; default all.
+        seed: of which images repeats are looked for.
+    """
+    among = np.arange(len(images_MHWC)) if among is None else among
+    some = np.random.default_rng(seed).permutation(among)[: len(samples_NHWC)]
+    return {
+        "exact_copy_rate": exact_copies(samples_NHWC, images_MHWC, among, of),
+        "exact_repeat_rate": exact_repeats(samples_NHWC),
+        "exact_repeat_rate_of_real": exact_repeats(images_MHWC, some),
+    }
 
 
 def _rows(features: Features, rows: np.ndarray) -> Features:

@@ -12,7 +12,18 @@ from typing import Literal
 
 from zeuxis.metrics import Estimate
 
-Damage = Literal["blur", "noise", "jpeg", "colour", "modes", "collapse", "copies", "unlike", "none"]
+Damage = Literal[
+    "blur",
+    "noise",
+    "jpeg",
+    "colour",
+    "modes",
+    "collapse",
+    "copies",
+    "exact copies",
+    "unlike",
+    "none",
+]
 Found = Mapping[str, Estimate]
 
 SHIFT = 0.2
@@ -148,11 +159,31 @@ def _rare(found: Found) -> list[str]:
 
 
 def _collapse(found: Found) -> float:
-    return 0.0 if "repeat_rate" not in found else found["repeat_rate"].interval[0] / REPEATED
+    """Twins among the samples, alike or equal; equal ones beyond what real images have."""
+    alike = found["repeat_rate"].interval[0] if "repeat_rate" in found else 0.0
+    return max(alike, _equal(found)) / REPEATED
+
+
+def _equal(found: Found) -> float:
+    """Share of samples with an equal twin, at least, beyond that of real images."""
+    if "exact_repeat_rate" not in found:
+        return 0.0
+    real = found.get("exact_repeat_rate_of_real")
+    return found["exact_repeat_rate"].interval[0] - (real.interval[1] if real else 0.0)
 
 
 def _copies(found: Found) -> float:
-    return 0.0 if "copy_rate" not in found else found["copy_rate"].interval[0] / COPIED
+    """Near-copies that are no exact ones."""
+    if "copy_rate" not in found:
+        return 0.0
+    exact = found["exact_copy_rate"].value if "exact_copy_rate" in found else 0.0
+    return (found["copy_rate"].interval[0] - exact) / COPIED
+
+
+def _exact(found: Found) -> float:
+    """A single exact copy is no chance and is said."""
+    rate = found["exact_copy_rate"].value if "exact_copy_rate" in found else 0.0
+    return max(1.0, rate / COPIED) if rate else 0.0
 
 
 def _say_colour(found: Found) -> str:
@@ -184,10 +215,25 @@ def _say_modes(found: Found) -> str:
 
 
 def _say_collapse(found: Found) -> str:
+    if _equal(found) >= REPEATED:
+        rate = found["exact_repeat_rate"]
+        return (
+            f"The images repeat themselves: {round(rate.value * rate.n):,} of {rate.n:,} equal another one "
+            f"in every pixel; {rate.receipt['different_images']:,} different images are left."
+        )
     return (
         f"The images repeat themselves: {found['repeat_rate'].value:.0%} of them have a twin among the "
         "others (real images: 1 %)."
     )
+
+
+def _say_exact(found: Found) -> str:
+    rate = found["exact_copy_rate"]
+    count, of = round(rate.value * rate.n), rate.receipt["of"]
+    if count == rate.n > 1:
+        return f"All {count:,} images are exact copies of {of}."
+    are = "is an exact copy of one of the" if count == 1 else "are exact copies of"
+    return f"{count:,} of {rate.n:,} images {are} {of}."
 
 
 def _say_copies(found: Found) -> str:
@@ -211,5 +257,6 @@ WITNESSES: dict[Damage, tuple[Callable[[Found], float], Callable[[Found], str]]]
     "modes": (_modes, _say_modes),
     "collapse": (_collapse, _say_collapse),
     "copies": (_copies, _say_copies),
+    "exact copies": (_exact, _say_exact),
 }
 """Damage -> strength of its evidence in thresholds, and what to say."""

@@ -2,12 +2,14 @@
 
 A generator that stores its training set scores well on everything else that is measured here. The
 control is the hold-out: real images that training never saw are also close to some training image,
-by chance. A sample counts as a copy only if it is closer than 99 % of them are.
+by chance. A sample counts as a copy only if it is closer than 99 % of them are. Where there is no
+hold-out, each of the images is held against all others of them.
 
 Shapes: N samples, M training images, K neighbours, H height, W width, C channels.
 """
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import torch
@@ -128,25 +130,79 @@ def copies(
         quantile: see `QUANTILE`.
 
     Raises:
-        ValueError: sizes differ, or there is no hold-out.
+        ValueError: sizes differ, there is no hold-out, or `quantile` of it looks like training images.
     """
     if len(holdout_LHWC) == 0:
         raise ValueError("the copy rate needs hold-out images, and this set has none")
+    rows_L = nearest(holdout_LHWC, images_MHWC, 1, among)[1][:, 0]
+    control_L = differing(holdout_LHWC, _rows(images_MHWC, rows_L), level)
+    receipt = {"control": "hold-out images", "level": level, "quantile": quantile}
+    return _closer(samples_NHWC, images_MHWC, control_L, among, receipt)
 
-    def look(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        rows = nearest(pixels, images_MHWC, 1, among)[1][:, 0]
-        return differing(pixels, _rows(images_MHWC, rows), level), rows
 
-    real, _ = look(holdout_LHWC)
-    threshold = int(np.quantile(real, quantile, method="lower"))
-    differ_N, rows_N = look(samples_NHWC)
+def copies_without_holdout(
+    samples_NHWC: np.ndarray,
+    images_MHWC: np.ndarray,
+    most: int = 1000,
+    seed: int = 0,
+    level: int = LEVEL,
+    quantile: float = QUANTILE,
+) -> Copies:
+    """The share of samples that are closer to an image than `quantile` of the images is to others of them.
+
+    All samples are searched for among all images, so a set that is held against itself has a share of 1.
+
+    Args:
+        samples_NHWC: uint8.
+        images_MHWC: uint8, array or memory map.
+        most: images at most that are the control.
+        seed: of which ones.
+        level: see `LEVEL`.
+        quantile: see `QUANTILE`.
+
+    Raises:
+        ValueError: sizes differ, there are too few images to know their `quantile`, or that many of them
+            look like others.
+    """
+    least, count = round(1 / quantile), len(images_MHWC)
+    if count < least:
+        raise ValueError(f"{count:,} images to look among, at least {least:,} are needed")
+    control = np.sort(np.random.default_rng(seed).permutation(count)[:most])
+    pixels = images_MHWC[control]
+    rows_L2 = nearest(pixels, images_MHWC, 2)[1]
+    others = np.where(rows_L2[:, 0] == control, rows_L2[:, 1], rows_L2[:, 0])
+    control_L = differing(pixels, _rows(images_MHWC, others), level)
     receipt = {
+        "control": "images each against all others of them",
         "level": level,
         "quantile": quantile,
+        "seed": seed,
+    }
+    return _closer(samples_NHWC, images_MHWC, control_L, None, receipt)
+
+
+def _closer(
+    samples_NHWC: np.ndarray,
+    images_MHWC: np.ndarray,
+    control_L: np.ndarray,
+    among: np.ndarray | None,
+    receipt: dict[str, Any],
+) -> Copies:
+    """Samples that differ in fewer pixels than nearly all of the control."""
+    level, quantile = receipt["level"], receipt["quantile"]
+    threshold = int(np.quantile(control_L, quantile, method="lower"))
+    if threshold == 0:
+        raise ValueError(
+            f"{quantile:.0%} of real images look like others, which copies cannot be told from"
+        )
+    rows_N = nearest(samples_NHWC, images_MHWC, 1, among)[1][:, 0]
+    differ_N = differing(samples_NHWC, _rows(images_MHWC, rows_N), level)
+    receipt = {
+        **receipt,
         "threshold_pixels": threshold,
         "train": len(images_MHWC) if among is None else len(among),
-        "holdout": len(holdout_LHWC),
-        "holdout_median_pixels": float(np.median(real)),
+        "holdout": len(control_L),
+        "holdout_median_pixels": float(np.median(control_L)),
         "samples_median_pixels": float(np.median(differ_N)),
     }
     rate = share(int((differ_N < threshold).sum()), len(differ_N), receipt)

@@ -29,6 +29,8 @@ TABLE = {  # name of the estimate -> title, what is better
     "ms_ssim_diversity": ("Variety, 1 - MS-SSIM, against real", ONE),
     "repeat_rate": ("Repeats: samples with a twin", "near 0.01"),
     "copy_rate": ("Near-copies", LOW),
+    "exact_copy_rate": ("Exact copies", ZERO),
+    "exact_repeat_rate": ("Exact repeats: samples with an equal twin", ZERO),
     "bits_per_dim": ("Bits per dimension", LOW),
     "psnr": ("PSNR of reconstructions, dB", HIGH),
     "ssim": ("SSIM of reconstructions", HIGH),
@@ -162,7 +164,7 @@ def _copy_card(rate: Estimate) -> Card:
         words=words,
         side=f"95 %: {percent(rate.interval[0])} to {percent(rate.interval[1])}; against all "
         f"{rate.receipt['train']:,} training images. A near-copy differs visibly from one of them in "
-        f"fewer than {rate.receipt['threshold_pixels']} pixels, as 1 % of the hold-out do",
+        f"fewer than {rate.receipt['threshold_pixels']} pixels, as 1 % of the {rate.receipt['control']} do",
         mood=mood,
     )
 
