@@ -77,6 +77,38 @@ def test_encode_then_decode_through_a_file(name, runs, photos, tmp_path):
     assert np.array_equal(drawn(out).reshape(expected.shape), expected)
 
 
+@pytest.mark.parametrize(
+    ("name", "arrays", "sentence"),
+    [
+        ("vae", None, "cannot be read as numpy arrays"),
+        ("vae", {"z": np.zeros((2, 8))}, "no array `latent`"),
+        ("vae", {"latent": np.zeros((2, 999))}, r"shape \(2, 999\); this model's are \(N, "),
+        ("vae", {"latent": np.array("a")}, "shape"),
+        ("vae", {"latent": np.nan}, "no finite numbers"),
+        ("vae", {"latent": "x"}, "no finite numbers"),
+        ("tokenizer", {"latent": 10**6}, "other tokens than 0 to"),
+        ("tokenizer", {"latent": 0.5}, "other tokens than 0 to"),
+    ],
+)
+def test_latents_that_are_none_are_one_sentence(name, arrays, sentence, runs, tmp_path, capsys):
+    import re
+
+    file = tmp_path / "x.npz"
+    if arrays is None:
+        file.write_bytes(b"PK\3\4cut")
+    else:
+        latent = arrays.get("latent")
+        if latent is not None and np.ndim(latent) == 0 and not isinstance(latent, np.ndarray):
+            model = use.load(runs(name))
+            config = model.family.config
+            blank = np.zeros((1, config.height, config.width, config.channels), np.uint8)
+            arrays = {"latent": np.full(model.encode(blank).shape, latent)}
+        np.savez(file, **arrays)
+    assert zeuxis("decode", runs(name), file, "--out", tmp_path / "out") == 2
+    said = capsys.readouterr().err
+    assert re.search(sentence, said) and said.count("\n") == 1
+
+
 @pytest.mark.parametrize("name", able(Denoises))
 def test_denoise(name, runs, photos, tmp_path):
     outs = [tmp_path / str(sigma) for sigma in (10, 60)]

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from zeuxis import codec, samples, use
+from zeuxis import codec, npz, samples, use
 from zeuxis.data.pictures import Pictures, pictures
 from zeuxis.disk import write_file
-from zeuxis.family import Tick
+from zeuxis.family import Tick, Tokenizes
 from zeuxis.run import override
 
 MOST = 100_000
@@ -165,11 +165,10 @@ def decode(
     samples.check_sheet(sheet)
     model = use.load(run)
     model.check_able("decode")
-    try:
-        with np.load(file) as arrays:
-            latents = arrays["latent"]
-    except (OSError, ValueError, KeyError) as error:
-        raise ValueError(f"{file} holds no array `latent` ({error})") from error
+    latents = npz.read(file).get("latent")
+    if latents is None:
+        raise ValueError(f"{file} holds no array `latent`")
+    _check_latents(file, latents, model)
     given = model.indices(samples.label(labels), len(latents)) if labels else None
     done = model.decode(latents, given, tick)
     samples.write(folder, done, {"run": str(run), "verb": "decode", "source": str(file)})
@@ -303,6 +302,22 @@ def read_one(file: str, model: use.Model) -> np.ndarray:
         mode = {1: "L", 3: "RGB", 4: "RGBA"}[config.channels]
         whole = image.convert(mode).resize((config.width, config.height), Image.Resampling.LANCZOS)
     return np.asarray(whole).reshape(config.height, config.width, config.channels)
+
+
+def _check_latents(file: Path, latents: np.ndarray, model: use.Model) -> None:
+    """Refuse what no image of the model could have been encoded as."""
+    config, family = model.family.config, model.family
+    one = model.encode(np.zeros((1, config.height, config.width, config.channels), np.uint8))
+    if latents.ndim != one.ndim or latents.shape[1:] != one.shape[1:] or not len(latents):
+        raise ValueError(
+            f"{file} holds latents of shape {latents.shape}; this model's are (N, {str(one.shape[1:])[1:]}"
+        )
+    if latents.dtype.kind not in "iuf" or not np.isfinite(latents).all():
+        raise ValueError(f"{file} holds latents that are no finite numbers; encode them anew")
+    if isinstance(family, Tokenizes):
+        most = family.vocabulary
+        if latents.dtype.kind == "f" or latents.min() < 0 or latents.max() >= most:
+            raise ValueError(f"{file} holds other tokens than 0 to {most - 1}; encode them anew")
 
 
 def check_npz(file: Path) -> None:

@@ -32,7 +32,7 @@ def names(path: Path) -> set[str]:
         with zipfile.ZipFile(path) as archive:
             return {name[:-4] for name in archive.namelist() if name.endswith(".npy")}
     except DAMAGE as error:
-        raise ValueError(_damaged(path, error)) from error
+        raise ValueError(damaged(path, error)) from error
 
 
 def read(path: Path, largest: int | None = None) -> dict[str, np.ndarray]:
@@ -55,7 +55,7 @@ def read(path: Path, largest: int | None = None) -> dict[str, np.ndarray]:
                 )
             return {each.filename[:-4]: _array(archive, each) for each in members}
     except DAMAGE as error:
-        raise ValueError(_damaged(path, error)) from error
+        raise ValueError(damaged(path, error)) from error
 
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
@@ -77,6 +77,7 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
         return found
 
 
-def _damaged(path: Path, error: BaseException) -> str:
+def damaged(path: Path, error: BaseException) -> str:
+    """The sentence for a file that raised one of `DAMAGE`."""
     why = printable(str(error))[:200] or type(error).__name__
     return f"{path} cannot be read as numpy arrays ({why}); save or fetch it again"

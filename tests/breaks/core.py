@@ -622,4 +622,12 @@ BREAKS = [
         "test_inception.py",
     ),
     Break("features/inception_network.py", "shift - mean * scale", "shift", "test_inception.py"),
+    # arrays of strangers
+    Break(
+        "npz.py",
+        "(size := sum(each.file_size for each in members)) > limit",
+        "(size := 0) > limit",
+        "test_npz.py -k memory",
+    ),
+    Break("npz.py", "        if dtype.hasobject:", "        if False:", "test_npz.py -k header"),
 ]

@@ -38,6 +38,9 @@ BREAKS = [
         "test_codec.py -k bad_input",
     ),
     Break("codec.py", "weights[-1] > 1:", "weights[-1] > 2:", "test_codec.py -k table"),
+    # latents of a file
+    Break("apply.py", "latents.shape[1:] != one.shape[1:] or", "", "test_apply.py -k latents"),
+    Break("apply.py", "or latents.max() >= most", "", "test_apply.py -k latents"),
     # contests
     Break(
         "contest.py",

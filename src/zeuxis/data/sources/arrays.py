@@ -7,13 +7,13 @@ import gzip
 import math
 import re
 import struct
-import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from zeuxis import npz
 from zeuxis.data.sources.base import Item, Side, Source
 
 ARRAY_LIMIT = 1 << 36
@@ -159,17 +159,7 @@ def open_numpy(path: Path) -> ArraySource:
         ValueError: no images in it, labels for another number of images, a damaged file, or an array of
             Python objects (never unpickled).
     """
-    try:
-        if path.suffix == ".npy":
-            mapped = np.load(path, mmap_mode="r", allow_pickle=False)
-            arrays: dict[str, np.ndarray] = {"images": mapped}
-        else:
-            arrays = _read_npz(path)
-    except Exception as error:
-        # A damaged file raises what zlib, zipfile, tokenize or numpy happen to raise.
-        raise ValueError(
-            f"{path} cannot be read as numpy arrays ({error}); save or fetch it again"
-        ) from error
+    arrays = {"images": _mapped(path)} if path.suffix == ".npy" else npz.read(path, ARRAY_LIMIT)
     by_side: dict[str, dict[str, np.ndarray]] = {}
     for key, array in arrays.items():
         side, role = _role(key)
@@ -193,6 +183,14 @@ def open_numpy(path: Path) -> ArraySource:
     return source
 
 
+def _mapped(path: Path) -> np.ndarray:
+    try:
+        mapped: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    except npz.DAMAGE as error:
+        raise ValueError(npz.damaged(path, error)) from error
+    return mapped
+
+
 def _columns(roles: Mapping[str, np.ndarray], count: int, path: Path) -> dict[str, np.ndarray]:
     """The arrays that hold one value for each image."""
     labels = roles.get("label")
@@ -202,16 +200,6 @@ def _columns(roles: Mapping[str, np.ndarray], count: int, path: Path) -> dict[st
         )
     flat = {k: v.reshape(-1) for k, v in roles.items() if v.ndim and v.shape[0] == v.size}
     return {k: v for k, v in flat.items() if len(v) == count}
-
-
-def _read_npz(path: Path) -> dict[str, np.ndarray]:
-    """Every array of an npz, after its header is known to match what the archive holds."""
-    with zipfile.ZipFile(path) as archive:
-        for member in archive.infolist():
-            if member.file_size > ARRAY_LIMIT:
-                raise ValueError(f"{member.filename} would unpack to {member.file_size:,} bytes")
-    with np.load(path, allow_pickle=False) as archive:
-        return {key: archive[key] for key in archive.files}
 
 
 def _role(key: str) -> tuple[str, str]:
