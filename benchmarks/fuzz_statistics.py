@@ -1,19 +1,24 @@
-"""Read mutated `.pkl` statistics in processes that may crash, and count what comes of them.
+"""Read mutated statistics files in processes that may crash, and count what comes of them.
 
-    python -m benchmarks.fuzz_statistics [files, default 1000000]
+    python -m benchmarks.fuzz_statistics [files, default 1000000] [pkl or npz, default pkl]
 
-File i is a function of i alone: a valid pickle of a FeatureStats dictionary (protocols 2 to 5, modules
-of numpy 1 and 2) with one to three harms: bytes, opcodes, cuts, repeats, splices. Each block of files is
-read by a process of its own; one that dies is tried again by halves until the files that kill it are counted.
+File i is a function of i alone: a valid file with one to three harms: bytes, opcodes, cuts, repeats,
+splices. The valid ones are pickles of a FeatureStats dictionary (protocols 2 to 5, modules of numpy 1 and 2),
+or archives as pytorch-fid and clean-fid write them. Each block of files is read by a process of its own; one
+that dies is tried again by halves until the files that kill it are counted.
 """
 
+import io
 import multiprocessing
 import pickle
 import pickletools
 import random
 import sys
+import tempfile
 import time
+import zipfile
 from collections import Counter
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import cast
@@ -24,14 +29,15 @@ from benchmarks.row import write_row
 from zeuxis.metrics import files, pickled
 
 BLOCK = 20_000
+MEMORY = Path("/dev/shm")
 OPCODES = [ord(opcode.code) for opcode in pickletools.opcodes]
 EXTREMES = [0, 1, 127, 128, 254, 255]
 """Bytes that lengths and indices go wrong by."""
 WORDS = (b"O8", b"|O", b"V8", b"M8", b"os", b"system", b"ndarray", b"dtype", b"scalar")
 
 
-def seeds() -> list[bytes]:
-    """Small valid files."""
+def pickles() -> list[bytes]:
+    """Small valid pickles."""
     x_ND = np.arange(4, dtype=np.float32).reshape(2, 2)
     state = {
         "capture_all": True,
@@ -48,6 +54,17 @@ def seeds() -> list[bytes]:
         for one in (state, sums)
         for content in (pickle.dumps(one, protocol), _numpy_1(pickle.dumps(one, protocol)))
     ]
+
+
+def archives() -> list[bytes]:
+    """Small valid .npz files, stored and compressed."""
+    made = []
+    for save in (np.savez, np.savez_compressed):
+        for arrays in ({"mu": np.zeros(3), "sigma": np.eye(3)}, {"feats": np.ones((4, 3))}):
+            buffer = io.BytesIO()
+            save(buffer, **arrays)  # type: ignore[arg-type]
+            made.append(buffer.getvalue())
+    return made
 
 
 def _numpy_1(content: bytes) -> bytes:
@@ -90,13 +107,41 @@ def mutate(content: bytes, rng: random.Random, others: list[bytes]) -> bytes:
     return bytes(data)
 
 
-def outcome(content: bytes) -> str:
+def repacked(array: bytes, rng: random.Random) -> bytes:
+    """An archive, with right checksums, of arrays whose bytes were harmed: their headers are reached."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(
+        buffer, "w", rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
+    ) as file:
+        file.writestr("feats.npy", array)
+    return buffer.getvalue()
+
+
+def mutants(kind: str, start: int, stop: int) -> Iterator[bytes]:
+    """Files `start` to `stop`; of archives every second one is whole around harmed arrays."""
+    valid = pickles() if kind == "pkl" else archives()
+    array = io.BytesIO()
+    np.save(array, np.ones((4, 3)))
+    for index in range(start, stop):
+        rng = random.Random(index)
+        if kind == "npz" and index % 2:
+            yield repacked(mutate(array.getvalue(), rng, [array.getvalue()]), rng)
+        else:
+            yield mutate(valid[index % len(valid)], rng, valid)
+
+
+def outcome(content: bytes, kind: str, path: Path) -> str:
     """What reading a file comes to: "used", "refused", or what is wrong."""
     try:
-        state = pickled.loads(content)
-        found = files.from_feature_stats(Path("x.pkl"), state)
-    except ValueError:
-        return "refused"
+        if kind == "pkl":
+            state = pickled.loads(content)
+            found = files.from_feature_stats(path, state)
+        else:
+            path.write_bytes(content)
+            files.is_statistics(path)
+            state, found = {}, files.read_statistics(path)
+    except ValueError as error:
+        return "refused" if "\n" not in str(error) else "more than a line"
     except Exception as error:  # what we look for
         return type(error).__name__
     held = [*state.values(), *vars(found).values()]
@@ -105,17 +150,17 @@ def outcome(content: bytes) -> str:
     return "used" if numbers else "no numbers"
 
 
-def _block(start: int, stop: int, answer: Connection) -> None:
-    valid = seeds()
-    mutants = (mutate(valid[i % len(valid)], random.Random(i), valid) for i in range(start, stop))
-    answer.send(Counter(map(outcome, mutants)))
+def _block(kind: str, start: int, stop: int, answer: Connection) -> None:
+    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
+        path = Path(folder) / f"x.{kind}"
+        answer.send(Counter(outcome(each, kind, path) for each in mutants(kind, start, stop)))
 
 
-def read(start: int, stop: int) -> Counter[str]:
+def read(kind: str, start: int, stop: int) -> Counter[str]:
     """Outcomes of files `start` to `stop`, read by another process; if it dies, by halves."""
     context = multiprocessing.get_context("fork")
     here, there = context.Pipe()
-    child = context.Process(target=_block, args=(start, stop, there))
+    child = context.Process(target=_block, args=(kind, start, stop, there))
     child.start()
     there.close()
     try:
@@ -123,7 +168,7 @@ def read(start: int, stop: int) -> Counter[str]:
     except EOFError:
         middle = (start + stop) // 2
         crash = Counter(crash=1)
-        return crash if middle == start else read(start, middle) + read(middle, stop)
+        return crash if middle == start else read(kind, start, middle) + read(kind, middle, stop)
     finally:
         child.join()
 
@@ -131,13 +176,15 @@ def read(start: int, stop: int) -> Counter[str]:
 def main() -> None:
     """Read the files and write the row."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    kind = sys.argv[2] if len(sys.argv) > 2 else "pkl"
     began = time.perf_counter()
     found: Counter[str] = Counter()
     for start in range(0, count, BLOCK):
-        found += read(start, min(start + BLOCK, count))
+        found += read(kind, start, min(start + BLOCK, count))
     fine = found["used"] + found["refused"]
     write_row(
         "fuzz_statistics",
+        kind=kind,
         files=count,
         used=found["used"],
         refused=found["refused"],
