@@ -43,7 +43,10 @@ def test_sampling_and_measuring_take_the_quicker_threads(clock, two_threads, sec
 
     with machine.quick_threads(call) as taken:
         assert torch.get_num_threads() == threads and taken == pytest.approx(seconds[threads])
+        looked = clock[0] - 1000.0
     assert torch.get_num_threads() == 2
+    once = sum(seconds.values())
+    assert looked == pytest.approx(seconds[1] + once * (1 if threads == 1 else 2))
 
 
 @pytest.mark.parametrize("name", able(Generates))
@@ -96,6 +99,23 @@ def test_a_second_call_is_timed_only_where_the_first_was_short(clock):
             clock[0] += seconds / len(made)
 
         assert allowance.duration(call) == seconds / calls and len(made) == calls
+
+
+def test_likelihoods_are_of_as_many_images_as_there_is_time_for(clock, tmp_path):
+    """As many as half of what is left allows; those of one batch are not computed twice."""
+    calls = []
+
+    class Slow:
+        def bits_per_dim(self, images, labels, progress):
+            calls.append(len(images))
+            clock[0] += 2.0 * len(images) / 32
+            return np.arange(len(images))
+
+    images = np.zeros((256, 2, 2, 1), np.uint8)
+    for seconds, expected in ((None, [256]), (100.0, [32, 256]), (18.0, [32, 128]), (5.0, [32])):
+        calls.clear()
+        found = evaluate._bits(Slow(), images, None, Allowance(seconds), lambda done, total: None)
+        assert calls == expected and len(found) == expected[-1]
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import dataclasses
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -109,9 +109,7 @@ def evaluate(
     _check(model, prepared, samples)
     part = measuring.parts(progress)
     allowance = Allowance(seconds)
-    some = prepared.images[draw(prepared.train, LANE, seed, "speed")]
-    with machine.quick_threads(lambda: features(some)) as taken:
-        look_seconds = taken / len(some)
+    with _quick_threads(prepared) as look_seconds:
         if seconds is not None:
             samples = _affordable(model, prepared, samples, allowance, look_seconds)
         most = JUDGES if seconds is None else min(JUDGES, 2 * samples)
@@ -134,23 +132,25 @@ def evaluate(
         found |= _abilities(model, prepared, chosen, allowance, part(84, 88))
         teaching = look_seconds * lessons(prepared.images[:1].size)
         found |= _classes(model, prepared, chosen, fake, labels, allowance, teaching, part(88, 100))
+        findings = verdict.findings(found)
+        shown = list(cards(found))
+        words = [
+            f"{card.title} {card.value} {card.unit}. {card.words} ({card.side})" for card in shown
+        ]
+        measured = measuring.facts(found)
+        result = {
+            "format": 1,
+            "scores": {name: known["value"] for name, known in measured.items()},
+            "estimates": measured,
+            "findings": [dataclasses.asdict(finding) for finding in findings],
+            "words": [*(finding.sentence for finding in findings), *words],
+            "rows": [dataclasses.asdict(row) for row in rows(found)],
+            "notes": [*_notes(model, prepared, chosen), *allowance.notes],
+            "facts": _facts(model, prepared, len(fake), seed, drawing),
+            "report": "report.html",
+        }
+        page = _page(model, prepared, chosen, fake, copied, found, result)
     folder = Path(out) if out is not None else model.folder
-    findings = verdict.findings(found)
-    shown = list(cards(found))
-    words = [f"{card.title} {card.value} {card.unit}. {card.words} ({card.side})" for card in shown]
-    measured = measuring.facts(found)
-    result = {
-        "format": 1,
-        "scores": {name: known["value"] for name, known in measured.items()},
-        "estimates": measured,
-        "findings": [dataclasses.asdict(finding) for finding in findings],
-        "words": [*(finding.sentence for finding in findings), *words],
-        "rows": [dataclasses.asdict(row) for row in rows(found)],
-        "notes": [*_notes(model, prepared, chosen), *allowance.notes],
-        "facts": _facts(model, prepared, len(fake), seed, drawing),
-        "report": "report.html",
-    }
-    page = _page(model, prepared, chosen, fake, copied, found, result)
     if out is None:
         _check_stays(folder)
     write(folder / "report.html", page)
@@ -161,19 +161,30 @@ def evaluate(
 def preview(model: Model, prepared: Prepared) -> Path:
     """Write `report.html` with samples, curves and facts before anything is measured; its path."""
     chosen = _Rows.of(prepared, TILES, 0, isinstance(model.family, Generates), TILES)
-    began = time.perf_counter()
-    fake, _ = made(model, prepared, chosen.source, TILES, 0)
-    said = "Nothing has been measured yet: `zeuxis evaluate` does it, and writes this page anew."
-    result = {
-        "notes": [said, *_notes(model, prepared, chosen)],
-        "findings": [],
-        "estimates": {},
-        "facts": _facts(model, prepared, len(fake), 0, time.perf_counter() - began),
-    }
-    page = model.folder / "report.html"
+    with _quick_threads(prepared):
+        began = time.perf_counter()
+        fake, _ = made(model, prepared, chosen.source, TILES, 0)
+        said = (
+            "Nothing has been measured yet: `zeuxis evaluate` does it, and writes this page anew."
+        )
+        result = {
+            "notes": [said, *_notes(model, prepared, chosen)],
+            "findings": [],
+            "estimates": {},
+            "facts": _facts(model, prepared, len(fake), 0, time.perf_counter() - began),
+        }
+        page = _page(model, prepared, chosen, fake, None, {}, result)
     _check_stays(model.folder)
-    write(page, _page(model, prepared, chosen, fake, None, {}, result))
-    return page
+    write(model.folder / "report.html", page)
+    return model.folder / "report.html"
+
+
+@contextlib.contextmanager
+def _quick_threads(prepared: Prepared) -> Iterator[float]:
+    """In the body use the threads that look at images the quickest; yields the seconds of an image."""
+    some = prepared.images[prepared.train[:LANE]]
+    with machine.quick_threads(lambda: features(some)) as seconds:
+        yield seconds / len(some)
 
 
 def _check_stays(folder: Path) -> None:
@@ -362,30 +373,43 @@ def _abilities(
     images, found = prepared.images[held], {}
     receipt = {"side": chosen.side, "interval": "95 %, normal, over images"}
     scores = isinstance(model.family, Scores) and "image" in model.family.needs()
-    if scores and len(held) >= 2:
+    if scores and len(held) >= 2 and allowance.affords("bits/dim", 0.0):
         known = {condition.name: i for i, condition in enumerate(prepared.conditions)}
         columns = [known.get(condition.name) for condition in model.conditions]
         labels = None
         if columns and None not in columns:
             labels = prepared.labels[held][:, columns]
-        most = len(images)
-        if allowance.left() < math.inf and most > LANE:
-            few = slice(0, LANE)
-            seconds = duration(
-                lambda: model.bits_per_dim(images[few], None if labels is None else labels[few])
-            )
-            most = min(most, max(LANE, int(0.5 * allowance.left() / seconds) * LANE))
-        rows = slice(0, most)
-        labels = None if labels is None else labels[rows]
-        bits = model.bits_per_dim(images[rows], labels, progress=progress)
+        bits = _bits(model, images, labels, allowance, progress)
         found["bits_per_dim"] = mean(bits, {**receipt, "kind": str(model.family.kind)})
-    if isinstance(model.family, Reconstructs) and len(held) >= 2:
+    restores = isinstance(model.family, Reconstructs) and len(held) >= 2
+    if restores and allowance.affords("reconstructions", 0.0):
         again = model.reconstruct(images)
         found["psnr"] = mean(psnr(images, again), receipt)
         if min(prepared.height, prepared.width) >= SSIM_WINDOW:
             found["ssim"] = mean(ssim(images, again), receipt)
     progress(1, 1)
     return found
+
+
+def _bits(
+    model: Model,
+    images: np.ndarray,
+    labels: np.ndarray | None,
+    allowance: Allowance,
+    progress: Tick,
+) -> np.ndarray:
+    """Bits/dim of the first images, as many as half of the time allows, at least a batch of the networks."""
+
+    def score(count: int) -> np.ndarray:
+        given = None if labels is None else labels[:count]
+        return model.bits_per_dim(images[:count], given, progress=progress)
+
+    if allowance.left() == math.inf or len(images) <= LANE:
+        return score(len(images))
+    began = time.perf_counter()
+    first = score(LANE)
+    batches = int(0.5 * allowance.left() / (time.perf_counter() - began))
+    return score(min(len(images), batches * LANE)) if batches > 1 else first
 
 
 SSIM_WINDOW = 11

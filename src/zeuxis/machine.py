@@ -104,15 +104,21 @@ def quick_threads(call: Callable[[], object]) -> Iterator[float]:
     depend on the number of threads, or not in a way that matters.
     """
     usual = torch.get_num_threads()
-    counts = (usual,) if usual == 1 or torch.cuda.is_initialized() else (usual, 1)
-    seconds = dict.fromkeys(counts, math.inf)
-    call()  # the first one also loads and compiles
+    counts = (usual,) if usual == 1 or torch.cuda.is_initialized() else (1, usual)
+    seconds = dict.fromkeys((usual, *counts), math.inf)
     try:
-        for count in counts * 2:
-            set_threads(count)
-            began = time.perf_counter()
-            call()
-            seconds[count] = min(seconds[count], time.perf_counter() - began)
+        set_threads(counts[0])
+        call()  # the first one also loads and compiles
+        for _ in range(2):
+            for count in counts:
+                set_threads(count)
+                began = time.perf_counter()
+                call()
+                seconds[count] = min(seconds[count], time.perf_counter() - began)
+            if (
+                seconds[usual] > 2 * seconds[counts[0]]
+            ):  # a busy machine: no second look, it is slow
+                break
         yield seconds[set_threads(quicker(seconds))]
     finally:
         set_threads(usual)
