@@ -383,6 +383,83 @@ def test_a_torchscript_archive_cannot_name_code(tmp_path):
         read_tensors(tmp_path / "evil.pt")
 
 
+FLOATS = b"((X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\0aX\x03\0\0\0cpuK\x04tQ"
+"""A storage of four numbers."""
+
+
+def rebuilt(size, stride, before=b"ctorch._utils\n_rebuild_tensor_v2\n"):
+    """A tensor of `FLOATS`."""
+    return before + FLOATS + b"K\0" + size + stride + b"\x89Nt" + b"R"
+
+
+def module(*values):
+    """A module whose attributes are `values`."""
+    held = b"".join(b"X\x01\0\0\0" + bytes([97 + i]) + one for i, one in enumerate(values))
+    return b"c__torch__\nM\n)\x81}(" + held + b"ub"
+
+
+WHOLE = rebuilt(b"K\x02K\x02\x86", b"K\x02K\x01\x86")
+SCRIPTS = {
+    "no tensor": b"N.",
+    "nothing": b"",
+    "another name": b"cnumpy\nload\n.",
+    "far out of its numbers": module(rebuilt(b"J\xff\xff\0\0\x85", b"K\x01\x85")) + b".",
+    "one number, a billion times": module(rebuilt(b"J\0\0\0\x40\x85", b"K\0\x85")) + b".",
+    "numbers that are not there": module(WHOLE.replace(b"\0\0\0a", b"\0\0\0b")) + b".",
+    "one storage, again and again": module(
+        *[rebuilt(b"M\x10\x27\x85", b"K\x01\x85").replace(b"\0\0\0a", b"\0\0\0c")] * 20
+    )
+    + b".",
+    "a memo of 64 GB": b"Nr\xff\xff\xff\x7f.",
+    "a module in itself": b"c__torch__\nM\n)\x81q\0}X\x01\0\0\0ah\0sb.",
+    "modules by the thousand": b"c__torch__\nM\n)\x81q\0"
+    + b"0c__torch__\nM\n)\x81}(X\x01\0\0\0ah\0X\x01\0\0\0bh\0ubq\0" * 60
+    + b".",
+}
+
+
+def script(path, content, packed=zipfile.ZIP_STORED):
+    with zipfile.ZipFile(path, "w", packed) as archive:
+        archive.writestr("x/constants.pkl", b"")
+        archive.writestr("x/data.pkl", content)
+        archive.writestr("x/data/a", np.arange(4, dtype=np.float32).tobytes())
+        archive.writestr("x/data/c", bytes(40_000))
+    return path
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_torchscript_archive_of_another_kind_is_one_sentence(name, tmp_path):
+    good = read_tensors(script(tmp_path / "good.pt", module(WHOLE, module(WHOLE)) + b"."))
+    assert list(good) == ["a", "b.a"] and good["b.a"].tolist() == [[0, 1], [2, 3]]
+    with pytest.raises(ValueError, match="x.pt cannot be read as weights"):
+        read_tensors(script(tmp_path / "x.pt", SCRIPTS[name]))
+
+
+def test_a_packed_torchscript_archive_is_not_unpacked(tmp_path):
+    file = script(tmp_path / "x.pt", module(WHOLE) + b".", zipfile.ZIP_DEFLATED)
+    with pytest.raises(ValueError, match="cannot be read as weights"):
+        read_tensors(file)
+
+
+@pytest.mark.parametrize("name", ["script", "dict"])
+def test_no_damage_of_a_weights_file_is_more_than_a_sentence(name, tmp_path):
+    file = tmp_path / "x.pt"
+    script(file, module(WHOLE) + b".")
+    if name == "dict":
+        torch.save({"a": torch.arange(4.0)}, file)
+    whole, rng = file.read_bytes(), np.random.default_rng(0)
+    for _ in range(150):
+        harmed = bytearray(whole[: rng.integers(len(whole))] if rng.random() < 0.2 else whole)
+        for at in rng.integers(0, len(whole), 3):
+            harmed[at : at + 1] = rng.bytes(1)
+        file.write_bytes(harmed)
+        try:
+            found = read_tensors(file)
+        except ValueError:
+            continue
+        assert all(isinstance(value, torch.Tensor) for value in found.values())
+
+
 def test_the_names_of_the_networks():
     assert NETWORKS == ("efficientnet-lite0", "inception", "dinov2-b", "dinov2-l")
     assert isinstance(features(ramp(1)), Features)

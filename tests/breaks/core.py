@@ -630,4 +630,12 @@ BREAKS = [
         "test_npz.py -k memory",
     ),
     Break("npz.py", "        if dtype.hasobject:", "        if False:", "test_npz.py -k header"),
+    # weights of strangers
+    Break("features/tensors.py", "self.spend(view.nbytes)", "pass", "test_features.py -k script"),
+    Break(
+        "features/tensors.py",
+        "(index or 0) > len(content)",
+        "False",
+        "test_features.py -k torchscript",
+    ),
 ]

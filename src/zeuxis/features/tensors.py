@@ -6,7 +6,10 @@ attributes are read, by an unpickler that knows nothing but modules, tensors and
 (the layout: PyTorch's torch/csrc/jit/docs/serialization.md).
 """
 
+import io
+import itertools
 import pickle
+import pickletools
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -18,6 +21,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from zeuxis import npz
+
 DTYPES = {
     "FloatStorage": torch.float32,
     "DoubleStorage": torch.float64,
@@ -27,6 +32,15 @@ DTYPES = {
     "IntStorage": torch.int32,
     "BoolStorage": torch.bool,
 }
+
+DAMAGE = (
+    *npz.DAMAGE,
+    *(safetensors.SafetensorError, pickle.UnpicklingError),
+    *(AttributeError, IndexError, AssertionError),
+)
+"""What zipfile, pickle and torch raise for files that are damaged or of another kind."""
+MOST_MODULES, REPEATED = 100_000, 4
+"""Modules of an archive, and times its size that its tensors may take: some share their numbers."""
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -43,7 +57,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise ValueError(f"there is no weights file {path}") from error
-    except (safetensors.SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
+    except DAMAGE as error:
         raise ValueError(
             f"{path} cannot be read as weights ({type(error).__name__}); expected .safetensors, a "
             "PyTorch state dict or a TorchScript archive"
@@ -68,9 +82,13 @@ class _Module:
 
 
 class _Unpickler(pickle.Unpickler):
-    def __init__(self, archive: zipfile.ZipFile, root: str) -> None:
-        super().__init__(archive.open(f"{root}/data.pkl"))
-        self.archive, self.root = archive, root
+    def __init__(self, archive: zipfile.ZipFile, root: str, limit: int) -> None:
+        content = archive.read(_stored(archive, f"{root}/data.pkl"))
+        for opcode, index, _ in pickletools.genops(content):
+            if opcode.name == "LONG_BINPUT" and (index or 0) > len(content):
+                raise pickle.UnpicklingError("its memo would fill the memory")
+        super().__init__(io.BytesIO(content))
+        self.archive, self.root, self.left = archive, root, limit
 
     def find_class(self, module: str, name: str) -> Any:
         if module.startswith("__torch__"):
@@ -78,7 +96,7 @@ class _Unpickler(pickle.Unpickler):
         if module == "torch" and name in DTYPES:
             return DTYPES[name]
         known: dict[tuple[str, str], Callable[..., Any]] = {
-            ("torch._utils", "_rebuild_tensor_v2"): _tensor,
+            ("torch._utils", "_rebuild_tensor_v2"): self.tensor,
             ("collections", "OrderedDict"): OrderedDict,
         }
         if (module, name) in known:
@@ -87,26 +105,45 @@ class _Unpickler(pickle.Unpickler):
 
     def persistent_load(self, pid: Any) -> Tensor:
         _, dtype, key, _, _ = pid
-        return torch.frombuffer(
-            bytearray(self.archive.read(f"{self.root}/data/{key}")), dtype=dtype
-        )
+        content = self.archive.read(_stored(self.archive, f"{self.root}/data/{key}"))
+        self.spend(len(content))
+        return torch.frombuffer(bytearray(content), dtype=dtype)
+
+    def tensor(
+        self, storage: Tensor, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: Any
+    ) -> Tensor:
+        view = storage.as_strided(size, stride, offset)
+        self.spend(view.nbytes)
+        return view.clone()
+
+    def spend(self, count: int) -> None:
+        self.left -= count
+        if self.left < 0:
+            raise pickle.UnpicklingError("its tensors would take many times the size of the file")
 
 
-def _tensor(
-    storage: Tensor, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: Any
-) -> Tensor:
-    return storage.as_strided(size, stride, offset).clone()
+def _stored(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
+    """A member that is as large as it says: torch packs nothing."""
+    member = archive.getinfo(name)
+    if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size:
+        raise pickle.UnpicklingError(f"{name} is packed")
+    return member
 
 
 def _read_torchscript(path: Path) -> dict[str, Tensor]:
     with zipfile.ZipFile(path) as archive:
         (root,) = {name.split("/")[0] for name in archive.namelist() if name.endswith("/data.pkl")}
-        return dict(_walk(_Unpickler(archive, root).load(), ""))
+        module = _Unpickler(archive, root, 2 * REPEATED * path.stat().st_size).load()
+    return dict(_walk(module, "", itertools.count()))
 
 
-def _walk(module: _Module, prefix: str) -> Iterator[tuple[str, Tensor]]:
+def _walk(
+    module: _Module, prefix: str, visited: "itertools.count[int]"
+) -> Iterator[tuple[str, Tensor]]:
+    if next(visited) == MOST_MODULES:  # modules may hold each other again and again
+        raise pickle.UnpicklingError(f"it has more than {MOST_MODULES:,} modules")
     for name, value in vars(module).items():
         if isinstance(value, Tensor):
             yield prefix + name, value
         elif isinstance(value, _Module):
-            yield from _walk(value, f"{prefix}{name}.")
+            yield from _walk(value, f"{prefix}{name}.", visited)
