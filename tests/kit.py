@@ -74,7 +74,7 @@ def context(n=4, step=0, update=0, progress=0.5, dtype=torch.float32):
         step=step,
         update=update,
         progress=progress,
-        rng=Rng(range(100, 100 + n), shared=7, dtype=dtype),
+        rng=Rng(range(100, 100 + n), stream=7, dtype=dtype),
     )
 
 

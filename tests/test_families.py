@@ -116,7 +116,7 @@ def test_a_loss_is_the_mean_over_rows(name, conditional):
         parts = []
         for start in range(0, n, model.GROUP):
             rows = slice(start, start + model.GROUP)
-            rng = Rng(range(100 + start, 100 + start + model.GROUP), shared=7, dtype=torch.float64)
+            rng = Rng(range(100 + start, 100 + start + model.GROUP), stream=7, dtype=torch.float64)
             ctx = context(n)
             ctx = type(ctx)(step=ctx.step, update=ctx.update, progress=ctx.progress, rng=rng)
             parts.append(

@@ -489,7 +489,7 @@ def test_each_row_is_taught_by_its_own_step():
     rows = []
     for i in range(n):
         ctx = type(context())(
-            step=0, update=0, progress=0.5, rng=Rng([100 + i], shared=7, dtype=torch.float64)
+            step=0, update=0, progress=0.5, rng=Rng([100 + i], stream=7, dtype=torch.float64)
         )
         rows.append(model.loss("jumps", {k: v[i : i + 1] for k, v in batch.items()}, ctx)["total"])
     assert torch.stack(rows).mean().item() == pytest.approx(whole.item(), rel=1e-10)

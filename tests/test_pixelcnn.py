@@ -328,7 +328,7 @@ def test_dropout_keeps_the_expected_features():
 
 def _context(rows):
     ctx = context()
-    return type(ctx)(step=0, update=0, progress=0.0, rng=Rng(list(rows), shared=7))
+    return type(ctx)(step=0, update=0, progress=0.0, rng=Rng(list(rows), stream=7))
 
 
 @torch.no_grad()

@@ -15,7 +15,7 @@ from zeuxis.rng import Rng
 from zeuxis.run import Training
 
 LATE = 0.9
-RNG = Rng(range(4), shared=3)
+RNG = Rng(range(4), stream=3)
 
 
 def normal(*shape, seed=0):

@@ -20,7 +20,7 @@ class Fast(Rng):
     """Draws of many rows at once: not a function of each row's seed, which these tests do not need."""
 
     def normal(self, name, *shape):
-        generator = torch.Generator().manual_seed(derive_seed(self.seeds[0], name))
+        generator = torch.Generator().manual_seed(derive_seed(self.rows[0], name))
         return torch.randn(len(self), *shape, generator=generator, dtype=self.dtype)
 
 
@@ -388,7 +388,7 @@ def test_what_is_fitted_at_the_end_lowers_the_bound(values):
     )
     before = model.bits_per_dim(batches[0], Rng(range(8)))
     generator = torch.get_rng_state()
-    model.finish(iter(batches), Rng(range(8), shared=5))
+    model.finish(iter(batches), Rng(range(8), 5))
     assert torch.equal(generator, torch.get_rng_state()) and (model.mixture or model.prior).fitted
     assert all(torch.equal(model.state_dict()[k], v) for k, v in networks.items())
     assert model.bits_per_dim(batches[0], Rng(range(8))).mean() < before.mean()
@@ -470,7 +470,7 @@ def test_the_bound_is_below_the_likelihood_and_close_to_it(values):
     if "prior" in values:
         batches = [batch_for(model, n=16, seed=seed) for seed in range(8)]
         batches = [{**b, "image": b["image"].double()} for b in batches]
-        model.finish(batches, Fast(range(16), shared=3, dtype=torch.float64))
+        model.finish(batches, Fast(range(16), 3, dtype=torch.float64))
         assert not model.prior.standard
     batch = {k: v[:1] for k, v in batch_for(model).items()}
     batch["image"] = batch["image"].double()

@@ -19,6 +19,7 @@ from zeuxis.family import Batch, Family, Loader
 from zeuxis.log import Log
 from zeuxis.machine import Pace
 from zeuxis.parallel import Parallel
+from zeuxis.rng import of_run
 from zeuxis.run import Training
 from zeuxis.step import State, draws, dtype, start, to_device, train_step
 from zeuxis.watching import Event, OutOfTime, Stopped, Watch, interruptible, stopping
@@ -79,6 +80,8 @@ def fit(
     """
     pace = pace or Pace()
     state = start(model, training, torch.device(device), precision, parallel)
+    if run is not None:
+        state.rng = of_run(run)
     log = Log(folder, parallel.first)
     saved = checkpoint.load(folder / "checkpoints")
     if saved is None:

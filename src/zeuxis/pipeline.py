@@ -31,6 +31,7 @@ from zeuxis.family import Condition, Family, FamilyConfig, Loader
 from zeuxis.fit import Event, OutOfTime, Watch, fit
 from zeuxis.folder import SET_ASIDE, check_apart, differences, is_finished, opened
 from zeuxis.lock import locked
+from zeuxis.rng import Rng, of_run
 from zeuxis.run import Data, Training, override, suggest
 from zeuxis.watching import stopping, ticks
 
@@ -183,6 +184,7 @@ def train(
         named = planned.command(family, request.source, options, overrides)
         facts = {**_facts(request, prepared, place, planned), "command": named}
         probed = planned.probe_every <= planned.steps
+        looked = (facts, planned.precision, of_run(run))
         if not is_finished(folder, tell):
             limit = OVERTIME * 60 * minutes if minutes is not None else math.inf
             try:
@@ -195,8 +197,8 @@ def train(
                     precision=planned.precision,
                     device=place,
                     parallel=processes,
-                    probes=(looking.probe(prepared, facts, planned.precision),) if probed else (),
-                    sheet=looking.sheet(folder, prepared, facts, planned.precision),
+                    probes=(looking.probe(prepared, *looked),) if probed else (),
+                    sheet=looking.sheet(folder, prepared, *looked),
                     keep=keep,
                     facts=facts,
                     run=run,
@@ -407,8 +409,13 @@ def _run_file(
             tell(Event("note", made.remark))
         if processes.first:
             plan.check_disk(folder, made.disk_bytes)
-            content = {"request": request.as_json(), "plan": dataclasses.asdict(made)}
-            write_sealed(file, {**content, "machine": machine.facts(place)})
+            content = {
+                "request": request.as_json(),
+                "plan": dataclasses.asdict(made),
+                "rng": Rng.VERSION,
+                "machine": machine.facts(place),
+            }
+            write_sealed(file, content)
         processes.wait()
     return read_sealed(file)
 

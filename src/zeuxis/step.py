@@ -45,6 +45,7 @@ class State:
     skips_in_a_row: int = 0
     probed: int = -1
     seconds: float = 0.0
+    rng: type[Rng] = Rng
     best: dict[str, Tensor] | None = None
     best_score: float | None = None
     best_step: int = 0
@@ -255,7 +256,7 @@ def to_device(batch: Batch, device: torch.device, kind: torch.dtype) -> Batch:
 def draws(state: State, purpose: str, rows: slice | None = None) -> Rng:
     """Random streams of `rows` of the global batch (default: all) at the state's step."""
     rows = rows or slice(0, state.training.batch_size)
-    return Rng.for_rows(
+    return state.rng.for_rows(
         state.training.seed,
         purpose,
         state.step,

@@ -76,14 +76,21 @@ class Model:
         family: the networks, for researchers.
         facts: `config.json` of the artefact, with `dataset` filled in.
         folder: where it was loaded from.
+        rng: what draws its noise.
     """
 
     def __init__(
-        self, family: Family, facts: Mapping[str, Any], folder: Path, precision: str = "float32"
+        self,
+        family: Family,
+        facts: Mapping[str, Any],
+        folder: Path,
+        precision: str = "float32",
+        rng: type[Rng] = Rng,
     ) -> None:
         self.family = family
         self.facts = facts
         self.folder = folder
+        self.rng = rng
         self.device = next(family.parameters()).device
         fast = machine.fast_bfloat16(self.device)
         self.precision = precision if precision != "bfloat16" or fast else "float32"
@@ -126,7 +133,7 @@ class Model:
         given = self._conditions(labels, count)
 
         def draw(rows: slice) -> Tensor:
-            noise = family.noise(Rng(self._seeds(seed, rows), device=self.device))
+            noise = family.noise(self._rng(seed, rows))
             inner = _within(rows, count, progress)
             return to_uint8(family.generate(noise, given(rows), settings, inner))
 
@@ -291,7 +298,7 @@ class Model:
 
         def call(rows: slice) -> Tensor:
             image, mask_B1HW = self._inside(_padded(pixels, rows)), _padded(mask_N1HW, rows)
-            noise = family.noise(Rng(self._seeds(seed, rows), device=self.device))
+            noise = family.noise(self._rng(seed, rows))
             inner = _within(rows, count, progress)
             known = (image, mask_B1HW.to(self.device))
             return to_uint8(family.complete(*known, noise, given(rows), settings, inner))
@@ -316,7 +323,7 @@ class Model:
         pixels, given = self._pixels(images_NHWC), self._conditions(labels, len(images_NHWC))
 
         def call(rows: slice) -> Tensor:
-            noise = family.noise(Rng(self._seeds(seed, rows), device=self.device))
+            noise = family.noise(self._rng(seed, rows))
             source = self._inside(_padded(pixels, rows))
             inner = _within(rows, len(pixels), progress)
             return to_uint8(family.translate(source, noise, given(rows), settings, inner))
@@ -354,9 +361,7 @@ class Model:
             raise ValueError("a walk leads from a seed to a seed or from an image to an image")
         family = self._able(Generates, "interpolate between seeds; give two images")
         settings = self.controls(controls)
-        noises = [
-            family.noise(Rng(self._seeds(s, slice(0, 1)), device=self.device)) for s in (start, end)
-        ]
+        noises = [family.noise(self._rng(s, slice(0, 1))) for s in (start, end)]
         steps = {key: slerp(noises[0][key], noises[1][key], share) for key in noises[0]}
         labels = self.draw_labels(1, start, label).repeat(count, 0)
         given = self._conditions(labels, count)
@@ -381,8 +386,7 @@ class Model:
 
         def score(rows: slice) -> Tensor:
             batch = {"image": self._inside(_padded(pixels, rows)), **given(rows)}
-            rng = Rng(self._seeds(seed, rows), device=self.device)
-            return family.bits_per_dim(batch, rng).float().cpu()
+            return family.bits_per_dim(batch, self._rng(seed, rows)).float().cpu()
 
         return self._lanes(len(pixels), score, progress).numpy()
 
@@ -467,8 +471,8 @@ class Model:
 
         return to_array(self._lanes(len(pixels), paint, progress))
 
-    def _seeds(self, seed: int, rows: slice) -> list[int]:
-        return [derive_seed(seed, "sample", i) for i in range(rows.start, rows.stop)]
+    def _rng(self, seed: int, rows: slice) -> Rng:
+        return self.rng.for_images(seed, range(rows.start, rows.stop), self.device)
 
     def _inside(self, pixels_BCHW: Tensor) -> Tensor:
         image = from_uint8(pixels_BCHW.to(self.device))

@@ -35,7 +35,7 @@ from zeuxis.nn.plain import Block
 from zeuxis.nn.precision import full
 from zeuxis.nn.resample import PixelShuffle, Rise
 from zeuxis.objectives.likelihood import mixture_nats, mixture_size, mixture_start
-from zeuxis.rng import Rng, derive_seed
+from zeuxis.rng import Rng
 from zeuxis.run import Training
 
 
@@ -300,9 +300,8 @@ class HVAE(
         sizes, latent_BN = self.config.sizes(), noise["latent"]
         kept = sum(sizes[: turned.fixed_levels])
         if kept:
-            seed = derive_seed(turned.fixed_seed, "sample", 0)  # of image 0, as `zeuxis.use` has it
-            other_BN = self.noise(Rng([seed], device=latent_BN.device, dtype=latent_BN.dtype))
-            coarse_BN = other_BN["latent"][:, :kept].expand(len(latent_BN), -1)
+            other_BN = self.noise(Rng.for_images(turned.fixed_seed, [0]))["latent"].to(latent_BN)
+            coarse_BN = other_BN[:, :kept].expand(len(latent_BN), -1)
             latent_BN = torch.cat([coarse_BN, latent_BN[:, kept:]], 1)
         last = len(turned.temperature) - 1
         factors = [turned.temperature[min(i, last)] for i, n in enumerate(sizes) for _ in range(n)]
