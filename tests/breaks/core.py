@@ -273,8 +273,8 @@ BREAKS = [
     Break("use.py", "drawn[:, column] = index", "pass", "test_use.py"),
     Break(
         "use.py",
-        'derive_seed(seed, "sample", i)',
-        'derive_seed(seed, "sample", i % 32)',
+        "range(rows.start, rows.stop), self.device",
+        "range(rows.stop - rows.start), self.device",
         "test_use.py",
     ),
     # families and samplers
