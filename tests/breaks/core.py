@@ -583,8 +583,8 @@ BREAKS = [
     ),
     Break(
         "features/tensors.py",
-        'raise pickle.UnpicklingError(f"',
-        'return __import__(module) and pickle.loads and (f"',
+        'raise pickle.UnpicklingError(f"{module}.',
+        'return __import__(module) and pickle.loads and (f"{module}.',
         "test_features.py",
     ),
     Break("features/dinov2.py", 'x_BTD + self.ls2["gamma"] *', "x_BTD +", "test_features.py"),
