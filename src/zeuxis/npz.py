@@ -4,6 +4,7 @@ import lzma
 import math
 import struct
 import tokenize
+import warnings
 import zipfile
 import zlib
 from pathlib import Path
@@ -59,7 +60,8 @@ def read(path: Path, largest: int | None = None) -> dict[str, np.ndarray]:
 
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
-    with archive.open(member) as file:
+    # numpy warns of headers by Python 2, which it reads
+    with archive.open(member) as file, warnings.catch_warnings(action="ignore"):
         version = np.lib.format.read_magic(file)
         headers = {
             (1, 0): np.lib.format.read_array_header_1_0,
