@@ -4,7 +4,9 @@ import pickle
 
 import numpy as np
 import pytest
+import safetensors
 import torch
+from safetensors.numpy import save
 
 from zeuxis.features import extractor
 from zeuxis.metrics import files
@@ -158,6 +160,45 @@ def test_a_wrong_statistics_file_is_explained(arrays, words, tmp_path):
     np.savez(tmp_path / "wrong.npz", **arrays)
     with pytest.raises(ValueError, match=words):
         files.read_statistics(tmp_path / "wrong.npz")
+
+
+def altered(path, changed=None, **facts):
+    """A saved accumulator with other arrays or facts."""
+    with safetensors.safe_open(path, "np") as file:
+        held = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        known = file.metadata()
+    held = {name: changed(array) if changed else array for name, array in held.items()}
+    path.write_bytes(save({**held, **facts.pop("more", {})}, {**known, **facts}))
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"receipts": "[" * 50_000}, "receipts are damaged"),
+        ({"receipts": "[]"}, "receipts are damaged"),
+        ({"receipts": "{}"}, "do not fit"),
+        ({"receipts": '{"output": "abc"}'}, "do not fit"),
+        ({"receipts": '{"output": {"image": "\x1b[2J"}}'}, "receipts are damaged"),
+        ({"receipts": '{"output": {"image": "9x9x3", "network": "\\u001b"}}'}, "do not fit"),
+        ({"receipts": '{"output": {"image": "\\u001b[2J"}}'}, "do not fit"),
+        ({"receipts": '{"other": {"image": "9x9x3"}}'}, "do not fit"),
+        ({"more": {"statistics.x": np.zeros((6, 1))}}, "do not fit"),
+        ({"more": {"statistics.x": np.zeros(5)}}, "do not fit"),
+        ({"more": {"x": np.zeros(6)}}, "do not fit"),
+        ({"changed": lambda x: x.reshape(-1)}, "do not fit"),
+        ({"changed": lambda x: x[:0]}, "do not fit"),
+        ({"changed": lambda x: x.astype(np.int32)}, "do not fit"),
+        ({"changed": lambda x: x * np.nan}, "NaN or infinite"),
+    ],
+)
+def test_a_file_of_features_that_does_not_fit_together_is_refused(facts, words, network, tmp_path):
+    path = tmp_path / "a.safetensors"
+    Accumulator(network).add(images(6)).save(path)
+    altered(path)
+    assert len(files.read_statistics(path)) == 6
+    altered(path, **facts)
+    with pytest.raises(ValueError, match=words):
+        files.read_statistics(path)
 
 
 def test_a_file_and_images_give_the_same_distance(network, tmp_path):

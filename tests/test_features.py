@@ -202,6 +202,26 @@ def test_an_onnx_file_is_a_feature_network(tmp_path):
     assert found.receipt["network"] == "mean.onnx"
 
 
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda whole: b"",
+        lambda whole: b"abc",
+        lambda whole: whole[: len(whole) // 2],
+        lambda whole: whole.replace(b"Flatten", b"\x1b[31mEv"),
+        lambda whole: whole.replace(bytes([8, 16]), bytes([8, 0])),
+        lambda whole: whole.replace(bytes([8, 3]), bytes([8, 5])),
+    ],
+)
+def test_an_onnx_file_that_cannot_be_run_is_one_sentence(harm, tmp_path):
+    pytest.importorskip("onnxruntime")
+    path = tmp_path / "odd.onnx"
+    path.write_bytes(harm(onnx_of_mean()))
+    with pytest.raises(ValueError, match=r"odd\.onnx .*; (expected|export)") as caught:
+        features(ramp(3), path)
+    assert str(caught.value).isprintable()
+
+
 def onnx_of_mean():
     """The bytes of a graph: GlobalAveragePool and Flatten of an input (B, 3, 16, 16)."""
 

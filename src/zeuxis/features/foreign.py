@@ -6,7 +6,9 @@ float32 levels / 127.5 - 1 in [-1, 1]; a network that wants them otherwise is wr
 Shapes: B batch, H height, W width, C channels, D features.
 """
 
-from collections.abc import Callable, Mapping
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Mapping
 from importlib import util
 from pathlib import Path
 from typing import Any
@@ -18,8 +20,12 @@ from torch import Tensor, nn
 from zeuxis.disk import sha256
 from zeuxis.features.efficientnet import prepare
 from zeuxis.features.extraction import Extractor, Precision, tensors_sha256
+from zeuxis.words import printable
 
-SIZE = 224
+SIZE, LARGEST = 224, 2048
+OLDEST = (1, 25)
+"""The first onnxruntime that keeps a graph's external data within its folder, links resolved
+(its pull requests 26776, 27430 and 27539)."""
 
 
 def of_module(
@@ -57,28 +63,56 @@ def of_onnx(path: Path, size: int | None = None) -> Extractor:
         size: side of the input; default what the graph says, else 224.
 
     Raises:
-        ValueError: onnxruntime or the file is missing, or the graph has another input.
+        ValueError: onnxruntime or the file is missing, or it is damaged, reads files outside of its
+            folder, or has another input.
     """
     if util.find_spec("onnxruntime") is None:
         raise ValueError(f"{path} needs the package onnxruntime: pip install onnxruntime")
-    if not path.exists():
+    if not path.is_file():
         raise ValueError(f"there is no ONNX file {path}")
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # its import writes a device id into HOME
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    inputs = session.get_inputs()
-    shape = inputs[0].shape
-    if len(inputs) != 1 or len(shape) != 4 or shape[1] not in (3, None):
+    if tuple(map(int, onnxruntime.__version__.split(".")[:2])) < OLDEST:
         raise ValueError(
-            f"{path} takes {', '.join(f'{one.name} {one.shape}' for one in inputs)}; "
-            "expected one input (B, 3, H, W)"
+            f"onnxruntime {onnxruntime.__version__} lets a graph read any file of the machine; "
+            "pip install --upgrade onnxruntime"
         )
+    with _sentences(path):
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    inputs = session.get_inputs()
+    shape = inputs[0].shape if inputs else []
+    if len(inputs) != 1 or len(shape) != 4 or shape[1] not in (3, None):
+        taken = printable(", ".join(f"{one.name} {one.shape}" for one in inputs))[:200]
+        raise ValueError(f"{path} takes {taken or 'nothing'}; expected one input (B, 3, H, W)")
     own = shape[2] if isinstance(shape[2], int) else SIZE
+    side = own if size is None else size
+    if not 1 <= side <= LARGEST:
+        raise ValueError(f"{path} takes images of side {side}; expected 1 to {LARGEST}")
 
     def look(x_BCHW: Tensor) -> Tensor:
-        return torch.from_numpy(np.asarray(session.run(None, {inputs[0].name: x_BCHW.numpy()})[0]))
+        with _sentences(path):
+            found = session.run(None, {inputs[0].name: x_BCHW.numpy()})[0]
+        return torch.from_numpy(np.asarray(found, np.float32))
 
-    return _extractor(path.name, sha256(path), look, own if size is None else size, "float32")
+    return _extractor(path.name, sha256(path), look, side, "float32")
+
+
+@contextlib.contextmanager
+def _sentences(path: Path) -> Iterator[None]:
+    """What onnxruntime raises, none of it a usual error, as one sentence."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    kinds = [each for each in vars(state).values() if isinstance(each, type)]
+    errors = tuple(each for each in kinds if issubclass(each, Exception))
+    try:
+        yield
+    except (*errors, RuntimeError, ValueError, TypeError) as error:
+        why = printable(str(error).split("\n")[0])[:200]
+        raise ValueError(
+            f"{path} cannot be run by onnxruntime ({why}); export the network again, its weights "
+            "in the file or beside it"
+        ) from error
 
 
 def _extractor(

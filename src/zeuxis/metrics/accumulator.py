@@ -8,15 +8,16 @@ Shapes: N images, B batch, H height, W width, C channels, D features.
 """
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import safetensors
 from safetensors.numpy import save
 
-from zeuxis.disk import write_file
+from zeuxis import tensors
+from zeuxis.disk import parse_json, write_file
 from zeuxis.features import Extractor, Features, stream
 from zeuxis.metrics.moments import Moments
 from zeuxis.metrics.statistics import statistics
@@ -114,8 +115,7 @@ class Accumulator:
         """Write all of it as one safetensors file, atomically."""
         receipts = {tap: self.receipt(tap) for tap in self.taps}
         facts = {"format": FORMAT, "image": self.image, "receipts": json.dumps(receipts)}
-        tensors = {name: self._whole(name) for name in self._parts}
-        content = save(tensors, facts)
+        content = save({name: self._whole(name) for name in self._parts}, facts)
         write_file(Path(path), lambda beside: beside.write_bytes(content))
 
     def resume(self, path: str | Path) -> Self:
@@ -124,7 +124,7 @@ class Accumulator:
         Raises:
             ValueError: it is not such a file, or its network, layers or image size differ.
         """
-        receipts, tensors = read(path)
+        receipts, held = read(path)
         for tap in self.taps:
             there = dict(receipts.get(tap, {}))
             image = there.pop("image", "")
@@ -135,7 +135,7 @@ class Accumulator:
                 )
             if image:
                 self._check_size(image)
-        for name, array in tensors.items():
+        for name, array in held.items():
             self._parts.setdefault(name, []).append(array)
         return self
 
@@ -165,15 +165,50 @@ def read(path: str | Path) -> tuple[dict[str, dict[str, Any]], dict[str, np.ndar
     Raises:
         ValueError: it is not such a file, or damaged.
     """
+    path = Path(path)
     try:
-        with safetensors.safe_open(path, framework="np") as file:
-            facts = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, safetensors.SafetensorError) as error:
-        raise ValueError(f"{path} cannot be read as saved features: {error}") from error
-    if facts.get("format") != FORMAT or "receipts" not in facts:
-        raise ValueError(f"{path} holds tensors, but no features that this library saved")
-    return json.loads(facts["receipts"]), tensors
+        kinds = tensors.header(path)
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be read as saved features; compute it anew") from error
+    with tensors.opened(path, "np") as file:
+        facts = file.metadata() or {}
+        if facts.get("format") != FORMAT or "receipts" not in facts:
+            raise ValueError(f"{path} holds tensors, but no features that this library saved")
+        try:
+            receipts = parse_json(facts["receipts"].encode())
+        except ValueError as error:
+            raise ValueError(
+                f"{path}: its receipts are damaged ({error}); compute it anew"
+            ) from error
+        if not all(map(_is_receipt, receipts.values())) or not _fit(receipts, kinds):
+            raise ValueError(
+                f"{path}: its receipts and arrays do not fit each other; expected features (N, D) of "
+                "each layer and statistics (N,): compute it anew"
+            )
+        return receipts, {name: file.get_tensor(name) for name in kinds}
+
+
+def _is_receipt(receipt: Any) -> bool:
+    """Whether it is plain text by name, and tells the images' size."""
+    return (
+        isinstance(receipt, dict)
+        and all(isinstance(value, str) and value.isprintable() for value in receipt.values())
+        and re.fullmatch(r"(\d{1,6}x){2}\d", receipt.get("image", "")) is not None
+    )
+
+
+def _fit(receipts: Mapping[str, Any], kinds: Mapping[str, tensors.Kind]) -> bool:
+    """Whether every layer has its features, all has a row for each image, and all are fractions."""
+    layers = {f"features.{tap}" for tap in receipts}
+    rest = kinds.keys() - layers
+    return (
+        bool(layers)
+        and layers <= kinds.keys()
+        and all(len(kinds[name].shape) == 2 for name in layers)
+        and all(name.startswith("statistics.") and len(kinds[name].shape) == 1 for name in rest)
+        and all(0 not in kind.shape and kind.dtype in ("F32", "F64") for kind in kinds.values())
+        and len({kind.shape[0] for kind in kinds.values()}) == 1
+    )
 
 
 def _short(receipt: dict[str, Any]) -> str:

@@ -64,11 +64,13 @@ def read_statistics(path: str | Path, tap: str | None = None) -> Features | Mome
     """
     path = Path(path)
     if path.suffix == ".safetensors":
-        receipts, tensors = accumulator.read(path)
+        receipts, held = accumulator.read(path)
         tap = tap or next(iter(receipts))
         if tap not in receipts:
-            raise ValueError(f"{path} has no layer {tap!r}; it holds {', '.join(receipts)}")
-        return _features(path, tensors[f"features.{tap}"], receipts[tap])
+            raise ValueError(
+                f"{path} has no layer {tap!r}; it holds {printable(', '.join(receipts))}"
+            )
+        return _features(path, held[f"features.{tap}"], receipts[tap])
     if path.suffix == ".npz":
         return _from_npz(path, npz.read(path))
     return from_feature_stats(path, _unpickled(path))
