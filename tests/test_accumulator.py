@@ -181,6 +181,7 @@ def altered(path, changed=None, **facts):
         ({"receipts": '{"output": {"image": "\x1b[2J"}}'}, "receipts are damaged"),
         ({"receipts": '{"output": {"image": "9x9x3", "network": "\\u001b"}}'}, "do not fit"),
         ({"receipts": '{"output": {"image": "\\u001b[2J"}}'}, "do not fit"),
+        ({"image": "9x9x3\x1b[2J"}, "do not fit"),
         ({"receipts": '{"other": {"image": "9x9x3"}}'}, "do not fit"),
         ({"more": {"statistics.x": np.zeros((6, 1))}}, "do not fit"),
         ({"more": {"statistics.x": np.zeros(5)}}, "do not fit"),

@@ -132,7 +132,7 @@ def parse_json(content: bytes, finite: bool = True) -> dict[str, Any]:
     except RecursionError:
         raise ValueError(f"nested deeper than {DEEPEST}") from None
     if not isinstance(value, dict):
-        raise ValueError(f"it holds a {type(value).__name__}, expected an object")
+        raise ValueError("it holds something else; expected an object")
     level: list[Any] = [value]
     for _ in range(DEEPEST):
         nested = (each.values() if isinstance(each, dict) else each for each in level)

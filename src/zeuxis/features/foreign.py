@@ -8,6 +8,7 @@ Shapes: B batch, H height, W width, C channels, D features.
 
 import contextlib
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from importlib import util
 from pathlib import Path
@@ -26,6 +27,8 @@ SIZE, LARGEST = 224, 2048
 OLDEST = (1, 25)
 """The first onnxruntime that keeps a graph's external data within its folder, links resolved
 (its pull requests 26776, 27430 and 27539)."""
+NOISE = r"^\[ONNXRuntimeError\] : \d+ : \w+ : |\S+\.cc:\d+ \S+ "
+"""Codes and lines of its source in what onnxruntime says."""
 
 
 def of_module(
@@ -79,7 +82,9 @@ def of_onnx(path: Path, size: int | None = None) -> Extractor:
             "pip install --upgrade onnxruntime"
         )
     with _sentences(path):
-        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4  # its log on stderr is raw, and says no more than its errors
+        session = onnxruntime.InferenceSession(path, options, ["CPUExecutionProvider"])
     inputs = session.get_inputs()
     shape = inputs[0].shape if inputs else []
     if len(inputs) != 1 or len(shape) != 4 or shape[1] not in (3, None):
@@ -103,15 +108,15 @@ def _sentences(path: Path) -> Iterator[None]:
     """What onnxruntime raises, none of it a usual error, as one sentence."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
-    kinds = [each for each in vars(state).values() if isinstance(each, type)]
-    errors = tuple(each for each in kinds if issubclass(each, Exception))
+    errors: list[type[Exception]] = [RuntimeError, ValueError, TypeError]
+    errors += [e for e in vars(state).values() if isinstance(e, type) and issubclass(e, Exception)]
     try:
         yield
-    except (*errors, RuntimeError, ValueError, TypeError) as error:
-        why = printable(str(error).split("\n")[0])[:200]
+    except tuple(errors) as error:
+        why = re.sub(NOISE, "", str(error).split("\n")[0])
         raise ValueError(
-            f"{path} cannot be run by onnxruntime ({why}); export the network again, its weights "
-            "in the file or beside it"
+            f"{path} cannot be run by onnxruntime ({printable(why)[:200]}); "
+            "export the network again, its weights in the file or beside it"
         ) from error
 
 

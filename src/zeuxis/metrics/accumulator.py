@@ -180,7 +180,8 @@ def read(path: str | Path) -> tuple[dict[str, dict[str, Any]], dict[str, np.ndar
             raise ValueError(
                 f"{path}: its receipts are damaged ({error}); compute it anew"
             ) from error
-        if not all(map(_is_receipt, receipts.values())) or not _fit(receipts, kinds):
+        plain = all(_is_receipt(each, facts.get("image")) for each in receipts.values())
+        if not plain or not _fit(receipts, kinds):
             raise ValueError(
                 f"{path}: its receipts and arrays do not fit each other; expected features (N, D) of "
                 "each layer and statistics (N,): compute it anew"
@@ -188,12 +189,13 @@ def read(path: str | Path) -> tuple[dict[str, dict[str, Any]], dict[str, np.ndar
         return receipts, {name: file.get_tensor(name) for name in kinds}
 
 
-def _is_receipt(receipt: Any) -> bool:
-    """Whether it is plain text by name, and tells the images' size."""
+def _is_receipt(receipt: Any, image: str | None) -> bool:
+    """Whether it is plain text by name, and of images of the file's size."""
     return (
         isinstance(receipt, dict)
         and all(isinstance(value, str) and value.isprintable() for value in receipt.values())
-        and re.fullmatch(r"(\d{1,6}x){2}\d", receipt.get("image", "")) is not None
+        and receipt.get("image") == image
+        and re.fullmatch(r"(\d{1,6}x){2}\d", image or "") is not None
     )
 
 
