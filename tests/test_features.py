@@ -424,7 +424,7 @@ SCRIPTS = {
     "nothing": b"",
     "another name": b"cnumpy\nload\n.",
     "far out of its numbers": module(rebuilt(b"J\xff\xff\0\0\x85", b"K\x01\x85")) + b".",
-    "one number, a million times": module(rebuilt(b"J\0\0\x10\0\x85", b"K\0\x85")) + b".",
+    "one number, a billion times": module(rebuilt(b"J\0\0\0\x40\x85", b"K\0\x85")) + b".",
     "numbers that are not there": module(WHOLE.replace(b"\0\0\0a", b"\0\0\0b")) + b".",
     "one storage, again and again": module(
         *[rebuilt(b"M\x10\x27\x85", b"K\x01\x85").replace(b"\0\0\0a", b"\0\0\0c")] * 20

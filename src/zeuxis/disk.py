@@ -17,6 +17,8 @@ from typing import Any
 
 LARGEST_JSON = 32 << 20
 """Bytes. The largest that are written, the facts of a set with hundreds of columns, have a third of it."""
+MOST_JSON = 4_000_000
+"""Objects and lists: StyleGAN's labels of ImageNet are 1.3 million; an empty one takes 64 bytes."""
 DEEPEST = 100
 """Objects and lists in each other; what is written has less than ten."""
 LONGEST_NUMBER = 100
@@ -117,14 +119,24 @@ def read_json(path: Path, finite: bool = True) -> dict[str, Any]:
         raise ValueError(f"{path} is not valid JSON ({error}); restore it or remove it") from error
 
 
-def parse_json(content: bytes, finite: bool = True) -> dict[str, Any]:
+def parse_json(
+    content: bytes, finite: bool = True, halves: bool = False, most: int = LARGEST_JSON
+) -> dict[str, Any]:
     """The object that JSON bytes hold, within limits that no file of ours comes near.
+
+    Args:
+        content: of a file.
+        finite: refuse NaN and the infinities.
+        halves: let halves of pairs of surrogates pass, as captions that were cut have them.
+        most: bytes.
 
     Raises:
         ValueError: no JSON, no object, too large or too deep, or a number or text that others cannot hold.
     """
-    if len(content) > LARGEST_JSON:
-        raise ValueError(f"more than {LARGEST_JSON >> 20} MiB")
+    if len(content) > most:
+        raise ValueError(f"more than {most >> 20} MiB")
+    if content.count(b"[") + content.count(b"{") > MOST_JSON:
+        raise ValueError(f"more than {MOST_JSON:,} objects and lists")
     text = content.decode()
     hooks: Any = {"parse_constant": _no_number, "parse_float": _finite} if finite else {}
     try:
@@ -139,7 +151,7 @@ def parse_json(content: bytes, finite: bool = True) -> dict[str, Any]:
         level = [one for each in nested for one in each if isinstance(one, dict | list)]
     if level:
         raise ValueError(f"nested deeper than {DEEPEST}")
-    if "\\u" in text:  # half of a pair of surrogates is no text
+    if "\\u" in text and not halves:  # half of a pair of surrogates is no text
         json.dumps(value, ensure_ascii=False).encode()
     return value
 

@@ -4,10 +4,10 @@ import lzma
 import math
 import struct
 import tokenize
-import warnings
 import zipfile
 import zlib
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -15,9 +15,13 @@ from zeuxis.words import printable
 
 SPARE, PACKED = 64 << 20, 16
 """Bytes, and times its own size, that a file may unpack to: measured numbers hardly shrink at all."""
+HEADER_DAMAGE = (
+    *(ValueError, TypeError, KeyError, OverflowError, MemoryError, SyntaxError, RuntimeError),
+    *(struct.error, tokenize.TokenError),
+)
 DAMAGE = (
-    *(OSError, EOFError, ValueError, TypeError, KeyError, OverflowError, MemoryError, SyntaxError),
-    *(RuntimeError, struct.error, tokenize.TokenError),
+    *HEADER_DAMAGE,
+    *(OSError, EOFError),
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
 )
 """What zipfile, its decompressors and numpy's parser of headers raise for files that are damaged."""
@@ -59,24 +63,43 @@ def read(path: Path, largest: int | None = None) -> dict[str, np.ndarray]:
         raise ValueError(damaged(path, error)) from error
 
 
+def mapped(path: Path) -> np.ndarray:
+    """The array of a .npy file, mapped into memory, read only.
+
+    Raises:
+        ValueError: it is damaged, or holds Python objects.
+    """
+    try:
+        with path.open("rb") as file:
+            _check_header(file, path.stat().st_size, path.name)
+        found: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    except DAMAGE as error:
+        raise ValueError(damaged(path, error)) from error
+    return found
+
+
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
-    # numpy warns of headers by Python 2, which it reads
-    with archive.open(member) as file, warnings.catch_warnings(action="ignore"):
-        version = np.lib.format.read_magic(file)
-        headers = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }
-        shape, _, dtype = headers[version](file)
-        if dtype.hasobject:
-            raise ValueError("it holds Python objects, which are not opened")
-        if min(shape, default=0) < 0 or file.tell() + math.prod(shape) * dtype.itemsize != (
-            member.file_size
-        ):
-            raise ValueError(f"{member.filename[:60]!r} has not the bytes that its header says")
+    with archive.open(member) as file:
+        _check_header(file, member.file_size, member.filename)
         file.seek(0)
         found: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)
         return found
+
+
+def _check_header(file: IO[bytes], size: int, name: str) -> None:
+    """Refuse an array of Python objects, or one that is not of so many bytes as the file has."""
+    headers = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    try:
+        shape, _, dtype = headers[np.lib.format.read_magic(file)](file)
+    except HEADER_DAMAGE as error:
+        raise ValueError(f"{name[:60]!r} has no header as numpy writes it") from error
+    if dtype.hasobject:
+        raise ValueError("it holds Python objects, which are not opened")
+    if min(shape, default=0) < 0 or file.tell() + math.prod(shape) * dtype.itemsize != size:
+        raise ValueError(f"{name[:60]!r} has not the bytes that its header says")
 
 
 def damaged(path: Path, error: BaseException) -> str:

@@ -2,11 +2,13 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from zeuxis.family import MOST_CLASSES, Condition
+
+MOST_COLUMNS = 1000
 
 
 def as_classes(words: Sequence[str], known: Sequence[str] = ()) -> tuple[str, ...] | None:
@@ -31,6 +33,20 @@ def as_classes(words: Sequence[str], known: Sequence[str] = ()) -> tuple[str, ..
     if all(_is_number(word) for word in counts) and any(float(word) % 1 > 0 for word in counts):
         return None
     return tuple(sorted(counts, key=natural))
+
+
+def names(rows: Iterable[Mapping[str, str]]) -> list[str]:
+    """Every column, in the order in which it is first met.
+
+    Raises:
+        ValueError: there are more than `MOST_COLUMNS`; a word of each is kept for each image.
+    """
+    found: dict[str, None] = {}
+    for row in rows:
+        found.update(dict.fromkeys(row))
+        if len(found) > MOST_COLUMNS:
+            raise ValueError(f"the images have more than {MOST_COLUMNS:,} columns; leave some out")
+    return list(found)
 
 
 def encode(words: Sequence[str], classes: Sequence[str]) -> np.ndarray:

@@ -136,7 +136,7 @@ def _read(
         file.flush()
         shape = (len(kept), target.height, target.width, target.channels)
         images = np.memmap(file, np.uint8, "r", shape=shape)  # keeps the file, which has no name
-    names = {name: None for item in kept for name in item.columns}
+    names = columns.names(item.columns for item in kept)
     words = {name: [item.columns.get(name, "") for item in kept] for name in names}
     conditions, labels = columns.split(words, source.classes)
     if not conditions:

@@ -359,7 +359,7 @@ def _finish(source: Source, target: Target, rows: Rows, staging: Path) -> dict[s
 
 def _words(items: Sequence[sources.Item]) -> dict[str, list[str]]:
     """Every column, in the order in which it is first met."""
-    names = dict.fromkeys(name for item in items for name in item.columns)
+    names = columns.names(item.columns for item in items)
     return {_plain(name): [_plain(item.columns.get(name, "")) for item in items] for name in names}
 
 

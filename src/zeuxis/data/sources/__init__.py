@@ -3,14 +3,22 @@
 import os
 import re
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from zeuxis.data.prepared import Prepared, is_prepared, open_prepared
 from zeuxis.data.sources import arrays, avatars
-from zeuxis.data.sources.base import SUFFIXES, Item, Source, fingerprint, stat_entry
+from zeuxis.data.sources.base import (
+    LEADS_OUT,
+    SUFFIXES,
+    Item,
+    Source,
+    fingerprint,
+    leads_out,
+    stat_entry,
+)
 from zeuxis.data.sources.parquet import ParquetSource
 from zeuxis.data.sources.tar import TarShards
 from zeuxis.data.sources.tree import Folder, TreeSource, Zip
@@ -55,21 +63,29 @@ def _open_folder(path: Path, name: str) -> Source:
     if arrays.find_idx(path):
         return _named(arrays.open_idx(path), name)
     try:
-        entries = list(path.iterdir())
+        entries, linked = _sorted_out(path.iterdir(), path)
         files = sorted(file for file in entries if file.is_file())
     except PermissionError as error:
         raise ValueError(f"{path} may not be read (no permission); change its mode") from error
     shards = [file for file in files if file.suffix == ".tar"]
     if shards:
-        return _alone(TarShards(name, shards), entries)
+        return _alone(TarShards(name, shards), entries, linked)
     tables = [file for file in files if file.suffix == ".parquet"]
     if tables:
-        return _alone(ParquetSource(name, tables), entries)
-    if (path / "data").is_dir():
-        tables = sorted((path / "data").glob("*.parquet"))
+        return _alone(ParquetSource(name, tables), entries, linked)
+    if path / "data" in entries:
+        tables, linked = _sorted_out(sorted((path / "data").glob("*.parquet")), path)
     if tables:
-        return ParquetSource(name, tables)
+        return _alone(ParquetSource(name, tables), (), linked)
     return TreeSource(name, "folder", Folder(path))
+
+
+def _sorted_out(entries: Iterable[Path], root: Path) -> tuple[list[Path], list[Path]]:
+    """What may be read in the source `root`, and links that lead out of it."""
+    sorted_out: tuple[list[Path], list[Path]] = [], []
+    for entry in entries:
+        sorted_out[leads_out(entry, root)].append(entry)
+    return sorted_out
 
 
 def _named(source: Source, name: str) -> Source:
@@ -77,8 +93,9 @@ def _named(source: Source, name: str) -> Source:
     return source
 
 
-def _alone(source: Source, entries: Sequence[Path]) -> Source:
+def _alone(source: Source, entries: Sequence[Path], linked: Sequence[Path]) -> Source:
     """`source`, with a remark where a folder holds pictures beside the files that it is read from."""
+    source.problems += [(entry.name, LEADS_OUT) for entry in linked]
     beside = sum(e.suffix.lower() in SUFFIXES or (e.is_dir() and e.name[0] != ".") for e in entries)
     if beside:
         source.notes.append(

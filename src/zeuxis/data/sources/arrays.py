@@ -14,9 +14,20 @@ from pathlib import Path
 import numpy as np
 
 from zeuxis import npz
-from zeuxis.data.sources.base import Item, Side, Source
+from zeuxis.data.sources.base import (
+    LEADS_OUT,
+    LONGEST_TEXT,
+    Item,
+    Side,
+    Source,
+    check_count,
+    leads_out,
+)
 
-ARRAY_LIMIT = 1 << 36
+UNPACKED_LIMIT = 1 << 30
+"""Bytes that a packed file of arrays may hold in memory, whatever its own size."""
+RATIO = 20
+"""Bytes that one byte of such a file may unpack to beyond that: of photographs 2, of drawings 10."""
 TRAIN_WORDS = ("train", "training")
 HOLDOUT_WORDS = ("test", "testing", "t10k", "val", "valid", "validation", "dev", "holdout")
 IMAGE_KEYS = ("images", "image", "x", "data", "arr_0")
@@ -85,6 +96,8 @@ def as_images(array: np.ndarray, name: str) -> np.ndarray:
         return array.astype(np.uint8) * np.uint8(255)
     if array.dtype == np.uint16:
         return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if array.dtype.kind not in "iuf":
+        raise ValueError(f"{name} holds {array.dtype}; expected uint8, or floats in [0, 1]")
     low, high = float(array.min()), float(array.max())
     if array.dtype.kind == "f" and low >= 0 and high <= 1:
         return np.rint(array * 255).astype(np.uint8)
@@ -99,22 +112,32 @@ def as_images(array: np.ndarray, name: str) -> np.ndarray:
 def read_idx(path: Path) -> np.ndarray:
     """One idx file, gzipped or not (http://yann.lecun.com/exdb/mnist, "the IDX file format").
 
+    No more is unpacked than the header says, and at most `UNPACKED_LIMIT`.
+
     Raises:
-        ValueError: it is no idx file of bytes, or shorter than its header says.
+        ValueError: it is no idx file of bytes, or shorter or longer than its header says.
     """
+    packed = path.suffix == ".gz"
     try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        with gzip.open(path) if packed else path.open("rb") as file:
+            head = file.read(4)
+            if len(head) < 4 or head[:3] != b"\0\0\x08" or not 1 <= head[3] <= 4:
+                raise ValueError(f"{path} is no idx file of unsigned bytes (it begins {head!r})")
+            sizes = file.read(4 * head[3])
+            if len(sizes) < 4 * head[3]:
+                raise ValueError(f"{path} ends within its header; fetch it again")
+            shape = struct.unpack(f">{head[3]}I", sizes)
+            most = UNPACKED_LIMIT if packed else path.stat().st_size
+            if packed and math.prod(shape) > most:
+                raise ValueError(f"{path} unpacks to {math.prod(shape):,} bytes; gunzip it first")
+            content = file.read(min(math.prod(shape), most) + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise ValueError(f"{path} cannot be unpacked ({error}); fetch it again") from error
-    if len(content) < 4 or content[:2] != b"\0\0" or content[2] != 8:
-        raise ValueError(f"{path} is no idx file of unsigned bytes (it begins {content[:4]!r})")
-    axes = content[3]
-    if len(content) < 4 + 4 * axes:
-        raise ValueError(f"{path} ends within its header; fetch it again")
-    shape = struct.unpack(f">{axes}I", content[4 : 4 + 4 * axes])
-    if len(content) != 4 + 4 * axes + math.prod(shape):
-        raise ValueError(f"{path} should hold {shape} bytes but has {len(content)} in all")
-    return np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(shape)
+    if len(content) != math.prod(shape):
+        found = f"{len(content):,}" if len(content) < math.prod(shape) else "more"
+        raise ValueError(f"{path} should hold {shape} bytes but has {found}; fetch it again")
+    check_count(path, shape[0])
+    return np.frombuffer(content, np.uint8).reshape(shape)
 
 
 def _is_idx(path: Path) -> bool:
@@ -123,13 +146,18 @@ def _is_idx(path: Path) -> bool:
 
 def find_idx(path: Path) -> list[Path]:
     """The idx image files that `path` (one of them, or their folder) stands for."""
-    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    files = (
+        [file for file in sorted(path.iterdir()) if not leads_out(file, path)]
+        if path.is_dir()
+        else [path]
+    )
     return [file for file in files if _is_idx(file) and "idx3" in file.name]
 
 
 def open_idx(path: Path, class_names: tuple[str, ...] = ()) -> ArraySource:
     """MNIST and its kin: `train-images-idx3-ubyte[.gz]` with labels beside, `t10k` or `test` held out."""
     parts: list[tuple[np.ndarray, list[Item]]] = []
+    problems: list[tuple[str, str]] = []
     for file in find_idx(path):
         pixels = as_images(read_idx(file), str(file))
         word = file.name.split("-")[0]
@@ -137,7 +165,9 @@ def open_idx(path: Path, class_names: tuple[str, ...] = ()) -> ArraySource:
             file.with_name(file.name.replace("images", "labels").replace("idx3", "idx1")),
         ]
         beside.append(beside[0].with_suffix("") if file.suffix == ".gz" else beside[0])
-        labels = next((read_idx(b) for b in beside if b.exists() and b != file), None)
+        beside = [b for b in dict.fromkeys(beside) if b.exists() and b != file]
+        problems += [(b.name, LEADS_OUT) for b in beside if leads_out(b, b.parent)]
+        labels = next((read_idx(b) for b in beside if not leads_out(b, b.parent)), None)
         if labels is not None and len(labels) != len(pixels):
             raise ValueError(f"{file} has {len(pixels)} images but {len(labels)} labels")
         columns = {} if labels is None else {"label": labels}
@@ -146,6 +176,7 @@ def open_idx(path: Path, class_names: tuple[str, ...] = ()) -> ArraySource:
         raise ValueError(f"{path} has no idx images (files named like train-images-idx3-ubyte.gz)")
     source = ArraySource(path.name.split(".")[0], parts, "idx")
     source.classes = {"label": class_names} if class_names else {}
+    source.problems = problems
     return source
 
 
@@ -159,7 +190,10 @@ def open_numpy(path: Path) -> ArraySource:
         ValueError: no images in it, labels for another number of images, a damaged file, or an array of
             Python objects (never unpickled).
     """
-    arrays = {"images": _mapped(path)} if path.suffix == ".npy" else npz.read(path, ARRAY_LIMIT)
+    if path.suffix == ".npy":
+        arrays = {"images": npz.mapped(path)}
+    else:
+        arrays = npz.read(path, UNPACKED_LIMIT + RATIO * path.stat().st_size)
     by_side: dict[str, dict[str, np.ndarray]] = {}
     for key, array in arrays.items():
         side, role = _role(key)
@@ -169,6 +203,7 @@ def open_numpy(path: Path) -> ArraySource:
         if "image" not in roles:
             continue
         pixels = as_images(roles.pop("image"), str(path))
+        check_count(path, len(pixels))
         columns = _columns(roles, len(pixels), path)
         if columns.keys() != roles.keys():
             others = ", ".join(sorted(roles.keys() - columns.keys()))
@@ -181,14 +216,6 @@ def open_numpy(path: Path) -> ArraySource:
     source = ArraySource(path.stem, parts, path.suffix[1:])
     source.notes = notes
     return source
-
-
-def _mapped(path: Path) -> np.ndarray:
-    try:
-        mapped: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-    except npz.DAMAGE as error:
-        raise ValueError(npz.damaged(path, error)) from error
-    return mapped
 
 
 def _columns(roles: Mapping[str, np.ndarray], count: int, path: Path) -> dict[str, np.ndarray]:
@@ -236,7 +263,7 @@ def _named(word: str, class_names: tuple[str, ...]) -> str:
 
 def _word(value: object) -> str:
     if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
+        return value[:LONGEST_TEXT].decode("utf-8", "replace")
     if isinstance(value, float):
-        return "" if math.isnan(value) else f"{value:g}"
-    return str(value)
+        return f"{value:g}" if math.isfinite(value) else ""
+    return str(value)[:LONGEST_TEXT]

@@ -2,7 +2,10 @@
 
 import abc
 import dataclasses
+import errno
 import hashlib
+import os
+import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -49,6 +52,11 @@ OTHER_IMAGES = frozenset(
 
 MEMBER_LIMIT = 1 << 28
 """Largest file, in bytes, that is read as one image or one side file."""
+SIDE_LIMIT = 1 << 20
+"""Bytes of a caption's, a label's or a licence's file at most."""
+LONGEST_TEXT = 1 << 16
+"""Characters of a caption, a word or a licence at most; what is longer is cut."""
+LEADS_OUT = "a link that leads out of the folder; not read: put a copy in its place (cp -rL)"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -103,6 +111,66 @@ class Source(abc.ABC):
 
     def close(self) -> None:  # noqa: B027
         """Let go of open files."""
+
+
+def within(path: Path, root: Path) -> Path:
+    """What `path`, in the source `root`, stands for: itself, or what its link leads to.
+
+    Raises:
+        ValueError: it is a link to what lies elsewhere: a stranger's folder does not say what is read.
+        OSError: the link leads nowhere.
+    """
+    if not path.is_symlink():
+        return path
+    try:
+        there = path.resolve(strict=True)
+    except RuntimeError as error:  # it leads to itself
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path)) from error
+    if not there.is_relative_to(root.resolve()):
+        raise ValueError(LEADS_OUT)
+    return there
+
+
+def leads_out(path: Path, root: Path) -> bool:
+    """Whether `path` is a link that `within` refuses."""
+    try:
+        within(path, root)
+    except OSError:
+        return False
+    except ValueError:
+        return True
+    return False
+
+
+def read_file(path: Path, root: Path, most: int = MEMBER_LIMIT) -> bytes:
+    """The bytes of a file of the source `root`; pipes and devices are refused, they might never end.
+
+    Raises:
+        OSError or ValueError: it cannot be read, is too large, no regular file, or `within` refuses it.
+    """
+    # What is opened is what was looked at, even if a link takes its place meanwhile.
+    flags = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
+    handle = os.open(within(path, root), os.O_RDONLY | flags)
+    with os.fdopen(handle, "rb") as file:
+        facts = os.fstat(handle)
+        if not stat.S_ISREG(facts.st_mode):
+            raise ValueError("it is no regular file")
+        if facts.st_size > most:
+            raise ValueError(f"it has {facts.st_size:,} bytes; at most {most:,} are read")
+        return file.read(most)
+
+
+def check_count(path: Path, count: int) -> None:
+    """Refuse a file that says it holds more images than it has bytes, before a name is made for each.
+
+    Raises:
+        ValueError: it does.
+    """
+    size = path.stat().st_size
+    if count > size:
+        raise ValueError(
+            f"{path} says it holds {count:,} images but has {size:,} bytes; fetch it again"
+        )
 
 
 def fingerprint(files: Iterable[tuple[str, int, int]]) -> str:

@@ -12,7 +12,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from zeuxis.data.sources.arrays import side_of_file
-from zeuxis.data.sources.base import MEMBER_LIMIT, OTHER_IMAGES, SUFFIXES, Item, Source
+from zeuxis.data.sources.base import (
+    LONGEST_TEXT,
+    MEMBER_LIMIT,
+    OTHER_IMAGES,
+    SIDE_LIMIT,
+    SUFFIXES,
+    Item,
+    Source,
+)
 from zeuxis.data.sources.tree import sidecar
 
 SIDE_FILES = (".txt", ".caption", ".json", ".cls")
@@ -55,10 +63,10 @@ class TarShards(Source):
         for index in range(start, len(self.items)):
             yield self.items[index], self.read(index)
 
-    def _member(self, sample: Sample, suffix: str) -> bytes:
+    def _member(self, sample: Sample, suffix: str, most: int = MEMBER_LIMIT) -> bytes:
         offset, size = sample.members[suffix]
-        if size > MEMBER_LIMIT:
-            raise ValueError(f"it has {size:,} bytes; at most {MEMBER_LIMIT:,} are read")
+        if size > most:
+            raise ValueError(f"it has {size:,} bytes; at most {most:,} are read")
         handle = os.open(self._shards[sample.shard], os.O_RDONLY)  # thousands cannot stay open
         try:
             content = os.pread(handle, size, offset)
@@ -74,16 +82,16 @@ class TarShards(Source):
         if ".json" in sample.members:
             columns |= sidecar(self._side_file(sample, ".json"))
         if ".cls" in sample.members:
-            columns["label"] = self._side_file(sample, ".cls").strip()
+            columns["label"] = self._side_file(sample, ".cls").strip()[:LONGEST_TEXT]
         text = columns.pop("text", "")
         for suffix in (".txt", ".caption"):
             if suffix in sample.members:
-                text = self._side_file(sample, suffix).strip() or text
+                text = self._side_file(sample, suffix).strip()[:LONGEST_TEXT] or text
         return columns, text
 
     def _side_file(self, sample: Sample, suffix: str) -> str:
         try:
-            return self._member(sample, suffix).decode("utf-8", "replace")
+            return self._member(sample, suffix, SIDE_LIMIT).decode("utf-8", "replace")
         except (OSError, ValueError) as error:
             self.problems.append((sample.key + suffix, str(error)))
             return ""

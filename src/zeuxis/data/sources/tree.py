@@ -9,28 +9,37 @@ import abc
 import csv
 import io
 import itertools
-import json
+import math
 import os
-import stat
 import threading
 import zipfile
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from zeuxis.data.sources.arrays import side_of
 from zeuxis.data.sources.base import (
+    LEADS_OUT,
+    LONGEST_TEXT,
     MEMBER_LIMIT,
     OTHER_IMAGES,
+    SIDE_LIMIT,
     SUFFIXES,
     Item,
     Side,
     Source,
+    leads_out,
+    read_file,
 )
+from zeuxis.disk import parse_json
 
 METADATA = ("metadata.csv", "metadata.jsonl")
 CAPTION_KEYS = ("text", "caption")
+LONGEST_LINE, MOST_LINES = 1 << 20, 5_000_000
+"""Characters of a line of metadata, and lines, at most."""
+LARGEST_LABELS = 1 << 27
+"""Bytes of a `dataset.json`: ImageNet's has 38 million."""
 LICENCES = ("licence", "license", "copying", "copyright")
 
 
@@ -42,11 +51,11 @@ class Files(abc.ABC):
         self.problems: list[tuple[str, str]] = []
 
     @abc.abstractmethod
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, most: int = MEMBER_LIMIT) -> bytes:
         """A file's bytes.
 
         Raises:
-            OSError or ValueError: it cannot be read.
+            OSError or ValueError: it cannot be read, or has more than `most`.
         """
 
     def close(self) -> None:  # noqa: B027
@@ -54,7 +63,7 @@ class Files(abc.ABC):
 
 
 class Folder(Files):
-    """Files below a folder. Linked folders are not followed (they may lead in circles)."""
+    """Files below a folder. Linked folders are not followed (they may lead in circles), nor links out."""
 
     def __init__(self, root: Path) -> None:
         super().__init__()
@@ -68,18 +77,16 @@ class Folder(Files):
                 for name in folders
                 if Path(folder, name).is_symlink()
             ]
-            self.names += [here + name for name in names if not name.startswith(".")]
+            for name in (name for name in names if not name.startswith(".")):
+                if leads_out(Path(folder, name), root):
+                    self.problems.append((here + name, LEADS_OUT))
+                else:
+                    self.names.append(here + name)
         self.names.sort()
 
-    def read(self, name: str) -> bytes:
-        """A file's bytes; pipes and devices are refused, they might never end."""
-        path = self._root / name
-        facts = path.stat()
-        if not stat.S_ISREG(facts.st_mode):
-            raise ValueError("it is no regular file")
-        if facts.st_size > MEMBER_LIMIT:
-            raise ValueError(f"it has {facts.st_size:,} bytes; at most {MEMBER_LIMIT:,} are read")
-        return path.read_bytes()
+    def read(self, name: str, most: int = MEMBER_LIMIT) -> bytes:
+        """A file's bytes."""
+        return read_file(self._root / name, self._root, most)
 
     def _note(self, error: OSError) -> None:
         self.problems.append((str(error.filename), f"the folder may not be read: {error.strerror}"))
@@ -103,14 +110,14 @@ class Zip(Files):
         self._locked = threading.Lock()
         self.names = sorted(self._members)
 
-    def read(self, name: str) -> bytes:
-        """A member's bytes, at most `MEMBER_LIMIT` of them whatever its header says."""
+    def read(self, name: str, most: int = MEMBER_LIMIT) -> bytes:
+        """A member's bytes, at most `most` of them whatever its header says."""
         member = self._members[name]
-        if member.file_size > MEMBER_LIMIT:
-            raise ValueError(f"it unpacks to {member.file_size:,} bytes; at most {MEMBER_LIMIT:,}")
+        if member.file_size > most:
+            raise ValueError(f"it unpacks to {member.file_size:,} bytes; at most {most:,} are read")
         try:
             with self._archive.open(member) as file:
-                return file.read(MEMBER_LIMIT)
+                return file.read(most)
         except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
             raise ValueError(f"its part of the zip is damaged or locked ({error})") from error
         except Exception as error:  # zlib, lzma and bz2 each have an error of their own
@@ -178,7 +185,8 @@ class TreeSource(Source):
 
     def _licence(self, name: str) -> None:
         try:
-            self.licence = self._files.read(name).decode("utf-8", "replace")[:20000]
+            content = self._files.read(name, SIDE_LIMIT)
+            self.licence = content.decode("utf-8", "replace")[:LONGEST_TEXT]
         except (OSError, ValueError) as error:
             self.problems.append((name, f"the licence cannot be read: {error}"))
 
@@ -191,19 +199,20 @@ class TreeSource(Source):
             if path.name not in METADATA:
                 continue
             try:
-                lines = read_table(self._files.read(name), path.suffix)
+                missing, disputed = 0, len(wrong)
+                for line in read_table(self._files.read(name), path.suffix):
+                    image = str(path.parent / line.pop("file_name", "").replace("\\", "/"))
+                    if image not in images:
+                        missing += 1
+                        continue
+                    before = known.setdefault(image, {})
+                    wrong |= {
+                        (image, key)
+                        for key, value in line.items()
+                        if not _agree(before, key, value)
+                    }
             except (OSError, ValueError) as error:
                 raise ValueError(f"{self.name}: {name} cannot be used: {error}") from error
-            missing, disputed = 0, len(wrong)
-            for line in lines:
-                image = str(path.parent / line.pop("file_name", "").replace("\\", "/"))
-                if image not in images:
-                    missing += 1
-                    continue
-                before = known.setdefault(image, {})
-                wrong |= {
-                    (image, key) for key, value in line.items() if not _agree(before, key, value)
-                }
             if missing:
                 self.notes.append(f"{name} speaks of {missing:,} files that are not there")
             if len(wrong) > disputed:
@@ -218,10 +227,10 @@ class TreeSource(Source):
         if "dataset.json" not in self._files.names:
             return {}
         try:
-            content = json.loads(self._files.read("dataset.json"))
+            content = parse_json(self._files.read("dataset.json"), most=LARGEST_LABELS)
             labels = content.get("labels") or []
             return {str(n): _class_of(label) for n, label in labels if str(n) in images}
-        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        except (OSError, ValueError, TypeError) as error:
             raise ValueError(
                 f"{self.name}: dataset.json is not as StyleGAN's dataset tool writes it ({error})"
             ) from error
@@ -233,56 +242,68 @@ class TreeSource(Source):
         for image in images:
             stem = image[: -len(PurePosixPath(image).suffix)]
             if stem + ".txt" in names:
-                captions[image] = self._side_file(stem + ".txt").strip()
+                captions[image] = self._side_file(stem + ".txt").strip()[:LONGEST_TEXT]
             if stem + ".json" in names:
                 sidecars[image] = sidecar(self._side_file(stem + ".json"))
         return captions, sidecars
 
     def _side_file(self, name: str) -> str:
         try:
-            return self._files.read(name).decode("utf-8", "replace")
+            return self._files.read(name, SIDE_LIMIT).decode("utf-8", "replace")
         except (OSError, ValueError) as error:
             self.problems.append((name, f"cannot be read: {error}"))
             return ""
 
 
-def read_table(content: bytes, suffix: str) -> list[dict[str, str]]:
+def read_table(content: bytes, suffix: str) -> Iterator[dict[str, str]]:
     """Lines of a csv or jsonl file as words.
 
     Raises:
-        ValueError: it is not UTF-8, no table, or has no `file_name`.
+        ValueError: it is not UTF-8, no table, or has no `file_name`; or a line is too long.
     """
-    text = content.decode("utf-8-sig")
-    if suffix == ".csv":
+    text = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", newline="")
+    named, first = False, ""
+    for line in (_csv if suffix == ".csv" else _jsonl)(text):
+        named = named or "file_name" in line
+        first = first or ", ".join(line)[:1000]
+        yield line
+    if first and not named:
+        raise ValueError(f"it has no column file_name (it has {first})")
+
+
+def _lines(text: io.TextIOWrapper) -> Iterator[str]:
+    number = 0
+    while line := text.readline(LONGEST_LINE + 1):
+        number += 1
+        if len(line) > LONGEST_LINE:
+            raise ValueError(f"line {number:,} has more than {LONGEST_LINE:,} characters")
+        if number > MOST_LINES:
+            raise ValueError(f"it has more than {MOST_LINES:,} lines")
+        yield line
+
+
+def _csv(text: io.TextIOWrapper) -> Iterator[dict[str, str]]:
+    try:
+        for line in csv.DictReader(_lines(text), strict=True):
+            yield {k.strip(): word(v) for k, v in line.items() if k}
+    except csv.Error as error:
+        raise ValueError(f"it is no csv table ({error})") from error
+
+
+def _jsonl(text: io.TextIOWrapper) -> Iterator[dict[str, str]]:
+    for number, line in enumerate(filter(str.strip, _lines(text)), 1):
         try:
-            lines: list[dict[str, str]] = [
-                {k.strip(): word(v) for k, v in line.items() if k}
-                for line in csv.DictReader(io.StringIO(text), strict=True)
-            ]
-        except csv.Error as error:
-            raise ValueError(f"it is no csv table ({error})") from error
-    else:
-        lines = []
-        for number, line in enumerate(filter(str.strip, text.splitlines()), 1):
-            try:
-                entry = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise ValueError(f"line {number} is not JSON ({error})") from error
-            if not isinstance(entry, dict):
-                raise ValueError(f"line {number} is no JSON object")
-            lines.append({str(k): word(v) for k, v in entry.items()})
-    if lines and not any("file_name" in line for line in lines):
-        raise ValueError(f"it has no column file_name (it has {', '.join(lines[0]) or 'none'})")
-    return lines
+            entry = parse_json(line.encode(), finite=False, halves=True)
+        except ValueError as error:
+            raise ValueError(f"line {number} is no JSON object ({error})") from error
+        yield {str(k): word(v) for k, v in entry.items()}
 
 
 def sidecar(text: str) -> dict[str, str]:
     """Caption and class from an image's own JSON file; what it says of its download is passed over."""
     try:
-        entry = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    if not isinstance(entry, dict):
+        entry = parse_json(text.encode(), finite=False, halves=True)
+    except ValueError:
         return {}
     wanted = {"caption": "text", "text": "text", "label": "label", "class": "label", "cls": "label"}
     return {wanted[k]: word(v) for k, v in entry.items() if k in wanted and word(v)}
@@ -297,8 +318,8 @@ def word(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
-        return "" if value != value else f"{value:g}"
-    return str(value).strip() if isinstance(value, str | int) else ""
+        return f"{value:g}" if math.isfinite(value) else ""
+    return str(value).strip()[:LONGEST_TEXT] if isinstance(value, str | int) else ""
 
 
 def _agree(before: dict[str, str], key: str, value: str) -> bool:
