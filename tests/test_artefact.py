@@ -1,5 +1,7 @@
 """An artefact says when it is not what was written."""
 
+import json
+
 import pytest
 import safetensors.torch
 import torch
@@ -252,3 +254,37 @@ def test_all_numbers_of_a_model_are_counted_while_it_is_built(name):
         model = build(name)
     assert tensors.NUMBERS - budget.numbers >= sum(p.numel() for p in model.parameters())
     assert tensors.TENSORS - budget.tensors >= len(list(model.parameters()))
+
+
+def nest(folder, depth):
+    """An artefact with so many parts in each other."""
+    if depth:
+        nest(folder / "parts" / "p", depth - 1)
+    part = {"p": sha256(folder / "parts" / "p" / "config.json")} if depth else {}
+    artefact.save(folder, "gan", build("gan"), {}, progress={})
+    reseal(folder, parts=part)
+
+
+def test_parts_are_read_once_and_only_so_deep(tmp_path, monkeypatch):
+    nest(tmp_path, 3)
+    seen = []
+    reads = artefact.read_sealed
+    monkeypatch.setattr(artefact, "read_sealed", lambda path: [seen.append(path), reads(path)][1])
+    artefact.read(tmp_path)
+    assert len(seen) == 4
+    monkeypatch.setattr(artefact, "DEEPEST", 2)
+    with pytest.raises(ValueError, match="parts inside 2 others"):
+        artefact.load(tmp_path)
+
+
+def test_more_rows_of_labels_than_are_ever_written_are_refused(folder):
+    rows = [[[0] * len(build("gan").config.conditions), 1]] * (artefact.MOST_ROWS + 1)
+    for labels, known in ((rows[1:], True), (rows, False), ([], True), (None, True)):
+        (folder / "dataset.json").write_text(json.dumps({"labels": labels} if labels else {}))
+        files = artefact.read_sealed(folder / "config.json")["files"]
+        reseal(folder, files={**files, "dataset.json": sha256(folder / "dataset.json")})
+        if known:
+            artefact.load(folder)
+        else:
+            with pytest.raises(ValueError, match="4,097 rows of labels"):
+                artefact.load(folder)

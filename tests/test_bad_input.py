@@ -333,3 +333,8 @@ def test_a_full_disk_while_sampling(trained, tmp_path, monkeypatch, capsys):
         refused(capsys, ["sample", trained, "--out", tmp_path / "out"], "full")
     assert zeuxis("sample", trained, "--out", tmp_path / "out") == 0
     assert len(list((tmp_path / "out").glob("*.png"))) == 16
+
+
+def test_a_long_sentence_is_cut(capsys):
+    last = refused(capsys, ["sample", "x" * 60_000])
+    assert len(last) < 2100 and last.endswith("letters in all)")

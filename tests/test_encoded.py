@@ -1,6 +1,7 @@
 """Pre-encoded sets: the same rows as the encoder gives, beside the images, and a model trained on them."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -213,3 +214,13 @@ def test_a_flow_learns_latents_and_paints_through_the_encoder_s_decoder(prepared
 def test_a_family_of_pixels_trains_on_an_encoded_set_as_on_any(tokens, tmp_path):
     config = pipeline.make_config(families.get("flow"), tokens, Data(), {})
     assert config.latent is None and stages.parts(families.get("flow"), tokens) == {}
+
+
+def test_a_token_that_no_code_has_is_refused_when_it_is_read(tokens, tmp_path):
+    folder = shutil.copytree(tokens.folder, tmp_path / "set")
+    rows = np.fromfile(folder / "token.i16", np.int16)
+    for wrong in (-1, tokens.encoded.facts["vocabulary"]):
+        rows[0] = wrong
+        rows.tofile(folder / "token.i16")
+        with pytest.raises(ValueError, match=r"token\.i16 is damaged"):
+            data.open_prepared(folder).encoded.take(np.array([0]))

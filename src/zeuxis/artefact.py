@@ -13,11 +13,10 @@ files leaves the old artefact whole (docs/decisions/0002-content-addressed-weigh
 
 import functools
 import hashlib
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple
 
 import pydantic
 import safetensors.torch
@@ -36,13 +35,16 @@ from zeuxis.disk import (
     write_sealed,
 )
 from zeuxis.family import Family, FamilyConfig
-from zeuxis.run import explain
+from zeuxis.run import Hash, checked
 from zeuxis.words import code
 
 FORMAT = 1
+DEEPEST = 8
+"""Parts in each other; so far no model has more than one."""
+MOST_ROWS = 4096
+"""Of labels: as many as a prepared set gives."""
 LARGEST_COUNT = 10**12
 """Of one row of labels: so many images nobody has."""
-Hash = Annotated[str, pydantic.Field(pattern="^[0-9a-f]{64}$")]
 
 
 class Progress(pydantic.BaseModel, strict=True):
@@ -85,7 +87,7 @@ class Content(pydantic.BaseModel, strict=True):
 
 
 class Dataset(pydantic.BaseModel):
-    """What others rely on in `dataset.json`."""
+    """What others rely on in `dataset.json`. Without labels, as after `fit` alone, all are unknown."""
 
     labels: list[tuple[list[pydantic.StrictInt], pydantic.StrictInt]] = []
     split: dict[str, Any] = {}
@@ -101,6 +103,14 @@ class Dataset(pydantic.BaseModel):
                 raise ValueError(f"labels {str(row)[:40]}, {count:.3g} times, fit no condition")
         if classes and self.labels and not any(count for _, count in self.labels):
             raise ValueError("labels has no row that occurs")
+
+
+class _Tree(NamedTuple):
+    """An artefact on disk whose files and parts are those that were written, each read once."""
+
+    folder: Path
+    content: dict[str, Any]
+    parts: dict[str, "_Tree"]
 
 
 def save(
@@ -203,6 +213,10 @@ def read(folder: Path) -> dict[str, Any]:
     Raises:
         ValueError: not an artefact, of a later format, or damaged; the message says what to do.
     """
+    return _tree(folder).content
+
+
+def _tree(folder: Path, depth: int = 0) -> _Tree:
     if not (folder / "config.json").is_file():
         raise ValueError(
             f"{folder} holds no trained model (no config.json); "
@@ -212,18 +226,23 @@ def read(folder: Path) -> dict[str, Any]:
     found = content.get("format")
     if type(found) is not int or found != FORMAT:
         raise ValueError(f"{folder} has format {found!r:.40}, expected {FORMAT}; update zeuxis")
-    _valid(Content, content, folder / "config.json")
+    checked(Content, content, folder / "config.json")
     for name, expected in content["files"].items():
         path = inside(folder, name)
         if not path.is_file() or sha256(path) != expected:
             raise ValueError(damaged(path))
+    parts = {}
     for part, expected in content.get("parts", {}).items():
+        if depth == DEEPEST:
+            raise ValueError(
+                f"{folder} has parts inside {DEEPEST} others; get it again from its maker"
+            )
         file = _part(folder, part) / "config.json"
         if not file.is_file() or sha256(file) != expected:
             raise ValueError(damaged(file))
-        read(file.parent)
+        parts[part] = _tree(file.parent, depth + 1)
     content["dataset"] = read_json(folder / "dataset.json")
-    return content
+    return _Tree(folder, content, parts)
 
 
 def weights(content: Mapping[str, Any]) -> str | None:
@@ -249,8 +268,8 @@ def load_with_facts(folder: Path) -> tuple[Family, dict[str, Any]]:
     while True:
         before = _version(folder)
         try:
-            content = read(folder)
-            return _rebuild(folder, content), content
+            tree = _tree(folder)
+            return _rebuild(tree), tree.content
         except (OSError, ValueError):
             if before == _version(folder):
                 raise  # else a save has just replaced the weights that were looked for
@@ -265,19 +284,25 @@ def _version(folder: Path) -> tuple[int, int] | None:
     return found.st_ino, found.st_mtime_ns
 
 
-def _rebuild(folder: Path, content: Mapping[str, Any]) -> Family:
-    """The family that `content`, which `read` has checked, describes."""
+def _rebuild(tree: _Tree) -> Family:
+    """The family that it describes."""
+    folder, content = tree.folder, tree.content
     name = content["family"]
-    config = _valid(families.get(name).Config, content["config"], folder / "config.json")
+    config = checked(families.get(name).Config, content["config"], folder / "config.json")
     file = folder / "dataset.json"
-    known = _valid(Dataset, content["dataset"], file)
+    labels = content["dataset"].get("labels")
+    if isinstance(labels, list) and len(labels) > MOST_ROWS:
+        raise ValueError(
+            f"{file} has {len(labels):,} rows of labels, expected {MOST_ROWS:,} at most"
+        )
+    known = checked(Dataset, content["dataset"], file)
     try:
         known.check(config)
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from error
     path = inside(folder, weights(content))
     found = tensors.header(path)
-    parts = {part: load(_part(folder, part)) for part in content.get("parts", {})}
+    parts = {part: _rebuild(each) for part, each in tree.parts.items()}
     try:
         with tensors.Budget(found):
             model = families.build(name, config, parts=parts)
@@ -287,17 +312,6 @@ def _rebuild(folder: Path, content: Mapping[str, Any]) -> Family:
     tensors.fill(model, path, found, kept)
     model.origin = (folder, sha256(folder / "config.json"))
     return model.eval().requires_grad_(False)
-
-
-M = TypeVar("M", bound=pydantic.BaseModel)
-
-
-def _valid(schema: type[M], value: object, where: Path) -> M:
-    """What was read, as the schema has it; the error is one sentence."""
-    try:
-        return schema.model_validate_json(json.dumps(value))
-    except pydantic.ValidationError as error:
-        raise ValueError(f"{where}: {explain(error)}") from error
 
 
 def is_dropped(model: Family, key: str) -> bool:

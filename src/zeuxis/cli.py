@@ -17,6 +17,8 @@ from zeuxis.arguments import Controls, Grid, Label, Source, Trained, examples, p
 from zeuxis.watching import Stopped, leaving, stopping
 from zeuxis.words import printable
 
+LONGEST = 2000
+"""Letters of a sentence; only what somebody's file says makes one longer."""
 STOPPED_MEASURING = "stopped while measuring; the model is as it was; the same command begins again"
 STOPPED_DEMO = "stopped; what was made so far is whole; the same command goes on"
 STOPPED_DRAWING = (
@@ -537,5 +539,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _end(sentence: object, code: int) -> int:
-    sys.stderr.write(f"zeuxis: {printable(str(sentence))}\n")
+    text = printable(str(sentence))
+    cut = f" ... ({len(text):,} letters in all)" if len(text) > LONGEST else ""
+    sys.stderr.write(f"zeuxis: {text[:LONGEST]}{cut}\n")
     return code

@@ -144,7 +144,7 @@ def parse_json(
     except RecursionError:
         raise ValueError(f"nested deeper than {DEEPEST}") from None
     if not isinstance(value, dict):
-        raise ValueError("it holds something else; expected an object")
+        raise ValueError(f"it holds {text.strip()[:20]!r}, expected an object")
     level: list[Any] = [value]
     for _ in range(DEEPEST):
         nested = (each.values() if isinstance(each, dict) else each for each in level)

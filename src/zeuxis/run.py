@@ -1,6 +1,8 @@
 """A run as a value: data, family and training, and typed `path=value` overrides."""
 
 import difflib
+import json
+import reprlib
 import types
 import typing
 from collections.abc import Iterable
@@ -15,6 +17,8 @@ class Settings(
     """Frozen settings whose field docstrings are the help texts."""
 
 
+Hash = Annotated[str, pydantic.Field(pattern="^[0-9a-f]{64}$")]
+Natural = Annotated[int, pydantic.Field(ge=0)]
 Share = Annotated[float, pydantic.Field(ge=0, lt=1)]
 
 
@@ -119,14 +123,32 @@ def override(settings: S, words: dict[str, str], where: str = "") -> S:
         raise ValueError(explain(error, where)) from error
 
 
+SHORT = reprlib.Repr()
+SHORT.maxstring = SHORT.maxother = SHORT.maxlong = 200
+
+
 def explain(error: pydantic.ValidationError, where: str = "") -> str:
     """A validation error as one plain sentence."""
     parts = []
     for item in error.errors()[:3]:
         name = where + ".".join(str(part)[:80] for part in item["loc"])
         message = item["msg"].removeprefix("Value error, ")
-        parts.append(f"{name}: {message} (got {item['input']!r:.200})" if item["loc"] else message)
+        parts.append(
+            f"{name}: {message} (got {SHORT.repr(item['input'])})" if item["loc"] else message
+        )
     return "; ".join(parts)
+
+
+def checked(schema: type[S], value: object, where: object) -> S:
+    """What was read as JSON from the file `where`, as the schema has it.
+
+    Raises:
+        ValueError: it is something else; one sentence.
+    """
+    try:
+        return schema.model_validate_json(json.dumps(value))
+    except pydantic.ValidationError as error:
+        raise ValueError(f"{where}: {explain(error)}") from error
 
 
 def _parse(annotation: Any, text: str, name: str) -> Any:

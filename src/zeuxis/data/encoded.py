@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from zeuxis.data.facts import SHAPES
 from zeuxis.disk import inside, naming, sha256, sync_folder, write_json
 from zeuxis.lock import locked
 
@@ -30,7 +31,6 @@ ENCODER = "encoder"
 BLOCK = 512
 """Images that are encoded at a time."""
 TYPES = {"latent.f16": np.float16, "latent.f32": np.float32, "token.i16": np.int16}
-SHAPES = {"latent": 3, "token": 2}
 LARGE = 2.0**12
 """Latents that reach beyond it are stored in float32: float16 ends at 65504."""
 
@@ -51,7 +51,7 @@ class Encoded:
     def __init__(self, folder: Path, facts: Mapping[str, Any], count: int) -> None:
         self.facts, self.folder = facts, inside(folder, ENCODER)
         self.kind: Kind = facts["kind"]
-        self.shape = tuple(int(n) for n in facts["shape"])
+        self.shape: tuple[int, ...] = tuple(facts["shape"])
         file = inside(folder, facts["file"])
         self.rows = np.memmap(file, TYPES[file.name], "r", shape=(count, *self.shape))
 
@@ -66,8 +66,17 @@ class Encoded:
         }
 
     def take(self, chosen: np.ndarray) -> np.ndarray:
-        """Rows as a family reads them: (B, D, h, w) float32 or (B, h, w) int64."""
-        return self.rows[chosen].astype(np.int64 if self.kind == "token" else np.float32)
+        """Rows as a family reads them: (B, D, h, w) float32 or (B, h, w) int64.
+
+        Raises:
+            ValueError: a token is none of the vocabulary, or a latent no finite number.
+        """
+        rows = self.rows[chosen]
+        token = self.kind == "token"
+        good = (rows >= 0) & (rows < self.facts["vocabulary"]) if token else np.isfinite(rows)
+        if not good.all():
+            raise ValueError(f"{self.rows.filename} is damaged; encode the images again")
+        return rows.astype(np.int64 if token else np.float32)
 
     def check_encoder(self) -> Path:
         """The encoder's folder, once its `config.json`, which names the weights, is the one that encoded.
@@ -114,7 +123,7 @@ def write(
         staging.mkdir(parents=True)
         try:
             facts = {k: v for k, v in prepared.facts.items() if k != "encoded"}
-            old = prepared.facts.get("encoded", {}).get("file")
+            old = (prepared.facts.get("encoded") or {}).get("file")
             facts["files"] = {k: v for k, v in facts["files"].items() if k != old}
             for name in facts["files"]:
                 _link(inside(prepared.folder, name), staging / name)

@@ -4,19 +4,19 @@ Legend: N images, H height, W width, C channels, A columns of classes.
 """
 
 import functools
-import math
 import mmap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 
+from zeuxis import tensors
 from zeuxis.data.encoded import Encoded
+from zeuxis.data.facts import Facts
 from zeuxis.disk import inside, read_json, sha256
 from zeuxis.family import Condition
-from zeuxis.run import suggest
+from zeuxis.run import checked, suggest
 
 FORMAT = 1
 IMAGES, COLUMNS, FACTS, LEFT_OUT = (
@@ -25,6 +25,7 @@ IMAGES, COLUMNS, FACTS, LEFT_OUT = (
     "dataset.json",
     "left_out.jsonl",
 )
+WHOLE = {"BOOL", "U8", "I8", "I16", "I32", "I64"}
 TABLE_ROWS = 4096
 READ_AHEAD_UP_TO = 1 << 30
 """Bytes: a set up to this size is soon in memory as a whole, and reading ahead gets it there."""
@@ -72,11 +73,10 @@ class Prepared:
 
     def __init__(self, folder: Path, facts: dict[str, Any]) -> None:
         self.folder, self.facts = folder, facts
-        self.name, self.hash = str(facts["name"]), str(facts["hash"])
-        shape = facts["images"]
-        count = int(shape["count"])
-        self.height, self.width = int(shape["height"]), int(shape["width"])
-        self.channels = int(shape["channels"])
+        self.name, self.hash = facts["name"], facts["hash"]
+        count, self.height, self.width, self.channels = (
+            facts["images"][key] for key in ("count", "height", "width", "channels")
+        )
         full = (count, self.height, self.width, self.channels)
         self.images = np.memmap(folder / IMAGES, np.uint8, "r", shape=full)
         if self.images.nbytes > READ_AHEAD_UP_TO and hasattr(mmap, "MADV_RANDOM"):
@@ -85,11 +85,11 @@ class Prepared:
         self.conditions = tuple(
             Condition(name=c["name"], classes=tuple(c["classes"])) for c in facts["conditions"]
         )
-        with safe_open(folder / COLUMNS, framework="np") as columns:
-            held_out = columns.get_tensor("holdout")
-            labels = columns.get_tensor("labels").astype(np.int64)
-        if held_out.shape != (count,) or labels.shape != (count, len(self.conditions)):
-            raise ValueError(f"{folder / COLUMNS} does not fit {FACTS}; prepare the set again")
+        held_out = self._stored("holdout", count)
+        labels = self._stored("labels", count, len(self.conditions)).astype(np.int64)
+        classes = [len(condition.classes) for condition in self.conditions]
+        if ((labels < -1) | (labels >= np.array(classes, np.int64))).any():
+            raise ValueError(f"{folder / COLUMNS} has labels of no class; prepare the set again")
         described = facts.get("encoded")
         self.encoded = Encoded(folder, described, count) if described else None
         self.labels = labels
@@ -173,16 +173,36 @@ class Prepared:
                 )
 
     def _texts(self, name: str) -> Texts:
-        try:
-            with safe_open(self.folder / COLUMNS, framework="np") as columns:
-                if f"{name}.bytes" not in columns.keys():  # noqa: SIM118 - not a dict
-                    return Texts(np.zeros(0, np.uint8), np.zeros(len(self), np.int64))
-                content, ends = (columns.get_tensor(f"{name}.{part}") for part in ("bytes", "ends"))
-        except SafetensorError as error:
+        if f"{name}.bytes" not in tensors.header(self.folder / COLUMNS):
+            return Texts(np.zeros(0, np.uint8), np.zeros(len(self), np.int64))
+        content = self._stored(f"{name}.bytes", None).astype(np.uint8, copy=False)
+        ends = self._stored(f"{name}.ends", len(self)).astype(np.int64)
+        if ends[0] < 0 or (ends[1:] < ends[:-1]).any() or ends[-1] > len(content):
             raise ValueError(
-                f"{self.folder / COLUMNS} is damaged ({error}); prepare the set again"
-            ) from error
+                f"{self.folder / COLUMNS}: {name}.ends are no places in {name}.bytes; prepare the set again"
+            )
         return Texts(content, ends)
+
+    def _stored(self, name: str, *shape: int | None) -> np.ndarray:
+        """Whole numbers of `columns.safetensors`; an axis of None is as long as it is.
+
+        Raises:
+            ValueError: there is something else.
+        """
+        path = self.folder / COLUMNS
+        found = tensors.header(path).get(name)
+        if (
+            found is None
+            or found.dtype not in WHOLE
+            or len(found.shape) != len(shape)
+            or any(n not in (None, m) for n, m in zip(shape, found.shape, strict=True))
+        ):
+            raise ValueError(
+                f"{path} is damaged ({name} is {found or 'missing'}, expected whole numbers of shape "
+                f"{[n or 'any' for n in shape]}); prepare the set again"
+            )
+        with tensors.opened(path, "np") as file:
+            return file.get_tensor(name)
 
 
 def is_prepared(folder: Path) -> bool:
@@ -203,22 +223,14 @@ def open_prepared(folder: str | Path) -> Prepared:
             f"make one with: zeuxis data prepare SOURCE {folder}"
         )
     facts = read_json(inside(folder, FACTS))
-    if facts.get("format") != FORMAT:
-        found = facts.get("format")
+    found = facts.get("format")
+    if type(found) is not int or found != FORMAT:
         raise ValueError(f"{folder / FACTS} has format {found!r:.40}; this version reads {FORMAT}")
-    try:
-        for name, known in facts["files"].items():
-            path = inside(folder, name)
-            size = path.stat().st_size if path.exists() else -1
-            if size != known["bytes"]:
-                state = "is missing" if size < 0 else f"has {size:,} bytes, not {known['bytes']:,}"
-                raise ValueError(f"{path} {state}; prepare the set again")
-        shape = facts["images"]
-        expected = math.prod(int(shape[k]) for k in ("count", "height", "width", "channels"))
-        if expected != facts["files"][IMAGES]["bytes"]:
-            raise ValueError(f"{folder / FACTS} contradicts itself about the images' shape")
-        return Prepared(folder, facts)
-    except (KeyError, TypeError, AttributeError, SafetensorError, OSError) as error:
-        raise ValueError(
-            f"{folder} is a damaged prepared set ({type(error).__name__}: {error}); prepare it again"
-        ) from error
+    checked(Facts, facts, folder / FACTS)
+    for name, known in facts["files"].items():
+        path = inside(folder, name)
+        size = path.stat().st_size if path.is_file() else -1
+        if size != known["bytes"]:
+            state = "is missing" if size < 0 else f"has {size:,} bytes, not {known['bytes']:,}"
+            raise ValueError(f"{path} {state}; prepare the set again")
+    return Prepared(folder, facts)
