@@ -2,6 +2,9 @@
 
 import csv
 import json
+import shutil
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -9,8 +12,9 @@ from PIL import Image
 
 from tests.front import zeuxis
 from tests.kit import able, build, config_for, wake
-from zeuxis import artefact, use
+from zeuxis import apply, artefact, use
 from zeuxis.family import Completes, Decodes, Denoises, Encodes, Interpolates, Reconstructs, Scores
+from zeuxis.report import training
 
 TABLE = [[[0, 1], 1]]
 
@@ -171,7 +175,12 @@ def test_score_prints_the_mean_with_its_error_and_kind_and_writes_each(
         (["encode", "vae", "PHOTOS", "--out", "latents.txt"], "ends in .npz"),
         (["decode", "vae", "nowhere.npz"], "there is no file"),
         (["score", "vae", "PHOTOS", "--out", "scores.txt"], "ends in .csv"),
-        (["interpolate", "vae", "3", "nowhere.png"], "cannot be read as an image"),
+        (["interpolate", "vae", "3", "nowhere.png"], "nowhere.png cannot be read as an image"),
+        (["interpolate", "vae", "BOMB", "BOMB"], "bomb.png .*144000000 pixels. exceeds"),
+        (["interpolate", "vae", "EPS", "EPS"], "ghost.png .*no PNG/JPEG"),
+        (["complete", "flow", "PHOTOS", "--mask", "EPS"], "ghost.png .*no PNG/JPEG"),
+        (["complete", "flow", "PHOTOS", "--mask", "BOMB"], "144000000 pixels. exceeds"),
+        (["complete", "flow", "PHOTOS", "--mask", "CLEAR"], "white is what is to be painted"),
         (["complete", "flow", "PHOTOS", "--mask", "BLACK"], "white is what is to be painted"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -181,8 +190,52 @@ def test_bad_input_is_one_sentence(words, sentence, runs, photos, tmp_path, monk
 
     monkeypatch.chdir(tmp_path)
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "black.png")
-    places = {"PHOTOS": photos, "BLACK": tmp_path / "black.png"}
+    Image.new("LA", (8, 8), (255, 0)).save(tmp_path / "clear.png")
+    (tmp_path / "ghost.png").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
+    chunks = [b"IHDR" + struct.pack(">II", 12_000, 12_000) + bytes([8, 0, 0, 0, 0]), b"IDAT"]
+    whole = [struct.pack(">I", len(c) - 4) + c + struct.pack(">I", zlib.crc32(c)) for c in chunks]
+    (tmp_path / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(whole))
+    places = {"PHOTOS": photos, "BLACK": tmp_path / "black.png", "EPS": tmp_path / "ghost.png"}
+    places |= {"BOMB": tmp_path / "bomb.png", "CLEAR": tmp_path / "clear.png"}
     verb, name, *rest = words
     assert zeuxis(verb, runs(name), *(places.get(word, word) for word in rest)) == 2
     said = capsys.readouterr().err.strip().splitlines()[-1]
     assert re.search(sentence, said), said
+
+
+def test_single_files_are_turned_and_cropped_as_those_of_a_source(runs, tmp_path):
+    """By its EXIF orientation, on white where it is transparent, from the middle."""
+    model = use.load(runs("vae"))
+    side = model.family.config.height
+    pixels = np.zeros((side, 3 * side, 2), np.uint8)
+    pixels[:, side : 2 * side, 0] = np.arange(side)[:, None] * 20
+    pixels[..., 1] = 255
+    pixels[0, :, 1] = 0
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    Image.fromarray(pixels, "LA").save(tmp_path / "a.png", exif=exif)
+    expected = apply.read(model, tmp_path).images[0]
+    found = apply.read_one(str(tmp_path / "a.png"), model)
+    assert (
+        np.array_equal(found, expected)
+        and (found[-1] == 255).all()
+        and (found[0, :, 0] > 100).all()
+    )
+    mask = apply.read_mask(tmp_path / "a.png", model)
+    assert mask.tolist() == [
+        [int(20 * (side - 1 - row) >= 128 and row < side - 1)] * side for row in range(side)
+    ]
+
+
+def test_sheets_of_a_strangers_run_are_its_own_and_the_decoder_s(runs, tmp_path):
+    model = use.load(shutil.copytree(runs("vae"), tmp_path / "run"))
+    folder = model.folder / "samples"
+    folder.mkdir()
+    sheet = Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8))
+    for number in (1, 9):
+        sheet.save(folder / f"step-{number}.png")
+    sheet.save(tmp_path / "private.png")
+    (folder / "step-2.png").symlink_to(tmp_path / "private.png")
+    (folder / "step-3.png").write_text("%!PS-Adobe-3.0 EPSF-3.0")
+    (folder / "step-x.png").write_bytes((folder / "step-1.png").read_bytes())
+    assert [caption for caption, _ in training.sheets(model, [])] == ["step 1", "step 9"]

@@ -9,8 +9,6 @@ import pytest
 from benchmarks.attack.__main__ import QUICK, cases
 
 OPEN = {
-    "EPS: a mask",
-    "PNG bomb, 50,000 x 50,000: interpolate",
     "config of a gan: features 1099511627776",
     "dataset.json: null",
     "doubtful [[0, 0, 99, 99, 5]]",

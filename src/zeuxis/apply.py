@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from zeuxis import codec, npz, samples, use
-from zeuxis.data.pictures import Pictures, pictures
+from zeuxis import codec, images, npz, samples, use
+from zeuxis.data.decode import Target
+from zeuxis.data.pictures import Pictures, picture, pictures
 from zeuxis.disk import write_file
 from zeuxis.family import Tick, Tokenizes
 from zeuxis.run import override
@@ -285,23 +285,20 @@ def asked(model: use.Model, seen: Pictures, labels: Sequence[str]) -> np.ndarray
 
 
 def read_mask(file: str | Path, model: use.Model) -> np.ndarray:
-    """(H, W) uint8 of a mask file at the model's size: other than 0 (black) is to be painted."""
+    """(H, W) uint8 of a mask file at the model's size: 1, where it is white and opaque, is to be painted."""
     config = model.family.config
-    with _opened(file) as image:
-        grey = image.convert("L").resize((config.width, config.height), Image.Resampling.NEAREST)
-    mask = (np.asarray(grey) >= 128).astype(np.uint8)
+    pixels = picture(Path(file), Target(config.height, config.width, 4))
+    grey = np.asarray(images.to_pil(pixels[..., :3]).convert("L")) * (pixels[..., 3] / 255)
+    mask = (grey >= 128).astype(np.uint8)
     if not mask.any():
         raise ValueError(f"the mask {file} is black: white is what is to be painted")
     return mask
 
 
 def read_one(file: str, model: use.Model) -> np.ndarray:
-    """One image file at the model's size and channels, (H, W, C) uint8."""
+    """One image file at the model's size and channels, (H, W, C) uint8, cropped as those of a source."""
     config = model.family.config
-    with _opened(file) as image:
-        mode = {1: "L", 3: "RGB", 4: "RGBA"}[config.channels]
-        whole = image.convert(mode).resize((config.width, config.height), Image.Resampling.LANCZOS)
-    return np.asarray(whole).reshape(config.height, config.width, config.channels)
+    return picture(Path(file), Target(config.height, config.width, config.channels))
 
 
 def _check_latents(file: Path, latents: np.ndarray, model: use.Model) -> None:
@@ -324,13 +321,6 @@ def check_npz(file: Path) -> None:
     """Refuse a name that is not of an .npz file."""
     if file.suffix.lower() != ".npz":
         raise ValueError(f"{file} cannot hold latents; give a file name that ends in .npz")
-
-
-def _opened(file: str | Path) -> Image.Image:
-    try:
-        return Image.open(file)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{file} cannot be read as an image ({error})") from error
 
 
 def _table(path: Path, names: Sequence[str], bits_N: np.ndarray) -> None:

@@ -86,11 +86,18 @@ def decode(content: bytes | np.ndarray, target: Target | None) -> Decoded:
     """
     if isinstance(content, np.ndarray):
         return _from_array(content, target)
+    with opened(content) as image:
+        return _decode(image, target)
+
+
+@contextlib.contextmanager
+def opened(content: bytes) -> Iterator[Image.Image]:
+    """An encoded file, opened by one of the six decoders; what goes wrong in the body is `Refused`, too."""
     if not content:
         raise Refused("empty", "the file has no bytes")
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            return _decode(image, target)
+            yield image
     except Refused:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -117,16 +124,11 @@ def header(content: bytes | np.ndarray) -> tuple[int, int, str, bool]:
     if isinstance(content, np.ndarray):
         h, w, c = content.shape
         return h, w, {1: "L", 3: "RGB", 4: "RGBA"}[c], c == 4
-    if not content:
-        raise Refused("empty", "the file has no bytes")
-    try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            w, h = image.size
-            if _orientation(image) >= 5:
-                w, h = h, w
-            return h, w, image.mode, image.has_transparency_data
-    except Exception as error:
-        raise Refused("corrupt", f"{type(error).__name__}: {error}") from error
+    with opened(content) as image:
+        w, h = image.size
+        if _orientation(image) >= 5:
+            w, h = h, w
+        return h, w, image.mode, image.has_transparency_data
 
 
 def _decode(image: Image.Image, target: Target | None) -> Decoded:

@@ -5,20 +5,19 @@ A generator that repeats itself must not have its duplicates removed before it i
 
 import collections
 import dataclasses
-import io
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import Image
 
 from zeuxis.data import columns
-from zeuxis.data.decode import FORMATS, decode, guarded, header
+from zeuxis.data.decode import Target, decode, guarded, header, opened
 from zeuxis.data.preparation import choose_target
 from zeuxis.data.prepared import is_prepared, open_prepared
 from zeuxis.data.sources import Item, Source, open_source
+from zeuxis.data.sources.base import read_file
 from zeuxis.family import Condition
 from zeuxis.nn.corruption import LUMINANCE
 from zeuxis.rng import derive_seed
@@ -93,11 +92,31 @@ def pictures(
                 len(prepared),
                 (),
             )
-    opened = open_source(source)
+    found = open_source(source)
     try:
-        return _read(opened, Data(size=size, channels=channels), most, seed, progress)
+        with guarded():
+            return _read(found, Data(size=size, channels=channels), most, seed, progress)
     finally:
-        opened.close()
+        found.close()
+
+
+def picture(path: Path, target: Target | None, root: Path | None = None) -> np.ndarray:
+    """One image file as (H, W, C) uint8, by the decoder that sources have.
+
+    Args:
+        path: of the file.
+        target: size and channels; None keeps them.
+        root: the folder that a link may not lead out of; None follows any, as where a user names the file.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    try:
+        content = read_file(path, root)
+        with guarded():
+            return decode(content, target).pixels_HWC
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read as an image ({error})") from error
 
 
 def _draw(count: int, most: int, seed: int) -> np.ndarray:
@@ -119,17 +138,16 @@ def _read(
     refused: list[tuple[str, str]] = list(source.problems)
     kept: list[Item] = []
     with tempfile.TemporaryFile() as file:
-        with guarded():
-            for done, row in enumerate(rows.tolist()):
-                item = source.items[row]
-                try:
-                    pixels = decode(source.read(row), target).pixels_HWC
-                    file.write(np.ascontiguousarray(pixels).data)
-                    kept.append(item)
-                except (OSError, ValueError) as error:
-                    refused.append((item.name, str(error)))
-                if progress and (done % 64 == 63 or done + 1 == len(rows)):
-                    progress(done + 1, len(rows))
+        for done, row in enumerate(rows.tolist()):
+            item = source.items[row]
+            try:
+                pixels = decode(source.read(row), target).pixels_HWC
+                file.write(np.ascontiguousarray(pixels).data)
+                kept.append(item)
+            except (OSError, ValueError) as error:
+                refused.append((item.name, str(error)))
+            if progress and (done % 64 == 63 or done + 1 == len(rows)):
+                progress(done + 1, len(rows))
         if not kept:
             why = f"; the first: {refused[0][0]}: {refused[0][1]}" if refused else ""
             raise ValueError(f"{source.name} holds no image that can be read{why}")
@@ -188,9 +206,9 @@ def form_of(content: bytes) -> str:
     The quality is libjpeg's scale (of ITU-T T.81's table K.1) that explains the luminance table best.
 
     Raises:
-        OSError: it is no image.
+        Refused: it is no image.
     """
-    with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+    with opened(content) as image:
         tables = getattr(image, "quantization", None)
         if image.format != "JPEG" or not tables:
             return str(image.format)

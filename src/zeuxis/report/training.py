@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from zeuxis.data import Prepared
+from zeuxis.data.pictures import picture
 from zeuxis.report.charts import number
 from zeuxis.use import Model
 
@@ -34,12 +34,14 @@ def sheets(model: Model, log: list[dict[str, float]]) -> Iterator[tuple[str, np.
     columns = min(8, max(2, 280 // (config.width + 1)))
     lines = min(8, max(2, 280 // (config.height + 1)))
     for path in (paths[i] for i in keep):
-        step = int(path.stem.removeprefix("step-"))
-        with Image.open(path) as file:
-            sheet = np.asarray(file)
+        try:
+            step = int(path.stem.removeprefix("step-"))
+            sheet = picture(path, None, model.folder)
+        except ValueError:
+            continue  # the run may be a stranger's
         sheet = sheet[: lines * (config.height + 1) - 1, : columns * (config.width + 1) - 1]
         score = f", distance {number(scores[step])}" if step in scores else ""
-        yield f"step {step:,}{score}", sheet if sheet.ndim == 3 else sheet[..., None]
+        yield f"step {step:,}{score}", sheet
 
 
 def summary(model: Model) -> str:

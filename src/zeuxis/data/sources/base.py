@@ -113,8 +113,10 @@ class Source(abc.ABC):
         """Let go of open files."""
 
 
-def within(path: Path, root: Path) -> Path:
+def within(path: Path, root: Path | None) -> Path:
     """What `path`, in the source `root`, stands for: itself, or what its link leads to.
+
+    Without `root` any link is followed: the user has named the file.
 
     Raises:
         ValueError: it is a link to what lies elsewhere: a stranger's folder does not say what is read.
@@ -126,7 +128,7 @@ def within(path: Path, root: Path) -> Path:
         there = path.resolve(strict=True)
     except RuntimeError as error:  # it leads to itself
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path)) from error
-    if not there.is_relative_to(root.resolve()):
+    if root and not there.is_relative_to(root.resolve()):
         raise ValueError(LEADS_OUT)
     return there
 
@@ -142,8 +144,8 @@ def leads_out(path: Path, root: Path) -> bool:
     return False
 
 
-def read_file(path: Path, root: Path, most: int = MEMBER_LIMIT) -> bytes:
-    """The bytes of a file of the source `root`; pipes and devices are refused, they might never end.
+def read_file(path: Path, root: Path | None, most: int = MEMBER_LIMIT) -> bytes:
+    """The bytes of a file of the source `root`, or of any; not of pipes and devices, which might not end.
 
     Raises:
         OSError or ValueError: it cannot be read, is too large, no regular file, or `within` refuses it.
