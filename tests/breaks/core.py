@@ -192,12 +192,6 @@ BREAKS = [
     Break("plan.py", 'and "threads" not in fixed', "", "test_plan.py -k one_thread"),
     Break("plan.py", " - (time.perf_counter() - began) - looking", "", "test_plan.py -k minutes"),
     Break(
-        "plan.py",
-        "if minutes is not None and auto and machine",
-        "if auto and machine",
-        "test_plan.py",
-    ),
-    Break(
         "pipeline.py",
         "machine.set_threads(threads or planned.threads)",
         "pass",
