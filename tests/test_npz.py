@@ -119,3 +119,14 @@ def test_the_command_says_one_sentence_of_a_cut_file(tmp_path, capsys):
     assert zeuxis("compare", cut, cut) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1 and "cut.npz cannot be read" in said
+
+
+def test_what_numpy_would_warn_of_is_read_or_refused_without_a_warning(tmp_path):
+    old = npy(shape="(2L, 2L)", data=np.eye(2).tobytes())
+    path = archive(tmp_path / "old.npz", mu=npy(), sigma=old)
+    assert np.array_equal(files.read_statistics(path).covariance_DD, np.eye(2))
+    assert npz.mapped(written(tmp_path / "old.npy", old)).tolist() == [[1, 0], [0, 1]]
+    signalling = struct.pack("<Q", 0x7FF0000000000001) * 2
+    path = archive(tmp_path / "nan.npz", feats=npy(shape="(1, 2)", data=signalling))
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        files.read_statistics(path)

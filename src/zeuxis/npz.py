@@ -4,8 +4,10 @@ import lzma
 import math
 import struct
 import tokenize
+import warnings
 import zipfile
 import zlib
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO
 
@@ -51,7 +53,7 @@ def read(path: Path, largest: int | None = None) -> dict[str, np.ndarray]:
         ValueError: it is damaged, larger, or holds Python objects.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(path) as archive, _quietly():
             members = [each for each in archive.infolist() if each.filename.endswith(".npy")]
             limit = SPARE + PACKED * path.stat().st_size if largest is None else largest
             if (size := sum(each.file_size for each in members)) > limit:
@@ -70,12 +72,17 @@ def mapped(path: Path) -> np.ndarray:
         ValueError: it is damaged, or holds Python objects.
     """
     try:
-        with path.open("rb") as file:
+        with path.open("rb") as file, _quietly():
             _check_header(file, path.stat().st_size, path.name)
-        found: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+            found: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     except DAMAGE as error:
         raise ValueError(damaged(path, error)) from error
     return found
+
+
+def _quietly() -> AbstractContextManager[object]:
+    """Without numpy's warning of headers that Python 2 wrote, which it reads."""
+    return warnings.catch_warnings(action="ignore")
 
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
@@ -87,7 +94,7 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
 
 
 def _check_header(file: IO[bytes], size: int, name: str) -> None:
-    """Refuse an array of Python objects, or one that is not of so many bytes as the file has."""
+    """Refuse an array that is not of so many bytes as the file has."""
     headers = {
         (1, 0): np.lib.format.read_array_header_1_0,
         (2, 0): np.lib.format.read_array_header_2_0,
@@ -96,8 +103,6 @@ def _check_header(file: IO[bytes], size: int, name: str) -> None:
         shape, _, dtype = headers[np.lib.format.read_magic(file)](file)
     except HEADER_DAMAGE as error:
         raise ValueError(f"{name[:60]!r} has no header as numpy writes it") from error
-    if dtype.hasobject:
-        raise ValueError("it holds Python objects, which are not opened")
     if min(shape, default=0) < 0 or file.tell() + math.prod(shape) * dtype.itemsize != size:
         raise ValueError(f"{name[:60]!r} has not the bytes that its header says")
 

@@ -158,7 +158,7 @@ def _features(path: Path, array: np.ndarray, receipt: Mapping[str, Any]) -> Feat
         raise ValueError(
             f"{path}: its features are {array.dtype} of shape {array.shape}; expected numbers (N, D)"
         )
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):  # what is no float32 is refused below
         x_ND = np.asarray(array, np.float32)
     if not np.isfinite(x_ND).all():
         raise ValueError(f"{path} holds features that are NaN or infinite: compute it anew")
@@ -173,7 +173,8 @@ def _moments(path: Path, mean: np.ndarray, covariance: np.ndarray, n: int | None
             f"{path}: the mean is {mean.dtype} {mean.shape} and the covariance {covariance.dtype} "
             f"{covariance.shape}; expected (D,) and (D, D), numbers"
         )
-    mean_D, covariance_DD = np.asarray(mean, np.float64), np.asarray(covariance, np.float64)
+    with np.errstate(all="ignore"):
+        mean_D, covariance_DD = np.asarray(mean, np.float64), np.asarray(covariance, np.float64)
     if not (np.isfinite(mean_D).all() and np.isfinite(covariance_DD).all()):
         raise ValueError(f"{path} holds NaN or infinity: compute it anew")
     return Moments(n, mean_D, covariance_DD, FOREIGN)
