@@ -3,6 +3,7 @@
 What is read may be a stranger's: a name in it stays a name (`inside`), and its size and depth are bounded.
 """
 
+import collections
 import contextlib
 import hashlib
 import json
@@ -11,7 +12,8 @@ import os
 import platform
 import stat
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent import futures
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +27,15 @@ LONGEST_NUMBER = 100
 """Digits: any seed that somebody types, and no number that float cannot hold."""
 
 
-def write_file(path: Path, write: Callable[[Path], Any]) -> None:
+def write_file(path: Path, write: Callable[[Path], Any], sync: bool = True) -> None:
     """Let `write` fill a temporary file, then move it to `path` so that no reader sees a part.
 
-    The file and its folder are synced, so that the new content survives a power cut. The temporary
-    name ends in `.tmp`, and no other thread or process uses it at the same time.
+    The temporary name ends in `.tmp`, and no other thread or process uses it at the same time.
+
+    Args:
+        path: where.
+        write: called with the temporary path.
+        sync: the file and its folder, so that the new content survives a power cut.
 
     Raises:
         OSError: the disk is full or not writable; `path`, which is named, is then as it was before.
@@ -40,10 +46,12 @@ def write_file(path: Path, write: Callable[[Path], Any]) -> None:
         with naming(path, beside):
             beside.unlink(missing_ok=True)  # it may be a link to somewhere else
             write(beside)
-            with beside.open("rb+") as file:
-                os.fsync(file.fileno())
+            if sync:
+                with beside.open("rb+") as file:
+                    os.fsync(file.fileno())
             beside.replace(path)
-            sync_folder(path.parent)
+            if sync:
+                sync_folder(path.parent)
     finally:
         with contextlib.suppress(OSError):
             beside.unlink()
@@ -84,9 +92,23 @@ def inside(folder: Path, name: object) -> Path:
 
 def sync_folder(folder: Path) -> None:
     """Make the names in `folder` durable."""
-    handle = os.open(folder, os.O_RDONLY)
+    _sync(folder)
+
+
+def sync_files(folder: Path, paths: Iterable[Path]) -> None:
+    """Make many files of `folder` durable, and their names, in a tenth of the time that one by one takes.
+
+    A file system writes down together what many threads ask for at the same time.
+    """
+    with futures.ThreadPoolExecutor(32, "sync") as pool:
+        collections.deque(pool.map(_sync, paths), maxlen=0)
+    sync_folder(folder)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
     try:
-        with naming(folder):
+        with naming(path):
             os.fsync(handle)
     finally:
         os.close(handle)

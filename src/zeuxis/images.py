@@ -76,10 +76,10 @@ def png_bytes(pixels_HWC: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def save_png(path: Path, pixels_HWC: np.ndarray) -> None:
-    """Write one image as PNG, atomically."""
+def save_png(path: Path, pixels_HWC: np.ndarray, sync: bool = True) -> None:
+    """Write one image as PNG, atomically; `sync` as for `write_file`."""
     content = png_bytes(pixels_HWC)
-    write_file(path, lambda beside: beside.write_bytes(content))
+    write_file(path, lambda beside: beside.write_bytes(content), sync)
 
 
 def grid(

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from zeuxis import machine, use
-from zeuxis.disk import write_json
+from zeuxis.disk import sync_files, write_json
 from zeuxis.images import grid, png_bytes, save_png
+from zeuxis.lock import locked
 from zeuxis.plan import check_disk
 from zeuxis.run import override
 from zeuxis.watching import Event, Watch, ticks
@@ -92,16 +93,22 @@ def _announce(folder: Path, some_NHWC: np.ndarray, count: int, seconds: float, t
 def write(folder: Path, images_NHWC: np.ndarray, facts: Mapping[str, object]) -> None:
     """Write `0000.png`, `0001.png` ... and the note; earlier samples in `folder` are replaced.
 
+    The note says how many there are once they are on the disk, and 0 until then. Another process that
+    writes to `folder` is waited for.
+
     Raises:
         ValueError: `folder` holds files of another origin.
     """
-    check_free(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / NOTE, {"count": len(images_NHWC), **facts})
-    for stale in written(folder):
-        stale.unlink()
-    for index, image_HWC in enumerate(images_NHWC):
-        save_png(folder / f"{index:04d}.png", image_HWC)
+    with locked(folder.parent / f".{folder.name}.lock", f"{folder} is being written", wait=True):
+        check_free(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / NOTE, {"count": 0, **facts})
+        for stale in (*written(folder), *folder.glob("[0-9]*.png.[0-9]*.tmp")):
+            stale.unlink()
+        for index, image_HWC in enumerate(images_NHWC):
+            save_png(folder / f"{index:04d}.png", image_HWC, sync=False)
+        sync_files(folder, written(folder))
+        write_json(folder / NOTE, {"count": len(images_NHWC), **facts})
 
 
 def write_sheet(sheet: Path | None, images_NHWC: np.ndarray, columns: int = 0) -> None:

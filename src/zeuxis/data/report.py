@@ -1,9 +1,12 @@
 """What a source holds, said in plain words and shown on one self-contained page."""
 
 import base64
+import contextlib
 import dataclasses
+import secrets
+import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +17,11 @@ from zeuxis.data.preparation import Progress, choose_target, prepare_source
 from zeuxis.data.prepared import Prepared, is_prepared, open_prepared
 from zeuxis.disk import write_file
 from zeuxis.images import grid, png_bytes
+from zeuxis.lock import locked
 from zeuxis.run import Data
 from zeuxis.words import markup
 
+ROOM = "zeuxis-inspect-"
 SHEET, ROWS_OF_CLASSES, MOST_SIDE, MOST_SHOWN = 96, 12, 64, 256
 
 
@@ -106,16 +111,40 @@ def inspect(
         return _looked(open_prepared(source))
     opened = sources.open_source(source)
     try:
-        with tempfile.TemporaryDirectory(prefix="zeuxis-inspect-") as room:
+        with _room() as room:
             if settings.size is None and opened.items:
                 with decode.guarded():
                     target = choose_target(opened, settings)
                 shrink = min(1.0, MOST_SIDE / max(target.height, target.width))
                 sides = max(4, round(target.height * shrink)), max(4, round(target.width * shrink))
                 settings = Data.model_validate({**settings.model_dump(), "size": sides})
-            return _looked(prepare_source(opened, Path(room) / "set", settings, progress))
+            return _looked(prepare_source(opened, room / "set", settings, progress))
     finally:
         opened.close()
+
+
+@contextlib.contextmanager
+def _room() -> Iterator[Path]:
+    """A temporary folder that goes at the end; those that killed processes of this user left go first.
+
+    A room is there only while its lock is held, so that one without a holder is nobody's.
+    """
+    place = Path(tempfile.gettempdir())
+    for left in place.glob(f"{ROOM}*"):
+        with contextlib.suppress(ValueError), locked(_lock(left), "in use") as unlocked:
+            if not unlocked:
+                shutil.rmtree(left, ignore_errors=True)
+    room = place / f"{ROOM}{secrets.token_hex(8)}"
+    with locked(_lock(room), "in use"):
+        room.mkdir(mode=0o700)
+        try:
+            yield room
+        finally:
+            shutil.rmtree(room, ignore_errors=True)
+
+
+def _lock(room: Path) -> Path:
+    return room.with_name(f".{room.name}.lock")
 
 
 def _looked(prepared: Prepared) -> Inspection:
