@@ -17,8 +17,8 @@ BREAKS = [
     Break("data/report.py", "shutil.rmtree(left, ignore_errors=True)", "pass", "test_samples.py"),
     Break(
         "data/report.py",
-        "                if not unlocked:",
-        "                if unlocked:",
+        "            if not unlocked:",
+        "            if unlocked:",
         "test_samples.py",
     ),
     # what strangers' data reaches
