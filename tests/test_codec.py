@@ -204,6 +204,9 @@ GOOD = {"model": "m", "shape": [1, 8, 8, 1], "names": ["a"], "pixels": "0", "wor
                 {"names": 5},
                 {"doubtful": "ab"},
                 {"doubtful": [[0, 0, 0, 0, -5]]},
+                {"doubtful": [["0", 0, 0, 0, 5]]},
+                {"doubtful": [[0, 0, 0.5, 0, 5]]},
+                {"doubtful": [[0, 0, 0, 0, 5]] * (codec.MOST_DOUBTFUL + 1)},
                 {"model": []},
             )
         ),
@@ -214,3 +217,25 @@ def test_a_header_that_compress_would_not_write_is_refused_in_a_sentence(tmp_pat
     file.write_bytes(packed(header))
     with pytest.raises(ValueError, match=r"some\.zxi is damaged"):
         codec._read(file)
+
+
+@pytest.mark.parametrize(
+    "change, words, sentence",
+    [
+        ({}, b"\xff" * 40, "words code nothing"),
+        ({"shape": [10**6, 4, 4, 3], "names": ["a"] * 10**6}, b"", "too few for 1000000 images"),
+        ({"shape": [2, 5, 4, 3]}, b"", "images are not the model's"),
+        ({"doubtful": [[0, 0, 2, 0, 5]]}, b"", "doubtful places"),
+    ],
+)
+def test_words_that_no_encoder_wrote_are_refused(tmp_path, change, words, sentence):
+    run = untrained(tmp_path / "run", "pixelcnn", height=4, width=4)
+    model, file = use.load(run), tmp_path / "some.zxi"
+    channels = model.family.config.channels
+    shape = [2, 4, 4, channels]
+    header = {"model": codec.identity(model), "shape": shape, "names": ["a", "b"], "pixels": "0"}
+    header |= {"words": zlib.crc32(words), "doubtful": [], **change}
+    header["shape"][3] = channels
+    file.write_bytes(packed(json.dumps(header).encode()) + words)
+    with pytest.raises(ValueError, match=sentence):
+        codec.decompress(model, file)

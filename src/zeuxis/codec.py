@@ -47,6 +47,10 @@ BITS = 24
 SURE = 1e-7
 """What is nearer to the middle of two grid points, in grid steps, is written down. Machines were seen to
 differ by less than a thousandth of that."""
+MOST_DOUBTFUL = 20_000
+"""Numbers that are written down, at most: about one in 20,000 is."""
+FEWEST_BITS = math.log2(1 + 255 * 2.0**-BITS)
+"""What the surest number of 256 levels takes of the coded words."""
 ROWS = 256
 """Images that are walked through together."""
 SUFFIX = ".zxi"
@@ -63,7 +67,10 @@ class Header(pydantic.BaseModel, strict=True):
     names: list[str]
     pixels: str
     words: Natural
-    doubtful: list[tuple[Natural, Natural, Natural, Natural, Natural]]
+    doubtful: Annotated[
+        list[tuple[Natural, Natural, Natural, Natural, Natural]],
+        pydantic.Field(max_length=MOST_DOUBTFUL),
+    ]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -157,7 +164,7 @@ def decompress(
             f"{file} was written with the model {header['model']} and {model.folder} holds "
             f"{identity(model)}; give the model that wrote it"
         )
-    _check_sizes(model, file, header)
+    _check_sizes(model, file, header, words)
     coder = coding.queue.RangeDecoder(np.frombuffer(words, "<u4").astype(np.uint32))
     kind = coding.model.Categorical(perfect=False)
     count, height, width, channels = header["shape"]
@@ -171,7 +178,12 @@ def decompress(
             for row, one, value in written.get((rows.start, step), ()):
                 nearest_RL[row, one] = value
             weights_RL = table()[nearest_RL].astype(np.float32)
-            number_R = torch.from_numpy(coder.decode(kind, weights_RL).astype(np.int64))
+            try:
+                number_R = torch.from_numpy(coder.decode(kind, weights_RL).astype(np.int64))
+            except AssertionError as error:  # constriction's word for words that no encoder writes
+                raise ValueError(
+                    f"{file} is damaged (its words code nothing); get it again"
+                ) from error
             numbers_NT[rows, step] = number_R
             stepper.push(number_R)
     images = numbers_NT.reshape(count, height, width, channels).to(torch.uint8).numpy()
@@ -232,12 +244,16 @@ def _walks(
         yield rows, walk(rows)
 
 
-def _check_sizes(model: use.Model, file: Path, header: dict[str, Any]) -> None:
-    """Refuse a header that asks for other images than the model's, or for places that are not in them."""
+def _check_sizes(model: use.Model, file: Path, header: dict[str, Any], words: bytes) -> None:
+    """Refuse a header of other images than the model's, of more than the words hold, or of places outside."""
     count, *shape = header["shape"]
     config = model.family.config
     if shape != [config.height, config.width, config.channels] or len(header["names"]) != count:
         raise ValueError(f"{file} is damaged (its images are not the model's); get it again")
+    if count * math.prod(shape) * FEWEST_BITS > 8 * len(words) + 64:
+        raise ValueError(
+            f"{file} is damaged (its words are too few for {count} images); get it again"
+        )
     for start, step, row, one, value in header["doubtful"]:
         rows = min(ROWS, count - start)
         places = start % ROWS == 0 and step < math.prod(shape) and row < rows and one < 256

@@ -384,6 +384,8 @@ BREAKS = [
         "range(rows.stop - rows.start), self.device",
         "test_use.py",
     ),
+    Break("codec.py", "> 8 * len(words) + 64", "< 0", "test_codec.py -k no_encoder"),
+    Break("codec.py", "except AssertionError", "except KeyError", "test_codec.py -k no_encoder"),
     # families and samplers
     Break(
         "families/gan.py",
