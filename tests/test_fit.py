@@ -135,3 +135,24 @@ def test_a_family_with_its_own_batch_sees_other_images_in_that_phase():
     own = any(phase.own_batch for phase in state.model.phases())
     assert len(set(seen)) == (4 if own else 2)
     assert set(state.updates.values()) == {2}  # lazy terms count by it
+
+
+@pytest.mark.parametrize(
+    "change, sentence",
+    [
+        ({"step": "6"}, "holds no state of a run: step"),
+        ({"updates": [1]}, "holds no state of a run: updates"),
+        ({"best_step": None}, "holds no state of a run: best_step"),
+        ({"tensors": {}}, "the state of another model"),
+        ({"tensors": {"model/x": torch.zeros(1), "evil": torch.zeros(1)}}, "of another model"),
+    ],
+)
+def test_a_checkpoint_of_something_else_is_refused_in_a_sentence(change, sentence):
+    state = step.start(
+        build("vae"), Training(batch_size=4), torch.device("cpu"), "float32", Parallel()
+    )
+    packed = state.pack()
+    state.unpack(packed)
+    tensors = change.pop("tensors", packed.tensors)
+    with pytest.raises(ValueError, match=sentence):
+        state.unpack(dataclasses.replace(packed, tensors=tensors, facts={**packed.facts, **change}))

@@ -171,3 +171,15 @@ def test_what_kills_left_half_written_goes_and_what_others_write_stays(tmp_path)
     assert not [name for name in mine if (folder / name).exists()]
     assert all((folder / name).exists() for name in theirs)
     assert {path.name for path in (folder / "checkpoints").iterdir()} == {"step-00000006"}
+
+
+@pytest.mark.parametrize("name", ["samples", "checkpoints", "log.jsonl"])
+def test_a_run_is_not_continued_through_a_link_that_leads_out(tmp_path, name):
+    run, mine = saved(tmp_path / "run"), tmp_path / "mine"
+    if (run / name).exists():
+        (run / name).rename(mine)
+    else:
+        mine.mkdir()
+    (run / name).symlink_to(mine)
+    with pytest.raises(ValueError, match=f"{name} is a link that leads out"):
+        entered(run)

@@ -245,4 +245,9 @@ def test_a_plan_of_before_threads_were_planned_still_loads(monkeypatch, two_thre
     made = dataclasses.asdict(planned(monkeypatch, Clock(0.1)))
     for name in ("threads", "measuring_seconds", "remark"):
         del made[name]
-    assert plan.Plan(**{"threads": 2, **made}).measuring_seconds == plan.MOST_MEASURING
+    read = plan.read({"plan": made, "machine": {"threads": 2}})
+    assert (read.measuring_seconds, read.threads) == (plan.MOST_MEASURING, 2)
+    run = {"plan": made, "machine": {"threads": 2}}
+    for wrong in ({}, {"plan": made}, {**run, "plan": 5}, {**run, "plan": {**made, "steps": "9"}}):
+        with pytest.raises(ValueError, match="run.json holds no plan"):
+            plan.read(wrong)

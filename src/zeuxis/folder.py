@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from zeuxis import artefact, checkpoint
-from zeuxis.disk import read_json, read_sealed, write_sealed
+from zeuxis.disk import inside, read_json, read_sealed, write_sealed
 from zeuxis.fit import Event, Watch
 from zeuxis.lock import locked
 from zeuxis.parallel import Parallel
@@ -50,6 +50,8 @@ def opened(
             unlocked = held.enter_context(_lock(folder))
             if unlocked:
                 tell(Event("note", f"{folder} has no lock ({unlocked}): train only once in it"))
+            for link in filter(Path.is_symlink, folder.iterdir()):
+                inside(folder, link.name)
             _check(folder, request, tell)
             _sweep(folder)
         processes.wait()
@@ -84,9 +86,9 @@ def is_measured(folder: Path) -> bool:
     file = folder / "report.json"
     if not file.exists():
         return False
-    return read_json(file, finite=False)["facts"].get("weights") == artefact.weights(
-        artefact.read(folder)
-    )
+    facts = read_json(file, finite=False).get("facts")
+    measured = facts.get("weights") if isinstance(facts, dict) else None
+    return bool(measured == artefact.weights(artefact.read(folder)))
 
 
 def differences(old: Any, new: Any, path: str = "") -> list[str]:

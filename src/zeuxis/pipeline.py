@@ -158,7 +158,7 @@ def train(
         _check_needs(model, loader)
         fixed = frozenset({*words["training"], *(["threads"] if threads else [])})
         run = _run_file(folder, request, loader, place, processes, prepared, fixed, parts, tell)
-        planned = plan.Plan(**{"threads": run["machine"]["threads"], **run["plan"]})
+        planned = plan.read(run)
         machine.set_threads(threads or planned.threads)
         for sentence in _warnings(run, place, config, prepared):
             tell(Event("note", sentence))

@@ -1,6 +1,7 @@
 """Before training: how fast, how large, how many steps. Measured on copies that are thrown away."""
 
 import dataclasses
+import json
 import resource
 import shlex
 import shutil
@@ -11,12 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pydantic
 import torch
 
 from zeuxis import families, machine, step
 from zeuxis.family import Family, FamilyConfig, Loader
 from zeuxis.parallel import Parallel
-from zeuxis.run import Training
+from zeuxis.run import Training, explain
 
 PROBE_SHARE = 0.05
 """Probes take at most this share of a run's time."""
@@ -248,6 +250,21 @@ def _second_call(call: Callable[[Family], object] | None, average: Family, most:
         if seconds > 4 * most:
             break
     return seconds
+
+
+def read(run: Mapping[str, Any]) -> Plan:
+    """The plan in the content of a `run.json`.
+
+    Raises:
+        ValueError: there is none.
+    """
+    try:
+        values = json.dumps({"threads": run["machine"]["threads"], **run["plan"]})
+        return pydantic.TypeAdapter(Plan).validate_json(values, strict=True)
+    except pydantic.ValidationError as error:
+        raise ValueError(f"run.json holds no plan: {explain(error)}; train --fresh") from error
+    except (KeyError, TypeError) as error:
+        raise ValueError("run.json holds no plan and no machine; train --fresh") from error
 
 
 def check_disk(folder: Path, needed: int) -> None:

@@ -7,8 +7,10 @@ gradients, the finite guard, clip, optimiser; then the average of the weights fo
 import copy
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import Any
 
+import pydantic
 import torch
 from torch import Tensor
 
@@ -18,7 +20,7 @@ from zeuxis.images import from_uint8
 from zeuxis.machine import arithmetic
 from zeuxis.parallel import Parallel
 from zeuxis.rng import Rng
-from zeuxis.run import Training
+from zeuxis.run import Natural, Training, explain
 
 MOST_SKIPS = 10
 """So many steps in a row without finite gradients end the run."""
@@ -26,6 +28,20 @@ MOST_SKIPS = 10
 
 class DivergedError(RuntimeError):
     """Gradients stopped being finite; the last good state is on disk."""
+
+
+class Counters(pydantic.BaseModel, strict=True):
+    """The plain numbers of a state, as a checkpoint holds them."""
+
+    step: Natural
+    updates: dict[str, Natural]
+    skipped: Natural
+    skips_in_a_row: Natural
+    probed: int
+    seconds: float
+    best_score: float | None
+    best_step: Natural
+    log_bytes: Natural = 0
 
 
 @dataclasses.dataclass
@@ -50,9 +66,7 @@ class State:
     best_score: float | None = None
     best_step: int = 0
 
-    COUNTERS = (
-        "step updates skipped skips_in_a_row probed seconds best_score best_step".split()  # noqa: SIM905
-    )
+    COUNTERS = tuple(name for name in Counters.model_fields if name != "log_bytes")
 
     def pack(self) -> checkpoint.Checkpoint:
         """The state as tensors and plain numbers."""
@@ -65,14 +79,29 @@ class State:
         return checkpoint.Checkpoint(tensors, {key: getattr(self, key) for key in self.COUNTERS})
 
     def unpack(self, saved: checkpoint.Checkpoint) -> None:
-        """Inverse of `pack`."""
+        """Inverse of `pack`.
+
+        Raises:
+            ValueError: it is a state of something else.
+        """
+        try:
+            counters = Counters.model_validate(saved.facts)
+            self._take(saved.tensors)
+        except pydantic.ValidationError as error:
+            raise ValueError(f"a checkpoint holds no state of a run: {explain(error)}") from error
+        except (KeyError, ValueError, IndexError, RuntimeError) as error:
+            raise ValueError("a checkpoint holds the state of another model; start anew") from error
+        for key in self.COUNTERS:
+            setattr(self, key, getattr(counters, key))
+
+    def _take(self, tensors: Mapping[str, Tensor]) -> None:
         rooms: dict[str, dict[str, Tensor]] = {
             "model": {},
             "average": {},
             "optimiser": {},
             "best": {},
         }
-        for key, value in saved.tensors.items():
+        for key, value in tensors.items():
             room, _, rest = key.partition("/")
             rooms[room][rest] = value
         self.model.load_state_dict(rooms["model"])
@@ -89,8 +118,6 @@ class State:
                 for index, each in slots.get(name, {}).items()
             }
             optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
-        for key in self.COUNTERS:
-            setattr(self, key, saved.facts[key])
 
 
 def start(
