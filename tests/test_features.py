@@ -1,4 +1,6 @@
+import pickle
 import zipfile
+from pathlib import PurePath
 
 import numpy as np
 import pytest
@@ -389,6 +391,9 @@ def test_weights_files_that_are_none_are_refused(tmp_path):
         (tmp_path / name).write_bytes(b"not weights at all")
         with pytest.raises(ValueError, match="cannot be read as weights"):
             read_tensors(tmp_path / name)
+    (tmp_path / "new.pth").write_bytes(pickle.dumps({"a": PurePath}, 4))
+    with pytest.raises(ValueError, match="cannot be read as weights"):
+        read_tensors(tmp_path / "new.pth")
     torch.save([torch.zeros(1)], tmp_path / "list.pth")
     with pytest.raises(ValueError, match="is no dictionary of tensors"):
         read_tensors(tmp_path / "list.pth")

@@ -10,6 +10,7 @@ import io
 import itertools
 import pickle
 import pickletools
+import warnings
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -54,7 +55,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         if _is_torchscript(path):
             return _read_torchscript(path)
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # torch warns of what it then refuses
+            found = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise ValueError(f"there is no weights file {path}") from error
     except DAMAGE as error:
