@@ -81,13 +81,12 @@ def test_classifiers_leave_room_for_themselves(clock):
     assert Allowance(30.0).samples(2000, lambda n: n * 0.012, shared=True) == 1000
 
 
-def test_what_there_is_no_time_for_is_named(clock):
+def test_what_there_is_no_time_for_is_told_with_its_reason(clock):
     given = Allowance(10.0)
-    assert given.affords("classifiers of hair", 6.0)
+    assert given.affords(6.0)
     clock[0] += 5.0
-    assert not given.affords("classifiers of skin", 6.0)
-    assert len(given.notes) == 1 and "classifiers of skin" in given.notes[0]
-    assert Allowance(None).affords("anything", 1e9) and Allowance(None).left() == math.inf
+    assert not given.affords(6.0) and "measuring had 10 s" in given.short
+    assert Allowance(None).affords(1e9) and Allowance(None).left() == math.inf
 
 
 def test_a_second_call_is_timed_only_where_the_first_was_short(clock):

@@ -8,7 +8,9 @@ import pytest
 from PIL import Image
 
 from tests.front import zeuxis
+from zeuxis import measuring, terminal
 from zeuxis.compare import compare, statistics
+from zeuxis.words import markup
 
 
 def folder(path, n=40, seed=0, size=(12, 12), mode="RGB", suffix="png"):
@@ -27,6 +29,13 @@ def folder(path, n=40, seed=0, size=(12, 12), mode="RGB", suffix="png"):
 def pair(tmp_path_factory):
     root = tmp_path_factory.mktemp("pair")
     return folder(root / "made", seed=1), folder(root / "real", 60, seed=2)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """Images too small for MS-SSIM."""
+    root = tmp_path_factory.mktemp("small")
+    return folder(root / "made", seed=1, size=(8, 8)), folder(root / "real", 60, 2, size=(8, 8))
 
 
 def test_every_number_has_an_interval_a_receipt_and_a_place_on_the_page(pair, tmp_path):
@@ -109,6 +118,54 @@ def test_a_statistics_file_stands_for_its_images(pair, tmp_path):
     assert "Infinity" not in (tmp_path / "blind" / "report.json").read_text()
     stylegan = compare(statistics(made, tmp_path / "made.pkl"), real, out=tmp_path / "pkl")
     assert stylegan["scores"]["kernel_distance"] == direct["scores"]["kernel_distance"]
+
+
+def reasons(report):
+    """Each measure of two sets has a number or a reason; the reasons."""
+    named = (*measuring.OF_SETS, "exact_copy_rate", "exact_repeat_rate", "copy_rate")
+    told = [*report["scores"], *report["not_measured"]]
+    assert not [name for name in named if not any(one.startswith(name) for one in told)]
+    assert not set(report["scores"]) & set(report["not_measured"])
+    return report["not_measured"]
+
+
+FEW = "at least {} are needed".format
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (
+            ("", ""),
+            {
+                "copy_rate": f"60 images to look among, {FEW(100)}",
+                "frechet_infinity": f"40 images of made, {FEW(160)}",
+                "diversity_within": "no class has enough images on both sides",
+                "ms_ssim_diversity": "images of at least 11x11",
+                "effective_classes": "made has no classes",
+            },
+        ),
+        (("", "safetensors"), dict.fromkeys(("exact_copy_rate", "diversity"), "holds no images")),
+        (("npz", ""), dict.fromkeys(("coverage", "repeat_rate", "shift"), "made")),
+        (("", "npz"), dict.fromkeys(("kernel_distance", "different_bins", "copy_rate"), "real")),
+        (("npz", "npz"), {"frechet_infinity": "moments", "kernel_distance_of_real": "moments"}),
+    ],
+)
+def test_what_was_not_measured_has_a_reason(small, tmp_path, files, expected, capsys):
+    sides = [
+        statistics(one, tmp_path / f"{one.name}.{kind}") if kind else one
+        for one, kind in zip(small, files, strict=True)
+    ]
+    report = compare(*sides, out=tmp_path / "out")
+    told = reasons(report)
+    for name, why in expected.items():
+        assert why in told[name], name
+    terminal.show_scores(report)
+    words, page = capsys.readouterr().out, (tmp_path / "out" / "report.html").read_text()
+    for why in set(told.values()):
+        assert why in words and markup(why) in page
+    assert "not_measured" in json.loads((tmp_path / "out" / "report.json").read_text())
+    assert "Nothing is wrong that can be measured" not in words
 
 
 def test_how_the_two_sides_were_stored_is_part_of_the_answer(tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.kit import changed
-from zeuxis import data, evaluate, families, use
+from zeuxis import data, evaluate, families, measuring, use
 from zeuxis.features import Features
 from zeuxis.features.foreign import of_module
 from zeuxis.images import grid, save_png
@@ -146,6 +146,17 @@ def test_a_memoriser_is_found_out(prepared, tmp_path):
     assert "It repeats training images" in (tmp_path / "report.html").read_text()
 
 
+def test_a_few_samples_are_held_against_all_training_images(tmp_path):
+    small = make_set(tmp_path, 60)
+    given = np.concatenate([small.images[:5], toy(5, 9)[0]])
+    result = evaluate.evaluate(Replay(tmp_path, given, small), small, samples=10)
+    assert result["scores"]["exact_copy_rate"] == 0.5
+    assert result["words"][0] == "5 of 10 images are exact copies of training images."
+    told = result["not_measured"]
+    assert "10 images on a side, at least 16 are needed" in told["coverage"]
+    assert set(measuring.OF_FEATURES) - {"kernel_distance"} <= set(told)
+
+
 def test_new_real_images_pass(prepared, tmp_path):
     new = toy(200, 5)[0]
     result = evaluate.evaluate(Replay(tmp_path, new, prepared), prepared, samples=200)
@@ -172,7 +183,12 @@ def test_labels_that_are_right_teach_and_wrong_ones_do_not(prepared, tmp_path, m
 def test_without_a_hold_out_the_report_says_so(tmp_path):
     small = make_set(tmp_path, 60)
     result = evaluate.evaluate(Replay(tmp_path, toy(30, 9)[0], small), small, samples=30)
-    assert "copy_rate" not in result["scores"]
+    told = result["not_measured"]
+    assert "there is no hold-out" in told["copy_rate"] and "copy_rate" not in result["scores"]
+    assert result["scores"]["exact_copy_rate"] == 0
+    assert "does not reconstruct" not in told.get("psnr", "") and "11x11" in told["ssim"]
+    assert all("at least 50 are needed" in why for name, why in told.items() if "taught" in name)
+    assert any("taught" in name for name in told)
     assert result["estimates"]["kernel_distance"]["receipt"]["side"].startswith("train")
     assert "too few images for a hold-out" in (tmp_path / "report.html").read_text()
 

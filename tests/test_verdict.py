@@ -73,6 +73,28 @@ def test_one_exact_copy_is_no_chance():
     assert named(kernel_distance=estimate(0), **same) == ["none"]
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("copy_rate", "near-copies"),
+        ("exact_copy_rate", "exact copies"),
+        ("repeat_rate", "repeats"),
+        ("coverage_of_real", "missing kinds"),
+        ("effective_classes_hair", "missing classes"),
+        ("shift", "blur"),
+    ],
+)
+def test_praise_names_what_was_not_looked_for(name, words):
+    good = {"kernel_distance": estimate(0), "kernel_distance_of_real": estimate(0)}
+    (whole,), (part,) = verdict.findings(good), verdict.findings(good, {name: "too few images"})
+    assert whole.mood == "good" and "that can be measured" in whole.sentence
+    assert part.mood == "fair" and "that can be measured" not in part.sentence
+    assert words in part.sentence.partition("Not looked for: ")[2]
+    assert verdict.findings(good, {"bits_per_dim": "a gan scores no images"}) == [whole]
+    (alone,) = verdict.findings({"kernel_distance": estimate(0)})
+    assert "as other real ones" not in alone.sentence
+
+
 def test_missing_classes_are_named():
     found = {
         "effective_classes_kind": estimate(5, 0.1),

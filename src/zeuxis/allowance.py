@@ -11,7 +11,7 @@ COMPARING_SHARE = 0.6
 
 
 class Allowance:
-    """The time that measuring may take, and what is left out to keep to it.
+    """The time that measuring may take, and what is made smaller to keep to it.
 
     Costs are counted in looks, one look being what it takes to see one image by the feature network on
     this machine at this moment. The constants were read off a profile of 64 to 1,000 avatars at one thread;
@@ -21,7 +21,7 @@ class Allowance:
         seconds: for everything; None is without end.
 
     Attributes:
-        notes: sentences on what was left out or made smaller, for the report.
+        notes: sentences on what was made smaller, for the report.
     """
 
     def __init__(self, seconds: float | None) -> None:
@@ -33,15 +33,14 @@ class Allowance:
         """Seconds that are left."""
         return self._end - time.monotonic()
 
-    def affords(self, what: str, seconds: float) -> bool:
-        """Whether so many seconds are left; if not, `what` is noted as not measured."""
-        if seconds <= self.left():
-            return True
-        self.notes.append(
-            f"Not measured, since measuring had {self.seconds:.0f} s: {what}. `zeuxis evaluate` takes the "
-            "time that it needs."
-        )
-        return False
+    def affords(self, seconds: float) -> bool:
+        """Whether so many seconds are left."""
+        return seconds <= self.left()
+
+    @property
+    def short(self) -> str:
+        """Why something was left out for which there was no time."""
+        return f"measuring had {self.seconds:.0f} s; `zeuxis evaluate` takes the time that it needs"
 
     def samples(self, asked: int, seconds: Callable[[int], float], shared: bool) -> int:
         """As many samples as the time allows, at most `asked`.

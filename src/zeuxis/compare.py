@@ -15,11 +15,11 @@ from zeuxis.disk import write_json
 from zeuxis.family import Tick
 from zeuxis.features import Extractor, Features, extractor
 from zeuxis.measuring import Side, look
-from zeuxis.metrics import Estimate, files
+from zeuxis.metrics import Estimate, Measured, files
 from zeuxis.metrics.accumulator import Accumulator
 from zeuxis.metrics.nearest import Copies, copies_without_holdout
 from zeuxis.report import Page, write
-from zeuxis.report.measures import cards, distances, rows
+from zeuxis.report.measures import cards, distances, missing, rows
 from zeuxis.report.pictures import HIDDEN, TILES, beside, hide
 from zeuxis.rng import derive_seed
 from zeuxis.run import Data
@@ -70,15 +70,10 @@ def compare(
     fake, real = _adopted(fake, real), _adopted(real, fake)
     notes += _form_notes(fake, real)
     found = measuring.measure(fake, real, seed, part(60, 85))
-    found |= _of_real(fake, real, seed)
-    if fake.images is not None and real.images is not None:
-        of = f"images in {real.name}"
-        found |= measuring.identical(fake.images, real.images, of, seed=seed)
-    copied = _copies(fake, real, seed)
-    if copied is not None:
-        found["copy_rate"] = copied.rate
+    found.attempt(OF_REAL, lambda: _of_real(real, seed))
+    copied = _copied(fake, real, seed, found)
     part(85, 100)(1, 1)
-    findings = verdict.findings(found)
+    findings = verdict.findings(found, found.left_out)
     measured = measuring.facts(found)
     result = {
         "format": 1,
@@ -88,6 +83,7 @@ def compare(
         "words": [finding.sentence for finding in findings],
         "rows": [dataclasses.asdict(row) for row in rows(found)],
         "notes": notes,
+        "not_measured": found.left_out,
         "facts": {
             "judged": fake.name,
             "judged_by": real.name,
@@ -237,25 +233,33 @@ def _form_notes(fake: Side, real: Side) -> Iterator[str]:
         )
 
 
-def _of_real(fake: Side, real: Side, seed: int) -> dict[str, Estimate]:
+OF_REAL = ("kernel_distance_of_real", "coverage_of_real")
+
+
+def _of_real(real: Side, seed: int) -> dict[str, Estimate]:
     """What images of the second side get against others of it, halves of it drawn by seed."""
-    if not isinstance(real.features, Features) or len(real.table) < 2 * measuring.FEWEST:
-        return {}
-    order = np.random.default_rng(derive_seed(seed, "halves")).permutation(len(real.table))
+    count, least = len(real.table), 2 * measuring.FEWEST
+    if count < least:
+        raise ValueError(f"{count:,} images of {real.name}, at least {least:,} are needed")
+    order = np.random.default_rng(derive_seed(seed, "halves")).permutation(count)
     one, two = (np.sort(half) for half in np.array_split(order, 2))
     found = measuring.distances(real.rows(one), real.rows(two), seed)
     return {f"{name}_of_real": estimate for name, estimate in found.items()}
 
 
-def _copies(fake: Side, real: Side, seed: int) -> Copies | None:
-    """Near-copies of images of the second side, which tell how alike they are by chance."""
-    if fake.images is None or real.images is None:
-        return None
+def _copied(fake: Side, real: Side, seed: int, found: Measured) -> Copies | None:
+    """Put exact and near copies of images of the second side into `found`."""
+    names = ["exact_copy_rate", "exact_repeat_rate", "copy_rate"]
     try:
-        seed = derive_seed(seed, "control")
-        return copies_without_holdout(fake.images, real.images, CONTROL, seed)
-    except ValueError:
+        a, b = measuring.images_of(fake), measuring.images_of(real)
+        found |= measuring.identical(a, b, f"images in {real.name}", seed=seed)
+        names = names[2:]
+        copied = copies_without_holdout(a, b, CONTROL, derive_seed(seed, "control"))
+    except ValueError as why:
+        found.leave_out(why, *names)
         return None
+    found["copy_rate"] = copied.rate
+    return copied
 
 
 def _count(side: Side) -> str:
@@ -267,7 +271,7 @@ def _count(side: Side) -> str:
 def _page(
     fake: Side,
     real: Side,
-    found: dict[str, Estimate],
+    found: Measured,
     copied: Copies | None,
     result: dict[str, Any],
 ) -> Page:
@@ -288,6 +292,7 @@ def _page(
         cards=list(cards(found)),
         findings=[(one["mood"], one["sentence"]) for one in result["findings"]],
         rows=list(rows(found)),
+        left_out=missing(found.left_out),
         ladder=distances(found),
         tiles_NHWC=tiles,
         real=places,

@@ -4,7 +4,6 @@ Every number names the side of the data it was measured on: `train` (what the mo
 `hold-out` (what it never saw). Beside each stands what real images score.
 """
 
-import contextlib
 import dataclasses
 import json
 import math
@@ -26,14 +25,14 @@ from zeuxis.features import Features, extractor, features
 from zeuxis.images import grid
 from zeuxis.log import read_log
 from zeuxis.measuring import Side, look, measure
-from zeuxis.metrics import Estimate
+from zeuxis.metrics import Estimate, Measured
 from zeuxis.metrics.balance import predicted_balance
 from zeuxis.metrics.classifier import taught
 from zeuxis.metrics.kernel import kernel_distance
 from zeuxis.metrics.nearest import Copies, copies
 from zeuxis.metrics.similarity import psnr, ssim
 from zeuxis.report import Page, write
-from zeuxis.report.measures import REFERENCES, cards, distances, rows
+from zeuxis.report.measures import REFERENCES, cards, distances, missing, rows
 from zeuxis.report.pictures import HIDDEN, TILES, beside, hide
 from zeuxis.report.training import curves, facts, sheets, summary
 from zeuxis.rng import derive_seed
@@ -42,6 +41,9 @@ from zeuxis.use import LANE, Model, load
 REFERENCE_IMAGES = 500
 JUDGES = 2000
 TAUGHT = 3
+LABELLED = 50
+"""Images on each side that a classifier needs at least."""
+NO_CLASSES = "the data has no classes"
 TEACH_STEPS = 300
 SCORED = 256
 """Hold-out images whose likelihood and reconstructions are measured."""
@@ -118,21 +120,15 @@ def evaluate(
         fake, labels = made(model, prepared, chosen.source, samples, seed, part(0, 35))
         drawing = time.perf_counter() - began
         found = _compared(model, fake, labels, prepared, chosen, seed, part)
-        copied = None
-        if len(chosen.holdout) and isinstance(model.family, Generates):
-            held = prepared.images[chosen.holdout]
-            with contextlib.suppress(ValueError):  # too many real images look alike
-                copied = copies(fake, prepared.images, held, prepared.train)
-                found["copy_rate"] = _on(copied.rate, "train, against hold-out")
-        if isinstance(model.family, Generates):
-            same = measuring.identical(
-                fake, prepared.images, "training images", prepared.train, seed
-            )
-            found |= {name: _on(estimate, "train") for name, estimate in same.items()}
-        found |= _abilities(model, prepared, chosen, allowance, part(84, 88))
+        copied = _copied(model, fake, prepared, chosen, seed, found)
+        found.take(_abilities(model, prepared, chosen, allowance, part(84, 88)))
         teaching = look_seconds * lessons(prepared.images[:1].size)
-        found |= _classes(model, prepared, chosen, fake, labels, allowance, teaching, part(88, 100))
-        findings = verdict.findings(found)
+        found.take(
+            _classes(model, prepared, chosen, fake, labels, allowance, teaching, part(88, 100))
+        )
+        if any(name.startswith("effective_classes_") for name in found):
+            found.left_out.pop("effective_classes", None)  # a classifier named the samples' classes
+        findings = verdict.findings(found, found.left_out)
         shown = list(cards(found))
         words = [
             f"{card.title} {card.value} {card.unit}. {card.words} ({card.side})" for card in shown
@@ -146,6 +142,7 @@ def evaluate(
             "words": [*(finding.sentence for finding in findings), *words],
             "rows": [dataclasses.asdict(row) for row in rows(found)],
             "notes": [*_notes(model, prepared, chosen), *allowance.notes],
+            "not_measured": found.left_out,
             "facts": _facts(model, prepared, len(fake), seed, drawing),
             "report": "report.html",
         }
@@ -173,7 +170,7 @@ def preview(model: Model, prepared: Prepared) -> Path:
             "estimates": {},
             "facts": _facts(model, prepared, len(fake), 0, time.perf_counter() - began),
         }
-        page = _page(model, prepared, chosen, fake, None, {}, result)
+        page = _page(model, prepared, chosen, fake, None, Measured(), result)
     _check_stays(model.folder)
     write(model.folder / "report.html", page)
     return model.folder / "report.html"
@@ -297,7 +294,7 @@ def _compared(
     chosen: _Rows,
     seed: int,
     part: Callable[[float, float], Tick],
-) -> dict[str, Estimate]:
+) -> Measured:
     """The samples against the judges; beside it other real images, whole and damaged."""
     if min(len(fake), len(chosen.judge), len(chosen.other)) < measuring.FEWEST:
         return _few(fake, prepared.images, chosen)
@@ -314,14 +311,14 @@ def _compared(
         ),
     ]
     mine, judge, other = sides
-    found = {
-        name: _on(estimate, chosen.side)
-        for name, estimate in measure(mine, judge, seed, part(68, 78)).items()
-    }
+    found = measure(mine, judge, seed, part(68, 78))
+    found |= {name: _on(estimate, chosen.side) for name, estimate in found.items()}
     found |= of_real(other, judge, seed, f"train to {chosen.side}")
     if chosen.side == "hold-out":
         to_train = kernel_distance(mine.table, other.table)
         found["kernel_distance_to_train"] = _on(to_train, "train")
+    else:
+        found.leave_out(NO_HOLDOUT, "kernel_distance_to_train")
     damaged = images[chosen.other[:REFERENCE_IMAGES]]
     for factor in REFERENCES:
         if min(prepared.height, prepared.width) >= 2 * factor and len(damaged) >= measuring.FEWEST:
@@ -333,15 +330,47 @@ def _compared(
     return found
 
 
-def _few(fake: np.ndarray, images: np.ndarray, chosen: _Rows) -> dict[str, Estimate]:
+def _few(fake: np.ndarray, images: np.ndarray, chosen: _Rows) -> Measured:
     """What fewer than 16 images a side allow: the kernel distance, from 3 on."""
-    if min(len(fake), len(chosen.judge), len(chosen.other)) < 3:
-        return {}
+    found, few = Measured(), min(len(fake), len(chosen.judge), len(chosen.other))
+    why = f"{few} images on a side, at least {measuring.FEWEST} are needed"
+    found.leave_out(why, "frechet_distance", *measuring.OF_SETS[:1], *measuring.OF_SETS[2:])
+    if few < 3:
+        found.leave_out(f"{few} images on a side, at least 3 are needed", "kernel_distance")
+        return found
     mine, judge, other = map(features, (fake, images[chosen.judge], images[chosen.other]))
-    return {
-        "kernel_distance": _on(kernel_distance(mine, judge), chosen.side),
-        "kernel_distance_of_real": _on(kernel_distance(other, judge), f"train to {chosen.side}"),
-    }
+    found["kernel_distance"] = _on(kernel_distance(mine, judge), chosen.side)
+    real = kernel_distance(other, judge)
+    found["kernel_distance_of_real"] = _on(real, f"train to {chosen.side}")
+    return found
+
+
+NO_HOLDOUT = "there is no hold-out: too few images"
+
+
+def _copied(
+    model: Model,
+    fake: np.ndarray,
+    prepared: Prepared,
+    chosen: _Rows,
+    seed: int,
+    found: Measured,
+) -> Copies | None:
+    """Put exact and near copies of training images into `found`."""
+    if not isinstance(model.family, Generates):
+        why = f"a {model.facts['family']} does not generate: it is given the images that it makes"
+        found.leave_out(why, "exact_copy_rate", "exact_repeat_rate", "copy_rate")
+        return None
+    images, train = prepared.images, prepared.train
+    same = measuring.identical(fake, images, "training images", train, seed)
+    found |= {name: _on(estimate, "train") for name, estimate in same.items()}
+    try:
+        copied = copies(fake, images, images[chosen.holdout], train)
+    except ValueError as why:
+        found.leave_out(why if len(chosen.holdout) else NO_HOLDOUT, "copy_rate")
+        return None
+    found["copy_rate"] = _on(copied.rate, "train, against hold-out")
+    return copied
 
 
 def of_real(other: Side, judge: Side, seed: int, side: str) -> dict[str, Estimate]:
@@ -367,13 +396,17 @@ def coarse(pixels_NHWC: np.ndarray, factor: int) -> np.ndarray:
 
 def _abilities(
     model: Model, prepared: Prepared, chosen: _Rows, allowance: Allowance, progress: Tick
-) -> dict[str, Estimate]:
+) -> Measured:
     """Likelihood and reconstructions of images that training never saw, where the family has them."""
     held = chosen.judge[:SCORED]
-    images, found = prepared.images[held], {}
+    images, found = prepared.images[held], Measured()
+    kind, fewest = (
+        f"a {model.facts.get('family')}",
+        f"{len(held)} images to judge by, at least 2 are needed",
+    )
     receipt = {"side": chosen.side, "interval": "95 %, normal, over images"}
     scores = isinstance(model.family, Scores) and "image" in model.family.needs()
-    if scores and len(held) >= 2 and allowance.affords("bits/dim", 0.0):
+    if scores and len(held) >= 2 and allowance.affords(0.0):
         known = {condition.name: i for i, condition in enumerate(prepared.conditions)}
         columns = [known.get(condition.name) for condition in model.conditions]
         labels = None
@@ -381,12 +414,19 @@ def _abilities(
             labels = prepared.labels[held][:, columns]
         bits = _bits(model, images, labels, allowance, progress)
         found["bits_per_dim"] = mean(bits, {**receipt, "kind": str(model.family.kind)})
-    restores = isinstance(model.family, Reconstructs) and len(held) >= 2
-    if restores and allowance.affords("reconstructions", 0.0):
+    elif scores and len(held) >= 2:
+        found.leave_out(allowance.short, "bits_per_dim")
+    else:
+        found.leave_out(fewest if scores else f"{kind} scores no images", "bits_per_dim")
+    if isinstance(model.family, Reconstructs) and len(held) >= 2 and not allowance.affords(0.0):
+        found.leave_out(allowance.short, "psnr", "ssim")
+    elif isinstance(model.family, Reconstructs) and len(held) >= 2:
         again = model.reconstruct(images)
         found["psnr"] = mean(psnr(images, again), receipt)
-        if min(prepared.height, prepared.width) >= SSIM_WINDOW:
-            found["ssim"] = mean(ssim(images, again), receipt)
+        found.attempt(("ssim",), lambda: {"ssim": mean(ssim(images, again), receipt)})
+    else:
+        reconstructs = isinstance(model.family, Reconstructs)
+        found.leave_out(fewest if reconstructs else f"{kind} does not reconstruct", "psnr", "ssim")
     progress(1, 1)
     return found
 
@@ -412,7 +452,6 @@ def _bits(
     return score(min(len(images), batches * LANE)) if batches > 1 else first
 
 
-SSIM_WINDOW = 11
 PAIRS = 4
 
 
@@ -436,39 +475,46 @@ def _classes(
     allowance: Allowance,
     seconds: float,
     progress: Tick,
-) -> dict[str, Estimate]:
+) -> Measured:
     """Samples as lessons and as an exam, for each condition; a model without any is watched for balance."""
-    found: dict[str, Estimate] = {}
+    found = Measured()
     asked = {condition: column for column, condition in enumerate(model.conditions)}
-    usable = [c for c in prepared.conditions if not asked or c in asked][:TAUGHT]
+    usable = [c for c in prepared.conditions if not asked or c in asked]
+    if not usable:
+        found.leave_out(
+            "the data has none of the model's classes" if asked else NO_CLASSES, "taught"
+        )
     for done, condition in enumerate(usable):
         truth = prepared.labels[:, prepared.label_columns([condition.name])[0]]
         test = chosen.holdout[truth[chosen.holdout] >= 0]
         real = chosen.train[truth[chosen.train] >= 0]
-        classes, exam = len(condition.classes), (prepared.images[test], truth[test])
+        column = labels[:, asked[condition]] if asked else np.zeros(len(fake), np.int64)
+        mine = column >= 0
+        starts = ("taught", "recognised") if asked else ("effective_classes",)
+        names = [f"{start}_{condition.name}" for start in starts]
+        fewest = min(len(test), len(real), int(mine.sum())) if asked else min(len(test), len(real))
+        if done >= TAUGHT:
+            found.leave_out(f"only the first {TAUGHT} columns of classes are tried", *names)
+            continue
+        if fewest < LABELLED:
+            found.leave_out(
+                f"{fewest} labelled images on a side, at least {LABELLED} are needed", *names
+            )
+            continue
+        if not allowance.affords(seconds):
+            found.leave_out(allowance.short, *names)
+            continue
         lessons = (prepared.images[real], truth[real])
-        if condition in asked:
-            column = asked[condition]
-            mine = labels[:, column] >= 0
-            enough = min(len(test), len(real), int(mine.sum())) >= 50
-            if enough and allowance.affords(f"classifiers of {condition.name}", seconds):
-                seen = taught(
-                    fake[mine],
-                    labels[mine, column],
-                    *lessons,
-                    *exam,
-                    classes,
-                    steps=TEACH_STEPS,
-                )
-                found[f"taught_{condition.name}"] = _on(seen["by_samples"], "samples")
-                found[f"taught_{condition.name}_by_real"] = _on(seen["by_real"], "train")
-                found[f"recognised_{condition.name}"] = _on(seen["on_samples"], "samples")
-        elif min(len(test), len(real)) >= 50 and allowance.affords(
-            f"the balance of {condition.name}", seconds
-        ):
-            seen_balance = predicted_balance(fake, *lessons, *exam, classes, steps=TEACH_STEPS)
-            found |= measuring.balances(condition, seen_balance)
-        progress(done + 1, len(usable))
+        exam, classes = (prepared.images[test], truth[test]), len(condition.classes)
+        if asked:
+            seen = taught(fake[mine], column[mine], *lessons, *exam, classes, steps=TEACH_STEPS)
+            found[names[0]] = _on(seen["by_samples"], "samples")
+            found[f"{names[0]}_by_real"] = _on(seen["by_real"], "train")
+            found[names[1]] = _on(seen["on_samples"], "samples")
+        else:
+            balance = predicted_balance(fake, *lessons, *exam, classes, steps=TEACH_STEPS)
+            found.take(measuring.balances(condition, balance))
+        progress(done + 1, min(len(usable), TAUGHT))
     progress(1, 1)
     return found
 
@@ -510,7 +556,7 @@ def _page(
     chosen: _Rows,
     fake: np.ndarray,
     copied: Copies | None,
-    found: Mapping[str, Estimate],
+    found: Measured,
     result: Mapping[str, Any],
 ) -> Page:
     held = len(chosen.holdout) >= HIDDEN
@@ -526,6 +572,7 @@ def _page(
         cards=list(cards(found)),
         findings=[(one["mood"], one["sentence"]) for one in result["findings"]],
         rows=list(rows(found)),
+        left_out=missing(found.left_out),
         ladder=distances(found),
         tiles_NHWC=tiles,
         real=real,

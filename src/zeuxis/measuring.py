@@ -8,6 +8,7 @@ Shapes: N fake, M real images.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 
 from zeuxis.family import Condition, Tick
 from zeuxis.features import Extractor, Features
-from zeuxis.metrics import Estimate
+from zeuxis.metrics import Estimate, Measured
 from zeuxis.metrics.accumulator import Accumulator
 from zeuxis.metrics.balance import Balance, balance
 from zeuxis.metrics.bins import different_bins
@@ -42,6 +43,28 @@ BINS, PER_BIN = 100, 20
 NEIGHBOURS = 5
 PAIRS = 200
 """Pairs of images whose mean difference is a set's variety."""
+NEIGHBOURHOODS = ("precision", "recall", "density", "coverage")
+OF_FEATURES = (
+    "kernel_distance",
+    "gaussian_kernel_distance",
+    "sliced_wasserstein",
+    *NEIGHBOURHOODS,
+    "repeat_rate",
+)
+"""Measures that moments alone do not allow."""
+OF_SETS = (
+    "frechet_infinity",
+    *OF_FEATURES,
+    "different_bins",
+    "bin_divergence",
+    "class_score",
+    "diversity",
+    "diversity_within",
+    "ms_ssim_diversity",
+    "shift",
+    "effective_classes",
+)
+"""Measures of which `measure` gives each or a reason; the last two stand for one a statistic and a column."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -137,34 +160,28 @@ def taps_of(extractor: Extractor) -> tuple[str, ...]:
     return (extractor.taps[0], *(tap for tap in extractor.taps if tap == "probabilities"))
 
 
-def measure(
-    fake: Side, real: Side, seed: int = 0, progress: Tick | None = None
-) -> dict[str, Estimate]:
+def measure(fake: Side, real: Side, seed: int = 0, progress: Tick | None = None) -> Measured:
     """Every number that the two sides allow, by name, in the order in which reports show them.
 
-    Where one side is only moments there is the Frechet distance and nothing else.
+    Where one side is only moments there is the Frechet distance and nothing else. `left_out` of the result
+    holds the reason for every measure of `OF_SETS` that is not there.
 
     Raises:
         ValueError: the sides were not looked at in the same way, so that no number would mean anything.
     """
     found = distances(fake, real, seed, progress)
-    if isinstance(fake.features, Features) and isinstance(real.features, Features):
-        found |= _bins(fake.features, real.features, seed) | _scores(fake, real)
-        found |= _diversity(fake, real, seed)
-        if fake.statistics and real.statistics:
-            for name, shift in shifts(fake.statistics, real.statistics).items():
-                found[f"shift_{name}"] = shift
-        found |= _balances(fake, real)
+    found.attempt(("different_bins", "bin_divergence"), lambda: _bins(fake, real, seed))
+    found.take(_scores(fake, real))
+    found.take(_diversity(fake, real, seed))
+    found.attempt(("shift",), lambda: _shifts(fake, real))
+    found.take(_balances(fake, real))
     stored = {"fake_form": dict(fake.form), "real_form": dict(real.form), "seed": seed}
-    return {
-        name: dataclasses.replace(estimate, receipt={**estimate.receipt, **stored})
-        for name, estimate in found.items()
-    }
+    for name, estimate in found.items():
+        found[name] = dataclasses.replace(estimate, receipt={**estimate.receipt, **stored})
+    return found
 
 
-def distances(
-    fake: Side, real: Side, seed: int = 0, progress: Tick | None = None
-) -> dict[str, Estimate]:
+def distances(fake: Side, real: Side, seed: int = 0, progress: Tick | None = None) -> Measured:
     """What features alone say: Frechet, kernel and sliced distances, precision to coverage.
 
     Raises:
@@ -172,23 +189,37 @@ def distances(
     """
     agree(fake.features.receipt, real.features.receipt)
     found = _frechet(fake, real, seed)
-    if isinstance(fake.features, Features) and isinstance(real.features, Features):
-        a, b = fake.features, real.features
-        steps: tuple[Callable[[], Mapping[str, Estimate]], ...] = (
-            lambda: {"kernel_distance": kernel_distance(a, b)},
-            lambda: _gaussian(a, b),
-            lambda: {"sliced_wasserstein": sliced_wasserstein(a, b, seed=seed).corrected},
-            lambda: _neighbours(a, b, seed),
-            lambda: {"repeat_rate": repeat_rate(a, b, seed)},
-        )
-        for done, step in enumerate(steps):
-            found |= step()
-            if progress:
-                progress(done + 1, len(steps))
+    for side in (fake, real):
+        if not isinstance(side.features, Features):
+            found.leave_out(_holds_moments(side), *OF_FEATURES)
+            return found
+    a, b = fake.table, real.table
+    steps: tuple[Callable[[], None], ...] = (
+        lambda: found.update(kernel_distance=kernel_distance(a, b)),
+        lambda: found.attempt(
+            ("gaussian_kernel_distance",),
+            lambda: {"gaussian_kernel_distance": gaussian_kernel_distance(a, b)},
+        ),
+        lambda: found.update(sliced_wasserstein=sliced_wasserstein(a, b, seed=seed).corrected),
+        lambda: found.update(_neighbours(a, b, seed)),
+        lambda: found.update(repeat_rate=repeat_rate(a, b, seed)),
+    )
+    for done, step in enumerate(steps):
+        step()
+        if progress:
+            progress(done + 1, len(steps))
     return found
 
 
-def _frechet(fake: Side, real: Side, seed: int) -> dict[str, Estimate]:
+def _holds_moments(side: Side) -> str:
+    return f"{side.name} is a file of moments: it holds no single image's features"
+
+
+def _few(count: int, side: Side, least: int) -> str:
+    return f"{count:,} images of {side.name}, at least {least:,} are needed"
+
+
+def _frechet(fake: Side, real: Side, seed: int) -> Measured:
     """The corrected distance; its receipt holds the raw value and the floor."""
     found = frechet_distance(fake.features, real.features, seed)
     receipt = {**found.receipt, "raw": found.raw, "noise_floor": found.noise_floor}
@@ -200,14 +231,17 @@ def _frechet(fake: Side, real: Side, seed: int) -> dict[str, Estimate]:
     if found.corrected is None:
         value = found.raw if found.above_floor is None else found.above_floor
         receipt |= {"interval": "none: a statistics file on each side holds no images to leave out"}
-        return {
-            "frechet_distance": Estimate(
-                value=value, interval=(-np.inf, np.inf), n=smaller, receipt=receipt
-            )
-        }
+        only = Estimate(value=value, interval=(-np.inf, np.inf), n=smaller, receipt=receipt)
+        result = Measured({"frechet_distance": only})
+        result.leave_out(_holds_moments(fake), "frechet_infinity")
+        return result
     corrected = dataclasses.replace(found.corrected, receipt={**found.corrected.receipt, **receipt})
-    result = {"frechet_distance": corrected}
-    if isinstance(fake.features, Features) and len(fake.features) >= 10 * FEWEST:
+    result = Measured({"frechet_distance": corrected})
+    if not isinstance(fake.features, Features):
+        result.leave_out(_holds_moments(fake), "frechet_infinity")
+    elif len(fake.features) < 10 * FEWEST:
+        result.leave_out(_few(len(fake.features), fake, 10 * FEWEST), "frechet_infinity")
+    else:
         endless = frechet_infinity(fake.features, real.features, seed=seed)
         caution = {key: receipt[key] for key in ("caution",) if key in receipt}
         result["frechet_infinity"] = dataclasses.replace(
@@ -220,58 +254,80 @@ def _width(features: Features | Moments) -> int:
     return features.array.shape[1] if isinstance(features, Features) else len(features.mean_D)
 
 
-def _gaussian(a: Features, b: Features) -> dict[str, Estimate]:
-    try:
-        return {"gaussian_kernel_distance": gaussian_kernel_distance(a, b)}
-    except ValueError:  # most real images are one and the same: there is no bandwidth
-        return {}
-
-
 def _neighbours(a: Features, b: Features, seed: int) -> dict[str, Estimate]:
     """Of as many images on both sides: coverage and recall depend on the numbers."""
     n = min(len(a), len(b))
     rng = np.random.default_rng(seed)
     a, b = (_rows(side, np.sort(rng.permutation(len(side))[:n])) for side in (a, b))
     found = neighbours(a, b, NEIGHBOURS)
-    return {name: getattr(found, name) for name in ("precision", "recall", "density", "coverage")}
+    return {name: getattr(found, name) for name in NEIGHBOURHOODS}
 
 
-def _bins(a: Features, b: Features, seed: int) -> dict[str, Estimate]:
-    k = min(BINS, len(b) // PER_BIN, len(a) // PER_BIN)
-    if k < 2 or len(np.unique(b.array, axis=0)) < k:
-        return {}
+def _bins(fake: Side, real: Side, seed: int) -> dict[str, Estimate]:
+    a, b = fake.table, real.table
+    side, count = min(((fake, len(a)), (real, len(b))), key=lambda pair: pair[1])
+    k = min(BINS, count // PER_BIN)
+    if k < 2:
+        raise ValueError(_few(count, side, 2 * PER_BIN))
+    if len(np.unique(b.array, axis=0)) < k:
+        raise ValueError(f"{real.name} holds fewer than {k} different images")
     found = different_bins(a, b, k, seed)
     return {"different_bins": found.different, "bin_divergence": found.divergence}
 
 
-def _scores(fake: Side, real: Side) -> dict[str, Estimate]:
-    found = {}
+def _scores(fake: Side, real: Side) -> Measured:
+    found = Measured()
     for name, side in (("class_score", fake), ("class_score_of_real", real)):
-        if side.probabilities is not None:
-            splits = min(10, len(side.probabilities) // 2)
-            found[name] = class_probability_score(side.probabilities, "probabilities", splits).score
-    return found
-
-
-def _diversity(fake: Side, real: Side, seed: int) -> dict[str, Estimate]:
-    """As a share of the real images': over all, and within the classes of their first column."""
-    mine, theirs = fake.images, real.images
-    if mine is None or theirs is None:
-        return {}
-    columns = _first_columns(fake, real)
-    found = {}
-    for name, measured in (("diversity", PERCEPTUAL), ("ms_ssim_diversity", MS_SSIM)):
-        try:
-            ratios = against(
-                diversity(mine, columns[0], measured, PAIRS, seed),
-                diversity(theirs, columns[1], measured, PAIRS, seed),
-            )
-        except ValueError:  # real images that do not differ, or too small for the measure
+        if side.probabilities is None:
+            found.leave_out(f"there are no class probabilities of {side.name}", name)
             continue
-        found[name] = ratios["overall"]
-        if name == "diversity" and "within" in ratios:
-            found["diversity_within"] = ratios["within"]
+        splits = min(10, len(side.probabilities) // 2)
+        found[name] = class_probability_score(side.probabilities, "probabilities", splits).score
     return found
+
+
+def _diversity(fake: Side, real: Side, seed: int) -> Measured:
+    """As a share of the real images': over all, and within the classes of their first column."""
+    found = Measured()
+    columns = _first_columns(fake, real)
+
+    def varied(measure: str) -> dict[str, Estimate]:
+        mine, theirs = (
+            diversity(images_of(side), labels, measure, PAIRS, seed)
+            for side, labels in zip((fake, real), columns, strict=True)
+        )
+        return against(mine, theirs)
+
+    def perceptual() -> Measured:
+        seen = varied(PERCEPTUAL)
+        result = Measured({"diversity": seen["overall"]})
+        if "within" in seen:
+            result["diversity_within"] = seen["within"]
+        else:
+            result.leave_out("no class has enough images on both sides", "diversity_within")
+        return result
+
+    found.attempt(("diversity", "diversity_within"), perceptual)
+    found.attempt(("ms_ssim_diversity",), lambda: {"ms_ssim_diversity": varied(MS_SSIM)["overall"]})
+    return found
+
+
+def images_of(side: Side) -> np.ndarray:
+    """The side's images.
+
+    Raises:
+        ValueError: it is a statistics file, which holds none.
+    """
+    if side.images is None:
+        raise ValueError(f"{side.name} is a statistics file, which holds no images")
+    return side.images
+
+
+def _shifts(fake: Side, real: Side) -> dict[str, Estimate]:
+    for side in (fake, real):
+        if not side.statistics:
+            raise ValueError(f"{side.name} holds no statistics of single images")
+    return {f"shift_{name}": one for name, one in shifts(fake.statistics, real.statistics).items()}
 
 
 def _first_columns(fake: Side, real: Side) -> tuple[np.ndarray | None, np.ndarray | None]:
@@ -283,18 +339,27 @@ def _first_columns(fake: Side, real: Side) -> tuple[np.ndarray | None, np.ndarra
     return fake.labels[:, 0], real.labels[:, real.conditions.index(fake.conditions[0])]
 
 
-def _balances(fake: Side, real: Side) -> dict[str, Estimate]:
+def _balances(fake: Side, real: Side) -> Measured:
     """Of every column of classes that both sides have."""
-    found: dict[str, Estimate] = {}
+    found = Measured()
+    for side in (fake, real):
+        if side.labels is None or not side.conditions:
+            found.leave_out(f"{side.name} has no classes", "effective_classes")
+            return found
+    assert fake.labels is not None and real.labels is not None
     theirs = {condition: i for i, condition in enumerate(real.conditions)}
     for column, condition in enumerate(fake.conditions):
-        if condition not in theirs or fake.labels is None or real.labels is None:
+        name = f"effective_classes_{condition.name}"
+        if condition not in theirs:
+            found.leave_out(f"{real.name} has no column of the same classes", name)
             continue
-        mine_N, other_M = fake.labels[:, column], real.labels[:, theirs[condition]]
-        if min((mine_N >= 0).sum(), (other_M >= 0).sum()) < 2:
-            continue
-        found |= balances(condition, balance(mine_N, other_M, len(condition.classes)))
+        sides = fake.labels[:, column], real.labels[:, theirs[condition]]
+        found.attempt((name,), functools.partial(_balance, condition, *sides))
     return found
+
+
+def _balance(condition: Condition, mine_N: np.ndarray, other_M: np.ndarray) -> dict[str, Estimate]:
+    return balances(condition, balance(mine_N, other_M, len(condition.classes)))
 
 
 def balances(condition: Condition, seen: Balance) -> dict[str, Estimate]:

@@ -30,6 +30,7 @@ from zeuxis.codec import Coded
 from zeuxis.data import Inspection, Prepared, inspect
 from zeuxis.disk import read_json
 from zeuxis.family import Condition, Family, Scores, Tick
+from zeuxis.report.measures import missing
 from zeuxis.run import Data, Training, explain
 from zeuxis.samples import written
 from zeuxis.step import DivergedError
@@ -247,6 +248,8 @@ def _verdict(out: _Console, report: Mapping[str, Any]) -> None:
     out.print("\n[bold]How good it is[/bold]")
     for line in [*report["words"], *report["notes"]]:
         out.say(f"  {line}")
+    for line in missing(report.get("not_measured", {})):
+        out.say(f"  Not measured: {line}")
 
 
 def _made(out: _Console, what: object) -> None:

@@ -7,7 +7,7 @@ Fashion-MNIST's hold-out; `benchmarks/damage_ladder.py` tries them on the other 
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from zeuxis.metrics import Estimate
@@ -59,9 +59,15 @@ class Finding:
     sentence: str
 
 
-def findings(found: Found) -> list[Finding]:
-    """What can be said, the strongest evidence first; where nothing is wrong, that."""
-    return sorted(_accused(found), key=lambda one: -one.strength) or [_praise(found)]
+def findings(found: Found, left_out: Mapping[str, str] | None = None) -> list[Finding]:
+    """What can be said, the strongest evidence first; where nothing is wrong, that.
+
+    Args:
+        found: numbers of `zeuxis.measuring` by name.
+        left_out: those that could not be measured, with reasons: praise says what was not looked for.
+    """
+    praise = _praise(found, _unseen(left_out or {}))
+    return sorted(_accused(found), key=lambda one: -one.strength) or [praise]
 
 
 def _accused(found: Found) -> Iterator[Finding]:
@@ -72,7 +78,27 @@ def _accused(found: Found) -> Iterator[Finding]:
             yield Finding(damage=damage, strength=strength, mood=mood, sentence=sentence(found))
 
 
-def _praise(found: Found) -> Finding:
+LOOKED_FOR = {
+    "exact_copy_rate": "exact copies",
+    "copy_rate": "near-copies",
+    "exact_repeat_rate": "exact repeats",
+    "repeat_rate": "repeats",
+    "coverage": "missing kinds of image",
+    "effective_classes_": "missing classes",
+    "kernel_distance_of_real": "what other real images get",
+    "shift": "blur, noise, blocks and colour",
+}
+"""Beginning of a measure's name -> the fault that it would show."""
+
+
+def _unseen(left_out: Mapping[str, str]) -> list[str]:
+    """Faults that were not looked for."""
+    return [
+        words for name, words in LOOKED_FOR.items() if any(one.startswith(name) for one in left_out)
+    ]
+
+
+def _praise(found: Found, unseen: Sequence[str]) -> Finding:
     mine, real = found.get("kernel_distance"), found.get("kernel_distance_of_real")
     if mine is None:
         return Finding(
@@ -89,12 +115,14 @@ def _praise(found: Found) -> Finding:
             sentence="The images differ from real ones beyond chance, but in no way that has a name here: "
             "look at the pictures.",
         )
+    close = "" if real is None else ": the images are as close to real ones as other real ones are"
+    among = "among what was looked for" if unseen else "that can be measured"
+    missed = f" Not looked for: {', '.join(unseen)}." if unseen else ""
     return Finding(
         damage="none",
         strength=0.0,
-        mood="good",
-        sentence="Nothing is wrong that can be measured: the images are as close to real ones as other real "
-        "ones are.",
+        mood="fair" if unseen else "good",
+        sentence=f"Nothing is wrong {among}{close}.{missed}",
     )
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 
@@ -26,6 +26,35 @@ class Estimate:
         """JSON values: what is not finite, such as the limits of an interval nobody knows, is null."""
         known = [x if math.isfinite(x) else None for x in (self.value, *self.interval)]
         return dataclasses.asdict(self) | {"value": known[0], "interval": known[1:]}
+
+
+class Measured(dict[str, Estimate]):
+    """Numbers by name, and the reason for each that could not be measured.
+
+    Attributes:
+        left_out: name -> why there is no such number.
+    """
+
+    def __init__(self, known: Mapping[str, Estimate] | None = None) -> None:
+        super().__init__(known or {})
+        self.left_out: dict[str, str] = {}
+
+    def take(self, other: Mapping[str, Estimate]) -> None:
+        """Add numbers, and the reasons of those that `other` lacks."""
+        self.update(other)
+        if isinstance(other, Measured):
+            self.left_out |= other.left_out
+
+    def leave_out(self, why: object, *names: str) -> None:
+        """Say why there are no numbers of these names."""
+        self.left_out |= dict.fromkeys(names, str(why))
+
+    def attempt(self, names: Iterable[str], call: Callable[[], Mapping[str, Estimate]]) -> None:
+        """Add what `call` finds; where it refuses, its sentence is why `names` are left out."""
+        try:
+            self.take(call())
+        except ValueError as why:
+            self.leave_out(why, *names)
 
 
 def share(count: int, n: int, receipt: Mapping[str, Any]) -> Estimate:

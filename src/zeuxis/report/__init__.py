@@ -66,6 +66,7 @@ class Page:
         cards: the scores.
         findings: (good, fair or poor; sentence): what is right and wrong, worst first.
         rows: every measure.
+        left_out: lines on what was not measured, and why.
         ladder: the model's distance among known ones.
         tiles_NHWC: real images hidden among generated ones.
         real: places of the real ones in `tiles_NHWC`.
@@ -84,6 +85,7 @@ class Page:
     cards: Sequence[Card]
     findings: Sequence[tuple[str, str]] = ()
     rows: Sequence[Row] = ()
+    left_out: Sequence[str] = ()
     ladder: str = ""
     tiles_NHWC: np.ndarray
     real: frozenset[int]
@@ -110,6 +112,7 @@ def render(page: Page) -> str:
         _game(page),
         _scores(page),
         _table(page.rows),
+        _left_out(page.left_out),
         _growth(page.steps),
         _through(page.pairs),
         _nearest(page.neighbours),
@@ -186,6 +189,13 @@ def _table(rows: Sequence[Row]) -> str:
         "<th>Here</th><th>95 %</th><th>Real images</th><th>Better</th></tr></thead>"
         f"<tbody>{body}</tbody></table></div>"
     )
+
+
+def _left_out(lines: Sequence[str]) -> str:
+    if not lines:
+        return ""
+    items = "".join(f"<li>{markup(line)}</li>" for line in lines)
+    return f"<h2>What was not measured</h2><ul>{items}</ul>"
 
 
 def _game(page: Page) -> str:

@@ -79,6 +79,41 @@ def _named(name: str) -> tuple[str, str] | None:
     return None
 
 
+def missing(left_out: Mapping[str, str]) -> list[str]:
+    """A line for each reason why measures were left out, which names them.
+
+    >>> missing({"precision": "5 images of a", "copy_rate": "a holds no images", "recall": "5 images of a"})
+    ['precision, recall: 5 images of a', 'near-copies: a holds no images']
+    """
+    named: dict[str, list[str]] = {}
+    for name, why in left_out.items():
+        named.setdefault(why, []).append(plain(name))
+    return [f"{', '.join(names)}: {why}" for why, names in named.items()]
+
+
+def plain(name: str) -> str:
+    """A measure's name in a sentence.
+
+    >>> plain("copy_rate"), plain("frechet_distance"), plain("coverage_of_real")
+    ('near-copies', 'Frechet distance', 'coverage of real images')
+    """
+    short, real = (
+        (name.removesuffix(ENDS[0]), " of real images") if name.endswith(ENDS[0]) else (name, "")
+    )
+    named = UNNUMBERED.get(short) or (_named(short) or (short.replace("_", " "),))[0]
+    title = named.partition(":")[0] if short in TABLE else named.replace(":", "")
+    proper = title.split()[0] in PROPER
+    return (title if proper else title[:1].lower() + title[1:]) + real
+
+
+UNNUMBERED = {
+    "effective_classes": "balance of classes",
+    "shift": "blur, noise, blocks and colour",
+    "taught": "accuracy of a classifier that it taught",
+}
+PROPER = ("Frechet", "Gaussian", "PSNR", "SSIM", "Wasserstein")
+
+
 def _floor(estimate: Estimate) -> str:
     floor = estimate.receipt.get("noise_floor")
     return "" if floor is None else f", of it {number(floor)} by chance"
