@@ -4,6 +4,7 @@ Every number names the side of the data it was measured on: `train` (what the mo
 `hold-out` (what it never saw). Beside each stands what real images score.
 """
 
+import contextlib
 import dataclasses
 import json
 import math
