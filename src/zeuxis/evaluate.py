@@ -26,7 +26,7 @@ from zeuxis.features import Features, extractor, features
 from zeuxis.images import grid
 from zeuxis.log import read_log
 from zeuxis.measuring import Side, look, measure
-from zeuxis.metrics import Estimate, Measured
+from zeuxis.metrics import Estimate, Measured, mean
 from zeuxis.metrics.balance import predicted_balance
 from zeuxis.metrics.classifier import taught
 from zeuxis.metrics.kernel import kernel_distance
@@ -454,17 +454,6 @@ def _bits(
 
 
 PAIRS = 4
-
-
-def mean(values_N: np.ndarray, receipt: Mapping[str, Any]) -> Estimate:
-    """The mean of at least 2 numbers, one an image; infinite ones are left out and counted."""
-    finite_N = values_N[np.isfinite(values_N)].astype(np.float64)
-    value = float(finite_N.mean()) if len(finite_N) else float("inf")
-    half = 1.96 * float(finite_N.std(ddof=1)) / len(finite_N) ** 0.5 if len(finite_N) > 1 else 0.0
-    noted = {**receipt, "infinite": int(len(values_N) - len(finite_N))}
-    return Estimate(
-        value=value, interval=(value - half, value + half), n=len(values_N), receipt=noted
-    )
 
 
 def _classes(

@@ -5,6 +5,8 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Estimate:
@@ -70,3 +72,14 @@ def share(count: int, n: int, receipt: Mapping[str, Any]) -> Estimate:
     if count == 0:  # the formula's zero, without its rounding error
         interval = (0.0, interval[1])
     return Estimate(value=p, interval=interval, n=n, receipt=receipt)
+
+
+def mean(values_N: np.ndarray, receipt: Mapping[str, Any]) -> Estimate:
+    """The mean of at least 2 numbers, one an image; infinite ones are left out and counted."""
+    finite_N = values_N[np.isfinite(values_N)].astype(np.float64)
+    value = float(finite_N.mean()) if len(finite_N) else float("inf")
+    half = 1.96 * float(finite_N.std(ddof=1)) / len(finite_N) ** 0.5 if len(finite_N) > 1 else 0.0
+    noted = {**receipt, "infinite": int(len(values_N) - len(finite_N))}
+    return Estimate(
+        value=value, interval=(value - half, value + half), n=len(values_N), receipt=noted
+    )

@@ -1,5 +1,6 @@
 """Numbers as people read them: cards for the first questions, a table of every measure, a ladder."""
 
+import re
 from collections.abc import Iterator, Mapping
 
 from zeuxis.metrics import Estimate
@@ -101,7 +102,7 @@ def plain(name: str) -> str:
         (name.removesuffix(ENDS[0]), " of real images") if name.endswith(ENDS[0]) else (name, "")
     )
     named = UNNUMBERED.get(short) or (_named(short) or (short.replace("_", " "),))[0]
-    title = named.partition(":")[0] if short in TABLE else named.replace(":", "")
+    title = re.split("[:,]", named)[0] if short in TABLE else named.replace(":", "")
     proper = title.split()[0] in PROPER
     return (title if proper else title[:1].lower() + title[1:]) + real
 
