@@ -170,11 +170,14 @@ def measure(fake: Side, real: Side, seed: int = 0, progress: Tick | None = None)
         ValueError: the sides were not looked at in the same way, so that no number would mean anything.
     """
     found = distances(fake, real, seed, progress)
-    found.attempt(("different_bins", "bin_divergence"), lambda: _bins(fake, real, seed))
-    found.take(_scores(fake, real))
-    found.take(_diversity(fake, real, seed))
-    found.attempt(("shift",), lambda: _shifts(fake, real))
-    found.take(_balances(fake, real))
+    if blind := _without_features(fake, real):
+        found.leave_out(blind, *(name for name in OF_SETS if name not in found))
+    else:
+        found.attempt(("different_bins", "bin_divergence"), lambda: _bins(fake, real, seed))
+        found.take(_scores(fake, real))
+        found.take(_diversity(fake, real, seed))
+        found.attempt(("shift",), lambda: _shifts(fake, real))
+        found.take(_balances(fake, real))
     stored = {"fake_form": dict(fake.form), "real_form": dict(real.form), "seed": seed}
     for name, estimate in found.items():
         found[name] = dataclasses.replace(estimate, receipt={**estimate.receipt, **stored})
@@ -189,10 +192,9 @@ def distances(fake: Side, real: Side, seed: int = 0, progress: Tick | None = Non
     """
     agree(fake.features.receipt, real.features.receipt)
     found = _frechet(fake, real, seed)
-    for side in (fake, real):
-        if not isinstance(side.features, Features):
-            found.leave_out(_holds_moments(side), *OF_FEATURES)
-            return found
+    if blind := _without_features(fake, real):
+        found.leave_out(blind, *OF_FEATURES)
+        return found
     a, b = fake.table, real.table
     steps: tuple[Callable[[], None], ...] = (
         lambda: found.update(kernel_distance=kernel_distance(a, b)),
@@ -213,6 +215,12 @@ def distances(fake: Side, real: Side, seed: int = 0, progress: Tick | None = Non
 
 def _holds_moments(side: Side) -> str:
     return f"{side.name} is a file of moments: it holds no single image's features"
+
+
+def _without_features(fake: Side, real: Side) -> str:
+    """Which side is moments only, as a reason; "" if none is."""
+    sides = (side for side in (fake, real) if not isinstance(side.features, Features))
+    return next((_holds_moments(side) for side in sides), "")
 
 
 def _few(count: int, side: Side, least: int) -> str:
