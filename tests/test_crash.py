@@ -1,13 +1,11 @@
 """A run killed at any moment, saves included, and resumed ends on the same bits; no file is corrupt."""
 
 import contextlib
+import multiprocessing
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 import torch
@@ -17,19 +15,26 @@ from tests.kit import ALL
 from zeuxis import artefact, checkpoint
 from zeuxis.disk import sha256
 
-ROOT = Path(__file__).parents[1]
+FORKS = multiprocessing.get_context("forkserver")
 STEPS = 20
 
 
+@pytest.fixture(scope="module", autouse=True)
+def server():
+    """A process that has imported all that training needs: each run is a fork of it, ready at once."""
+    FORKS.set_forkserver_preload(["tests.worker"])
+
+
 def start(name, folder, steps=STEPS):
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.worker", "run", name, str(folder), str(steps)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-    )
-    with process.stdout as words:
-        words.readline()  # "ready": imports are done
+    process = FORKS.Process(target=worker.alone, args=(name, str(folder), steps))
+    process.start()
     return process
+
+
+def ended(process):
+    """The exit status, once it has ended."""
+    process.join(timeout=60)
+    return process.exitcode
 
 
 def check_whole(folder):
@@ -54,7 +59,7 @@ def kill_again_and_again(name, tmp_path, kills, seed):
     straight = tmp_path / "straight"
     process = start(name, straight)
     began = time.perf_counter()
-    assert process.wait() == 0
+    assert ended(process) == 0
     seconds = time.perf_counter() - began
     hits = []
     while len(hits) < kills:
@@ -62,15 +67,15 @@ def kill_again_and_again(name, tmp_path, kills, seed):
         while True:
             process = start(name, folder)
             time.sleep(chance.uniform(0, seconds))
-            finished = process.poll() is not None
+            finished = process.exitcode is not None
             if finished:
                 break
             os.kill(process.pid, signal.SIGKILL)
-            process.wait()
+            ended(process)
             hits.append(check_whole(folder))
             if len(hits) % 3 == 0 or len(hits) >= kills:
                 process = start(name, folder)
-                assert process.wait() == 0
+                assert ended(process) == 0
                 break
         compare(outcome(straight), outcome(folder))
         assert not list(folder.rglob("*.tmp"))
@@ -102,11 +107,11 @@ def test_stopped_by_ctrl_c_and_continued(name, tmp_path):
     steps, folder = 60, tmp_path / "a"
     process = start(name, folder, steps)
     while not (folder / "checkpoints" / "step-00000003").exists():
-        assert process.poll() is None
+        assert process.exitcode is None
         time.sleep(0.002)
     for _ in range(2):  # an impatient user
-        process.send_signal(signal.SIGINT)
-    process.wait(timeout=20)
+        os.kill(process.pid, signal.SIGINT)
+    ended(process)
     assert 3 <= check_whole(folder) < steps
     worker.run(name, folder, steps)
     worker.run(name, tmp_path / "b", steps)

@@ -1,6 +1,6 @@
 """Training in processes of their own, for the tests that kill them or run several.
 
-`python -m tests.worker run FAMILY FOLDER STEPS` trains a tiny model and saves at every step.
+`alone` trains a tiny model and saves at every step.
 `torchrun ... -m tests.worker losses OUT` writes the losses of every family by world size.
 """
 
@@ -65,13 +65,15 @@ def losses(precision, accumulate=1, steps=10, processes=None):
     return found
 
 
+def alone(family, folder, steps):
+    """What a process of its own does."""
+    torch.set_num_threads(1)
+    run(family, folder, steps)
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    if sys.argv[1] == "run":
-        print("ready", flush=True)
-        run(sys.argv[2], sys.argv[3], int(sys.argv[4]))
-    else:
-        processes = parallel.join()
-        result = {p: losses(p, processes=processes) for p in ("float64", "float32")}
-        if processes.first:
-            Path(sys.argv[2]).write_text(json.dumps(result))
+    processes = parallel.join()
+    result = {p: losses(p, processes=processes) for p in ("float64", "float32")}
+    if processes.first:
+        Path(sys.argv[2]).write_text(json.dumps(result))
