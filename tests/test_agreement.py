@@ -16,11 +16,12 @@ from zeuxis.metrics.kernel import kernel_distance_subsets
 from zeuxis.metrics.neighbours import neighbours
 
 
-def test_256_image_files_give_the_same_features_and_scores(tmp_path, monkeypatch):
+@pytest.mark.parametrize("count", [64, pytest.param(256, marks=pytest.mark.slow)])
+def test_image_files_give_the_same_features_and_scores(tmp_path, monkeypatch, count):
     """Decoding, resize, network with random weights, distances; fewer images than features."""
     torch_fidelity()
-    monkeypatch.setattr(agreement, "SHARD", 64)
-    figures = agreement.run(tmp_path, "avatars", 256)
+    monkeypatch.setattr(agreement, "SHARD", 16)
+    figures = agreement.run(tmp_path, "avatars", count)
     assert max(figures["features"].values()) <= 1e-5
     assert figures["holds"]
 
