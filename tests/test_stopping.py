@@ -90,6 +90,7 @@ def test_what_was_stopped_goes_on_by_the_same_command(tmp_path, monkeypatch):
 
 START = """
 import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
 class Ask:
     def find_spec(self, name, path=None, target=None):
         if name == {name!r}:
