@@ -25,13 +25,13 @@ from PIL import Image, ImageFilter
 
 from benchmarks.row import write_row
 from tests.peers import inception_weights, torch_fidelity
+from zeuxis.core.settings import Data
 from zeuxis.data import ensure
 from zeuxis.data.pictures import pictures
 from zeuxis.features import Extractor, Features, extractor, stream
 from zeuxis.metrics.frechet import frechet_distance
 from zeuxis.metrics.inception_score import class_probability_score
 from zeuxis.metrics.kernel import kernel_distance_subsets
-from zeuxis.run import Data
 
 TAPS = ("2048", "logits_unbiased", "64", "192", "768", "logits")
 SHARD = 50

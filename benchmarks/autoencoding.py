@@ -42,13 +42,13 @@ from torch import Tensor
 
 from benchmarks.likelihood import psnr
 from benchmarks.row import write_row
-from zeuxis import machine
+from zeuxis.core import machine
+from zeuxis.core.family import Tokenizes
+from zeuxis.core.pixels import from_uint8, to_array, to_pil, to_tensor, to_uint8
 from zeuxis.data import open_prepared
 from zeuxis.data.prepared import Prepared
-from zeuxis.family import Tokenizes
-from zeuxis.images import from_uint8, to_array, to_pil, to_tensor, to_uint8
+from zeuxis.inference.model import Model, load
 from zeuxis.nn.quantise import perplexity, usage
-from zeuxis.use import Model, load
 
 DEVIATION = 25
 CHOSEN_ON = 5000

@@ -18,13 +18,13 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.row import write_row
+from zeuxis.core.pixels import grid, save_png
+from zeuxis.core.settings import Data
 from zeuxis.data import Prepared, ensure, open_prepared
-from zeuxis.evaluate import hide
-from zeuxis.images import grid, save_png
+from zeuxis.evaluation.evaluate import hide
+from zeuxis.inference.model import load
 from zeuxis.metrics.classifier import Classifier, accuracy, predict, train_classifier
 from zeuxis.metrics.nearest import copies
-from zeuxis.run import Data
-from zeuxis.use import load
 
 ATTRIBUTES = ("hair", "skin")
 SAMPLES = 2000

@@ -19,10 +19,10 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.row import write_row
-from zeuxis import codec
 from zeuxis.data import open_prepared
 from zeuxis.data.pictures import Pictures
-from zeuxis.use import load
+from zeuxis.inference import codec
+from zeuxis.inference.model import load
 
 ELSEWHERE = {
     "OMP_NUM_THREADS": "1",

@@ -3,9 +3,9 @@
     python -m benchmarks.damage_ladder DATA --record
 
 DATA is a prepared set with classes: Fashion-MNIST or the avatars. Images of its hold-out are damaged and
-judged by others of its hold-out; training images serve as copies. The thresholds of `zeuxis.verdict`
-were chosen on Fashion-MNIST with the last 5,000 official training images as hold-out
-(`benchmarks.quality` calls them the selection); what they are worth is read on the official test
+judged by others of its hold-out; training images serve as copies. The thresholds of
+`zeuxis.evaluation.diagnosis` were chosen on Fashion-MNIST with the last 5,000 official training images
+as hold-out (`benchmarks.quality` calls them the selection); what they are worth is read on the official test
 images and on the avatars.
 """
 
@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.row import RESULTS, write_row
-from zeuxis import measuring, verdict
+from zeuxis.core.rng import derive_seed
 from zeuxis.data import open_prepared
+from zeuxis.evaluation import diagnosis, sides
 from zeuxis.features import extractor
 from zeuxis.metrics.damage import DAMAGES, STEPS, Pool, damage
 from zeuxis.metrics.nearest import copies
-from zeuxis.rng import derive_seed
 
 CONTROL = 500
 
@@ -51,9 +51,9 @@ def main() -> None:
     )
     eye = extractor("efficientnet-lite0")
 
-    def side(name: str, images: np.ndarray, labels: np.ndarray | None) -> measuring.Side:
+    def side(name: str, images: np.ndarray, labels: np.ndarray | None) -> sides.Side:
         known = () if labels is None else (condition,)
-        return measuring.look(name, images, eye, known, None if labels is None else labels[:, None])
+        return sides.look(name, images, eye, known, None if labels is None else labels[:, None])
 
     judge = side("judges", prepared.images[judges], prepared.labels[judges, column])
     rest = prepared.holdout[~np.isin(prepared.holdout, mine)][:CONTROL]
@@ -66,11 +66,11 @@ def main() -> None:
         labels = None
         if args.labels and name != "copies":
             labels = pool.labels_N if name != "modes" else _kept(pool, images)
-        found = measuring.measure(side(name, images, labels), judge)
+        found = sides.measure(side(name, images, labels), judge)
         found |= {f"{key}_of_real": value for key, value in _real(judge).items()}
         copied = copies(images, prepared.images, prepared.images[rest], prepared.train)
         found["copy_rate"] = copied.rate
-        said = verdict.findings(found)
+        said = diagnosis.findings(found)
         row = {
             "damage": name,
             "step": step,
@@ -102,12 +102,12 @@ def main() -> None:
 _REAL: dict[int, dict] = {}
 
 
-def _real(judge: measuring.Side) -> dict:
+def _real(judge: sides.Side) -> dict:
     """What half of the judges gets against the other half: once."""
     if not _REAL:
         half = len(judge.table) // 2
         one, two = judge.rows(np.arange(half)), judge.rows(np.arange(half, 2 * half))
-        _REAL[0] = measuring.distances(one, two)
+        _REAL[0] = sides.distances(one, two)
     return _REAL[0]
 
 

@@ -16,8 +16,8 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from benchmarks.row import write_row
+from zeuxis.core.files import write_json
 from zeuxis.data.prepared import COLUMNS, FACTS, FORMAT, IMAGES, Texts
-from zeuxis.disk import write_json
 
 CHILD = """
 import time

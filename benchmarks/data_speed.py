@@ -21,8 +21,9 @@ from PIL import Image
 
 from benchmarks.row import write_row
 from zeuxis import data
-from zeuxis.data import decode, preparation, prepared
-from zeuxis.run import Data
+from zeuxis.core.settings import Data
+from zeuxis.data import prepared
+from zeuxis.data.preparation import decode, prepare
 
 TARGET = decode.Target(64, 64, 3, "crop")
 ROUNDS = 3
@@ -85,9 +86,9 @@ def prepare_speed(count: int) -> None:
                 kinds[kind].append(bare_loop(paths, kind))
             began = time.perf_counter()
             source = Path(room) / "out" / str(number)
-            opened = preparation.sources.open_source(room)
+            opened = prepare.sources.open_source(room)
             opened.items = opened.items[:count]
-            made = preparation.prepare_source(opened, source, Data(size=(64, 64), channels=3))
+            made = prepare.prepare_source(opened, source, Data(size=(64, 64), channels=3))
             kinds["prepare"].append(time.perf_counter() - began)
             assert len(made) == count
             for file in made.folder.iterdir():

@@ -22,10 +22,10 @@ import torch
 
 from benchmarks.row import write_row
 from tests.peers import inception_weights, torch_fidelity
-from zeuxis import machine
+from zeuxis.core import machine
+from zeuxis.core.settings import Data
 from zeuxis.data import ensure
 from zeuxis.features import Extractor, extractor
-from zeuxis.run import Data
 
 THEIR_BATCH = 64
 

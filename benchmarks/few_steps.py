@@ -14,9 +14,9 @@ from typing import Any
 from benchmarks.row import write_row
 from zeuxis.data import open_prepared
 from zeuxis.features import features
+from zeuxis.inference.model import load
 from zeuxis.metrics.kernel import kernel_distance
 from zeuxis.objectives.jumps import MOST_STEPS
-from zeuxis.use import load
 
 
 def main() -> None:

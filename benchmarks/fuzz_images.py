@@ -17,9 +17,9 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from benchmarks.row import write_row
-from zeuxis.data import decode, preparation
-from zeuxis.data.sources.base import Item, Source
-from zeuxis.run import Data
+from zeuxis.core.settings import Data
+from zeuxis.data.preparation import decode, prepare
+from zeuxis.data.source.base import Item, Source
 
 
 def seeds() -> list[bytes]:
@@ -173,7 +173,7 @@ def run(count: int) -> dict[str, object]:
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as room:
         settings = Data(size=(16, 16), channels=3)
-        prepared = preparation.prepare_source(source, Path(room) / "out", settings)
+        prepared = prepare.prepare_source(source, Path(room) / "out", settings)
         used = len(prepared)
         reasons = {r: e["count"] for r, e in prepared.facts["left_out"].items()}
         lines = (prepared.folder / "left_out.jsonl").read_text().splitlines()

@@ -27,7 +27,7 @@ from PIL import Image
 
 from benchmarks import row
 from zeuxis import families
-from zeuxis.pipeline import GENERATED
+from zeuxis.training.run import GENERATED
 
 TRAIN = """
 import json, sys, zeuxis

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.row import write_row
+from zeuxis.core.family import Reconstructs
 from zeuxis.data import open_prepared
-from zeuxis.family import Reconstructs
-from zeuxis.use import load
+from zeuxis.inference.model import load
 
 
 def psnr(a_NHWC: np.ndarray, b_NHWC: np.ndarray) -> np.ndarray:

@@ -23,9 +23,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.row import write_row
+from zeuxis.core.settings import override
 from zeuxis.metrics.classifier import accuracy, train_classifier
 from zeuxis.metrics.nearest import copies
-from zeuxis.run import override
 
 SELECTION = 5000
 SAMPLES = 20_000
@@ -52,7 +52,7 @@ def generated(
         if len(images) < count:
             raise SystemExit(f"{source} holds {len(images)} images, expected {count}")
         return images[:count], labels[:count].reshape(count, -1)[:, 0], {"samples": str(source)}
-    from zeuxis.use import load
+    from zeuxis.inference.model import load
 
     model = load(source)
     labels = np.arange(count)[:, None] % CLASSES

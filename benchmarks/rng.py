@@ -11,9 +11,11 @@ import torch
 
 from benchmarks.row import write_row
 from benchmarks.speed import batch_of, build
-from zeuxis import families, machine, step
-from zeuxis.parallel import Parallel
-from zeuxis.rng import FirstRng, Rng
+from zeuxis import families
+from zeuxis.core import machine
+from zeuxis.core.processes import Parallel
+from zeuxis.core.rng import FirstRng, Rng
+from zeuxis.training import step
 
 DRAWS = {
     "normal, 64 rows of 3x32x32": lambda rng: rng.normal("z", 3, 32, 32),

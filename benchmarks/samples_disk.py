@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.row import write_row
-from zeuxis import samples
-from zeuxis.images import save_png
+from zeuxis.core.pixels import save_png
+from zeuxis.inference import results
 
 ROUNDS = 3
 
@@ -35,7 +35,7 @@ def not_at_all(folder: Path, images: np.ndarray) -> None:
 
 def together(folder: Path, images: np.ndarray) -> None:
     """As `zeuxis sample` does."""
-    samples.write(folder, images, {})
+    results.write(folder, images, {})
 
 
 WAYS: dict[str, Callable[[Path, np.ndarray], None]] = {

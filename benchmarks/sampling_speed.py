@@ -21,11 +21,13 @@ import torch
 from torch import Tensor
 
 from benchmarks import row
-from zeuxis import families, machine, use
-from zeuxis.family import Family, Generates, Sequential
-from zeuxis.images import to_levels
-from zeuxis.rng import Rng
-from zeuxis.run import override
+from zeuxis import families
+from zeuxis.core import machine
+from zeuxis.core.family import Family, Generates, Sequential
+from zeuxis.core.pixels import to_levels
+from zeuxis.core.rng import Rng
+from zeuxis.core.settings import override
+from zeuxis.inference.model import load
 from zeuxis.sampling.raster import drawn
 
 CPU = torch.device("cpu")
@@ -64,7 +66,7 @@ def wake(model: Family) -> None:
 def build(args: argparse.Namespace) -> Family:
     """The trained model, or the family's default one for images of this size."""
     if args.run:
-        return use.load(args.run).family
+        return load(args.run).family
     size = {"height": args.size, "width": args.size, "channels": args.channels}
     config = families.get(args.family).Config(**size)
     model = families.build(

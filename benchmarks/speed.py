@@ -27,12 +27,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from benchmarks import row
-from zeuxis import families, machine
-from zeuxis.family import Batch, Condition, Context, Family
-from zeuxis.images import from_uint8
-from zeuxis.parallel import Parallel
-from zeuxis.rng import Rng
-from zeuxis.step import parameters, start, train_step
+from zeuxis import families
+from zeuxis.core import machine
+from zeuxis.core.family import Batch, Condition, Context, Family
+from zeuxis.core.pixels import from_uint8
+from zeuxis.core.processes import Parallel
+from zeuxis.core.rng import Rng
+from zeuxis.training.step import parameters, start, train_step
 
 STEPS = 8
 """Steps a round: a whole number of the periods of lazy penalties."""

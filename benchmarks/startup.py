@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks import row
 
 REPEATS = 7
-HELP = "import sys; from zeuxis.cli import main; sys.exit(main(['--help']))"
+HELP = "import sys; from zeuxis.cli.main import main; sys.exit(main(['--help']))"
 DRAW = """
 import sys, zeuxis
 model = zeuxis.load(sys.argv[1])

@@ -31,14 +31,15 @@ from pythae.trainers.training_callbacks import TrainingCallback
 from torch import Tensor
 
 from benchmarks.row import write_row
-from zeuxis import machine, step
+from zeuxis.core import machine
+from zeuxis.core.family import Batch
+from zeuxis.core.pixels import from_uint8
+from zeuxis.core.processes import Parallel
+from zeuxis.core.rng import Rng
+from zeuxis.core.settings import Training
 from zeuxis.families.vae import VAE, VAEConfig
-from zeuxis.family import Batch
-from zeuxis.images import from_uint8
 from zeuxis.objectives.likelihood import logistic_nats
-from zeuxis.parallel import Parallel
-from zeuxis.rng import Rng
-from zeuxis.run import Training
+from zeuxis.training import step
 
 BATCH, WARM = 64, 5
 

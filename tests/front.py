@@ -5,14 +5,17 @@ import contextlib
 import numpy as np
 import pytest
 
-from zeuxis import cli, evaluate, families, looking
-from zeuxis.images import save_png
+from zeuxis import families
+from zeuxis.cli import main
+from zeuxis.core.pixels import save_png
+from zeuxis.evaluation import evaluate
+from zeuxis.training import looking
 
 
 def zeuxis(*words):
     """Run a command in this process; its exit code."""
     try:
-        return cli.main([str(word) for word in words])
+        return main.main([str(word) for word in words])
     except SystemExit as end:
         return int(end.code or 0)
 

@@ -3,9 +3,9 @@
 import torch
 
 from zeuxis import families
-from zeuxis.family import Condition, Context
-from zeuxis.images import from_uint8
-from zeuxis.rng import Rng
+from zeuxis.core.family import Condition, Context
+from zeuxis.core.pixels import from_uint8
+from zeuxis.core.rng import Rng
 
 ALL = sorted(families.FAMILIES)
 CONDITIONS = (

@@ -12,9 +12,18 @@ from PIL import Image
 
 from tests.front import zeuxis
 from tests.kit import able, build, config_for, wake
-from zeuxis import apply, artefact, use
-from zeuxis.family import Completes, Decodes, Denoises, Encodes, Interpolates, Reconstructs, Scores
-from zeuxis.report import training
+from zeuxis.core.family import (
+    Completes,
+    Decodes,
+    Denoises,
+    Encodes,
+    Interpolates,
+    Reconstructs,
+    Scores,
+)
+from zeuxis.evaluation.report import training
+from zeuxis.inference import apply, artefact
+from zeuxis.inference.model import Generates, load
 
 TABLE = [[[0, 1], 1]]
 
@@ -76,7 +85,7 @@ def test_encode_then_decode_through_a_file(name, runs, photos, tmp_path):
     assert zeuxis("encode", runs(name), photos, "--out", file) == 0
     with np.load(file) as arrays:
         assert len(arrays["latent"]) == 5 and arrays["name"][0].endswith("photo-0.png")
-        expected = use.load(runs(name)).decode(arrays["latent"])
+        expected = load(runs(name)).decode(arrays["latent"])
     assert zeuxis("decode", runs(name), file, "--out", out) == 0
     assert np.array_equal(drawn(out).reshape(expected.shape), expected)
 
@@ -103,7 +112,7 @@ def test_latents_that_are_none_are_one_sentence(name, arrays, sentence, runs, tm
     else:
         latent = arrays.get("latent")
         if latent is not None and np.ndim(latent) == 0 and not isinstance(latent, np.ndarray):
-            model = use.load(runs(name))
+            model = load(runs(name))
             config = model.family.config
             blank = np.zeros((1, config.height, config.width, config.channels), np.uint8)
             arrays = {"latent": np.full(model.encode(blank).shape, latent)}
@@ -132,9 +141,9 @@ def test_complete_paints_the_white_of_the_mask_only(name, runs, photos, tmp_path
     assert zeuxis("complete", runs(name), photos, *words) == 0
     known = mask == 0
     assert zeuxis("complete", runs(name), photos, *words) == 0  # again into the same folder
-    from zeuxis.apply import read
+    from zeuxis.inference.apply import read
 
-    images = read(use.load(runs(name)), photos).images[..., 0]
+    images = read(load(runs(name)), photos).images[..., 0]
     assert np.array_equal(drawn(out)[:, known], images[:, known])
     assert not np.array_equal(drawn(out), images)
 
@@ -142,7 +151,7 @@ def test_complete_paints_the_white_of_the_mask_only(name, runs, photos, tmp_path
 @pytest.mark.parametrize("name", able(Interpolates))
 def test_interpolate(name, runs, photos, tmp_path):
     out = tmp_path / "out"
-    ends = [3, 4] if name in able(use.Generates) else [photos / f"photo-{i}.png" for i in (0, 1)]
+    ends = [3, 4] if name in able(Generates) else [photos / f"photo-{i}.png" for i in (0, 1)]
     assert zeuxis("interpolate", runs(name), *ends, "--count", 4, "--out", out) == 0
     assert len(drawn(out)) == 4
 
@@ -159,7 +168,7 @@ def test_score_prints_the_mean_with_its_error_and_kind_and_writes_each(
     assert len(bits) == 5
     assert f"{np.mean(bits):.4f} bits/dim" in said
     assert f"standard error {np.std(bits, ddof=1) / 5**0.5:.4f}" in said
-    kind = use.load(runs(name)).family.kind
+    kind = load(runs(name)).family.kind
     assert {"exact": "(exact)", "bound": "upper bound", "estimate": "estimate"}[kind] in said
 
 
@@ -205,7 +214,7 @@ def test_bad_input_is_one_sentence(words, sentence, runs, photos, tmp_path, monk
 
 def test_single_files_are_turned_and_cropped_as_those_of_a_source(runs, tmp_path):
     """By its EXIF orientation, on white where it is transparent, from the middle."""
-    model = use.load(runs("vae"))
+    model = load(runs("vae"))
     side = model.family.config.height
     pixels = np.zeros((side, 3 * side, 2), np.uint8)
     pixels[:, side : 2 * side, 0] = np.arange(side)[:, None] * 20
@@ -228,7 +237,7 @@ def test_single_files_are_turned_and_cropped_as_those_of_a_source(runs, tmp_path
 
 
 def test_sheets_of_a_strangers_run_are_its_own_and_the_decoder_s(runs, tmp_path):
-    model = use.load(shutil.copytree(runs("vae"), tmp_path / "run"))
+    model = load(shutil.copytree(runs("vae"), tmp_path / "run"))
     folder = model.folder / "samples"
     folder.mkdir()
     sheet = Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8))

@@ -7,8 +7,9 @@ import safetensors.torch
 import torch
 
 from tests.kit import ALL, build, wake
-from zeuxis import artefact, tensors
-from zeuxis.disk import read_sealed, sha256, write_sealed
+from zeuxis.core import tensors
+from zeuxis.core.files import read_sealed, sha256, write_sealed
+from zeuxis.inference import artefact
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from PIL import Image
 from benchmarks import autoencoding
 from tests.kit import build, changed, context, pixels, smooth, wake
 from zeuxis import families
-from zeuxis.images import from_levels, from_uint8, to_pil, to_tensor, to_uint8
+from zeuxis.core.pixels import from_levels, from_uint8, to_pil, to_tensor, to_uint8
+from zeuxis.core.rng import Rng
 from zeuxis.nn import corruption, towers
-from zeuxis.rng import Rng
 
 TINY = families.get("autoencoder").TINY
 

@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from tests.front import classes, pictures, tiny, workshop, zeuxis
-from zeuxis import disk, use
-from zeuxis.images import save_png
+from zeuxis.core import files as disk
+from zeuxis.core.pixels import save_png
+from zeuxis.inference.model import load
 
 STEPS = ["--steps", "4", "--threads", "1", "training.batch_size=8", "training.save_every=2"]
 STEPS += ["training.precision=float32", *tiny("vae")]
@@ -279,7 +280,7 @@ def test_every_flipped_bit_is_noticed(copy, capsys):
             path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
             refused(capsys, ["sample", copy], path.name)
         path.write_bytes(whole)
-    use.load(copy)
+    load(copy)
 
 
 def test_a_folder_that_holds_another_run(copy, pets, capsys):
@@ -323,7 +324,7 @@ def test_a_full_disk_while_training_loses_nothing(
         patch.setattr(disk.os, "fsync", full_after(writes))
         refused(capsys, words, "full", "same command")
     assert zeuxis(*words) == 0
-    expected, found = use.load(trained), use.load(tmp_path / "run")
+    expected, found = load(trained), load(tmp_path / "run")
     np.testing.assert_array_equal(expected.sample(4), found.sample(4))
 
 

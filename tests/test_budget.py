@@ -8,10 +8,16 @@ import torch
 
 from tests.front import pictures, tiny, workshop
 from tests.kit import able, build, loader_for
-from zeuxis import allowance, data, evaluate, fit, machine, pipeline, samples, use
-from zeuxis.allowance import Allowance
-from zeuxis.family import Generates
-from zeuxis.run import Data, Training
+from zeuxis import data
+from zeuxis.core import machine
+from zeuxis.core.family import Generates
+from zeuxis.core.settings import Data, Training
+from zeuxis.evaluation import allowance, evaluate
+from zeuxis.evaluation.allowance import Allowance
+from zeuxis.inference import results
+from zeuxis.inference.model import Model, load
+from zeuxis.training import loop
+from zeuxis.training import run as training
 
 
 @pytest.fixture
@@ -51,7 +57,7 @@ def test_sampling_and_measuring_take_the_quicker_threads(clock, two_threads, sec
 
 @pytest.mark.parametrize("name", able(Generates))
 def test_samples_are_the_same_bits_at_one_thread_and_two(name, tmp_path):
-    model = use.Model(build(name, conditional=False), {"family": name}, tmp_path)
+    model = Model(build(name, conditional=False), {"family": name}, tmp_path)
     before = torch.get_num_threads()
     try:
         drawn = []
@@ -124,7 +130,7 @@ def run(tmp_path_factory):
         photos = pictures(folder / "photos", count=40)
         words = dict(word.split("=") for word in tiny("vae")) | {"training.batch_size": "8"}
         events = []
-        pipeline.train(
+        training.train(
             "vae",
             photos,
             out=folder / "run",
@@ -151,7 +157,7 @@ def test_the_report_tells_of_fewer_samples(run, monkeypatch):
     folder, photos, _ = run
     monkeypatch.setattr(evaluate, "duration", lambda call: 50.0)  # of 32 samples
     monkeypatch.setenv("ZEUXIS_CACHE", str(photos.parent / "cache"))
-    model, prepared = use.load(folder), data.ensure(photos, Data())
+    model, prepared = load(folder), data.ensure(photos, Data())
     result = evaluate.evaluate(model, prepared, samples=64, seconds=20.0)
     assert result["facts"]["samples"] == 32
     assert any("measures 32 samples in the 20 s" in note for note in result["notes"])
@@ -163,20 +169,20 @@ def test_the_report_tells_of_fewer_samples(run, monkeypatch):
 def test_many_images_are_announced(clock, tmp_path):
     said = []
     some = np.zeros((32, 16, 16, 3), np.uint8)
-    samples._announce(tmp_path, some, 1000, 3.2, lambda event: said.append(event.text))
+    results._announce(tmp_path, some, 1000, 3.2, lambda event: said.append(event.text))
     assert said == ["1,000 images: about 1.7 min to draw, 4 MiB on disk, 1 MiB of memory"]
     with pytest.raises(ValueError, match="MiB free"):
-        samples._announce(tmp_path, some, 10**15, 3.2, lambda event: None)
+        results._announce(tmp_path, some, 10**15, 3.2, lambda event: None)
 
 
 def test_few_images_are_not(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(samples, "MANY", 40)
+    monkeypatch.setattr(results, "MANY", 40)
     for count, notes in ((3, 0), (40, 1)):
         events = []
-        samples.draw(run[0], count, out=tmp_path / str(count), watch=events.append)
+        results.draw(run[0], count, out=tmp_path / str(count), watch=events.append)
         assert sum(event.kind == "note" for event in events) == notes
-        drawn = use.load(run[0]).sample(3)
-        assert len(samples.written(tmp_path / str(count))) == count and len(drawn) == 3
+        drawn = load(run[0]).sample(3)
+        assert len(results.written(tmp_path / str(count))) == count and len(drawn) == 3
 
 
 # The pace of training
@@ -213,9 +219,9 @@ def test_a_run_whose_time_is_over_is_saved_and_goes_on(tmp_path):
             self.left -= 1
             return self.left < 0
 
-    with pytest.raises(fit.OutOfTime, match=r"step 3 of 6; the state is saved"):
-        fit.fit("vae", model, loader, training, tmp_path / "a", pace=Three())
-    later = fit.fit("vae", build("vae"), loader, training, tmp_path / "a")
-    straight = fit.fit("vae", build("vae"), loader, training, tmp_path / "b")
+    with pytest.raises(loop.OutOfTime, match=r"step 3 of 6; the state is saved"):
+        loop.fit("vae", model, loader, training, tmp_path / "a", pace=Three())
+    later = loop.fit("vae", build("vae"), loader, training, tmp_path / "a")
+    straight = loop.fit("vae", build("vae"), loader, training, tmp_path / "b")
     for key, value in straight.state_dict().items():
         assert torch.equal(value, later.state_dict()[key])

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests.kit import batch_for, build, context
-from zeuxis.rng import Rng
+from zeuxis.core.rng import Rng
 
 LAYERS = {
     "gan": lambda model: [model.generator.painter.paint],

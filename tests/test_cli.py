@@ -14,9 +14,12 @@ from PIL import Image
 import zeuxis as library
 from tests.front import classes, pictures, tiny, workshop, zeuxis
 from tests.kit import ALL
-from zeuxis import cli, families, pipeline, recipes, terminal
-from zeuxis.fit import Event, Stopped
-from zeuxis.step import DivergedError
+from zeuxis import families
+from zeuxis.cli import main, terminal
+from zeuxis.training import recipes
+from zeuxis.training import run as training
+from zeuxis.training.loop import Event, Stopped
+from zeuxis.training.step import DivergedError
 
 STEPS = ["--steps", "4", "--threads", "1", "training.batch_size=8", *tiny("vae")]
 COMMANDS = [
@@ -91,7 +94,7 @@ def test_help_of_a_family_lists_its_schemas(name, capsys):
 def test_the_labels_of_the_examples_are_those_of_the_demo(capsys):
     assert zeuxis("sample", "--help") == 0
     asked = re.findall(r"--label (\w+)=", capsys.readouterr().out)
-    given = pipeline.demo_settings(torch.device("cpu"))["data.conditions"]
+    given = training.demo_settings(torch.device("cpu"))["data.conditions"]
     assert asked and set(asked) <= set(given.split(","))
 
 
@@ -274,19 +277,19 @@ def test_known_endings_are_one_sentence(error, code, words, monkeypatch, capsys)
     def fail(*args, **kwargs):
         raise error
 
-    monkeypatch.setattr(pipeline, "train", fail)
+    monkeypatch.setattr(training, "train", fail)
     assert zeuxis("train", "vae", "pets") == code
     line = capsys.readouterr().err
     assert line.startswith("zeuxis: ") and words in line and line.count("\n") == 1
 
 
 def test_a_defect_keeps_its_traceback(monkeypatch):
-    monkeypatch.setattr(pipeline, "train", lambda *args, **kwargs: {}["missing"])
+    monkeypatch.setattr(training, "train", lambda *args, **kwargs: {}["missing"])
     with pytest.raises(KeyError):
-        cli.main(["train", "vae", "pets"])
+        main.main(["train", "vae", "pets"])
 
 
 def test_the_lazy_top_level():
-    assert library.train is pipeline.train and "load" in dir(library)
+    assert library.train is training.train and "load" in dir(library)
     with pytest.raises(AttributeError, match="trian"):
         _ = library.trian

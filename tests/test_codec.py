@@ -15,9 +15,11 @@ from PIL import Image
 
 from tests.front import zeuxis
 from tests.kit import able, build, config_for, wake
-from zeuxis import artefact, codec, families, use
+from zeuxis import families
+from zeuxis.core.family import Sequential
 from zeuxis.data.pictures import Pictures
-from zeuxis.family import Sequential
+from zeuxis.inference import artefact, codec
+from zeuxis.inference.model import load
 
 SEQUENTIAL = able(Sequential)
 
@@ -42,12 +44,12 @@ def some(name, count, **values):
 def test_what_went_in_comes_out_at_the_stated_size(name, channels, tmp_path):
     run = untrained(tmp_path / "run", name, height=6, width=5, channels=channels)
     seen = some(name, 40, height=6, width=5, channels=channels)
-    coded = codec.compress(use.load(run), seen, tmp_path / "a.zxi")
+    coded = codec.compress(load(run), seen, tmp_path / "a.zxi")
     assert coded.total == (tmp_path / "a.zxi").stat().st_size
-    again, names = codec.decompress(use.load(run), tmp_path / "a.zxi")
+    again, names = codec.decompress(load(run), tmp_path / "a.zxi")
     assert np.array_equal(again, seen.images) and names == seen.names
     assert coded.bits_per_dim == pytest.approx(coded.stated, rel=0.01)
-    assert coded.stated == pytest.approx(use.load(run).bits_per_dim(seen.images).mean(), rel=1e-5)
+    assert coded.stated == pytest.approx(load(run).bits_per_dim(seen.images).mean(), rel=1e-5)
     assert set(coded.peers) > {"PNG, one sheet", "WebP, one sheet"}
 
 
@@ -57,10 +59,10 @@ def test_several_batches_of_rows(tmp_path, monkeypatch):
     seen = some("pixelcnn", 7, height=3, width=3)
     ticks = []
     codec.compress(
-        use.load(run), seen, tmp_path / "a.zxi", lambda done, total: ticks.append((done, total))
+        load(run), seen, tmp_path / "a.zxi", lambda done, total: ticks.append((done, total))
     )
     assert ticks[-1] == (7, 7) and ticks == sorted(ticks)
-    assert np.array_equal(codec.decompress(use.load(run), tmp_path / "a.zxi")[0], seen.images)
+    assert np.array_equal(codec.decompress(load(run), tmp_path / "a.zxi")[0], seen.images)
 
 
 def test_the_table_is_whole_numbers_of_exact_arithmetic():
@@ -91,7 +93,7 @@ def test_small_differences_between_machines_do_no_harm(tmp_path, monkeypatch):
     monkeypatch.setattr(codec, "SURE", 0.05)
     run = untrained(tmp_path / "run", "pixelcnn", height=4, width=4)
     seen = some("pixelcnn", 8, height=4, width=4)
-    coded = codec.compress(use.load(run), seen, tmp_path / "a.zxi")
+    coded = codec.compress(load(run), seen, tmp_path / "a.zxi")
     assert coded.written_down > 100
     cls = families.get("pixelcnn")
     plain = cls.stepper
@@ -100,11 +102,11 @@ def test_small_differences_between_machines_do_no_harm(tmp_path, monkeypatch):
         shaken = lambda self, rows, size=size: Shaken(plain(self, rows), size)  # noqa: E731
         monkeypatch.setattr(cls, "stepper", shaken)
         if whole:
-            again, _ = codec.decompress(use.load(run), tmp_path / "a.zxi")
+            again, _ = codec.decompress(load(run), tmp_path / "a.zxi")
             assert np.array_equal(again, seen.images)
         else:
             with pytest.raises(ValueError, match="did not come out as they went in"):
-                codec.decompress(use.load(run), tmp_path / "a.zxi")
+                codec.decompress(load(run), tmp_path / "a.zxi")
 
 
 def test_the_steps_are_taken_in_float64(tmp_path, monkeypatch):
@@ -115,7 +117,7 @@ def test_the_steps_are_taken_in_float64(tmp_path, monkeypatch):
     monkeypatch.setattr(
         codec, "_rounded", lambda stepper: types.add(stepper.log_p().dtype) or rounded(stepper)
     )
-    codec.compress(use.load(run), seen, tmp_path / "a.zxi")
+    codec.compress(load(run), seen, tmp_path / "a.zxi")
     assert types == {torch.float64}
 
 
@@ -150,7 +152,7 @@ def test_bad_input_is_one_sentence(tmp_path, capsys):
     few = untrained(tmp_path / "few", "pixelcnn", height=4, width=4, levels=16)
     gan = untrained(tmp_path / "gan", "gan")
     file = tmp_path / "a.zxi"
-    codec.compress(use.load(run), some("pixelcnn", 2, height=4, width=4), file)
+    codec.compress(load(run), some("pixelcnn", 2, height=4, width=4), file)
     content = bytearray(file.read_bytes())
     content[-5] ^= 1
     (tmp_path / "flipped.zxi").write_bytes(content)
@@ -230,7 +232,7 @@ def test_a_header_that_compress_would_not_write_is_refused_in_a_sentence(tmp_pat
 )
 def test_words_that_no_encoder_wrote_are_refused(tmp_path, change, words, sentence):
     run = untrained(tmp_path / "run", "pixelcnn", height=4, width=4)
-    model, file = use.load(run), tmp_path / "some.zxi"
+    model, file = load(run), tmp_path / "some.zxi"
     channels = model.family.config.channels
     shape = [2, 4, 4, channels]
     header = {"model": codec.identity(model), "shape": shape, "names": ["a", "b"], "pixels": "0"}

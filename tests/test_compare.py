@@ -8,9 +8,10 @@ import pytest
 from PIL import Image
 
 from tests.front import zeuxis
-from zeuxis import measuring, terminal
-from zeuxis.compare import compare, statistics
-from zeuxis.words import markup
+from zeuxis.cli import terminal
+from zeuxis.core.words import markup
+from zeuxis.evaluation.compare import compare, statistics
+from zeuxis.evaluation.sides import OF_SETS
 
 
 def folder(path, n=40, seed=0, size=(12, 12), mode="RGB", suffix="png"):
@@ -122,7 +123,7 @@ def test_a_statistics_file_stands_for_its_images(pair, tmp_path):
 
 def reasons(report):
     """Each measure of two sets has a number or a reason; the reasons."""
-    named = (*measuring.OF_SETS, "exact_copy_rate", "exact_repeat_rate", "copy_rate")
+    named = (*OF_SETS, "exact_copy_rate", "exact_repeat_rate", "copy_rate")
     told = [*report["scores"], *report["not_measured"]]
     assert not [name for name in named if not any(one.startswith(name) for one in told)]
     assert not set(report["scores"]) & set(report["not_measured"])

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.front import pictures, workshop, zeuxis
-from zeuxis import contest
+from zeuxis.training import contest
 
 
 @pytest.fixture(scope="module")

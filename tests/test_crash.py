@@ -12,8 +12,9 @@ import torch
 
 from tests import worker
 from tests.kit import ALL
-from zeuxis import artefact, checkpoint
-from zeuxis.disk import sha256
+from zeuxis.core.files import sha256
+from zeuxis.inference import artefact
+from zeuxis.training import checkpoint
 
 FORKS = multiprocessing.get_context("forkserver")
 STEPS = 20

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from zeuxis.data.sources.avatars import open_avatars
+from zeuxis.data.source.avatars import open_avatars
 from zeuxis.metrics.damage import COLLAPSE, DAMAGES, STEPS, Pool, damage
 from zeuxis.metrics.nearest import copies
 from zeuxis.metrics.statistics import blocks, detail, noise, shifts, statistics

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from zeuxis.data import decode
-from zeuxis.data.decode import Refused, Target
+from zeuxis.data.preparation import decode
+from zeuxis.data.preparation.decode import Refused, Target
 
 RNG = np.random.default_rng(0)
 PHOTO = np.asarray(

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from zeuxis import data
-from zeuxis.data import fetch
+from zeuxis.data.known import fetch
 
 
 def test_the_avatars_need_nothing(tmp_path):

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from zeuxis import data
+from zeuxis.core.settings import Data
 from zeuxis.data import loader
-from zeuxis.run import Data
 
 ALL = Data(flip=True, flip_vertical=True, crop=0.3, rotate=40.0, colour=0.5)
 

@@ -14,11 +14,11 @@ import pytest
 from PIL import Image
 
 from zeuxis import data
-from zeuxis.data import clean, preparation, split
-from zeuxis.data.sources.arrays import ArraySource
-from zeuxis.data.sources.base import Item
-from zeuxis.lock import locked
-from zeuxis.run import Data
+from zeuxis.core.lock import locked
+from zeuxis.core.settings import Data
+from zeuxis.data.preparation import clean, prepare, split
+from zeuxis.data.source.arrays import ArraySource
+from zeuxis.data.source.base import Item
 
 SMALL = Data(size=(32, 32))
 
@@ -191,11 +191,11 @@ def many(count, side=None, groups=1, same=()):
 
 
 def test_the_split(tmp_path):
-    none = preparation.prepare_source(many(399), tmp_path / "a", Data())
+    none = prepare.prepare_source(many(399), tmp_path / "a", Data())
     assert len(none.holdout) == 0 and "fewer than 400" in none.facts["split"]["how"]
-    some = preparation.prepare_source(many(400), tmp_path / "b", Data())
+    some = prepare.prepare_source(many(400), tmp_path / "b", Data())
     assert len(some.holdout) == 256
-    more = preparation.prepare_source(many(6000, groups=7), tmp_path / "c", Data())
+    more = prepare.prepare_source(many(6000, groups=7), tmp_path / "c", Data())
     assert 290 <= len(more.holdout) <= 300
     groups = [
         {int(name) // 7 for name in np.array(list(more.names))[rows]}
@@ -204,24 +204,24 @@ def test_the_split(tmp_path):
     assert not groups[0] & groups[1]
     assert sorted([*more.train, *more.holdout]) == list(range(6000))
     own = many(500, side=lambda i: "holdout" if i >= 490 else "train")
-    assert preparation.prepare_source(own, tmp_path / "d", Data()).holdout.tolist() == list(
+    assert prepare.prepare_source(own, tmp_path / "d", Data()).holdout.tolist() == list(
         range(490, 500)
     )
 
 
 def test_a_large_set_of_one_group_says_why_nothing_is_held_out(tmp_path):
-    prepared = preparation.prepare_source(many(450, groups=450), tmp_path / "a", Data())
+    prepared = prepare.prepare_source(many(450, groups=450), tmp_path / "a", Data())
     assert len(prepared.holdout) == 0 and "one group" in prepared.facts["split"]["how"]
     assert any("they form one group" in warning for warning in prepared.facts["warnings"])
 
 
 def test_a_copy_of_a_held_out_image_leaves_the_training_side(tmp_path):
     source = many(500, side=lambda i: "holdout" if i >= 490 else "train", same=[(3, 495), (4, 5)])
-    prepared = preparation.prepare_source(source, tmp_path / "a", Data())
+    prepared = prepare.prepare_source(source, tmp_path / "a", Data())
     assert left_out(prepared) == {"00003": "duplicate", "00005": "duplicate"}
     curated = many(500, side=lambda i: "holdout" if i >= 490 else "train", same=[(3, 495), (4, 5)])
     curated.curated = True
-    kept = preparation.prepare_source(curated, tmp_path / "b", Data())
+    kept = prepare.prepare_source(curated, tmp_path / "b", Data())
     assert len(kept) == 500 and kept.facts["split"]["copies_across"] == 1
     assert any("exact copy on the hold-out side" in warning for warning in kept.facts["warnings"])
 
@@ -269,7 +269,7 @@ def test_blank_images_of_a_curated_set_are_kept_and_counted(tmp_path):
     source = many(20)
     source.curated = True
     source._parts[0][3:5] = 7
-    prepared = preparation.prepare_source(source, tmp_path / "a", Data())
+    prepared = prepare.prepare_source(source, tmp_path / "a", Data())
     assert len(prepared) == 20
     assert any("2 images are blank" in warning for warning in prepared.facts["warnings"])
 
@@ -289,7 +289,7 @@ def test_labels_that_a_table_wrote_as_fractions_are_classes(tmp_path):
 
 
 def test_means_and_deviations_are_those_of_the_training_side(tmp_path):
-    prepared = preparation.prepare_source(many(600), tmp_path / "a", Data())
+    prepared = prepare.prepare_source(many(600), tmp_path / "a", Data())
     train = prepared.images[prepared.train].astype(np.float64)
     assert prepared.facts["images"]["mean"] == pytest.approx(
         train.mean((0, 1, 2)).tolist(), abs=1e-3
@@ -382,11 +382,11 @@ def test_a_full_disk_leaves_nothing_behind(messy, tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(preparation, "_write_columns", full)
+        patch.setattr(prepare, "_write_columns", full)
         with pytest.raises(ValueError, match="disk of .* is full; nothing was kept"):
             data.prepare(messy, tmp_path / "out", SMALL)
     with monkeypatch.context() as patch:
-        patch.setattr(preparation.shutil, "disk_usage", lambda path: type("U", (), {"free": 1000}))
+        patch.setattr(prepare.shutil, "disk_usage", lambda path: type("U", (), {"free": 1000}))
         with pytest.raises(ValueError, match="GB free"):
             data.prepare(messy, tmp_path / "out", SMALL)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["messy"]
@@ -406,20 +406,20 @@ def test_a_second_process_that_was_faster_wins(messy, tmp_path):
     other = tmp_path / "staging"
     other.mkdir()
     (other / "x").write_text("late")
-    preparation._move(other, first.folder)
+    prepare._move(other, first.folder)
     assert data.open_prepared(first.folder).hash == first.hash
 
 
 def test_two_who_prepare_at_once(messy, tmp_path, monkeypatch):
     """For the cache the second waits and takes what the first made; a named folder is refused."""
     monkeypatch.setenv("ZEUXIS_CACHE", str(tmp_path / "cache"))
-    real, made, found = preparation.prepare_source, [], []
+    real, made, found = prepare.prepare_source, [], []
 
     def noted(source, dest, settings, progress=None):
         made.append(dest)
         return real(source, dest, settings, progress)
 
-    monkeypatch.setattr(preparation, "prepare_source", noted)
+    monkeypatch.setattr(prepare, "prepare_source", noted)
     workers = [
         threading.Thread(target=lambda: found.append(data.ensure(messy, SMALL))) for _ in range(2)
     ]
@@ -458,7 +458,7 @@ def test_folders_and_files_without_permission(messy, tmp_path):
 
 
 def test_a_file_without_permission_is_named(messy, tmp_path, monkeypatch):
-    from zeuxis.data.sources import tree
+    from zeuxis.data.source import tree
 
     real = tree.Folder.read
 
@@ -531,7 +531,7 @@ def test_inspection_says_it_in_words_and_keeps_nothing(messy, tmp_path, monkeypa
 
 
 def test_class_balance_is_warned_of():
-    from zeuxis.data.warn import _balance
+    from zeuxis.data.preparation.warn import _balance
 
     column = {"name": "label", "classes": ["coat", "bag"], "counts": [40, 6000], "unknown": 3}
     assert _balance(column) == [

@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 
 from zeuxis import data
-from zeuxis.data import sources, workers
-from zeuxis.data.decode import Decoded, Refused, Target
-from zeuxis.run import Data
+from zeuxis.core.settings import Data
+from zeuxis.data.preparation import workers
+from zeuxis.data.preparation.decode import Decoded, Refused, Target
+from zeuxis.data.source import open_source
 
 
 def png(number):
@@ -85,12 +86,12 @@ def test_large_images_do_not_wait_in_great_numbers(tmp_path, monkeypatch):
     root.mkdir()
     for i in range(60):
         (root / f"{i:02d}.png").write_bytes(png(i))
-    source = sources.open_source(root)
+    source = open_source(root)
     out = workers.decode_all(source, Target(16, 16, 3))
     assert next(out)[0] == 0 and len(started) <= 10
     assert [number for number, _ in out] == list(range(1, 60))
 
 
 def test_a_worker_starts_without_torch():
-    code = "import sys, zeuxis.data.workers; sys.exit('torch' in sys.modules)"
+    code = "import sys, zeuxis.data.preparation.workers; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from zeuxis.disk import inside, read_json, read_sealed, write_file, write_sealed
-from zeuxis.terminal import sentence
+from zeuxis.cli.terminal import sentence
+from zeuxis.core.files import inside, read_json, read_sealed, write_file, write_sealed
 
 
 def test_a_reader_never_sees_a_part(tmp_path):

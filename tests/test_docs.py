@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import typer
 
-from zeuxis import cli
+from zeuxis.cli import main
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-ROOT_COMMAND = typer.main.get_command(cli.app)
+ROOT_COMMAND = typer.main.get_command(main.app)
 
 
 def commands(text):

@@ -8,10 +8,14 @@ import pytest
 import torch
 
 from tests.kit import build, changed, smooth, wake
-from zeuxis import artefact, data, families, pipeline, stages, use
+from zeuxis import data, families
+from zeuxis.core.files import sha256
+from zeuxis.core.settings import Data
 from zeuxis.data import encoded
-from zeuxis.disk import sha256
-from zeuxis.run import Data
+from zeuxis.inference import artefact
+from zeuxis.inference.latents import encode, frozen_parts
+from zeuxis.inference.model import load
+from zeuxis.training import run as training
 
 SIDE = 8
 
@@ -37,7 +41,7 @@ def tokenizer(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tokens(prepared, tokenizer, tmp_path_factory):
-    return stages.encode(prepared.folder, tokenizer, tmp_path_factory.mktemp("encoded") / "tokens")
+    return encode(prepared.folder, tokenizer, tmp_path_factory.mktemp("encoded") / "tokens")
 
 
 def grid(pixels_NHWC):
@@ -56,7 +60,7 @@ def latents(prepared, tokenizer, tmp_path_factory):
 
 
 def test_the_tokens_are_those_of_the_encoder_and_all_else_stays(prepared, tokenizer, tokens):
-    expected = use.load(tokenizer).encode(np.array(prepared.images))
+    expected = load(tokenizer).encode(np.array(prepared.images))
     assert np.array_equal(tokens.encoded.rows, expected) and tokens.encoded.rows.dtype == np.int16
     assert tokens.encoded.shape == (4, 4) and tokens.encoded.facts["vocabulary"] == 12
     assert len(np.unique(expected)) > 4
@@ -76,14 +80,14 @@ def test_the_encoder_lies_beside_its_tokens_without_its_run_s_other_files(tokeni
     facts = tokens.facts["encoded"]["encoder"]
     assert facts["sha256"] == sha256(folder / "config.json")
     assert (folder / facts["weights"]).is_file() and facts["family"] == "tokenizer"
-    painted = use.load(folder).decode(np.asarray(tokens.encoded.rows[:3]))
+    painted = load(folder).decode(np.asarray(tokens.encoded.rows[:3]))
     assert painted.shape == (3, SIDE, SIDE, 3)
 
 
 def test_encoding_again_gives_the_same_bytes(prepared, tokenizer, tokens, tmp_path):
     seen = []
     tick = lambda done, total: seen.append((done, total))  # noqa: E731
-    again = stages.encode(prepared.folder, tokenizer, tmp_path / "again", tick)
+    again = encode(prepared.folder, tokenizer, tmp_path / "again", tick)
     assert again.hash == tokens.hash and again.facts == tokens.facts
     assert seen == [(512, 600), (600, 600)]
     assert [path.name for path in tmp_path.iterdir()] == ["again"]
@@ -142,13 +146,13 @@ def test_a_taken_folder_a_vector_and_nonsense_are_refused_and_leave_nothing(
     copy = lambda path: artefact.copy(tokenizer, path)  # noqa: E731
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "file").touch()
-    for dest, encode, sentence in (
+    for dest, encoder, sentence in (
         ("taken", grid, "not empty"),
         ("vector", lambda pixels: grid(pixels).reshape(len(pixels), -1), "a grid of 3 axes"),
         ("nan", lambda pixels: grid(pixels) * np.nan, "no finite numbers"),
     ):
         with pytest.raises(ValueError, match=sentence):
-            encoded.write(prepared, tmp_path / dest, "latent", encode, copy, {})
+            encoded.write(prepared, tmp_path / dest, "latent", encoder, copy, {})
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
 
 
@@ -156,11 +160,11 @@ def test_a_family_that_does_not_encode_is_refused(prepared, tmp_path):
     model = build("gan", height=SIDE, width=SIDE, channels=3)
     artefact.save(tmp_path / "gan", "gan", model, model.state_dict())
     with pytest.raises(ValueError, match="does not both encode"):
-        stages.encode(prepared.folder, tmp_path / "gan", tmp_path / "out")
+        encode(prepared.folder, tmp_path / "gan", tmp_path / "out")
 
 
 def test_another_encoder_or_a_damaged_file_is_noticed(prepared, tokenizer, tmp_path):
-    opened = stages.encode(prepared.folder, tokenizer, tmp_path / "tokens")
+    opened = encode(prepared.folder, tokenizer, tmp_path / "tokens")
     config = opened.folder / "encoder" / "config.json"
     content = json.loads(config.read_text())
     config.write_text(json.dumps({**content, "source": "y"}))
@@ -178,15 +182,15 @@ def test_a_flow_learns_latents_and_paints_through_the_encoder_s_decoder(prepared
     values = {"height": SIDE, "width": SIDE, "channels": 3, "layout": "spatial"}
     model = wake(families.build("autoencoder", changed(tiny, **values)), 0.1)
     artefact.save(tmp_path / "coder", "autoencoder", model, model.state_dict(), dataset={})
-    opened = stages.encode(prepared.folder, tmp_path / "coder", tmp_path / "latents")
+    opened = encode(prepared.folder, tmp_path / "coder", tmp_path / "latents")
     flow = families.get("flow")
-    made = pipeline.make_config(flow, opened, Data(), {})
+    made = training.make_config(flow, opened, Data(), {})
     assert made.latent == opened.encoded.shape and len(made.latent_mean) == made.latent[0]
     with pytest.raises(ValueError, match="comes from the set"):
-        pipeline.make_config(flow, opened, Data(), {"latent": "1,2,2"})
-    assert pipeline.make_config(families.get("vae"), opened, Data(), {"latent": "16"}).latent == 16
+        training.make_config(flow, opened, Data(), {"latent": "1,2,2"})
+    assert training.make_config(families.get("vae"), opened, Data(), {"latent": "16"}).latent == 16
     words = {"family.widths": "16", "family.blocks": "1", "training.batch_size": "4"}
-    run = pipeline.train(
+    run = training.train(
         "flow",
         opened.folder,
         out=tmp_path / "run",
@@ -196,10 +200,10 @@ def test_a_flow_learns_latents_and_paints_through_the_encoder_s_decoder(prepared
         evaluate=False,
     )
     assert (run / "parts" / "decoder" / "config.json").is_file()
-    drawn = use.load(run).sample(2, seed=1)
+    drawn = load(run).sample(2, seed=1)
     assert drawn.shape == (2, SIDE, SIDE, 3)
     # Continued from its checkpoint, it finds itself finished and unchanged.
-    again = pipeline.train(
+    again = training.train(
         "flow",
         opened.folder,
         out=tmp_path / "run",
@@ -208,12 +212,12 @@ def test_a_flow_learns_latents_and_paints_through_the_encoder_s_decoder(prepared
         overrides=words,
         evaluate=False,
     )
-    assert np.array_equal(use.load(again).sample(2, seed=1), drawn)
+    assert np.array_equal(load(again).sample(2, seed=1), drawn)
 
 
 def test_a_family_of_pixels_trains_on_an_encoded_set_as_on_any(tokens, tmp_path):
-    config = pipeline.make_config(families.get("flow"), tokens, Data(), {})
-    assert config.latent is None and stages.parts(families.get("flow"), tokens) == {}
+    config = training.make_config(families.get("flow"), tokens, Data(), {})
+    assert config.latent is None and frozen_parts(families.get("flow"), tokens) == {}
 
 
 def test_a_token_that_no_code_has_is_refused_when_it_is_read(tokens, tmp_path):

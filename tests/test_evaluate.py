@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from tests.kit import changed
-from zeuxis import data, evaluate, families, measuring, use
+from zeuxis import data, families
+from zeuxis.core.pixels import grid, save_png
+from zeuxis.core.settings import Data
+from zeuxis.evaluation import evaluate, sides
+from zeuxis.evaluation.report.charts import curve, ladder
 from zeuxis.features import Features
 from zeuxis.features.foreign import of_module
-from zeuxis.images import grid, save_png
-from zeuxis.report.charts import curve, ladder
-from zeuxis.run import Data
+from zeuxis.inference.model import Model
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +55,7 @@ def prepared(tmp_path_factory):
     return make_set(tmp_path_factory.mktemp("toy"), 420)
 
 
-class Replay(use.Model):
+class Replay(Model):
     """A trained model that draws the images it is given."""
 
     def __init__(self, folder, images, prepared, **facts):
@@ -154,7 +156,7 @@ def test_a_few_samples_are_held_against_all_training_images(tmp_path):
     assert result["words"][0] == "5 of 10 images are exact copies of training images."
     told = result["not_measured"]
     assert "10 images on a side, at least 16 are needed" in told["coverage"]
-    assert set(measuring.OF_FEATURES) - {"kernel_distance"} <= set(told)
+    assert set(sides.OF_FEATURES) - {"kernel_distance"} <= set(told)
 
 
 def test_new_real_images_pass(prepared, tmp_path):

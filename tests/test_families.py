@@ -16,8 +16,8 @@ from tests.kit import (
     loader_for,
     wake,
 )
-from zeuxis import artefact, families, recipes, step
-from zeuxis.family import (
+from zeuxis import families
+from zeuxis.core.family import (
     Completes,
     Decodes,
     Denoises,
@@ -29,11 +29,13 @@ from zeuxis.family import (
     Sequential,
     Translates,
 )
-from zeuxis.images import from_levels, to_levels
-from zeuxis.parallel import Parallel
-from zeuxis.pipeline import split_words
-from zeuxis.rng import Rng
-from zeuxis.run import Training, override
+from zeuxis.core.pixels import from_levels, to_levels
+from zeuxis.core.processes import Parallel
+from zeuxis.core.rng import Rng
+from zeuxis.core.settings import Training, override
+from zeuxis.inference import artefact
+from zeuxis.training import recipes, step
+from zeuxis.training.run import split_words
 
 CASES = [(name, conditional) for name in ALL for conditional in (False, True)]
 RECIPES = [(name, preset) for name in ALL for preset in recipes.names(name)]

@@ -8,10 +8,11 @@ import torch
 
 from tests import worker
 from tests.kit import build, loader_for
-from zeuxis import artefact, fit, step
-from zeuxis.family import Phase
-from zeuxis.parallel import Parallel
-from zeuxis.run import Training
+from zeuxis.core.family import Phase
+from zeuxis.core.processes import Parallel
+from zeuxis.core.settings import Training
+from zeuxis.inference import artefact
+from zeuxis.training import loop, step
 
 
 def fresh(name="vae", **values):
@@ -93,7 +94,7 @@ def test_the_best_average_is_kept_when_asked(tmp_path):
         weights[at] = {k: v.clone() for k, v in average.state_dict().items()}
         return {"score": float(at)}
 
-    kept = fit.fit(
+    kept = loop.fit(
         "vae", model, loader_for(model.config, 4), training, tmp_path, probes=(probe,), keep="best"
     )
     assert set(weights) == {2, 4, 6}
@@ -110,7 +111,7 @@ def test_sheets_come_at_their_own_pace_and_at_the_end(tmp_path):
         assert not average.training
         drawn.append(at)
 
-    fit.fit("vae", model, loader_for(model.config, 4), training, tmp_path, sheet=sheet)
+    loop.fit("vae", model, loader_for(model.config, 4), training, tmp_path, sheet=sheet)
     assert drawn == [2, 4, 5]
 
 

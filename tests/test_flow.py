@@ -10,14 +10,17 @@ import torch
 from torch import nn
 
 from tests.kit import CONDITIONS, batch_for, build, changed, context, loader_for, wake
-from zeuxis import artefact, families, family, step
+from zeuxis import families
+from zeuxis.core import family
+from zeuxis.core.pixels import from_uint8
+from zeuxis.core.processes import Parallel
+from zeuxis.core.rng import Rng
+from zeuxis.core.settings import Training
 from zeuxis.families import flow
 from zeuxis.families.flow import Flow, FlowControls
-from zeuxis.images import from_uint8
+from zeuxis.inference import artefact
 from zeuxis.nn.norm import NormSiLU
-from zeuxis.parallel import Parallel
-from zeuxis.rng import Rng
-from zeuxis.run import Training
+from zeuxis.training import step
 
 
 def norm_case(dtype, seed=0):

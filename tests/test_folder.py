@@ -11,10 +11,10 @@ import sys
 import pytest
 import torch
 
-from zeuxis import checkpoint
-from zeuxis.disk import write_sealed
-from zeuxis.folder import LOCK, opened
-from zeuxis.parallel import Parallel
+from zeuxis.core.files import write_sealed
+from zeuxis.core.processes import Parallel
+from zeuxis.training import checkpoint
+from zeuxis.training.folder import LOCK, opened
 
 REQUEST = {"family": "vae", "training": {"steps": 6}}
 RUN = {"request": REQUEST, "plan": {"steps": 6}}
@@ -79,7 +79,7 @@ def test_nobody_else_trains_in_a_folder_or_moves_it_away_meanwhile(tmp_path, fre
 
 def test_a_lock_vanishes_with_its_process_even_a_killed_one(tmp_path):
     code = (
-        "import sys, time, pathlib; from zeuxis.lock import locked\n"
+        "import sys, time, pathlib; from zeuxis.core.lock import locked\n"
         "with locked(pathlib.Path(sys.argv[1]), 'it is in use'): print('held', flush=True); time.sleep(60)"
     )
     words = [sys.executable, "-c", code, str(tmp_path / LOCK)]

@@ -7,14 +7,14 @@ import torch
 from torch.autograd import gradcheck, gradgradcheck
 
 from tests.kit import batch_for, build, changed, context, loader_for, wake
-from zeuxis import step
+from zeuxis.core.processes import Parallel
+from zeuxis.core.rng import Rng
+from zeuxis.core.settings import Training
 from zeuxis.families import get
 from zeuxis.nn import spectral
 from zeuxis.nn.augment import DRAWS, POLICIES, augment
 from zeuxis.objectives import adversarial
-from zeuxis.parallel import Parallel
-from zeuxis.rng import Rng
-from zeuxis.run import Training
+from zeuxis.training import step
 
 LOSSES = ("relativistic", "non_saturating", "hinge", "least_squares", "wasserstein")
 

@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from tests.kit import ALL, able, build, loader_for, wake
-from zeuxis import artefact, use
-from zeuxis.family import Generates, Scores
-from zeuxis.fit import fit
-from zeuxis.parallel import Parallel
-from zeuxis.run import Training
-from zeuxis.step import start, train_step
+from zeuxis.core.family import Generates, Scores
+from zeuxis.core.processes import Parallel
+from zeuxis.core.settings import Training
+from zeuxis.inference import artefact
+from zeuxis.inference.model import Model
+from zeuxis.training.loop import fit
+from zeuxis.training.step import start, train_step
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU on this machine")
 STEPS = 3
@@ -58,7 +59,7 @@ def test_a_run_is_saved_there_and_used_on_either(name, tmp_path):
     facts = {"precision": "float32", "conditions": []}
     fit(name, model, loader_for(model.config), training, tmp_path, device="cuda", facts=facts)
     here, there = (
-        use.Model(artefact.load(tmp_path).to(device), {"family": name, "dataset": {}}, tmp_path)
+        Model(artefact.load(tmp_path).to(device), {"family": name, "dataset": {}}, tmp_path)
         for device in ("cpu", "cuda")
     )
     images = np.random.default_rng(0).integers(0, 256, (4, *shape(here)), np.uint8)

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from tests.kit import batch_for, build, changed, context, wake
+from zeuxis.core.rng import Rng, derive_seed
 from zeuxis.families.hvae import HVAE, HVAEControls, mixture_mean
 from zeuxis.nn.hierarchy import normal_nats
 from zeuxis.objectives.likelihood import mixture_log_p, mixture_nats, mixture_size
-from zeuxis.rng import Rng, derive_seed
 
 
 class Fast(Rng):

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from zeuxis.images import from_levels
+from zeuxis.core.pixels import from_levels
 from zeuxis.objectives.likelihood import (
     logistic_nats,
     mixture_log_p,

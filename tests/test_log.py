@@ -8,9 +8,9 @@ import pytest
 
 from tests import worker
 from tests.kit import build, loader_for
-from zeuxis import fit
-from zeuxis.log import Log, read_log
-from zeuxis.run import Training
+from zeuxis.core.log import Log, read_log
+from zeuxis.core.settings import Training
+from zeuxis.training import loop
 
 ROWS = [json.dumps({"step": step, "loss": 0.5}) + "\n" for step in (1, 2, 3, 4)]
 WHOLE = "".join(ROWS)
@@ -103,5 +103,5 @@ def test_no_sheet_is_drawn_into_a_folder_that_is_gone(tmp_path):
         shutil.rmtree(tmp_path / "run")
 
     with pytest.raises(OSError, match="deleted, moved or replaced"):
-        fit.fit("gan", model, loader_for(model.config, 4), training, tmp_path / "run", sheet=sheet)
+        loop.fit("gan", model, loader_for(model.config, 4), training, tmp_path / "run", sheet=sheet)
     assert drawn == [1]

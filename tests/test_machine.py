@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from zeuxis import machine
+from zeuxis.core import machine
 
 STEPS = 50
 

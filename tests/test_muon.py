@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from zeuxis import muon
+from zeuxis.training import muon
 
 LR, DECAY = 0.01, 0.1
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.front import zeuxis
-from zeuxis import npz
+from zeuxis.core import npz
 from zeuxis.metrics import files
 
 

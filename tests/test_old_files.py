@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
-from zeuxis import data, use
-from zeuxis.data import report
+from zeuxis import data
+from zeuxis.data import inspection
+from zeuxis.inference.model import load
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
 
 def test_an_old_model_loads_and_draws():
-    model = use.load(FIXTURES / "gan")
+    model = load(FIXTURES / "gan")
     assert model.sample(3, seed=1).shape == (3, 8, 8, 3)
     assert [c.name for c in model.family.config.conditions] == ["label"]
 
@@ -19,4 +20,4 @@ def test_an_old_prepared_set_opens():
     prepared.verify()
     assert len(prepared) == 12 and prepared.images.shape == (12, 8, 8, 3)
     assert prepared.names[11] == "dog/5.png" and prepared.label_table() == [([0], 6), ([1], 6)]
-    assert "12 usable" in "\n".join(report.inspect(FIXTURES / "set").lines())
+    assert "12 usable" in "\n".join(inspection.inspect(FIXTURES / "set").lines())

@@ -5,11 +5,13 @@ import torch
 from torch import nn
 
 from tests.kit import build, pixels, wake
-from zeuxis import artefact, families, fit, step
-from zeuxis.disk import read_sealed, sha256, write_sealed
-from zeuxis.family import Decodes, Family, FamilyConfig
-from zeuxis.parallel import Parallel
-from zeuxis.run import Training
+from zeuxis import families
+from zeuxis.core.family import Decodes, Family, FamilyConfig
+from zeuxis.core.files import read_sealed, sha256, write_sealed
+from zeuxis.core.processes import Parallel
+from zeuxis.core.settings import Training
+from zeuxis.inference import artefact
+from zeuxis.training import loop, step
 
 
 class Toy(Family):
@@ -92,7 +94,7 @@ def test_training_leaves_the_part_as_it_was_and_out_of_the_checkpoint(decoder, t
         "model/latent", "average/latent", "optimiser/main/0/step",
         "optimiser/main/0/exp_avg", "optimiser/main/0/exp_avg_sq",
     }  # fmt: skip
-    out = fit.fit("toy", on(decoder), load, training, tmp_path / "run")
+    out = loop.fit("toy", on(decoder), load, training, tmp_path / "run")
     assert out.latent.abs().sum() > 0 and isinstance(out.parts["decoder"], families.get("vae"))
 
 

@@ -11,9 +11,11 @@ from PIL import Image
 
 import zeuxis
 from tests.kit import ALL
-from zeuxis import data, families, pipeline, use
-from zeuxis.family import Generates
-from zeuxis.run import Data, override
+from zeuxis import data, families
+from zeuxis.core.family import Generates
+from zeuxis.core.settings import Data, override
+from zeuxis.inference.model import load
+from zeuxis.training import run as training
 
 
 def tiny_words(name):
@@ -21,7 +23,7 @@ def tiny_words(name):
     config = families.get(name).TINY
     words = {}
     for key in type(config).model_fields:
-        if key not in pipeline.GENERATED:
+        if key not in training.GENERATED:
             value = getattr(config, key)
             word = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
             words[f"family.{key}"] = "auto" if value is None else word
@@ -74,14 +76,14 @@ def test_labels_that_are_not_heard_are_not_conditions(photos, tmp_path):
     prepared = data.ensure(photos, Data())
     for name in ALL:
         cls = families.get(name)
-        config = pipeline.make_config(cls, prepared, Data(), {})
+        config = training.make_config(cls, prepared, Data(), {})
         assert len(config.conditions) == cls.CONDITIONAL
 
 
 def train(photos, folder, **values):
     given = {"steps": 3, "threads": 1, "overrides": tiny_words("vae"), "evaluate": False, **values}
     events = []
-    pipeline.train("vae", photos, out=folder, watch=events.append, **given)
+    training.train("vae", photos, out=folder, watch=events.append, **given)
     return [event.text for event in events if event.kind == "note"]
 
 
@@ -99,15 +101,15 @@ def test_other_settings_are_refused_and_listed(photos, tmp_path):
 def test_fresh_sets_the_old_run_aside(photos, tmp_path):
     train(photos, tmp_path / "run")
     train(photos, tmp_path / "run", steps=4, fresh=True)
-    assert use.load(tmp_path / "run").facts["progress"]["steps"] == 4
-    assert use.load(tmp_path / "run.1").facts["progress"]["steps"] == 3
+    assert load(tmp_path / "run").facts["progress"]["steps"] == 4
+    assert load(tmp_path / "run.1").facts["progress"]["steps"] == 3
 
 
 def test_starting_from_an_artefact_records_the_parent(photos, tmp_path):
     train(photos, tmp_path / "a", steps=1)
     train(photos, tmp_path / "b", steps=1, start_from=tmp_path / "a")
     parent = next(path.name for path in (tmp_path / "a").glob("model-*"))
-    assert use.load(tmp_path / "b").facts["parent"] == parent
+    assert load(tmp_path / "b").facts["parent"] == parent
     assert json.loads((tmp_path / "b" / "run.json").read_text())["request"]["parent"] == parent
 
 
@@ -129,7 +131,7 @@ def test_a_trained_flow_may_learn_to_jump_later(photos, tmp_path):
     later = zeuxis.train("flow", out=tmp_path / "later", steps=4, overrides=jumping, **common)
     common["start_from"] = later
     again = zeuxis.train("flow", out=tmp_path / "again", steps=1, overrides=words, **common)
-    first, second, third = (use.load(each).family.state_dict() for each in (plain, later, again))
+    first, second, third = (load(each).family.state_dict() for each in (plain, later, again))
     assert first.keys() == third.keys() < second.keys()
     stems = [first["net.stem.weight"], third["net.stem.weight"], second["jumper.stem.weight"]]
     assert all(torch.allclose(stem, second["net.stem.weight"], atol=1e-6) for stem in stems)
@@ -137,13 +139,13 @@ def test_a_trained_flow_may_learn_to_jump_later(photos, tmp_path):
 
 def test_a_damaged_model_is_written_anew_by_the_same_command(photos, tmp_path):
     train(photos, tmp_path / "run")
-    before = use.load(tmp_path / "run").sample(2)
+    before = load(tmp_path / "run").sample(2)
     weights = next((tmp_path / "run").glob("model-*"))
     weights.write_bytes(weights.read_bytes()[:-1] + b"!")
     with pytest.raises(ValueError, match="damaged"):
-        use.load(tmp_path / "run")
+        load(tmp_path / "run")
     assert any("anew" in note for note in train(photos, tmp_path / "run"))
-    assert (use.load(tmp_path / "run").sample(2) == before).all()
+    assert (load(tmp_path / "run").sample(2) == before).all()
 
 
 def test_what_a_kill_left_does_not_block_the_folder(photos, tmp_path):
@@ -188,12 +190,12 @@ def test_minutes_become_steps_once_and_are_written_down(photos, tmp_path):
     train(photos, tmp_path / "run", steps=None, minutes=0.03)
     plan = json.loads((tmp_path / "run" / "run.json").read_text())["plan"]
     assert plan["steps"] >= 1 and plan["steps"] * plan["seconds_per_step"] <= 0.03 * 60
-    assert use.load(tmp_path / "run").facts["progress"]["step"] == plan["steps"]
+    assert load(tmp_path / "run").facts["progress"]["step"] == plan["steps"]
 
 
 def test_evaluate_writes_a_report(photos, tmp_path):
     train(photos, tmp_path / "run")
-    pipeline.evaluate(tmp_path / "run", photos, samples=64)
+    training.evaluate(tmp_path / "run", photos, samples=64)
     page = (tmp_path / "run" / "report.html").read_text()
     assert (
         "<svg" in page
@@ -208,7 +210,7 @@ def test_a_short_disk_is_refused_before_training(photos, tmp_path, monkeypatch):
         free = 1_000
 
     monkeypatch.setattr("shutil.disk_usage", lambda path: Usage)
-    with pytest.raises(ValueError, match="MiB free and this run needs"):
+    with pytest.raises(ValueError, match="MiB free and this needs"):
         train(photos, tmp_path / "run")
     assert not (tmp_path / "run" / "run.json").exists()
 
@@ -245,12 +247,12 @@ def test_minutes_and_steps_exclude_each_other(photos, tmp_path):
 
 @pytest.mark.parametrize("fast, stem", [(True, 0), (False, 2)])
 def test_the_demo_s_network_suits_the_machine(monkeypatch, fast, stem):
-    monkeypatch.setattr("zeuxis.machine.fast_bfloat16", lambda place: fast)
-    words = pipeline.split_words(pipeline.demo_settings(torch.device("cpu")))
-    prepared = data.open_prepared(pipeline._avatars())
+    monkeypatch.setattr("zeuxis.core.machine.fast_bfloat16", lambda place: fast)
+    words = training.split_words(training.demo_settings(torch.device("cpu")))
+    prepared = data.open_prepared(training._avatars())
     settings = override(Data(), words["data"])
-    config = pipeline.make_config(
-        families.get(pipeline.DEMO_FAMILY), prepared, settings, words["family"]
+    config = training.make_config(
+        families.get(training.DEMO_FAMILY), prepared, settings, words["family"]
     )
     assert config.stem == stem and [c.name for c in config.conditions] == [
         "hair",

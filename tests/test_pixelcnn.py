@@ -9,10 +9,10 @@ import torch
 
 from tests.kit import CONDITIONS, batch_for, changed, context, wake
 from zeuxis import families
+from zeuxis.core.pixels import from_levels, to_levels
+from zeuxis.core.rng import Rng
 from zeuxis.families.pixelcnn import PixelCNN, _turn, _turn_back, best_order
-from zeuxis.images import from_levels, to_levels
 from zeuxis.nn.causal import gated
-from zeuxis.rng import Rng
 from zeuxis.sampling.raster import drawn
 
 TINY = PixelCNN.TINY

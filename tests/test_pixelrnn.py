@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from tests.kit import batch_for, build, changed, config_for, wake
-from zeuxis.images import from_levels, to_levels
+from zeuxis.core.pixels import from_levels, to_levels
+from zeuxis.core.rng import Rng
 from zeuxis.nn import lstm
-from zeuxis.rng import Rng
 from zeuxis.sampling.raster import drawn
 
 LAYERS = ("row", "diagonal")

@@ -10,9 +10,11 @@ import torch
 
 from tests.front import pictures, tiny, workshop, zeuxis
 from tests.kit import config_for, loader_for
-from zeuxis import machine, pipeline, plan, step
-from zeuxis.parallel import Parallel
-from zeuxis.run import Training
+from zeuxis.core import machine
+from zeuxis.core.processes import Parallel
+from zeuxis.core.settings import Training
+from zeuxis.training import budget, step
+from zeuxis.training import run as training
 
 CPU = torch.device("cpu")
 SERVER = {"avx2": True, "avx512_f": True, "l2_cache_size": 1}
@@ -51,10 +53,10 @@ class Clock:
 def planned(monkeypatch, clock, minutes=None, fixed=frozenset(), **values):
     training = Training(steps=30_000, batch_size=4, **values)
     config = config_for("vae")
-    monkeypatch.setattr(plan.time, "perf_counter", clock)
+    monkeypatch.setattr(budget.time, "perf_counter", clock)
     with monkeypatch.context() as patch:
         patch.setattr(step, "train_step", lambda state, loader: None)
-        made = plan.make(
+        made = budget.make(
             "vae",
             config,
             training,
@@ -126,12 +128,12 @@ def test_one_thread_is_taken_where_it_is_clearly_quicker(
     monkeypatch, two_threads, seconds, fixed, minutes, threads, remark
 ):
     now, train_step = by_threads(two_threads, seconds)
-    monkeypatch.setattr(plan.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(budget.time, "perf_counter", lambda: now[0])
     monkeypatch.setattr(machine, "fast_bfloat16", lambda device: False)
     config, training = config_for("vae"), Training(steps=100, batch_size=4)
     with monkeypatch.context() as patch:
         patch.setattr(step, "train_step", train_step)
-        made = plan.make(
+        made = budget.make(
             "vae",
             config,
             training,
@@ -150,7 +152,7 @@ def test_one_thread_is_taken_where_it_is_clearly_quicker(
 
 def test_minutes_include_what_comes_before_a_first_report(monkeypatch, two_threads):
     now, train_step = by_threads(two_threads, {1: 0.2, 2: 0.1})
-    monkeypatch.setattr(plan.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(budget.time, "perf_counter", lambda: now[0])
 
     def takes(seconds):
         def look(average):
@@ -161,7 +163,7 @@ def test_minutes_include_what_comes_before_a_first_report(monkeypatch, two_threa
     config = config_for("vae")
     with monkeypatch.context() as patch:
         patch.setattr(step, "train_step", train_step)
-        made = plan.make(
+        made = budget.make(
             "vae",
             config,
             Training(batch_size=4),
@@ -180,7 +182,7 @@ def test_minutes_include_what_comes_before_a_first_report(monkeypatch, two_threa
 
 
 def test_measuring_has_bounds():
-    assert (plan.LEAST_MEASURING, plan.MOST_MEASURING) == (10, 180)
+    assert (budget.LEAST_MEASURING, budget.MOST_MEASURING) == (10, 180)
 
 
 @pytest.fixture
@@ -191,7 +193,7 @@ def quick(tmp_path):
 
 def test_the_printed_command_gives_the_same_bits(quick, tmp_path):
     photos, notes = pictures(tmp_path / "my photos"), []
-    first = pipeline.train(
+    first = training.train(
         "vae",
         photos,
         out=tmp_path / "a",
@@ -219,7 +221,7 @@ def test_a_resumed_run_keeps_its_threads(quick, tmp_path):
 
     def train(threads):
         notes.clear()
-        pipeline.train(
+        training.train(
             "vae",
             photos,
             out=tmp_path / "run",
@@ -245,9 +247,9 @@ def test_a_plan_of_before_threads_were_planned_still_loads(monkeypatch, two_thre
     made = dataclasses.asdict(planned(monkeypatch, Clock(0.1)))
     for name in ("threads", "measuring_seconds", "remark"):
         del made[name]
-    read = plan.read({"plan": made, "machine": {"threads": 2}})
-    assert (read.measuring_seconds, read.threads) == (plan.MOST_MEASURING, 2)
+    read = budget.read({"plan": made, "machine": {"threads": 2}})
+    assert (read.measuring_seconds, read.threads) == (budget.MOST_MEASURING, 2)
     run = {"plan": made, "machine": {"threads": 2}}
     for wrong in ({}, {"plan": made}, {**run, "plan": 5}, {**run, "plan": {**made, "steps": "9"}}):
         with pytest.raises(ValueError, match="run.json holds no plan"):
-            plan.read(wrong)
+            budget.read(wrong)

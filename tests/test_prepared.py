@@ -9,9 +9,9 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from zeuxis import data
+from zeuxis.core.files import sha256
+from zeuxis.core.settings import checked
 from zeuxis.data.facts import Facts, Rows
-from zeuxis.disk import sha256
-from zeuxis.run import checked
 
 ROWS = {"shape": [4, 2, 2], "encoder": {"sha256": "0" * 64}}
 LATENTS = {**ROWS, "kind": "latent", "file": "latent.f16", "mean": [0] * 4, "deviation": [1] * 4}

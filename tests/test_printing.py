@@ -11,9 +11,13 @@ import pytest
 
 from tests.front import pictures, workshop, zeuxis
 from tests.kit import changed, config_for
-from zeuxis import artefact, evaluate, families, report, terminal, use
+from zeuxis import families
+from zeuxis.cli import terminal
+from zeuxis.core.family import Condition
 from zeuxis.data import open_prepared
-from zeuxis.family import Condition
+from zeuxis.evaluation import evaluate, report
+from zeuxis.inference import artefact
+from zeuxis.inference.model import load
 
 ESCAPES = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202e\u200b"
 MARKUP = "[red]<b>*`_:cat:</b>"
@@ -125,7 +129,7 @@ def test_verbs_print_the_names_of_files(photos, tmp_path, capsys):
 
 def test_a_report_of_a_strangers_model(prepared, tmp_path, capsys):
     run = model(tmp_path / "run", ESCAPES)
-    evaluate.preview(use.load(run), open_prepared(prepared))
+    evaluate.preview(load(run), open_prepared(prepared))
     page = harmless((run / "report.html").read_text())
     assert SEEN in page and "<b>*" not in page
     (run / "report.json").write_text(json.dumps({"words": NAMES, "notes": NAMES}))

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from tests.front import classes
-from zeuxis import disk, samples
-from zeuxis.data import inspect, report
-from zeuxis.lock import locked
+from zeuxis.core.lock import locked
+from zeuxis.data import inspect, inspection
+from zeuxis.inference import results
 
 
 def images(count, level=0):
@@ -19,7 +19,7 @@ def images(count, level=0):
 
 
 def note(folder):
-    return json.loads((folder / samples.NOTE).read_text())
+    return json.loads((folder / results.NOTE).read_text())
 
 
 def test_files_are_synced_all_at_once(tmp_path, monkeypatch):
@@ -29,20 +29,20 @@ def test_files_are_synced_all_at_once(tmp_path, monkeypatch):
         found = (tmp_path / "out").glob("*.png")
         synced.append((len(list(found)), os.fstat(handle).st_ino))
 
-    monkeypatch.setattr(disk.os, "fsync", fsync)
-    samples.write(tmp_path / "out", images(50), {"seed": 3})
-    files = {path.stat().st_ino for path in samples.written(tmp_path / "out")}
+    monkeypatch.setattr(os, "fsync", fsync)
+    results.write(tmp_path / "out", images(50), {"seed": 3})
+    files = {path.stat().st_ino for path in results.written(tmp_path / "out")}
     assert [count for count, _ in synced] == [0] * 2 + [50] * 53  # the note, all files, the note
     assert {inode for _, inode in synced[2:52]} == files
     assert note(tmp_path / "out") == {"count": 50, "seed": 3}
-    assert len(samples.written(tmp_path / "out")) == 50
+    assert len(results.written(tmp_path / "out")) == 50
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
 
 
 def test_a_kill_among_them_leaves_whole_files_and_a_note_that_counts_none(tmp_path, monkeypatch):
     folder = tmp_path / "out"
-    samples.write(folder, images(9, 7), {})
-    save = samples.save_png
+    results.write(folder, images(9, 7), {})
+    save = results.save_png
 
     def killed(path, *rest, **more):
         if path.name == "0003.png":
@@ -51,16 +51,16 @@ def test_a_kill_among_them_leaves_whole_files_and_a_note_that_counts_none(tmp_pa
         save(path, *rest, **more)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(samples, "save_png", killed)
-        samples.write(folder, images(8), {})
+        patch.setattr(results, "save_png", killed)
+        results.write(folder, images(8), {})
     assert note(folder)["count"] == 0
-    assert sorted(path.name for path in samples.written(folder)) == [
+    assert sorted(path.name for path in results.written(folder)) == [
         f"000{i}.png" for i in range(3)
     ]
     (folder / "2024.png.tmp").write_text("mine")
-    samples.write(folder, images(2), {})
+    results.write(folder, images(2), {})
     left = sorted(path.name for path in folder.iterdir())
-    assert left == ["0000.png", "0001.png", "2024.png.tmp", samples.NOTE]
+    assert left == ["0000.png", "0001.png", "2024.png.tmp", results.NOTE]
 
 
 def test_of_two_at_once_one_is_there_whole(tmp_path):
@@ -71,7 +71,7 @@ def test_of_two_at_once_one_is_there_whole(tmp_path):
         try:
             start.wait()
             for _ in range(5):
-                samples.write(folder, images(count, count), {"by": count})
+                results.write(folder, images(count, count), {"by": count})
         except Exception as error:
             failed.append(error)
 
@@ -81,21 +81,21 @@ def test_of_two_at_once_one_is_there_whole(tmp_path):
     for each in writers:
         each.join()
     found = note(folder)
-    assert not failed and found["count"] == found["by"] == len(samples.written(folder))
-    for path in samples.written(folder):
+    assert not failed and found["count"] == found["by"] == len(results.written(folder))
+    for path in results.written(folder):
         with Image.open(path) as image:
             assert np.asarray(image).max() == found["by"]
 
 
 def test_inspecting_leaves_nothing_and_removes_what_killed_ones_left(tmp_path, monkeypatch):
-    monkeypatch.setattr(report.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(inspection.tempfile, "gettempdir", lambda: str(tmp_path))
     pets = classes(tmp_path / "pets", "cat", "dog", count=3)
-    dead, alive = tmp_path / f"{report.ROOM}dead", tmp_path / f"{report.ROOM}alive"
+    dead, alive = tmp_path / f"{inspection.ROOM}dead", tmp_path / f"{inspection.ROOM}alive"
     for room in (dead, alive):
         (room / "set").mkdir(parents=True)
-    (tmp_path / f"{report.ROOM}link").symlink_to(pets)
-    with locked(report._lock(alive), "in use"):
+    (tmp_path / f"{inspection.ROOM}link").symlink_to(pets)
+    with locked(inspection._lock(alive), "in use"):
         assert inspect(pets).facts["images"]["count"] == 6
         left = {path.name for path in tmp_path.iterdir() if not path.name.startswith(".")}
-    assert left == {"pets", alive.name, f"{report.ROOM}link"}
+    assert left == {"pets", alive.name, f"{inspection.ROOM}link"}
     assert len(list(pets.rglob("*.png"))) == 6

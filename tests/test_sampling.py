@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
+from zeuxis.core.rng import Rng
 from zeuxis.objectives.jumps import MOST_STEPS, random_steps
-from zeuxis.rng import Rng
 from zeuxis.sampling.complete import complete
 from zeuxis.sampling.ode import average, change_of_variables, guided, jump, multistep
 from zeuxis.sampling.stochastic import shuffled, stochastic

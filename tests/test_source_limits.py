@@ -10,8 +10,9 @@ import pytest
 
 from tests.front import workshop, zeuxis
 from tests.test_sources import idx, opened, png, write, write_tar, write_zip
-from zeuxis.data import columns, open_prepared, sources
-from zeuxis.data.sources import arrays, base, parquet, tree
+from zeuxis.data import open_prepared
+from zeuxis.data.preparation import columns
+from zeuxis.data.source import arrays, base, open_source, parquet, tree
 
 SECRET = "the secret of a person"
 
@@ -78,7 +79,7 @@ def test_links_to_nowhere_and_in_circles_are_named_by_reading_them(tmp_path):
     (root / "loop.png").symlink_to("loop.png")
     (root / "gone.png").symlink_to("nowhere.png")
     os.mkfifo(root / "pipe.png")
-    source = sources.open_source(root)
+    source = open_source(root)
     assert not source.problems and len(source.items) == 4
     for number in (1, 2, 3):
         with pytest.raises((OSError, ValueError)):
@@ -87,7 +88,7 @@ def test_links_to_nowhere_and_in_circles_are_named_by_reading_them(tmp_path):
 
 def test_a_link_that_takes_a_file_s_place_after_it_was_listed_is_not_followed(tmp_path):
     root = photos(tmp_path / "set", 2)
-    source = sources.open_source(root)
+    source = open_source(root)
     for number in (0, 1):
         (root / f"00{number}.png").unlink()
     (root / "000.png").symlink_to(outside(tmp_path, png(9)))
@@ -172,7 +173,7 @@ def test_an_idx_unpacks_no_further_than_its_header_says(shape, content, match, t
 def test_an_idx_like_mnist_s_is_read(tmp_path):
     images = np.random.default_rng(0).integers(0, 2, (600, 28, 28), np.uint8)
     (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(images)))
-    source = sources.open_source(tmp_path)
+    source = open_source(tmp_path)
     assert len(source.items) == 600 and np.array_equal(source.read(9)[..., 0], images[9])
 
 
@@ -200,7 +201,7 @@ def test_a_parquet_file_of_nothing_is_refused_before_its_rows_are_named(tmp_path
 def test_parquet_images_that_a_dictionary_repeats_stop_at_the_limit(tmp_path, monkeypatch):
     monkeypatch.setattr(parquet, "UNPACKED", 1_000_000)
     path = table(tmp_path / "a.parquet", image=[bytes(100_000)] * 100, compression="zstd")
-    source = sources.open_source(path)
+    source = open_source(path)
     sizes = []
     group = source._groups[0][0]
     batches = type(group).iter_batches
@@ -217,7 +218,7 @@ def test_parquet_images_that_unpack_to_a_thousand_times_are_not_tried(tmp_path, 
     monkeypatch.setattr(parquet, "UNPACKED", 1_000_000)
     rows = [number.to_bytes(4, "big") * 100_000 for number in range(20)]
     path = table(tmp_path / "a.parquet", image=rows, compression="zstd")
-    source = sources.open_source(path)
+    source = open_source(path)
     monkeypatch.setattr(type(source._groups[0][0]), "iter_batches", None)
     with pytest.raises(ValueError, match="row group 0 unpacks to more than"):
         source.read(0)

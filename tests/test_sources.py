@@ -13,9 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zeuxis.data import sources
-from zeuxis.data.sources import arrays, base, tree
-from zeuxis.data.sources.tar import TarShards
+from zeuxis.data.source import arrays, base, fingerprint_of, open_source, tree
+from zeuxis.data.source.tar import TarShards
 
 
 def pixels(number):
@@ -55,7 +54,7 @@ def write_tar(path, files):
 
 
 def opened(path):
-    source = sources.open_source(path)
+    source = open_source(path)
     read = [source.read(i) for i in range(len(source.items))]
     source.close()
     return source, read
@@ -366,7 +365,7 @@ def test_names_of_array_sources_are_those_of_other_sources(tmp_path, monkeypatch
     (folder / "train-images-idx3-ubyte").write_bytes(idx(np.zeros((2, 6, 7))))
     np.save(folder / "a b.npy", np.zeros((2, 8, 8), np.uint8))
     monkeypatch.chdir(folder)
-    names = [sources.open_source(path).name for path in (folder, ".", folder / "a b.npy")]
+    names = [open_source(path).name for path in (folder, ".", folder / "a b.npy")]
     assert names == ["my-set.v1", "my-set.v1", "a-b"]
 
 
@@ -471,7 +470,7 @@ def test_links_and_pipes_are_not_followed_for_ever(tmp_path):
     write(tmp_path / "set", {"a.png": png(0)})
     (tmp_path / "set" / "loop").symlink_to(tmp_path / "set", target_is_directory=True)
     os.mkfifo(tmp_path / "set" / "pipe.png")
-    source = sources.open_source(tmp_path / "set")
+    source = open_source(tmp_path / "set")
     assert [item.name for item in source.items] == ["a.png", "pipe.png"]
     assert [name for name, _ in source.problems] == ["loop"]
     with pytest.raises(ValueError, match="no regular file"):
@@ -480,29 +479,29 @@ def test_links_and_pipes_are_not_followed_for_ever(tmp_path):
 
 def test_nothing_there_and_unknown_kinds(tmp_path):
     with pytest.raises(ValueError, match="there is no .*avatars"):
-        sources.open_source(tmp_path / "gone")
+        open_source(tmp_path / "gone")
     (tmp_path / "a.docx").write_bytes(b"x")
     with pytest.raises(ValueError, match="not of a kind"):
-        sources.open_source(tmp_path / "a.docx")
+        open_source(tmp_path / "a.docx")
 
 
 def test_the_fingerprint_sees_every_change(tmp_path):
     import os
 
     write(tmp_path, CLASSES)
-    seen = {sources.fingerprint_of(tmp_path)}
+    seen = {fingerprint_of(tmp_path)}
     file = tmp_path / "cat/sub/0.png"
     os.utime(file, ns=(1, 1))
-    seen.add(sources.fingerprint_of(tmp_path))
+    seen.add(fingerprint_of(tmp_path))
     file.write_bytes(b"x")
-    seen.add(sources.fingerprint_of(tmp_path))
+    seen.add(fingerprint_of(tmp_path))
     file.rename(file.with_name("z.png"))
-    seen.add(sources.fingerprint_of(tmp_path))
-    assert len(seen) == 4 and sources.fingerprint_of(tmp_path) in seen
+    seen.add(fingerprint_of(tmp_path))
+    assert len(seen) == 4 and fingerprint_of(tmp_path) in seen
 
 
 def test_the_avatars_have_readable_columns():
-    source = sources.open_source("avatars")
+    source = open_source("avatars")
     assert len(source.items) == 8192 and source.read(0).shape == (16, 16, 3)
     assert source.items[0].columns["hair"] == "black"
     assert {item.columns["glasses"] for item in source.items} >= {"none", "dark01"}

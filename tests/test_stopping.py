@@ -8,8 +8,12 @@ import pytest
 
 from tests import worker
 from tests.front import pictures, tiny, workshop, zeuxis
-from zeuxis import apply, closing, data, fit, pipeline, plan, use
-from zeuxis.watching import Stopped, interruptible, leaving, stopping, ticks
+from zeuxis import data
+from zeuxis.core.progress import Stopped, interruptible, leaving, stopping, ticks
+from zeuxis.inference import apply
+from zeuxis.inference.model import Model
+from zeuxis.training import budget, closing, loop
+from zeuxis.training import run as training
 
 WORDS = ["--steps", "3", "--threads", "1", "training.batch_size=8", *tiny("vae")]
 
@@ -39,12 +43,12 @@ def terminate(*args, **kwargs):
 
 STAGES = {
     "loading": (data, "ensure", "train", "what was saved before is whole"),
-    "planning": (plan, "make", "train", "what was saved before is whole"),
+    "planning": (budget, "make", "train", "what was saved before is whole"),
     "first report": (closing, "first_report", "train", "what was saved before is whole"),
     "measuring": (closing.evaluation, "evaluate", "train", "holds the model and a first report"),
-    "drawing": (use.Model, "sample", "sample", "stopped while drawing"),
+    "drawing": (Model, "sample", "sample", "stopped while drawing"),
     "evaluating": (data, "ensure", "evaluate", "stopped while measuring"),
-    "demo": (pipeline, "_avatars", "demo", "stopped"),
+    "demo": (training, "_avatars", "demo", "stopped"),
     "preparing": (data, "prepare", "prepare", "stopped while preparing"),
     "treating": (apply, "treat", "reconstruct", "stopped while reconstructing"),
 }
@@ -103,7 +107,7 @@ sys.exit(main())
 """
 
 
-@pytest.mark.parametrize("name", ["zeuxis.cli", "typer", "torch", "zeuxis.terminal"])
+@pytest.mark.parametrize("name", ["zeuxis.cli.main", "typer", "torch", "zeuxis.cli.terminal"])
 def test_starting_up_ends_without_a_traceback(name):
     program = START.format(name=name)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
@@ -120,7 +124,7 @@ def test_an_import_that_fails_because_of_it_is_no_defect(monkeypatch, capsys):
         except KeyboardInterrupt:
             raise ImportError("numpy.core.multiarray failed to import") from None
 
-    monkeypatch.setattr(pipeline, "train", broken)
+    monkeypatch.setattr(training, "train", broken)
     assert zeuxis("train", "vae", "photos") == 130
     assert "stopped before anything was done" in capsys.readouterr().err
 
@@ -143,7 +147,7 @@ def test_the_first_is_a_request_and_the_second_goes_to_who_was_there_before():
 
 def test_a_second_one_ends_the_process():
     program = (
-        "import signal\nfrom zeuxis.watching import leaving\n"
+        "import signal\nfrom zeuxis.core.progress import leaving\n"
         "with leaving() as came:\n"
         "    try:\n        signal.raise_signal(signal.SIGINT)\n"
         "    except KeyboardInterrupt:\n        signal.raise_signal(signal.SIGINT)\n"
@@ -170,8 +174,8 @@ def test_the_second_in_training_leaves_without_saving(tmp_path):
     )
     loader = worker.loader_for(model.config, 4)
     with leaving(), pytest.raises(Stopped, match="stopped at once"):
-        fit.fit("vae", model, loader, training, tmp_path, watch=twice)
-    assert fit.checkpoint.load(tmp_path / "checkpoints").facts["step"] == 4
+        loop.fit("vae", model, loader, training, tmp_path, watch=twice)
+    assert loop.checkpoint.load(tmp_path / "checkpoints").facts["step"] == 4
 
 
 def test_stopping_lets_other_errors_through():
@@ -181,7 +185,7 @@ def test_stopping_lets_other_errors_through():
 
 def test_seconds_left_follow_the_pace_and_begin_anew(monkeypatch):
     now, events = [100.0], []
-    monkeypatch.setattr("zeuxis.watching.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("zeuxis.core.progress.time.monotonic", lambda: now[0])
     tick = ticks(events.append, "preparing")
     for seconds, done in ((0, 0), (2, 1), (4, 4), (1, 0), (3, 2)):
         now[0] += seconds

@@ -7,14 +7,14 @@ import torch
 import torch.nn.functional as F
 
 from tests.kit import batch_for, build, context, loader_for, wake
-from zeuxis import step
+from zeuxis.core.family import Context
+from zeuxis.core.processes import Parallel
+from zeuxis.core.rng import Rng
+from zeuxis.core.settings import Training
 from zeuxis.families import get
-from zeuxis.family import Context
 from zeuxis.nn.modulated import EqualLinear, ModulatedConv, ToColour, demodulation
 from zeuxis.objectives.path_length import path_lengths
-from zeuxis.parallel import Parallel
-from zeuxis.rng import Rng
-from zeuxis.run import Training
+from zeuxis.training import step
 
 
 def normal(*shape, seed=0, dtype=torch.float64):

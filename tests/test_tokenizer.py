@@ -7,12 +7,15 @@ import torch
 import torch.nn.functional as F
 
 from tests.kit import batch_for, build, config_for, context, loader_for, wake
-from zeuxis import artefact, families, step, tensors
+from zeuxis import families
+from zeuxis.core import tensors
+from zeuxis.core.processes import Parallel
+from zeuxis.core.rng import Rng
+from zeuxis.core.settings import Training
+from zeuxis.inference import artefact
 from zeuxis.nn import quantise
 from zeuxis.objectives.similarity import dissimilarity
-from zeuxis.parallel import Parallel
-from zeuxis.rng import Rng
-from zeuxis.run import Training
+from zeuxis.training import step
 
 LATE = 0.9
 RNG = Rng(range(4), stream=3)

@@ -4,7 +4,19 @@ import numpy as np
 import pytest
 
 from tests.kit import ALL, able, build, wake
-from zeuxis import artefact, use
+from zeuxis.inference import artefact
+from zeuxis.inference.model import (
+    LANE,
+    Completes,
+    Decodes,
+    Denoises,
+    Encodes,
+    Generates,
+    Interpolates,
+    Reconstructs,
+    Scores,
+    load,
+)
 
 TABLE = [[[0, 1], 6], [[1, 0], 3], [[2, -1], 1]]
 
@@ -14,7 +26,7 @@ def model(request, tmp_path_factory):
     return loaded(request.param, tmp_path_factory.mktemp(request.param))
 
 
-@pytest.fixture(scope="module", params=able(use.Generates))
+@pytest.fixture(scope="module", params=able(Generates))
 def generator(request, tmp_path_factory):
     return loaded(request.param, tmp_path_factory.mktemp(request.param))
 
@@ -22,17 +34,17 @@ def generator(request, tmp_path_factory):
 def loaded(name, folder):
     family = wake(build(name))
     artefact.save(folder, name, family, family.state_dict(), dataset={"labels": TABLE})
-    return use.load(folder, device="cpu")
+    return load(folder, device="cpu")
 
 
 def test_same_seed_same_images_alone_and_in_company(generator):
-    many = generator.sample(use.LANE + 3, seed=7)
+    many = generator.sample(LANE + 3, seed=7)
     assert many.dtype == np.uint8 and many.shape[1:] == generator.sample(1, seed=7).shape[1:]
     assert np.array_equal(many[:2], generator.sample(2, seed=7))
     assert not np.array_equal(many[0], generator.sample(1, seed=8)[0])
-    asked = np.zeros((use.LANE + 1, 2), np.int64)
-    alike = generator.sample(use.LANE + 1, seed=7, labels=asked)
-    assert not np.array_equal(alike[0], alike[use.LANE])  # no lane repeats another
+    asked = np.zeros((LANE + 1, 2), np.int64)
+    alike = generator.sample(LANE + 1, seed=7, labels=asked)
+    assert not np.array_equal(alike[0], alike[LANE])  # no lane repeats another
 
 
 def test_labels_by_name_fix_their_column_and_leave_the_others_to_the_data(generator):
@@ -70,8 +82,8 @@ def test_unknown_controls_are_refused(generator):
 
 def test_progress_is_told_in_images_and_may_cancel(generator):
     seen = []
-    generator.sample(use.LANE + 1, progress=lambda done, total: seen.append((done, total)))
-    assert seen[-1] == (use.LANE + 1, use.LANE + 1) and (use.LANE, use.LANE + 1) in seen
+    generator.sample(LANE + 1, progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (LANE + 1, LANE + 1) and (LANE, LANE + 1) in seen
     assert seen == sorted(seen)
 
     def cancel(done, total):
@@ -83,7 +95,7 @@ def test_progress_is_told_in_images_and_may_cancel(generator):
 
 def test_a_walk_between_seeds_starts_and_ends_at_their_images(generator):
     asked = {"shape": "disc", "ink": "dark"}
-    if not isinstance(generator.family, use.Interpolates):
+    if not isinstance(generator.family, Interpolates):
         with pytest.raises(ValueError, match="cannot interpolate; families that can: .*gan"):
             generator.interpolate(1, 2)
         return
@@ -95,7 +107,7 @@ def test_a_walk_between_seeds_starts_and_ends_at_their_images(generator):
 
 
 def test_a_walk_between_images_starts_and_ends_at_their_reconstructions(model):
-    if not all(isinstance(model.family, a) for a in (use.Interpolates, use.Encodes, use.Decodes)):
+    if not all(isinstance(model.family, a) for a in (Interpolates, Encodes, Decodes)):
         return
     ends = some_images(model, 2)
     walk = model.interpolate(ends[0], ends[1], count=3)
@@ -104,7 +116,7 @@ def test_a_walk_between_images_starts_and_ends_at_their_reconstructions(model):
 
 
 def test_a_completion_keeps_what_is_known_and_paints_what_is_not(model):
-    if not isinstance(model.family, use.Completes):
+    if not isinstance(model.family, Completes):
         return
     images = some_images(model, 3)
     mask = np.zeros(images.shape[1:3])
@@ -120,7 +132,7 @@ def test_a_completion_keeps_what_is_known_and_paints_what_is_not(model):
 
 
 def test_denoising_is_told_how_much(model, monkeypatch):
-    if not isinstance(model.family, use.Denoises):
+    if not isinstance(model.family, Denoises):
         return
     images = some_images(model, 2)
     out = model.denoise(images, 25)
@@ -148,15 +160,15 @@ def some_images(model, count):
 
 def test_what_a_family_cannot_do_is_said_with_those_that_can(model):
     images = some_images(model, 2)
-    if not isinstance(model.family, use.Generates):
+    if not isinstance(model.family, Generates):
         with pytest.raises(ValueError, match="cannot sample; families that can: gan"):
             model.sample(1)
-    for verb, ability in (("encode", use.Encodes), ("reconstruct", use.Reconstructs)):
+    for verb, ability in (("encode", Encodes), ("reconstruct", Reconstructs)):
         if not isinstance(model.family, ability):
             with pytest.raises(ValueError, match=f"cannot {verb}; families that can: .*vae"):
                 getattr(model, verb)(images)
         else:
             assert len(getattr(model, verb)(images)) == 2
-    if isinstance(model.family, use.Scores):
+    if isinstance(model.family, Scores):
         with pytest.raises(ValueError, match="expected uint8 of shape"):
             model.bits_per_dim(images[:, :-1])

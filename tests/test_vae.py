@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from tests.kit import batch_for, build, changed, context, wake
+from zeuxis.core.rng import Rng, derive_seed
 from zeuxis.families.vae import VAE, VAEControls
 from zeuxis.nn.fitted_flow import FittedFlow
 from zeuxis.nn.mixture import Mixture
 from zeuxis.objectives.correlation import total_correlation
 from zeuxis.objectives.likelihood import logistic_nats
-from zeuxis.rng import Rng, derive_seed
 
 
 class Fast(Rng):

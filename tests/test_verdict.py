@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.kit import smooth
-from zeuxis import measuring, verdict
+from zeuxis.evaluation import diagnosis, sides
 from zeuxis.features import Features, extractor
 from zeuxis.metrics import Estimate, share
 from zeuxis.metrics.damage import Pool, damage
@@ -17,7 +17,7 @@ def estimate(value, half=0.0):
 
 
 def named(**found):
-    return [finding.damage for finding in verdict.findings(found)]
+    return [finding.damage for finding in diagnosis.findings(found)]
 
 
 @pytest.fixture(scope="module")
@@ -25,14 +25,14 @@ def world():
     """Images of a colour network that sees 4x4 patches, judges, and training images."""
     pool = Pool(smooth(200, 1), None, smooth(200, 3))
     eye = extractor("efficientnet-lite0", size=32)
-    return pool, eye, measuring.look("judges", smooth(200, 2), eye)
+    return pool, eye, sides.look("judges", smooth(200, 2), eye)
 
 
 def found_for(world, name, step):
     pool, eye, judge = world
     images = damage(name, pool, step) if step else pool.images_NHWC
-    found = measuring.distances(side := measuring.look("made", images, eye), judge)
-    for statistic, shift in measuring.shifts(side.statistics, judge.statistics).items():
+    found = sides.distances(side := sides.look("made", images, eye), judge)
+    for statistic, shift in sides.shifts(side.statistics, judge.statistics).items():
         found[f"shift_{statistic}"] = shift
     found["copy_rate"] = copies(images, pool.train_MHWC, judge.images).rate
     return found
@@ -40,12 +40,12 @@ def found_for(world, name, step):
 
 @pytest.mark.parametrize("name", ["blur", "noise", "jpeg", "colour", "copies"])
 def test_gross_damage_is_called_by_its_name(world, name):
-    first = verdict.findings(found_for(world, name, 4))[0]
+    first = diagnosis.findings(found_for(world, name, 4))[0]
     assert first.damage == name and first.mood == "poor" and first.strength > 2
 
 
 def test_real_images_are_not_accused(world):
-    assert verdict.findings(found_for(world, "none", 0))[0].damage == "none"
+    assert diagnosis.findings(found_for(world, "none", 0))[0].damage == "none"
 
 
 def test_chance_alone_accuses_nobody():
@@ -62,7 +62,7 @@ def test_one_exact_copy_is_no_chance():
     def rate(count, n):
         return share(count, n, {"of": "training images", "different_images": n - count + 1})
 
-    (one,) = verdict.findings({"exact_copy_rate": rate(1, 2000)})
+    (one,) = diagnosis.findings({"exact_copy_rate": rate(1, 2000)})
     assert one.damage == "exact copies" and one.mood == "fair"
     assert one.sentence == "1 of 2,000 images is an exact copy of one of the training images."
     assert named(exact_copy_rate=rate(0, 60), kernel_distance=estimate(0)) == ["none"]
@@ -86,12 +86,12 @@ def test_one_exact_copy_is_no_chance():
 )
 def test_praise_names_what_was_not_looked_for(name, words):
     good = {"kernel_distance": estimate(0), "kernel_distance_of_real": estimate(0)}
-    (whole,), (part,) = verdict.findings(good), verdict.findings(good, {name: "too few images"})
+    (whole,), (part,) = diagnosis.findings(good), diagnosis.findings(good, {name: "too few images"})
     assert whole.mood == "good" and "that can be measured" in whole.sentence
     assert part.mood == "fair" and "that can be measured" not in part.sentence
     assert words in part.sentence.partition("Not looked for: ")[2]
-    assert verdict.findings(good, {"bits_per_dim": "a gan scores no images"}) == [whole]
-    (alone,) = verdict.findings({"kernel_distance": estimate(0)})
+    assert diagnosis.findings(good, {"bits_per_dim": "a gan scores no images"}) == [whole]
+    (alone,) = diagnosis.findings({"kernel_distance": estimate(0)})
     assert "as other real ones" not in alone.sentence
 
 
@@ -103,7 +103,7 @@ def test_missing_classes_are_named():
             value=0.0, interval=(0.0, 0.1), n=9, receipt={"missing": ["coat", "bag"]}
         ),
     }
-    (finding,) = verdict.findings(found)
+    (finding,) = diagnosis.findings(found)
     assert finding.damage == "modes" and "coat (kind), bag (kind)" in finding.sentence
 
 
@@ -116,7 +116,7 @@ def test_without_labels_missing_kinds_show_as_coverage_that_precision_does_not_e
 def test_what_differs_without_a_name_is_not_praised():
     far = {"kernel_distance": estimate(1.0, 0.1), "kernel_distance_of_real": estimate(0.0, 0.1)}
     assert named(**far) == ["unlike"]
-    assert verdict.findings({"frechet_distance": estimate(1.0)})[0].mood == "fair"
+    assert diagnosis.findings({"frechet_distance": estimate(1.0)})[0].mood == "fair"
 
 
 def test_twins_are_counted_against_those_of_real_images():

@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from zeuxis.words import printable
+from zeuxis.core.words import printable
 
 HONEST = [
     "cat", "Müller & søn", "naïve", "猫の写真",

@@ -11,10 +11,11 @@ from pathlib import Path
 import torch
 
 from tests.kit import ALL, build, loader_for, wake
-from zeuxis import fit, parallel, step
-from zeuxis.disk import write_sealed
-from zeuxis.folder import opened
-from zeuxis.run import Training
+from zeuxis.core.files import write_sealed
+from zeuxis.core.processes import Parallel, join_processes
+from zeuxis.core.settings import Training
+from zeuxis.training import loop, step
+from zeuxis.training.folder import opened
 
 
 def probe(average, at, check):
@@ -23,7 +24,7 @@ def probe(average, at, check):
 
 
 def run(family, folder, steps, save_every=1, watch=lambda event: None):
-    """As `pipeline.train` goes about it: the folder is held, `run.json` is written first."""
+    """As `training.run.train` goes about it: the folder is held, `run.json` is written first."""
     folder = Path(folder)
     training = Training(
         steps=steps, batch_size=4, seed=3, log_every=1, save_every=save_every, probe_every=5
@@ -31,10 +32,10 @@ def run(family, folder, steps, save_every=1, watch=lambda event: None):
     model = build(family)
     loader = loader_for(model.config, 4)
     asked = {"request": {"family": family, "steps": steps}}
-    with opened(folder, asked["request"], False, watch, parallel.Parallel()):
+    with opened(folder, asked["request"], False, watch, Parallel()):
         if not (folder / "run.json").exists():
             write_sealed(folder / "run.json", asked)
-        return fit.fit(
+        return loop.fit(
             family,
             model,
             loader,
@@ -53,9 +54,7 @@ def losses(precision, accumulate=1, steps=10, processes=None):
     for family in ALL:
         model = wake(build(family), 0.02)
         training = Training(steps=50, batch_size=8, seed=5, accumulate=accumulate)
-        state = step.start(
-            model, training, torch.device("cpu"), precision, processes or parallel.Parallel()
-        )
+        state = step.start(model, training, torch.device("cpu"), precision, processes or Parallel())
         rows = []
         for _ in range(steps):
             logged = step.train_step(state, loader_for(model.config, 8))
@@ -73,7 +72,7 @@ def alone(family, folder, steps):
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    processes = parallel.join()
+    processes = join_processes()
     result = {p: losses(p, processes=processes) for p in ("float64", "float32")}
     if processes.first:
         Path(sys.argv[2]).write_text(json.dumps(result))

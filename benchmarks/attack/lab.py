@@ -11,12 +11,17 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from zeuxis import apply, artefact, cli, compare, evaluate, families, looking, stages, tensors
-from zeuxis.disk import read_json, sha256, write_sealed
-from zeuxis.family import Condition
+from zeuxis import families
+from zeuxis.cli import main
+from zeuxis.core import tensors
+from zeuxis.core.family import Condition
+from zeuxis.core.files import read_json, sha256, write_sealed
+from zeuxis.evaluation import compare, evaluate
 from zeuxis.features import Features
+from zeuxis.inference import apply, artefact, latents
 from zeuxis.metrics import files
 from zeuxis.metrics.moments import Moments
+from zeuxis.training import looking
 
 SIDE = 16
 CONDITION = Condition(name="kind", classes=("cat", "dog"))
@@ -71,7 +76,7 @@ def _quiet(words: Sequence[object]) -> None:
     said = io.StringIO()
     try:
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-            code = cli.main([str(word) for word in words])
+            code = main.main([str(word) for word in words])
     except SystemExit as end:
         code = int(end.code or 0)
     if code:
@@ -152,7 +157,7 @@ def link(path: Path, target: Path | str) -> Path:
 
 
 def _temporaries(path: Path) -> list[Path]:
-    """`NAME.PROCESS.tmp` (`zeuxis.disk.write_file`) of the processes that come next."""
+    """`NAME.PROCESS.tmp` (`zeuxis.core.files.write_file`) of the processes that come next."""
     newest = int(Path("/proc/loadavg").read_text().split()[-1])
     numbers = range(newest, newest + 100) if path.suffix == ".tmp" else ()
     return [path.with_name(f"{path.stem}.{number}.tmp") for number in numbers]
@@ -162,7 +167,7 @@ MAKE: dict[str, Callable[[Lab, Path], object]] = {
     "photos": _photos(16),
     "tray": _photos(4),
     "set": lambda lab, path: _quiet(["data", "prepare", lab / "photos", path, "--size", SIDE]),
-    "encoded": lambda lab, path: stages.encode(lab / "set", lab / "tokenizer", path),
+    "encoded": lambda lab, path: latents.encode(lab / "set", lab / "tokenizer", path),
     "run": lambda lab, path: _quiet([*words_of_a_run(lab), "--out", path]),
     "latents.npz": lambda lab, path: apply.encode(lab / "vae", lab / "tray", out=path),
     "honest.zxi": lambda lab, path: apply.compress(lab / "pixelcnn", lab / "tray", out=path),

@@ -18,7 +18,7 @@ from benchmarks.attack.forge import (
     nested,
 )
 from benchmarks.attack.trial import Case, Room
-from zeuxis.disk import sha256, write_sealed
+from zeuxis.core.files import sha256, write_sealed
 
 
 def cases() -> Iterator[Case]:

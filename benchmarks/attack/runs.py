@@ -17,7 +17,7 @@ from benchmarks.attack.forge import (
     nested,
 )
 from benchmarks.attack.trial import Case, Room
-from zeuxis.disk import read_json, sha256, write_json, write_sealed
+from zeuxis.core.files import read_json, sha256, write_json, write_sealed
 
 KIND = "run"
 Spoil = Callable[[Room, Path], object]

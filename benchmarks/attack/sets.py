@@ -15,7 +15,7 @@ from benchmarks.attack.forge import (
 )
 from benchmarks.attack.sources import KIND
 from benchmarks.attack.trial import SECRET, Case, Room
-from zeuxis.disk import read_json, sha256, write_json
+from zeuxis.core.files import read_json, sha256, write_json
 
 Facts = dict[str, Any]
 Spoil = Callable[[Room, Path, Facts], object]

@@ -30,7 +30,7 @@ from benchmarks.attack.forge import (
     packed_zeros,
 )
 from benchmarks.attack.trial import Case, Room
-from zeuxis import codec
+from zeuxis.inference import codec
 
 
 def cases() -> Iterator[Case]:

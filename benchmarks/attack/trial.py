@@ -33,7 +33,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.attack.lab import Lab
-from zeuxis import cli, terminal
+from zeuxis.cli import main, terminal
 
 SECRET = "SECRET-c0ffee-of-the-person"
 PIXELS = np.random.default_rng(99).integers(0, 256, (16, 16, 3), np.uint8)
@@ -270,7 +270,7 @@ def _open(call: Sequence[object] | Call) -> dict[str, object]:
         if callable(call):
             call()
             return {"kind": "ended", "code": 0, "said": ""}
-        return {"kind": "ended", "code": cli.main([str(word) for word in call]), "said": ""}
+        return {"kind": "ended", "code": main.main([str(word) for word in call]), "said": ""}
     except SystemExit as end:
         return {"kind": "ended", "code": int(end.code or 0), "said": ""}
     except Exception as error:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from zeuxis.images import grid, save_png
-from zeuxis.use import load
+from zeuxis.core.pixels import grid, save_png
+from zeuxis.inference.model import load
 
 COLUMNS = 16
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from zeuxis.core.pixels import grid, save_png
 from zeuxis.data.prepared import open_prepared
-from zeuxis.images import grid, save_png
-from zeuxis.use import load
+from zeuxis.inference.model import load
 
 COLUMNS = 12
 

@@ -10,13 +10,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from zeuxis.pipeline import demo, train
-    from zeuxis.use import load
+    from zeuxis.inference.model import load
+    from zeuxis.training.run import demo, train
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "demo", "load", "train"]
 
-_HOME = {"train": "zeuxis.pipeline", "demo": "zeuxis.pipeline", "load": "zeuxis.use"}
+_HOME = {
+    "train": "zeuxis.training.run",
+    "demo": "zeuxis.training.run",
+    "load": "zeuxis.inference.model",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -4,11 +4,11 @@ import sys
 
 
 def main() -> int:
-    """Run one command and return its exit code, as `zeuxis.cli.main`."""
+    """Run one command and return its exit code, as `zeuxis.cli.main.main` does."""
     try:
-        from zeuxis import cli
+        from zeuxis.cli.main import main as run
 
-        return cli.main()
+        return run()
     except KeyboardInterrupt:
         sys.stderr.write(
             "zeuxis: stopped before anything was done; the same command begins again\n"

@@ -4,32 +4,36 @@ from tests.breaks.base import Break
 
 BREAKS = [
     # samples on disk, rooms of inspections
-    Break("samples.py", "image_HWC, sync=False)", "image_HWC)", "test_samples.py"),
-    Break("samples.py", "sync_files(folder, written(folder))", "pass", "test_samples.py"),
+    Break("inference/results.py", "image_HWC, sync=False)", "image_HWC)", "test_samples.py"),
+    Break("inference/results.py", "sync_files(folder, written(folder))", "pass", "test_samples.py"),
     Break(
-        "samples.py",
+        "inference/results.py",
         '{"count": 0, **facts}',
         '{"count": len(images_NHWC), **facts}',
         "test_samples.py",
     ),
-    Break("samples.py", ', *folder.glob("[0-9]*.png.[0-9]*.tmp")', "", "test_samples.py"),
-    Break("samples.py", 'being written", wait=True)', 'being written")', "test_samples.py"),
-    Break("data/report.py", "shutil.rmtree(left, ignore_errors=True)", "pass", "test_samples.py"),
+    Break("inference/results.py", ', *folder.glob("[0-9]*.png.[0-9]*.tmp")', "", "test_samples.py"),
     Break(
-        "data/report.py",
+        "inference/results.py", 'being written", wait=True)', 'being written")', "test_samples.py"
+    ),
+    Break(
+        "data/inspection.py", "shutil.rmtree(left, ignore_errors=True)", "pass", "test_samples.py"
+    ),
+    Break(
+        "data/inspection.py",
         "            if not unlocked:",
         "            if unlocked:",
         "test_samples.py",
     ),
     # what strangers' data reaches
     Break(
-        "data/sources/base.py",
+        "data/source/base.py",
         "if root and not there.is_relative_to(root.resolve()):",
         "if False:",
         "test_source_limits.py",
     ),
     Break(
-        "data/sources/base.py",
+        "data/source/base.py",
         "if not stat.S_ISREG(facts.st_mode):",
         "if False:",
         "test_source_limits.py -k nowhere",
@@ -40,98 +44,114 @@ BREAKS = [
         "content = path.read_bytes()",
         "test_apply.py -k strangers",
     ),
-    Break("apply.py", " * (pixels[..., 3] / 255)", "", "test_apply.py -k single_files"),
+    Break("inference/apply.py", " * (pixels[..., 3] / 255)", "", "test_apply.py -k single_files"),
     Break(
-        "data/sources/base.py", "if facts.st_size > most:", "if False:", "test_sources.py -k limit"
+        "data/source/base.py", "if facts.st_size > most:", "if False:", "test_sources.py -k limit"
     ),
-    Break("data/sources/base.py", "if count > size:", "if False:", "test_source_limits.py"),
+    Break("data/source/base.py", "if count > size:", "if False:", "test_source_limits.py"),
     Break(
-        "data/sources/__init__.py",
+        "data/source/__init__.py",
         "source.problems += [(entry.name, LEADS_OUT) for entry in linked]",
         "pass",
         "test_source_limits.py",
     ),
     Break(
-        "data/sources/arrays.py",
+        "data/source/arrays.py",
         "if packed and math.prod(shape) > most:",
         "if False:",
         "test_source_limits.py",
     ),
     Break(
-        "data/sources/arrays.py",
+        "data/source/arrays.py",
         "UNPACKED_LIMIT + RATIO * path.stat().st_size",
         "1 << 40",
         "test_source_limits.py",
     ),
     Break(
-        "data/sources/parquet.py",
+        "data/source/parquet.py",
         "            if found > most:",
         "            if False:",
         "test_source_limits.py",
     ),
     Break(
-        "data/sources/parquet.py",
+        "data/source/parquet.py",
         "        if unpacked > most:",
         "        if False:",
         "test_source_limits.py",
     ),
     Break(
-        "data/sources/parquet.py",
+        "data/source/parquet.py",
         "max(4, min(1024, UNPACKED // max(1, unpacked)))",
         "1024",
         "test_source_limits.py",
     ),
     Break(
-        "data/sources/parquet.py",
+        "data/source/parquet.py",
         "if unpacked > UNPACKED + WORDS_RATIO * stored:",
         "if False:",
         "test_source_limits.py",
     ),
     Break(
-        "data/sources/parquet.py",
+        "data/source/parquet.py",
         "if index is None else words[index]",
         "if not index else words[index]",
         "test_source_limits.py",
     ),
     Break(
-        "data/sources/tree.py", "if len(line) > LONGEST_LINE:", "if False:", "test_source_limits.py"
+        "data/source/tree.py", "if len(line) > LONGEST_LINE:", "if False:", "test_source_limits.py"
     ),
-    Break("data/sources/tree.py", "if number > MOST_LINES:", "if False:", "test_source_limits.py"),
-    Break("data/columns.py", "if len(found) > MOST_COLUMNS:", "if False:", "test_source_limits.py"),
+    Break("data/source/tree.py", "if number > MOST_LINES:", "if False:", "test_source_limits.py"),
     Break(
-        "npz.py",
+        "data/preparation/columns.py",
+        "if len(found) > MOST_COLUMNS:",
+        "if False:",
+        "test_source_limits.py",
+    ),
+    Break(
+        "core/npz.py",
         "except HEADER_DAMAGE as error:",
         "except ZeroDivisionError as error:",
         "test_source_limits.py",
     ),
     # what strangers' files say
-    Break("words.py", "in ESCAPED and not _joins(text, at)", '== "Cc"', "test_words.py"),
-    Break("words.py", "and all(c > ", "or all(c > ", "test_words.py"),
+    Break("core/words.py", "in ESCAPED and not _joins(text, at)", '== "Cc"', "test_words.py"),
+    Break("core/words.py", "and all(c > ", "or all(c > ", "test_words.py"),
     Break(
-        "words.py", "html.escape(printable(text, lines))", "html.escape(text)", "test_printing.py"
+        "core/words.py",
+        "html.escape(printable(text, lines))",
+        "html.escape(text)",
+        "test_printing.py",
     ),
     Break(
-        "words.py", "{space}{printable(text)}{space}", "{space}{text}{space}", "test_printing.py"
+        "core/words.py",
+        "{space}{printable(text)}{space}",
+        "{space}{text}{space}",
+        "test_printing.py",
     ),
-    Break("words.py", "(ticks + 1)", "1", "--doctest-modules ../src/zeuxis/words.py"),
+    Break("core/words.py", "(ticks + 1)", "1", "--doctest-modules ../src/zeuxis/core/words.py"),
     Break(
-        "terminal.py",
+        "cli/terminal.py",
         "if piece.control else printable(piece.text, lines=True)",
         "",
         "test_printing.py",
     ),
     Break(
-        "terminal.py",
+        "cli/terminal.py",
         "self.print(printable(str(line)), ",
         "self.print(str(line), ",
         "test_printing.py",
     ),
-    Break("terminal.py", "if asked == printable(asked):", "if True:", "test_printing.py"),
-    Break("cli.py", "printable(str(sentence))", "str(sentence)", "test_printing.py"),
-    Break("cli.py", "text[:LONGEST]", "text", "test_bad_input.py -k long"),
+    Break("cli/terminal.py", "if asked == printable(asked):", "if True:", "test_printing.py"),
+    Break("cli/main.py", "printable(str(sentence))", "str(sentence)", "test_printing.py"),
+    Break("cli/main.py", "text[:LONGEST]", "text", "test_bad_input.py -k long"),
     # what strangers' models and sets say
-    Break("artefact.py", "tree(file.parent, depth + 1)", "tree(file.parent)", "test_artefact.py"),
-    Break("artefact.py", "len(labels) > MOST_ROWS", "False", "test_artefact.py"),
+    Break(
+        "inference/artefact.py",
+        "tree(file.parent, depth + 1)",
+        "tree(file.parent)",
+        "test_artefact.py",
+    ),
+    Break("inference/artefact.py", "len(labels) > MOST_ROWS", "False", "test_artefact.py"),
     Break(
         "data/prepared.py", "checked(Facts, facts, ", "Facts.model_construct(", "test_prepared.py"
     ),
@@ -141,251 +161,338 @@ BREAKS = [
     Break("data/facts.py", "* math.prod(shape)", "", "test_prepared.py"),
     Break("data/encoded.py", "(rows >= 0) & ", "", "test_encoded.py"),
     Break(
-        "report/__init__.py", "hashlib.sha256(script", "hashlib.sha256(style", "test_printing.py"
+        "evaluation/report/__init__.py",
+        "hashlib.sha256(script",
+        "hashlib.sha256(style",
+        "test_printing.py",
     ),
     # the loop
-    Break("step.py", "    follow(state)\n    return logged", "    return logged", "test_fit.py"),
-    Break("step.py", "_laid_out_as(trained[index], value)", "value", "test_crash.py -k ctrl_c"),
     Break(
-        "step.py",
+        "training/step.py",
+        "    follow(state)\n    return logged",
+        "    return logged",
+        "test_fit.py",
+    ),
+    Break(
+        "training/step.py",
+        "_laid_out_as(trained[index], value)",
+        "value",
+        "test_crash.py -k ctrl_c",
+    ),
+    Break(
+        "training/step.py",
         'tensors |= {f"best/',
         'tensors |= {} and {f"best/',
         "test_crash.py -k three_kills",
     ),
-    Break("step.py", "if torch.isfinite(norm):", "if True:", "test_fit.py"),
-    Break("step.py", "value.detach() / training.accumulate", "value.detach()", "test_parallel.py"),
+    Break("training/step.py", "if torch.isfinite(norm):", "if True:", "test_fit.py"),
     Break(
-        "step.py",
+        "training/step.py",
+        "value.detach() / training.accumulate",
+        "value.detach()",
+        "test_parallel.py",
+    ),
+    Break(
+        "training/step.py",
         '(losses["total"] / training.accumulate).backward()',
         'losses["total"].backward()',
         "test_parallel.py",
     ),
     Break(
-        "step.py",
+        "training/step.py",
         "draw = state.step * per_step + (own if phase.own_batch else 0)",
         "draw = state.step * per_step",
         "test_fit.py",
     ),
-    Break("step.py", "(step + 1) / warmup", "step / warmup", "test_fit.py"),
-    Break("step.py", "state.updates[phase.name] += 1", "pass", "test_fit.py"),
+    Break("training/step.py", "(step + 1) / warmup", "step / warmup", "test_fit.py"),
+    Break("training/step.py", "state.updates[phase.name] += 1", "pass", "test_fit.py"),
     Break(
-        "terminal.py",
+        "cli/terminal.py",
         'in ("plan", "probe"):  # a plan begins another run\n            self._scores = event',
         '== "probe":\n            self._scores = event',
         "test_cli.py -k scores_of_one",
     ),
     Break(
-        "terminal.py",
+        "cli/terminal.py",
         'in ("plan", "probe"):  # a plan begins another run\n            self._scores = _scores',
         '== "probe":\n            self._scores = _scores',
         "test_cli.py -k scores_of_one",
     ),
     Break(
-        "fit.py", 'log.cut(saved.facts["log_bytes"], logged)', '""', "test_crash.py -k three_kills"
+        "training/loop.py",
+        'log.cut(saved.facts["log_bytes"], logged)',
+        '""',
+        "test_crash.py -k three_kills",
     ),
-    Break("fit.py", "            raise Stopped\n", "            pass\n", "test_crash.py -k ctrl_c"),
-    Break("fit.py", "score < state.best_score", "score > state.best_score", "test_fit.py"),
-    # the optimiser
-    Break("muon.py", "x = matrix_NRK.mT if tall else matrix_NRK", "x = matrix_NRK", "test_muon.py"),
-    Break("muon.py", "grad.lerp(momentum, MOMENTUM)", "momentum", "test_muon.py"),
-    Break("muon.py", ".mul_(1 - lr * decay)", "", "test_muon.py"),
-    Break("muon.py", "gram = step @ gram @ step", "gram = step @ gram", "test_muon.py"),
     Break(
-        "muon.py",
+        "training/loop.py",
+        "            raise Stopped\n",
+        "            pass\n",
+        "test_crash.py -k ctrl_c",
+    ),
+    Break(
+        "training/loop.py", "score < state.best_score", "score > state.best_score", "test_fit.py"
+    ),
+    # the optimiser
+    Break(
+        "training/muon.py",
+        "x = matrix_NRK.mT if tall else matrix_NRK",
+        "x = matrix_NRK",
+        "test_muon.py",
+    ),
+    Break("training/muon.py", "grad.lerp(momentum, MOMENTUM)", "momentum", "test_muon.py"),
+    Break("training/muon.py", ".mul_(1 - lr * decay)", "", "test_muon.py"),
+    Break("training/muon.py", "gram = step @ gram @ step", "gram = step @ gram", "test_muon.py"),
+    Break(
+        "training/muon.py",
         "        super().load_state_dict(state_dict)\n        self.adam.state = self.state",
         "        super().load_state_dict(state_dict)",
         "test_muon.py",
     ),
-    Break("muon.py", "or max(module.kernel_size) == 1", "", "test_muon.py"),
-    Break("muon.py", 'self.adam.param_groups[0]["lr"] = lr', "pass", "test_muon.py"),
+    Break("training/muon.py", "or max(module.kernel_size) == 1", "", "test_muon.py"),
+    Break("training/muon.py", 'self.adam.param_groups[0]["lr"] = lr', "pass", "test_muon.py"),
     # the plan
-    Break("machine.py", '"avx2": "float32"}', '"avx2": "bfloat16"}', "test_plan.py"),
-    Break("machine.py", "return best if seconds", "return usual if seconds", "test_plan.py"),
+    Break("core/machine.py", '"avx2": "float32"}', '"avx2": "bfloat16"}', "test_plan.py"),
+    Break("core/machine.py", "return best if seconds", "return usual if seconds", "test_plan.py"),
     Break(
-        "plan.py",
+        "training/budget.py",
         "way = ways[0] if minutes is None else",
         "way =",
         "test_plan.py -k one_thread",
     ),
-    Break("plan.py", 'and "threads" not in fixed', "", "test_plan.py -k one_thread"),
-    Break("plan.py", " - (time.perf_counter() - began) - looking", "", "test_plan.py -k minutes"),
+    Break("training/budget.py", 'and "threads" not in fixed', "", "test_plan.py -k one_thread"),
     Break(
-        "pipeline.py",
+        "training/budget.py",
+        " - (time.perf_counter() - began) - looking",
+        "",
+        "test_plan.py -k minutes",
+    ),
+    Break(
+        "training/run.py",
         "machine.set_threads(threads or planned.threads)",
         "pass",
         "test_plan.py -k keeps_its_threads",
     ),
     # budgets, the pace, and Ctrl-C
-    Break("allowance.py", "if count < asked:", "if False:", "test_budget.py"),
+    Break("evaluation/allowance.py", "if count < asked:", "if False:", "test_budget.py"),
     Break(
-        "allowance.py", "<= share * self.left()", "<= self.left()", "test_budget.py -k leave_room"
+        "evaluation/allowance.py",
+        "<= share * self.left()",
+        "<= self.left()",
+        "test_budget.py -k leave_room",
     ),
     Break(
-        "machine.py", "if now < SLOW * self._planned", "if True", "test_budget.py -k slow_says_so"
+        "core/machine.py",
+        "if now < SLOW * self._planned",
+        "if True",
+        "test_budget.py -k slow_says_so",
     ),
-    Break("machine.py", "        self._said = True\n", "", "test_budget.py -k slow_says_so"),
+    Break("core/machine.py", "        self._said = True\n", "", "test_budget.py -k slow_says_so"),
     Break(
-        "machine.py",
+        "core/machine.py",
         "yield seconds[set_threads(quicker(seconds))]",
         "yield seconds[usual]",
         "test_budget.py -k quicker_threads",
     ),
     Break(
-        "fit.py", "            raise OutOfTime\n", "            pass\n", "test_budget.py -k is_over"
+        "training/loop.py",
+        "            raise OutOfTime\n",
+        "            pass\n",
+        "test_budget.py -k is_over",
     ),
     Break(
-        "pipeline.py",
+        "training/run.py",
         "            closing.first_report(folder, prepared, place.type, tell)\n",
         "",
         "test_budget.py -k first_report",
     ),
     Break(
-        "evaluate.py",
+        "evaluation/evaluate.py",
         "*_notes(model, prepared, chosen), *allowance.notes]",
         "*_notes(model, prepared, chosen)]",
         "test_budget.py -k fewer_samples",
     ),
-    Break("samples.py", "if count >= MANY:", "if False:", "test_budget.py -k few_images"),
+    Break("inference/results.py", "if count >= MANY:", "if False:", "test_budget.py -k few_images"),
     Break(
-        "watching.py",
+        "core/progress.py",
         "        raise Stopped(sentence) from None",
         "        raise",
         "test_stopping.py",
     ),
     Break(
-        "watching.py",
+        "core/progress.py",
         "            signal.signal(each, signal.SIG_DFL)",
         "            pass",
         "test_stopping.py -k second_one",
     ),
     Break(
-        "watching.py",
+        "core/progress.py",
         "            signal.raise_signal(number)",
         "            pass",
         "test_stopping.py -k goes_to_who",
     ),
-    Break("watching.py", "began, first = now, done", "pass", "test_stopping.py -k seconds_left"),
-    Break("cli.py", "if came:  #", "if False:  #", "test_stopping.py -k no_defect"),
-    # memory
-    Break("machine.py", "libc.mallopt(TRIM_THRESHOLD, 2**31 - 1)", "pass", "test_machine.py"),
     Break(
-        "machine.py",
+        "core/progress.py", "began, first = now, done", "pass", "test_stopping.py -k seconds_left"
+    ),
+    Break("cli/main.py", "if came:  #", "if False:  #", "test_stopping.py -k no_defect"),
+    # memory
+    Break("core/machine.py", "libc.mallopt(TRIM_THRESHOLD, 2**31 - 1)", "pass", "test_machine.py"),
+    Break(
+        "core/machine.py",
         "libc.mallopt(MMAP_THRESHOLD, LARGEST_MMAP_THRESHOLD)",
         "pass",
         "test_machine.py",
     ),
     # processes
-    Break("parallel.py", "flat /= self.world", "pass", "test_parallel.py"),
-    Break("parallel.py", "self.rank * accumulate + micro", "self.rank + micro", "test_parallel.py"),
+    Break("core/processes.py", "flat /= self.world", "pass", "test_parallel.py"),
+    Break(
+        "core/processes.py",
+        "self.rank * accumulate + micro",
+        "self.rank + micro",
+        "test_parallel.py",
+    ),
     # disk
     Break(
-        "checkpoint.py",
+        "training/checkpoint.py",
         'facts["sha256"] == sha256(path / "state.safetensors")',
         "True",
         "test_crash.py -k damaged",
     ),
     Break(
-        "disk.py", "beside.replace(path)", "path.write_bytes(beside.read_bytes())", "test_disk.py"
+        "core/files.py",
+        "beside.replace(path)",
+        "path.write_bytes(beside.read_bytes())",
+        "test_disk.py",
     ),
     Break(
-        "disk.py", 'content.pop("checksum", None) != checksum(content)', "False", "test_artefact.py"
+        "core/files.py",
+        'content.pop("checksum", None) != checksum(content)',
+        "False",
+        "test_artefact.py",
     ),
-    Break("artefact.py", "sha256(path) != expected:", "False:", "test_artefact.py"),
-    Break("artefact.py", "path = inside(folder, name)", "path = folder / name", "test_artefact.py"),
-    Break("disk.py", "beside.unlink(missing_ok=True)  #", "pass  #", "test_disk.py -k link"),
+    Break("inference/artefact.py", "sha256(path) != expected:", "False:", "test_artefact.py"),
     Break(
-        "disk.py",
+        "inference/artefact.py",
+        "path = inside(folder, name)",
+        "path = folder / name",
+        "test_artefact.py",
+    ),
+    Break("core/files.py", "beside.unlink(missing_ok=True)  #", "pass  #", "test_disk.py -k link"),
+    Break(
+        "core/files.py",
         "path.resolve().parent != folder.resolve()",
         "path.parent != folder",
         "test_disk.py",
     ),
     Break(
-        "artefact.py",
+        "inference/artefact.py",
         "if not is_dropped(model, key)}\n    files",
         "}\n    files",
         "test_families.py",
     ),
-    Break("disk.py", "with naming(path, beside):", "if True:", "test_disk.py -k ends_early"),
-    Break("disk.py", "{threading.get_native_id()}.", "", "test_disk.py -k two_who"),
+    Break("core/files.py", "with naming(path, beside):", "if True:", "test_disk.py -k ends_early"),
+    Break("core/files.py", "{threading.get_native_id()}.", "", "test_disk.py -k two_who"),
     # the run's folder
     Break(
-        "artefact.py", "if before == _version(folder):", "if True:", "test_artefact.py -k meanwhile"
+        "inference/artefact.py",
+        "if before == _version(folder):",
+        "if True:",
+        "test_artefact.py -k meanwhile",
     ),
     Break(
-        "lock.py",
+        "core/lock.py",
         "if _is(path, handle):\n                os.tr",
         "if True:\n                os.tr",
         "test_folder.py -k not_two",
     ),
     Break(
-        "lock.py", "fcntl.flock(handle,", "(lambda *_: None)(handle,", "test_folder.py -k meanwhile"
+        "core/lock.py",
+        "fcntl.flock(handle,",
+        "(lambda *_: None)(handle,",
+        "test_folder.py -k meanwhile",
     ),
-    Break("log.py", "if len(whole) == size:", "if True:", "test_log.py -k cut"),
-    Break("log.py", "if whole != content:", "if False:", "test_log.py -k cut"),
-    Break("log.py", "            os.fsync(file.fileno())\n", "", "test_log.py -k synced"),
+    Break("core/log.py", "if len(whole) == size:", "if True:", "test_log.py -k cut"),
+    Break("core/log.py", "if whole != content:", "if False:", "test_log.py -k cut"),
+    Break("core/log.py", "            os.fsync(file.fileno())\n", "", "test_log.py -k synced"),
     Break(
-        "log.py",
+        "core/log.py",
         "os.path.samestat(folder.stat(), self._folder)",
         "True",
         "test_log.py -k taken_away",
     ),
-    Break("folder.py", "            _sweep(folder)\n", "", "test_folder.py -k half_written"),
-    Break("folder.py", "        write_sealed(file, run)\n", "", "test_folder.py -k anew"),
-    Break("folder.py", "    if changed:", "    if changed and not lost:", "test_folder.py -k anew"),
     Break(
-        "folder.py",
+        "training/folder.py", "            _sweep(folder)\n", "", "test_folder.py -k half_written"
+    ),
+    Break("training/folder.py", "        write_sealed(file, run)\n", "", "test_folder.py -k anew"),
+    Break(
+        "training/folder.py",
+        "    if changed:",
+        "    if changed and not lost:",
+        "test_folder.py -k anew",
+    ),
+    Break(
+        "training/folder.py",
         "    with _lock(folder):\n        folder.rename",
         "    if True:\n        folder.rename",
         "test_folder.py -k meanwhile",
     ),
-    Break("fit.py", '"run": run}', '"run": None}', "test_pipeline.py -k run_json"),
+    Break("training/loop.py", '"run": run}', '"run": None}', "test_pipeline.py -k run_json"),
     Break(
-        "fit.py",
+        "training/loop.py",
         "            log.check()\n            sheet(",
         "            sheet(",
         "test_log.py -k no_sheet",
     ),
     Break(
-        "checkpoint.py",
+        "training/checkpoint.py",
         'old.rename(old.with_name(old.name + ".tmp"))',
         "old",
         "test_crash.py -k change_of",
     ),
-    Break("data/preparation.py", ", wait=True):", "):", "test_data_prepare.py -k two_who"),
+    Break("data/preparation/prepare.py", ", wait=True):", "):", "test_data_prepare.py -k two_who"),
     Break(
-        "data/preparation.py",
+        "data/preparation/prepare.py",
         "                shutil.rmtree(left, ignore_errors=True)",
         "                pass",
         "test_data_prepare.py -k killed",
     ),
     # randomness and pixels
     Break(
-        "rng.py",
+        "core/rng.py",
         "self.rows, strict=True):\n            row.normal_",
         "self.rows[:1] * len(self), strict=True):\n            row.normal_",
         "test_rng.py",
     ),
-    Break("rng.py", "derive_seed(seed, name)", "seed", "test_rng.py"),
-    Break("rng.py", "((row << ROW) - at) % 2**256", "0", "test_rng.py"),
-    Break("rng.py", "(row << ROW) + -(-words // BLOCK)", "(row << ROW) + words", "test_rng.py"),
-    Break("rng.py", 'f"{self.stream}/{name}"', "name", "test_rng.py"),
-    Break("rng.py", 'f"{seed}/{purpose}/{step}"', 'f"{seed}/{step}"', "test_rng.py"),
-    Break("rng.py", ".copysign_(a)", "", "test_rng.py"),
-    Break("rng.py", "((a & 0x7FFFFFFF) >> 7).add_(1)", "(a & 0x7FFFFFFF) >> 7", "test_rng.py"),
-    Break("rng.py", 'f"{self.stream}/shared"', "self.stream", "test_rng.py"),
-    Break("fit.py", "state.rng = of_run(run)", "pass", "test_rng.py -k first_version"),
-    Break("pipeline.py", "planned.precision, of_run(run))", "planned.precision)", "test_rng.py"),
-    Break("images.py", "/ 127.5 - 1.0", "/ 128.0 - 1.0", "../src/zeuxis/images.py"),
-    # the door
-    Break("use.py", "drawn[:, column] = index", "pass", "test_use.py"),
+    Break("core/rng.py", "derive_seed(seed, name)", "seed", "test_rng.py"),
+    Break("core/rng.py", "((row << ROW) - at) % 2**256", "0", "test_rng.py"),
     Break(
-        "use.py",
+        "core/rng.py", "(row << ROW) + -(-words // BLOCK)", "(row << ROW) + words", "test_rng.py"
+    ),
+    Break("core/rng.py", 'f"{self.stream}/{name}"', "name", "test_rng.py"),
+    Break("core/rng.py", 'f"{seed}/{purpose}/{step}"', 'f"{seed}/{step}"', "test_rng.py"),
+    Break("core/rng.py", ".copysign_(a)", "", "test_rng.py"),
+    Break("core/rng.py", "((a & 0x7FFFFFFF) >> 7).add_(1)", "(a & 0x7FFFFFFF) >> 7", "test_rng.py"),
+    Break("core/rng.py", 'f"{self.stream}/shared"', "self.stream", "test_rng.py"),
+    Break("training/loop.py", "state.rng = of_run(run)", "pass", "test_rng.py -k first_version"),
+    Break(
+        "training/run.py", "planned.precision, of_run(run))", "planned.precision)", "test_rng.py"
+    ),
+    Break("core/pixels.py", "/ 127.5 - 1.0", "/ 128.0 - 1.0", "../src/zeuxis/core/pixels.py"),
+    # the door
+    Break("inference/model.py", "drawn[:, column] = index", "pass", "test_use.py"),
+    Break(
+        "inference/model.py",
         "range(rows.start, rows.stop), self.device",
         "range(rows.stop - rows.start), self.device",
         "test_use.py",
     ),
-    Break("codec.py", "> 8 * len(words) + 64", "< 0", "test_codec.py -k no_encoder"),
-    Break("codec.py", "except AssertionError", "except KeyError", "test_codec.py -k no_encoder"),
+    Break("inference/codec.py", "> 8 * len(words) + 64", "< 0", "test_codec.py -k no_encoder"),
+    Break(
+        "inference/codec.py",
+        "except AssertionError",
+        "except KeyError",
+        "test_codec.py -k no_encoder",
+    ),
     # families and samplers
     Break(
         "families/gan.py",
@@ -409,7 +516,7 @@ BREAKS = [
     Break("nn/strided.py", "full(x).tanh()", "full(x)", "test_gan.py -k tanh"),
     Break("families/gan.py", "* config.penalty_every\n", "\n", "test_gan.py -k lazy"),
     Break("families/gan.py", "(label_BA >= 0)", "(label_BA >= -1)", "test_gan.py -k unknown"),
-    Break("family.py", "return math.log(2) *", "return 1 *", "test_vae.py"),
+    Break("core/family.py", "return math.log(2) *", "return 1 *", "test_vae.py"),
     Break("families/vae.py", " - log_det_B", "", "test_vae.py"),
     Break("objectives/likelihood.py", "- half) * inverse", "- 0 * half) * inverse", "test_vae.py"),
     Break(
@@ -422,7 +529,10 @@ BREAKS = [
     Break("nn/norm.py", "(grad * normal).sum", "grad.sum", "test_flow.py"),
     # data and metrics
     Break(
-        "data/split.py", "return chosen[inverse]", "return ~chosen[inverse]", "test_data_prepare.py"
+        "data/preparation/split.py",
+        "return chosen[inverse]",
+        "return ~chosen[inverse]",
+        "test_data_prepare.py",
     ),
     Break("data/loader.py", "draw * batch_size + numbers", "numbers", "test_data_loader.py"),
     Break("metrics/nearest.py", "differ_N < threshold", "differ_N < 0", "test_metrics.py"),
@@ -440,7 +550,7 @@ BREAKS = [
         "test_metrics.py -k equal_pixels",
     ),
     Break(
-        "verdict.py",
+        "evaluation/diagnosis.py",
         "return max(1.0, rate / COPIED) if rate else 0.0",
         "return rate / COPIED",
         "test_verdict.py -k one_exact_copy",
@@ -668,14 +778,16 @@ BREAKS = [
     ),
     Break("metrics/repeats.py", "near_N < limit", "near_N > limit", "test_verdict.py -k twins"),
     Break(
-        "verdict.py",
+        "evaluation/diagnosis.py",
         "low if low > 0 else high if high < 0 else 0.0",
         "estimate.value",
         "test_verdict.py -k chance",
     ),
-    Break("verdict.py", "-one.strength", "one.strength", "test_verdict.py -k strongest"),
     Break(
-        "verdict.py",
+        "evaluation/diagnosis.py", "-one.strength", "one.strength", "test_verdict.py -k strongest"
+    ),
+    Break(
+        "evaluation/diagnosis.py",
         "_praise(found, _unseen(left_out or {}))",
         "_praise(found, [])",
         "test_verdict.py -k praise_names",
@@ -687,13 +799,13 @@ BREAKS = [
         "test_compare.py -k has_a_reason",
     ),
     Break(
-        "compare.py",
+        "evaluation/compare.py",
         "        found.leave_out(why, *names)\n        return None",
         "        return None if why else None",
         "test_compare.py -k has_a_reason",
     ),
     Break(
-        "evaluate.py",
+        "evaluation/evaluate.py",
         'found.leave_out(why if len(chosen.holdout) else NO_HOLDOUT, "copy_rate")',
         "pass",
         "test_evaluate.py -k without_a_hold",
@@ -775,13 +887,13 @@ BREAKS = [
     Break("features/inception_network.py", "shift - mean * scale", "shift", "test_inception.py"),
     # arrays of strangers
     Break(
-        "npz.py",
+        "core/npz.py",
         "(size := sum(each.file_size for each in members)) > limit",
         "(size := 0) > limit",
         "test_npz.py -k memory",
     ),
     Break(
-        "npz.py",
+        "core/npz.py",
         "read_array(file, allow_pickle=False)",
         "read_array(file, allow_pickle=True)",
         "test_npz.py -k header",

@@ -229,13 +229,13 @@ BREAKS = [
         "test_pipeline.py -k jump_later",
     ),
     Break(
-        "step.py",
+        "training/step.py",
         "memory = max(1.0, state.training.average * done)",
         "memory = max(1.0, state.training.average * (state.step + 1))",
         "test_flow.py -k jumping_copy_follows",
     ),
     Break(
-        "step.py",
+        "training/step.py",
         "step, steps = step - first, training.steps - first",
         "steps = training.steps",
         "test_fit.py -k schedule_of_its_own",
@@ -755,21 +755,21 @@ BREAKS = [
         "test_tokenizer.py -k dissimilarity",
     ),
     # parts
-    Break("family.py", "part._apply(fn, recurse)", "pass", "test_parts.py -k moves"),
+    Break("core/family.py", "part._apply(fn, recurse)", "pass", "test_parts.py -k moves"),
     Break(
-        "family.py",
+        "core/family.py",
         "self.parts = Parts(parts)",
         "self.parts = nn.ModuleDict(parts)",
         "test_parts.py -k state",
     ),
     Break(
-        "artefact.py",
+        "inference/artefact.py",
         "if copy(folder, dest) != known:",
         "if copy(folder, dest) is None:",
         "test_parts.py -k changed_since",
     ),
     Break(
-        "artefact.py",
+        "inference/artefact.py",
         "if not file.is_file() or sha256(file) != expected:",
         "if not file.is_file():",
         "test_parts.py -k damaged",

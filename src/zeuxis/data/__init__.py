@@ -1,14 +1,14 @@
-"""The data room: sources -> a prepared set -> batches; cleaning, splits, reports."""
+"""Data: sources -> a prepared set -> batches; cleaning, splits, reports."""
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from zeuxis.data.fetch import NAMES, get
+    from zeuxis.data.inspection import Inspection, inspect
+    from zeuxis.data.known.fetch import NAMES, get
     from zeuxis.data.loader import batches
-    from zeuxis.data.preparation import ensure, prepare
+    from zeuxis.data.preparation.prepare import ensure, prepare
     from zeuxis.data.prepared import Prepared, is_prepared, open_prepared
-    from zeuxis.data.report import Inspection, inspect
 
 __all__ = [
     "NAMES",
@@ -24,11 +24,11 @@ __all__ = [
 ]
 
 _HOME = {
-    "fetch": ("NAMES", "get"),
+    "known.fetch": ("NAMES", "get"),
     "loader": ("batches",),
-    "preparation": ("ensure", "prepare"),
+    "preparation.prepare": ("ensure", "prepare"),
     "prepared": ("Prepared", "is_prepared", "open_prepared"),
-    "report": ("Inspection", "inspect"),
+    "inspection": ("Inspection", "inspect"),
 }
 
 

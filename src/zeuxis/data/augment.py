@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from zeuxis.run import Data
+from zeuxis.core.settings import Data
 
 Draw = Callable[[str, int], np.ndarray]
 """(name, count) -> (B, count) uniforms on [0, 1)."""

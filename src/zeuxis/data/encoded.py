@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from zeuxis.core.files import inside, naming, sha256, sync_folder, write_json
+from zeuxis.core.lock import locked
 from zeuxis.data.facts import SHAPES
-from zeuxis.disk import inside, naming, sha256, sync_folder, write_json
-from zeuxis.lock import locked
 
 if TYPE_CHECKING:
     from zeuxis.data.prepared import Prepared

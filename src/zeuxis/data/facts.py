@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 import pydantic
 
-from zeuxis.family import MOST_CLASSES
-from zeuxis.run import Hash, Natural
+from zeuxis.core.family import MOST_CLASSES
+from zeuxis.core.settings import Hash, Natural
 
 Positive = Annotated[int, pydantic.Field(ge=1, le=2**40)]
 ITEM_BYTES = {"images.u8": 1, "latent.f16": 2, "latent.f32": 4, "token.i16": 2}

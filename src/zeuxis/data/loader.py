@@ -12,12 +12,12 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from zeuxis.core.family import Batch, Loader
+from zeuxis.core.pixels import to_tensor
+from zeuxis.core.rng import derive_seed
+from zeuxis.core.settings import Data
 from zeuxis.data.augment import augment, is_active
 from zeuxis.data.prepared import Prepared
-from zeuxis.family import Batch, Loader
-from zeuxis.images import to_tensor
-from zeuxis.rng import derive_seed
-from zeuxis.run import Data
 
 ROUNDS = 6
 _MULTIPLY = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))

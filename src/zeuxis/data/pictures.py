@@ -12,16 +12,16 @@ from typing import Literal
 
 import numpy as np
 
-from zeuxis.data import columns
-from zeuxis.data.decode import Target, decode, guarded, header, opened
-from zeuxis.data.preparation import choose_target
+from zeuxis.core.family import Condition
+from zeuxis.core.rng import derive_seed
+from zeuxis.core.settings import Data
+from zeuxis.data.preparation import columns
+from zeuxis.data.preparation.decode import Target, decode, guarded, header, opened
+from zeuxis.data.preparation.prepare import choose_target
 from zeuxis.data.prepared import is_prepared, open_prepared
-from zeuxis.data.sources import Item, Source, open_source
-from zeuxis.data.sources.base import read_file
-from zeuxis.family import Condition
+from zeuxis.data.source import Item, Source, open_source
+from zeuxis.data.source.base import read_file
 from zeuxis.nn.corruption import LUMINANCE
-from zeuxis.rng import derive_seed
-from zeuxis.run import Data
 
 MOST = 10_000
 """Images of a source that are looked at unless more are asked for."""

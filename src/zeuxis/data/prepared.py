@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from zeuxis import tensors
+from zeuxis.core import tensors
+from zeuxis.core.family import Condition
+from zeuxis.core.files import inside, read_json, sha256
+from zeuxis.core.settings import checked, suggest
 from zeuxis.data.encoded import Encoded
 from zeuxis.data.facts import Facts
-from zeuxis.disk import inside, read_json, sha256
-from zeuxis.family import Condition
-from zeuxis.run import checked, suggest
 
 FORMAT = 1
 IMAGES, COLUMNS, FACTS, LEFT_OUT = (

@@ -3,12 +3,12 @@
 import importlib
 from typing import TYPE_CHECKING
 
-from zeuxis.run import suggest
+from zeuxis.core.settings import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from zeuxis.family import Family, FamilyConfig
+    from zeuxis.core.family import Family, FamilyConfig
 
 FAMILIES = {
     "gan": ("GAN", "Generative adversarial network: sharp images, one pass to sample."),
@@ -61,7 +61,7 @@ def build(
     """
     import torch
 
-    from zeuxis.rng import derive_seed
+    from zeuxis.core.rng import derive_seed
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "weights"))

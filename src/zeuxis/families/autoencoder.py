@@ -30,13 +30,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zeuxis import family
-from zeuxis.family import EMPTY, Batch, Context, FamilyConfig, Losses, Tick
+from zeuxis.core import family
+from zeuxis.core.family import EMPTY, Batch, Context, FamilyConfig, Losses, Tick
+from zeuxis.core.rng import Rng
+from zeuxis.core.settings import Training, suggest
 from zeuxis.nn import corruption, towers
 from zeuxis.nn.corruption import per_row
 from zeuxis.nn.precision import full
-from zeuxis.rng import Rng
-from zeuxis.run import Training, suggest
 
 CLEAN = "clean"
 KINDS = (CLEAN, "gaussian", "impulse", "mask", "jpeg")

@@ -20,13 +20,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zeuxis import family
-from zeuxis.family import EMPTY, Batch, Context, Family, FamilyConfig, Losses, Phase, Tick
+from zeuxis.core import family
+from zeuxis.core.family import EMPTY, Batch, Context, Family, FamilyConfig, Losses, Phase, Tick
+from zeuxis.core.rng import Rng
+from zeuxis.core.settings import Training
 from zeuxis.nn.frozen import as_buffers
 from zeuxis.nn.unet import UNet
 from zeuxis.objectives.jumps import MOST_STEPS, PASSES, linear, random_steps
-from zeuxis.rng import Rng
-from zeuxis.run import Training
 from zeuxis.sampling.complete import complete
 from zeuxis.sampling.ode import average, even, guided, jump, level_nats, multistep
 from zeuxis.sampling.stochastic import shuffled, stochastic

@@ -22,15 +22,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zeuxis import family
-from zeuxis.family import EMPTY, Batch, Context, FamilyConfig, Losses, Phase, Tick
+from zeuxis.core import family
+from zeuxis.core.family import EMPTY, Batch, Context, FamilyConfig, Losses, Phase, Tick
+from zeuxis.core.rng import Rng
+from zeuxis.core.settings import Training
 from zeuxis.nn import pyramid, spectral, strided
 from zeuxis.nn.augment import DRAWS, POLICIES, augment
 from zeuxis.nn.norm import NormSiLU
 from zeuxis.nn.precision import full
 from zeuxis.objectives import adversarial
-from zeuxis.rng import Rng
-from zeuxis.run import Training
 
 SLOPE = 0.2  # of the leaky ReLU below zero
 

@@ -25,9 +25,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zeuxis import family
-from zeuxis.family import EMPTY, Batch, Context, FamilyConfig, Losses, Tick
-from zeuxis.images import from_levels, to_levels
+from zeuxis.core import family
+from zeuxis.core.family import EMPTY, Batch, Context, FamilyConfig, Losses, Tick
+from zeuxis.core.pixels import from_levels, to_levels
+from zeuxis.core.rng import Rng
+from zeuxis.core.settings import Training
 from zeuxis.nn import pyramid
 from zeuxis.nn.hierarchy import Group
 from zeuxis.nn.labels import Labels
@@ -35,8 +37,6 @@ from zeuxis.nn.plain import Block
 from zeuxis.nn.precision import full
 from zeuxis.nn.resample import PixelShuffle, Rise
 from zeuxis.objectives.likelihood import mixture_nats, mixture_size, mixture_start
-from zeuxis.rng import Rng
-from zeuxis.run import Training
 
 
 class HVAEConfig(FamilyConfig):

@@ -24,15 +24,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zeuxis import family
-from zeuxis.family import EMPTY, Batch, Context, FamilyConfig, Losses, Tick
-from zeuxis.images import from_levels, to_levels
+from zeuxis.core import family
+from zeuxis.core.family import EMPTY, Batch, Context, FamilyConfig, Losses, Tick
+from zeuxis.core.pixels import from_levels, to_levels
+from zeuxis.core.rng import Rng
+from zeuxis.core.settings import Training
 from zeuxis.nn.labels import Labels
 from zeuxis.nn.lstm import DiagonalBiLSTM, Product, RowLSTM
 from zeuxis.nn.precision import full
 from zeuxis.objectives.levels import Mixture, Softmax
-from zeuxis.rng import Rng
-from zeuxis.run import Training
 from zeuxis.sampling.raster import paint
 
 

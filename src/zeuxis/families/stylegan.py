@@ -26,16 +26,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zeuxis import family
-from zeuxis.family import EMPTY, Batch, Context, FamilyConfig, Losses, Phase, Tick
+from zeuxis.core import family
+from zeuxis.core.family import EMPTY, Batch, Context, FamilyConfig, Losses, Phase, Tick
+from zeuxis.core.rng import Rng
+from zeuxis.core.settings import Training
 from zeuxis.nn import modulated, pyramid
 from zeuxis.nn.augment import DRAWS, POLICIES, augment
 from zeuxis.nn.labels import Labels
 from zeuxis.nn.precision import full
 from zeuxis.objectives import adversarial
 from zeuxis.objectives.path_length import path_lengths
-from zeuxis.rng import Rng
-from zeuxis.run import Training
 
 PACE = 0.01
 """Learning rate of the mapping network, relative to the rest."""

@@ -30,14 +30,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zeuxis import family
-from zeuxis.family import EMPTY, Batch, Context, FamilyConfig, Losses, Phase
+from zeuxis.core import family
+from zeuxis.core.family import EMPTY, Batch, Context, FamilyConfig, Losses, Phase
+from zeuxis.core.rng import Rng
+from zeuxis.core.settings import Training
 from zeuxis.nn import pyramid, quantise, spectral, towers
 from zeuxis.nn.precision import full
 from zeuxis.objectives import adversarial
 from zeuxis.objectives.similarity import dissimilarity
-from zeuxis.rng import Rng
-from zeuxis.run import Training
 
 MOST_TOKENS = 256
 """Models of sequences become slow beyond."""

@@ -29,9 +29,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zeuxis import family
-from zeuxis.family import EMPTY, Batch, Context, FamilyConfig, Losses, Tick
-from zeuxis.images import from_levels, to_levels
+from zeuxis.core import family
+from zeuxis.core.family import EMPTY, Batch, Context, FamilyConfig, Losses, Tick
+from zeuxis.core.pixels import from_levels, to_levels
+from zeuxis.core.rng import Rng
+from zeuxis.core.settings import Training
 from zeuxis.nn import pyramid
 from zeuxis.nn.coupling import Couplings
 from zeuxis.nn.fitted_flow import FittedFlow
@@ -42,8 +44,6 @@ from zeuxis.nn.precision import full
 from zeuxis.nn.resample import PixelShuffle, Rise
 from zeuxis.objectives.correlation import total_correlation
 from zeuxis.objectives.likelihood import logistic_nats
-from zeuxis.rng import Rng
-from zeuxis.run import Training
 
 SHARPEST = math.log(1 / 512)
 """The decoder's log scale stays above this: a quarter of the width of a level."""

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zeuxis.disk import sha256
+from zeuxis.core.files import sha256
 from zeuxis.features.extraction import Extractor, Precision, expect, rgb
 from zeuxis.features.tensors import read_tensors
 

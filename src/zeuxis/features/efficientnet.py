@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zeuxis.disk import cache_folder, sha256, write_file
+from zeuxis.core.files import cache_folder, sha256, write_file
 from zeuxis.features.extraction import Extractor, Precision, rgb, tensors_sha256
 
 SIZE = 96

@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from zeuxis.disk import sha256
+from zeuxis.core.files import sha256
+from zeuxis.core.words import printable
 from zeuxis.features.efficientnet import prepare
 from zeuxis.features.extraction import Extractor, Precision, tensors_sha256
-from zeuxis.words import printable
 
 SIZE, LARGEST = 224, 2048
 OLDEST = (1, 25)

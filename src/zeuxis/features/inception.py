@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zeuxis.disk import cache_folder, sha256
+from zeuxis.core.files import cache_folder, sha256
 from zeuxis.features.extraction import Extractor, Precision, expect, rgb
 from zeuxis.features.inception_network import CLASSES, SHAPES, SIDE, Inception
 from zeuxis.features.tensors import read_tensors

@@ -22,7 +22,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from zeuxis import npz
+from zeuxis.core import npz
 
 DTYPES = {
     "FloatStorage": torch.float32,

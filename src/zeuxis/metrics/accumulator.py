@@ -16,8 +16,8 @@ from typing import Any, Self
 import numpy as np
 from safetensors.numpy import save
 
-from zeuxis import tensors
-from zeuxis.disk import parse_json, write_file
+from zeuxis.core import tensors
+from zeuxis.core.files import parse_json, write_file
 from zeuxis.features import Extractor, Features, stream
 from zeuxis.metrics.moments import Moments
 from zeuxis.metrics.statistics import statistics

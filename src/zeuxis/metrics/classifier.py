@@ -21,10 +21,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zeuxis import machine
-from zeuxis.images import from_uint8, to_tensor
+from zeuxis.core import machine
+from zeuxis.core.pixels import from_uint8, to_tensor
+from zeuxis.core.rng import derive_seed
 from zeuxis.metrics import Estimate, share
-from zeuxis.rng import derive_seed
 
 BATCH = 128
 STEPS = 1875

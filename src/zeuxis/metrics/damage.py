@@ -15,8 +15,8 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-from zeuxis.images import to_pil
-from zeuxis.rng import derive_seed
+from zeuxis.core.pixels import to_pil
+from zeuxis.core.rng import derive_seed
 
 STEPS = ("faint", "visible", "strong", "gross")
 BLUR = (0.4, 0.7, 1.2, 2.5)

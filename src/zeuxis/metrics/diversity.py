@@ -20,11 +20,11 @@ from typing import Any
 
 import numpy as np
 
+from zeuxis.core.rng import derive_seed
 from zeuxis.metrics import Estimate
 from zeuxis.metrics.perceptual import perceptual_distance, perceptual_receipt
 from zeuxis.metrics.ratio import ratio
 from zeuxis.metrics.similarity import ms_ssim, scale_weights
-from zeuxis.rng import derive_seed
 
 PERCEPTUAL, MS_SSIM = "perceptual distance", "MS-SSIM"
 MEASURES: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {

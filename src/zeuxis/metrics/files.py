@@ -20,12 +20,12 @@ from typing import Any
 
 import numpy as np
 
-from zeuxis import npz
-from zeuxis.disk import write_file
+from zeuxis.core import npz
+from zeuxis.core.files import write_file
+from zeuxis.core.words import printable
 from zeuxis.features import Features
 from zeuxis.metrics import accumulator, pickled
 from zeuxis.metrics.moments import Moments
-from zeuxis.words import printable
 
 SUFFIXES = (".npz", ".pkl", ".safetensors")
 FOREIGN = {"features": "not said by the file"}

@@ -15,10 +15,10 @@ import math
 import torch
 from torch import Tensor, nn
 
+from zeuxis.core.rng import Rng
 from zeuxis.nn.coupling import Couplings
 from zeuxis.nn.frozen import as_buffers
 from zeuxis.nn.precision import full
-from zeuxis.rng import Rng
 
 BATCH = 256
 """Draws of z a step, each of another image."""

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from zeuxis.rng import Rng
+from zeuxis.core.rng import Rng
 
 HALVINGS = 50
 """Of the interval that holds z_i: 2^-50 of its length is left."""

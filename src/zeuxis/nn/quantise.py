@@ -24,8 +24,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zeuxis.core.rng import Rng
 from zeuxis.nn.precision import full
-from zeuxis.rng import Rng
 
 MARGIN = 1e-3
 """FSQ's bound is wider by this share, which keeps the shift of two levels finite."""

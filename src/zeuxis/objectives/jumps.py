@@ -12,7 +12,7 @@ Shapes: B batch, then any axes.
 import torch
 from torch import Tensor
 
-from zeuxis.rng import Rng
+from zeuxis.core.rng import Rng
 
 MOST_STEPS = 4
 """The steps of 1, 2, ... so many even ones from noise to data are learned."""

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zeuxis.images import to_levels
+from zeuxis.core.pixels import to_levels
 from zeuxis.objectives.likelihood import mixture_log_p, mixture_nats, mixture_start
 
 

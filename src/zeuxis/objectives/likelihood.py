@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zeuxis.images import to_levels
+from zeuxis.core.pixels import to_levels
 
 FLATTEST = 7.0
 """The log scale of a mixture's component stays below this: by far wider than the range of pixels."""

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from zeuxis.images import from_levels, to_levels
-from zeuxis.rng import Rng
+from zeuxis.core.pixels import from_levels, to_levels
+from zeuxis.core.rng import Rng
 
 LEVEL = 2 / 255
 """Width of an 8-bit level in [-1, 1]."""

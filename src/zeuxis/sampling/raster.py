@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from zeuxis.images import from_levels, to_levels
+from zeuxis.core.pixels import from_levels, to_levels
 
 Tick = Callable[[int, int], None]
 

@@ -1,0 +1,519 @@
+"""How things look in a terminal: progress, tables, closing words, and errors as one sentence.
+
+Progress goes to standard error, results to standard output. Where standard error is no terminal, a
+plain line now and then takes the place of the bar. Of processes that train together, only the
+first one speaks.
+"""
+
+import contextlib
+import errno
+import os
+import shlex
+import time
+import types
+import typing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import pydantic
+from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.segment import Segment
+from rich.table import Table
+from rich.text import Text
+
+from zeuxis import families
+from zeuxis.core.family import Condition, Family, Scores, Tick
+from zeuxis.core.files import read_json
+from zeuxis.core.progress import Event, Watch, stopping, ticks
+from zeuxis.core.settings import Data, Training, explain
+from zeuxis.core.words import printable
+from zeuxis.data import Inspection, Prepared, inspect
+from zeuxis.evaluation.report.measures import missing
+from zeuxis.inference.apply import Score, Treated
+from zeuxis.inference.codec import Coded
+from zeuxis.inference.results import written
+from zeuxis.training import recipes
+from zeuxis.training.step import DivergedError
+
+EVERY = 10.0
+"""Seconds between plain lines."""
+
+FROM_DATA = ("height", "width", "channels", "conditions")
+
+
+class _Console(Console):
+    """Names from strangers' files do not act on the terminal: all that is printed passes `render`."""
+
+    def say(self, line: object) -> None:
+        """Print one line as it is, without markup; a name in it makes no second one."""
+        self.print(printable(str(line)), markup=False)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """The pieces of what is printed; `control` are the console's own."""
+        for piece in super().render(renderable, options):
+            text = piece.text if piece.control else printable(piece.text, lines=True)
+            yield piece._replace(text=text)
+
+
+def _console(stderr: bool = False) -> _Console:
+    quiet = os.environ.get("RANK", "0") != "0"
+    return _Console(stderr=stderr, quiet=quiet, highlight=False, soft_wrap=True, emoji=False)
+
+
+# Progress
+
+
+@contextlib.contextmanager
+def watching() -> Iterator[Watch]:
+    """Show the events of a run while the body runs."""
+    console = _console(stderr=True)
+    if not console.is_terminal:
+        yield _Lines(console)
+        return
+    bar = _Bar()
+    with Live(bar, console=console, transient=True, refresh_per_second=5):
+        yield lambda event: bar.show(event, console.say)
+
+
+@contextlib.contextmanager
+def ticking(verb: str) -> Iterator[Tick]:
+    """Show (done, total) calls as progress while the body runs, and say what Ctrl-C leaves."""
+    kept = "what was there before or is written is whole; the same command begins again"
+    with stopping(f"stopped while {verb}; {kept}"), watching() as watch:
+        yield ticks(watch, verb)
+
+
+class _Lines:
+    """A plain line for what matters, and for the rest one every `EVERY` seconds."""
+
+    def __init__(self, console: _Console) -> None:
+        self._console = console
+        self._next = time.monotonic() + EVERY
+        self._scores: Mapping[str, float] = {}
+
+    def __call__(self, event: Event) -> None:
+        if event.kind in ("plan", "probe"):  # a plan begins another run
+            self._scores = event.numbers
+        if event.kind in ("note", "plan") and event.text:
+            self._console.say(event.text)
+        elif event.kind in ("step", "prepare") and time.monotonic() >= self._next:
+            self._next = time.monotonic() + EVERY
+            words = [
+                event.text or "step",
+                f"{event.done:,}/{event.total:,}",
+                *_pace(event),
+            ]
+            words += [*_losses(event.numbers), *_scores(self._scores)]
+            self._console.say("  ".join(words))
+
+
+class _Bar:
+    """One line with a bar, and one with the losses and the latest score."""
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(24),
+            TextColumn("{task.completed:,}/{task.total:,}"),
+            TextColumn("{task.fields[pace]}"),
+        )
+        self._task: TaskID | None = None
+        self._losses: list[str] = []
+        self._scores: list[str] = []
+
+    def __rich__(self) -> Group:
+        words = "  ".join([*self._losses, *self._scores])
+        return Group(self._progress, *([Text("  " + words, style="dim")] if words else []))
+
+    def show(self, event: Event, say: Callable[[str], None]) -> None:
+        if event.kind in ("plan", "probe"):  # a plan begins another run
+            self._scores = _scores(event.numbers)
+        if event.kind in ("note", "plan") and event.text:
+            say(event.text)
+        elif event.kind in ("step", "prepare"):
+            self._losses = _losses(event.numbers)
+            pace = "  ".join(_pace(event))
+            words: dict[str, Any] = {"description": event.text or "training", "pace": pace}
+            if self._task is None:
+                self._task = self._progress.add_task(total=event.total, **words)
+            self._progress.update(self._task, completed=event.done, total=event.total, **words)
+
+
+def _pace(event: Event) -> list[str]:
+    numbers = event.numbers
+    words = []
+    if "images_per_second" in numbers:
+        words.append(f"{numbers['images_per_second']:,.0f} images/s")
+    if "seconds_left" in numbers:
+        words.append(f"{duration(numbers['seconds_left'])} left")
+    return words
+
+
+def _losses(numbers: Mapping[str, float]) -> list[str]:
+    """The total of each phase."""
+    totals = {key.removesuffix("/total"): n for key, n in numbers.items() if key.endswith("/total")}
+    return [f"{'loss' if name == 'main' else name} {n:.4g}" for name, n in totals.items()]
+
+
+def _scores(numbers: Mapping[str, float]) -> list[str]:
+    return [f"{name.replace('_', ' ')} {n:.4g}" for name, n in numbers.items()]
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words.
+
+    >>> duration(42), duration(190), duration(7500)
+    ('42 s', '3 min 10 s', '2 h 5 min')
+    """
+    whole = round(seconds)
+    if whole < 100:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+# Results
+
+
+def show_demo(facts: Mapping[str, Any]) -> None:
+    """What the demo made, how good it is, and what to try next."""
+    out = _console()
+    run = Path(facts["folder"])
+    _made(out, f"a {facts['family']} that draws avatars: {run}")
+    _page(out, facts["report"])
+    out.say(f"  samples  {facts['samples']}")
+    if facts["scores"] is not None:
+        _verdict(out, facts["scores"])
+    _next(
+        out,
+        _sample_command(run),
+        _label_command(run),
+        f"zeuxis train {facts['family']} PHOTOS/ --minutes 10",
+    )
+
+
+def show_trained(folder: Path, source: str) -> None:
+    """What was made, how good it is, and what to try next."""
+    out = _console()
+    _made(out, folder)
+    _page(out, folder / "report.html")
+    if (folder / "report.json").is_file():
+        _verdict(out, _measured(folder / "report.json"))
+    evaluate = f"zeuxis evaluate {_typed(folder)} --data {_typed(source)}"
+    _next(out, _sample_command(folder), _label_command(folder), evaluate)
+
+
+def show_scores(report: Mapping[str, Any]) -> None:
+    """What is right and wrong, every measure, and where the page lies."""
+    out = _console()
+    _verdict(out, report)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("Measure", "Here", "95 %", "Real", "Better"):
+        table.add_column(name, no_wrap=name != "Measure")
+    for row in report["rows"]:
+        real = row["real"].partition(" (")[0]
+        words = (row["title"], row["value"], row["interval"], real, row["better"])
+        table.add_row(*map(Text, words))
+    out.print()
+    out.print(table)
+    _made(out, f"{report['report']}  (open it in a browser)")
+
+
+def show_statistics(path: Path) -> None:
+    """Where they lie, and what to try next."""
+    out = _console()
+    _made(out, path)
+    if path.suffix == ".safetensors":
+        _next(out, f"zeuxis compare GENERATED/ {_typed(path)}")
+
+
+def _measured(path: Path) -> Mapping[str, Any]:
+    """A report that was written before, perhaps by somebody else."""
+    report = read_json(path, finite=False)
+    for said in (report.get("words"), report.get("notes")):
+        if not isinstance(said, list) or not all(isinstance(line, str) for line in said):
+            raise ValueError(
+                f"{path} is no report of `zeuxis evaluate`; remove it and measure again"
+            )
+    return report
+
+
+def _verdict(out: _Console, report: Mapping[str, Any]) -> None:
+    """The report's own words."""
+    out.print("\n[bold]How good it is[/bold]")
+    for line in [*report["words"], *report["notes"]]:
+        out.say(f"  {line}")
+    for line in missing(report.get("not_measured", {})):
+        out.say(f"  Not measured: {line}")
+
+
+def _made(out: _Console, what: object) -> None:
+    out.print("\n[bold]Made[/bold]  ", end="")
+    out.say(what)
+
+
+def _page(out: _Console, report: object) -> None:
+    out.say(f"  report   {report}  (open it in a browser)")
+
+
+def _typed(word: object) -> str:
+    """A path as a shell wants it, also with spaces."""
+    return shlex.quote(str(word))
+
+
+def _sample_command(run: Path) -> str:
+    return f"zeuxis sample {_typed(run)} --count 64 --seed 7 --grid sheet.png"
+
+
+def _label_command(run: Path) -> str:
+    """A command that asks for the last class of the first condition, or that turns the seed."""
+    for condition in read_json(run / "config.json")["config"]["conditions"][:1]:
+        asked = f"{condition['name']}={condition['classes'][-1]}"
+        if asked == printable(asked):  # else it could not be typed
+            return f"zeuxis sample {_typed(run)} --count 16 --label {_typed(asked)}"
+    return f"zeuxis sample {_typed(run)} --count 64 --seed 8 --grid another.png"
+
+
+def show_samples(folder: Path, grid: Path | None) -> None:
+    """Where the images lie."""
+    out = _console()
+    count = len(written(folder))
+    out.say(f"wrote {count} image{'' if count == 1 else 's'} to {folder}")
+    if grid is not None:
+        out.say(f"wrote the sheet {grid}")
+
+
+def show_treated(done: Treated) -> None:
+    """Where the results lie, and what could not be read."""
+    out = _console()
+    _show_refused(out, done.refused)
+    what = f"{done.count} image{'' if done.count == 1 else 's'}"
+    kind = "the latents of " if done.folder.suffix == ".npz" else ""
+    out.say(f"wrote {kind}{what} to {done.folder}")
+    if done.sheet is not None:
+        out.say(f"wrote the sheet {done.sheet}")
+
+
+def show_likelihood(found: Score, table: Path | None) -> None:
+    """The mean in bits per dimension, what kind of number it is, and the least likely images."""
+    out = _console()
+    _show_refused(out, found.refused)
+    kinds = {
+        "exact": "exact",
+        "bound": "an upper bound: the truth is at most so much",
+        "estimate": "an estimate, neither exact nor a bound",
+    }
+    out.say(
+        f"{found.mean:.4f} bits/dim, standard error {found.standard_error:.4f} over "
+        f"{len(found.bits):,} images ({kinds[found.kind]})"
+    )
+    out.say("least likely:")
+    for row in found.bits.argsort()[::-1][:5].tolist():
+        out.say(f"  {found.bits[row]:.3f}  {found.names[row]}")
+    if table is not None:
+        out.say(f"wrote {table}")
+
+
+def _show_refused(out: _Console, refused: Sequence[tuple[str, str]]) -> None:
+    if refused:
+        name, why = refused[0]
+        out.say(f"{len(refused)} files could not be read; the first: {name}: {why}")
+
+
+def show_coded(coded: Coded) -> None:
+    """What the file weighs against what the model said, and against PNG and WebP."""
+    out = _console()
+    _made(out, coded.file)
+    out.say(f"  {coded.count:,} images in {coded.total:,} bytes, of them {coded.header:,} header")
+    out.say(f"  {coded.bits_per_dim:.4f} bits/dim coded; the model states {coded.stated:.4f}")
+    for name, size in coded.peers.items():
+        share = size / coded.total
+        out.say(f"  {name}: {size:,} bytes, {share:.2f} times as many")
+
+
+def show_contest(result: Mapping[str, Any]) -> None:
+    """The families, best first, and where the page lies."""
+    out = _console()
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    names = ("kernel_distance", "coverage", "copy_rate", "bits_per_dim")
+    for title in ("Family", *(name.replace("_", " ") for name in names), "first good", "a sample"):
+        table.add_column(title, no_wrap=True)
+    for family, known in result["families"].items():
+        numbers = [known["scores"].get(name) for name in names]
+        words = ["" if number is None else f"{number:.3g}" for number in numbers]
+        costs = (known["First good samples after"], known["Time of a sample"])
+        table.add_row(*map(Text, (family, *words, *costs)))
+    out.print()
+    out.print(table)
+    _made(out, f"{result['page']}  (open it in a browser)")
+    if result["picture"] is not None:
+        out.say(f"  picture  {result['picture']}")
+
+
+def show_inspection(found: Inspection, page: Path) -> None:
+    """What was found in a source, and where the page with the contact sheet lies."""
+    out = _console()
+    for line in found.lines():
+        out.say(line)
+    _made(out, f"{page}  (open it in a browser)")
+
+
+def show_prepared(prepared: Prepared) -> None:
+    """What a prepared set holds, and what to try next."""
+    out = _console()
+    for line in inspect(prepared.folder).lines():
+        out.say(line)
+    if prepared.facts["licence"]:
+        out.say(f"licence: {prepared.facts['licence'].splitlines()[0][:100]}")
+    _made(out, prepared.folder)
+    _next(out, f"zeuxis train flow {_typed(prepared.folder)} --minutes 5")
+
+
+def _next(out: _Console, *commands: str) -> None:
+    out.print("\n[bold]Try next[/bold]")
+    for command in commands:
+        out.say(f"  {command}")
+
+
+# Families
+
+
+def show_families() -> None:
+    """Every family: what it is, what it can do, its conditions and presets."""
+    out = _console()
+    kinds = " or ".join(typing.get_args(Condition.model_fields["kind"].annotation))
+    for name, (_, line) in families.FAMILIES.items():
+        cls = families.get(name)
+        out.print(f"[bold]{name}[/bold]  {line}")
+        out.print(f"    abilities   {', '.join(abilities(cls))}")
+        out.print(f"    conditions  none, one or several columns of {kinds}")
+        out.print(f"    presets     {', '.join(recipes.names(name)) or 'none'}\n")
+
+
+def abilities(cls: type[Family]) -> list[str]:
+    """What a family can do, in words, from the abilities that it inherits."""
+    words = [
+        base.__name__.lower()
+        for base in cls.__mro__
+        if base.__module__ == Family.__module__ and not issubclass(base, Family)
+    ]
+    if issubclass(cls, Scores):
+        words[words.index("scores")] = f"scores (bits/dim, {cls.kind})"
+    return words
+
+
+def show_family(name: str) -> None:
+    """The settings, controls and presets of one family, from its schemas."""
+    out = _console()
+    cls = families.get(name)
+    own = {key: field for key, field in cls.Config.model_fields.items() if key not in FROM_DATA}
+    _settings_table(out, f"Settings of {name}", "family.", own)
+    defaults = cls.TRAINING.model_dump()
+    _settings_table(out, "Training", "training.", Training.model_fields, defaults)
+    _settings_table(out, "Data", "data.", Data.model_fields)
+    _settings_table(out, "Controls of `zeuxis sample`", "", cls.Controls.model_fields)
+    for preset in recipes.names(name):
+        out.say(f"  --preset {preset:<16} {recipes.headline(name, preset)}")
+
+
+def _settings_table(
+    out: _Console,
+    title: str,
+    prefix: str,
+    fields: Mapping[str, pydantic.fields.FieldInfo],
+    defaults: Mapping[str, Any] | None = None,
+) -> None:
+    if not fields:
+        return
+    table = Table(title=title, title_justify="left", box=None, pad_edge=True, header_style="dim")
+    for column in ("name", "type", "default", ""):
+        table.add_column(column, overflow="fold", no_wrap=column in ("name", "default"))
+    for name, field in fields.items():
+        default = (defaults or {}).get(name, field.get_default(call_default_factory=True))
+        words = (f"{prefix}{name}", kind(field.annotation), _word(default), field.description or "")
+        table.add_row(*map(Text, words))
+    out.print(table, soft_wrap=False)
+    out.print()
+
+
+def kind(annotation: Any) -> str:
+    """A type as the reader of a help page wants it.
+
+    >>> kind(Literal["a", "b"]), kind(int | None), kind(tuple[float, float]), kind(bool)
+    ('a|b', 'int', 'float,float', 'true|false')
+    """
+    options = typing.get_args(annotation)
+    origin = typing.get_origin(annotation)
+    if origin is Literal:
+        return "|".join(str(option) for option in options)
+    if origin is typing.Union or isinstance(annotation, types.UnionType):
+        return "|".join(kind(option) for option in options if option is not type(None))
+    if origin is tuple:
+        return ",".join("..." if option is Ellipsis else kind(option) for option in options)
+    if annotation is bool:
+        return "true|false"
+    return getattr(annotation, "__name__", str(annotation))
+
+
+def _word(value: Any) -> str:
+    """A value as it would be typed."""
+    if value is None:
+        return "auto"
+    if isinstance(value, tuple):
+        return ",".join(_word(part) for part in value) or "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+# Errors
+
+
+def exit_code(error: BaseException) -> int | None:
+    """2 for bad input, 1 for a run that diverged; None for a defect."""
+    if isinstance(error, DivergedError):
+        return 1
+    return 2 if isinstance(error, ValueError | OSError) else None
+
+
+AGAIN = "and run the same command again (what was saved before is whole)"
+ADVICE = {
+    errno.ENOSPC: f"the disk is full; free some space {AGAIN}",
+    errno.EDQUOT: f"the disk quota is used up; free some space {AGAIN}",
+    errno.EFBIG: f"a file may not be as large as this here; raise the limit (`ulimit -f`) {AGAIN}",
+    errno.EIO: f"the disk could not be read or written; check it or name another path, {AGAIN}",
+    errno.ENOMEM: f"memory is used up; close other programs {AGAIN}",
+    errno.EMFILE: f"too many files are open; raise the limit (`ulimit -n`) {AGAIN}",
+    errno.ENFILE: f"too many files are open on this machine; close other programs {AGAIN}",
+    errno.ESTALE: f"the network folder was lost; connect it again {AGAIN}",
+    errno.EACCES: "permission denied; change the permissions or name another path",
+    errno.EPERM: "permission denied; change the permissions or name another path",
+    errno.EROFS: "the file system is read-only; name another path",
+    errno.ENOENT: "there is no such file or folder; check the path",
+    errno.ENOTDIR: "expected a folder, found a file; check the path",
+    errno.EISDIR: "expected a file, found a folder; check the path",
+    errno.EEXIST: "it is there already; name another path",
+    errno.ENOTEMPTY: "the folder is not empty; name another path",
+    errno.ENAMETOOLONG: "the name is too long; name a shorter path",
+    errno.ELOOP: "the link leads to itself or nowhere; name another path",
+}
+
+
+def sentence(error: BaseException) -> str:
+    """One line that says what was found, what was expected and what to do.
+
+    >>> sentence(FileNotFoundError(2, "No such file or directory", "photos"))
+    'photos: there is no such file or folder; check the path'
+    """
+    if isinstance(error, pydantic.ValidationError):
+        return explain(error)
+    if isinstance(error, OSError) and error.errno is not None:
+        name = os.fsdecode(error.filename) if error.filename else ""
+        where = f"{name}: " if name else ""
+        unknown = f"{error.strerror or error}; name another path, or mend that {AGAIN}"
+        return where + ADVICE.get(error.errno, unknown)
+    return " ".join(str(error).split()) or type(error).__name__

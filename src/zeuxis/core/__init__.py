@@ -1,0 +1,1 @@
+"""What everything rests on: settings, randomness, pixels, files, the contract of a family."""

@@ -1,0 +1,104 @@
+"""`log.jsonl` of a run: one JSON object a line, a function of the run alone (no times in it)."""
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from zeuxis.core.files import naming, write_file
+
+LONGEST = 100_000
+"""Characters of a line; a longer one is none of ours."""
+
+
+class Log:
+    """Writes the log, and says whether the run's folder is still the one that it was opened in."""
+
+    def __init__(self, folder: Path, writes: bool) -> None:
+        self.path = folder / "log.jsonl"
+        self.writes = writes
+        if writes:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._folder = folder.stat()
+
+    def cut(self, size: int, logged: Iterable[int] = ()) -> str:
+        """Forget what was written after the checkpoint, and lines that are damaged.
+
+        Args:
+            size: bytes that the log had at the checkpoint.
+            logged: steps that had been logged by then.
+
+        Returns:
+            A sentence if lines from before the checkpoint are missing, else "".
+        """
+        if not self.writes or not (size or self.path.exists()):
+            return ""
+        content = self.path.read_bytes() if self.path.exists() else b""
+        *ended, _ = content[:size].split(b"\n")
+        rows = [(line + b"\n", row) for line in ended if (row := _row(line))]
+        whole = b"".join(line for line, _ in rows)
+        if whole != content:
+            write_file(self.path, lambda beside: beside.write_bytes(whole))
+        if len(whole) == size:
+            return ""
+        lost = sorted(set(logged) - {row["step"] for _, row in rows})
+        where = f" the lines of steps {lost[0]} to {lost[-1]}" if lost else " lines"
+        return f"{self.path} lost{where} in a crash; the model is not affected"
+
+    def write(self, step: int, numbers: Mapping[str, float]) -> None:
+        """Append one line.
+
+        Raises:
+            OSError: as `check`, or the disk is full.
+        """
+        if self.writes:
+            self.check()
+            with naming(self.path), self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"step": step, **numbers}) + "\n")
+
+    def sync(self) -> int:
+        """Make the lines durable and count their bytes: a checkpoint never knows of more than is there."""
+        if not self.path.exists():
+            return 0
+        with naming(self.path), self.path.open("rb+") as file:
+            os.fsync(file.fileno())
+            return os.fstat(file.fileno()).st_size
+
+    def check(self) -> None:
+        """Notice that the run's folder was taken away, before anything is written in its old place.
+
+        Raises:
+            OSError: it was deleted, moved or replaced.
+        """
+        folder = self.path.parent
+        try:
+            stays = not self.writes or os.path.samestat(folder.stat(), self._folder)
+        except OSError:
+            stays = False
+        if not stays:
+            raise OSError(
+                f"{folder} was deleted, moved or replaced while it was trained, so its state cannot be "
+                "saved; if it was moved, move it back and run the same command: it goes on from the "
+                "last checkpoint"
+            )
+
+
+def read_log(path: Path) -> Iterator[dict[str, float]]:
+    """Lines of a log; what a crash or a kill made of others is left out."""
+    if path.exists():
+        yield from filter(None, map(_row, path.read_bytes().split(b"\n")))
+
+
+def _row(line: bytes) -> dict[str, float] | None:
+    """The JSON object, if that is what the line holds, and it says its step."""
+    if len(line) > LONGEST:
+        return None
+    try:
+        row = json.loads(line.decode(), parse_int=_number)
+    except (ValueError, RecursionError):
+        return None
+    return row if isinstance(row, dict) and type(row.get("step")) is int else None
+
+
+def _number(digits: str) -> float:
+    return int(digits) if len(digits) < 19 else float(digits)

@@ -1,0 +1,106 @@
+"""The only place where pixel range, dtype and layout change.
+
+Outside: uint8 in [0, 255], (N, H, W, C) arrays. Inside: float32 in [-1, 1], (B, C, H, W) tensors in
+channels_last memory, which is the same order of bytes.
+"""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from zeuxis.core.files import write_file
+
+
+def from_uint8(pixels_BCHW: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Map uint8 pixels to the model range.
+
+    >>> from_uint8(torch.tensor([0, 255], dtype=torch.uint8)).tolist()
+    [-1.0, 1.0]
+    """
+    if pixels_BCHW.dtype != torch.uint8:
+        raise TypeError(f"expected uint8 pixels, got {pixels_BCHW.dtype}")
+    return pixels_BCHW.to(dtype) / 127.5 - 1.0
+
+
+def to_uint8(image_BCHW: Tensor) -> Tensor:
+    """Map the model range to uint8 pixels, rounding to nearest and clipping what overshoots.
+
+    >>> to_uint8(torch.tensor([-1.0, 0.0, 1.2])).tolist()
+    [0, 128, 255]
+    """
+    return ((image_BCHW.float() + 1.0) * 127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+def to_levels(image_BCHW: Tensor, levels: int = 256) -> Tensor:
+    """Map the model range to the nearest of `levels` evenly spaced levels, int64.
+
+    >>> to_levels(torch.tensor([-1.0, 0.1, 1.0]), 3).tolist()
+    [0, 1, 2]
+    """
+    scaled = (image_BCHW.float() + 1.0) * ((levels - 1) / 2)
+    return scaled.round().clamp(0, levels - 1).long()
+
+
+def from_levels(level_BCHW: Tensor, levels: int = 256) -> Tensor:
+    """Inverse of `to_levels`: float32 in [-1, 1].
+
+    >>> from_levels(torch.tensor([0, 1, 2]), 3).tolist()
+    [-1.0, 0.0, 1.0]
+    """
+    return level_BCHW.float() * (2 / (levels - 1)) - 1.0
+
+
+def to_array(pixels_BCHW: Tensor) -> np.ndarray:
+    """(B, C, H, W) uint8 tensor -> (B, H, W, C) uint8 array."""
+    return pixels_BCHW.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+
+def to_tensor(pixels_NHWC: np.ndarray) -> Tensor:
+    """(N, H, W, C) uint8 array -> (N, C, H, W) uint8 tensor in channels_last memory, no copy."""
+    return torch.from_numpy(pixels_NHWC).permute(0, 3, 1, 2)
+
+
+def to_pil(pixels_HWC: np.ndarray) -> Image.Image:
+    """(H, W, C) uint8 array with 1, 3 or 4 channels -> Pillow image."""
+    return Image.fromarray(pixels_HWC[..., 0] if pixels_HWC.shape[-1] == 1 else pixels_HWC)
+
+
+def png_bytes(pixels_HWC: np.ndarray) -> bytes:
+    """The image as a PNG file's bytes."""
+    buffer = io.BytesIO()
+    to_pil(pixels_HWC).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def save_png(path: Path, pixels_HWC: np.ndarray, sync: bool = True) -> None:
+    """Write one image as PNG, atomically; `sync` as for `write_file`."""
+    content = png_bytes(pixels_HWC)
+    write_file(path, lambda beside: beside.write_bytes(content), sync)
+
+
+def grid(
+    pixels_NHWC: np.ndarray, columns: int = 0, gap: int = 1, scale: int = 1, ground: int = 255
+) -> np.ndarray:
+    """Lay images out row by row on one sheet, (H', W', C) uint8.
+
+    Args:
+        pixels_NHWC: the images, uint8.
+        columns: images in a row; 0 makes the sheet about square.
+        gap: pixels between images (after scaling).
+        scale: whole-number enlargement without smoothing, to see single pixels.
+        ground: grey level of the gaps.
+    """
+    if scale > 1:
+        pixels_NHWC = pixels_NHWC.repeat(scale, axis=1).repeat(scale, axis=2)
+    n, h, w, c = pixels_NHWC.shape
+    columns = columns or max(1, int(np.ceil(np.sqrt(n))))
+    rows = -(-n // columns)
+    sheet = np.full((rows * (h + gap) - gap, columns * (w + gap) - gap, c), ground, np.uint8)
+    for i, image in enumerate(pixels_NHWC):
+        y, x = i // columns * (h + gap), i % columns * (w + gap)
+        sheet[y : y + h, x : x + w] = image
+    return sheet

@@ -1,0 +1,191 @@
+"""A run as a value: data, family and training, and typed `path=value` overrides."""
+
+import difflib
+import json
+import reprlib
+import types
+import typing
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, TypeVar
+
+import pydantic
+
+
+class Settings(
+    pydantic.BaseModel, frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
+):
+    """Frozen settings whose field docstrings are the help texts."""
+
+
+Hash = Annotated[str, pydantic.Field(pattern="^[0-9a-f]{64}$")]
+Natural = Annotated[int, pydantic.Field(ge=0)]
+Share = Annotated[float, pydantic.Field(ge=0, lt=1)]
+
+
+class Training(Settings):
+    """How to train, whatever the family."""
+
+    steps: int = pydantic.Field(1000, ge=1)
+    """Optimiser steps. `--minutes` fills this in."""
+    batch_size: int = pydantic.Field(64, ge=1)
+    """Images a step, over all processes and micro-batches."""
+    accumulate: int = pydantic.Field(1, ge=1)
+    """Micro-batches a step: less memory, the same result."""
+    seed: int = 0
+    """Same seed, machine and thread count: same bits."""
+    optimiser: Literal["adamw", "muon"] = "adamw"
+    """`muon` orthogonalises updates of convolution weights: fewer steps than AdamW (`training.muon`)."""
+    lr: float = pydantic.Field(1e-3, gt=0)
+    """Peak learning rate."""
+    warmup: int = pydantic.Field(100, ge=0)
+    """Steps over which the learning rate rises linearly (at most a tenth of the run)."""
+    final_lr: float = pydantic.Field(0.02, ge=0, le=1)
+    """Learning rate at the end, as a share of the peak."""
+    decay: Literal["linear", "cosine", "constant"] = "linear"
+    """How the learning rate falls after the warm-up."""
+    betas: tuple[Share, Share] = (0.9, 0.99)
+    """Adam's moments, each at least 0 and below 1."""
+    weight_decay: float = pydantic.Field(0.0, ge=0)
+    clip: float = pydantic.Field(0.0, ge=0)
+    """Largest norm of a phase's gradient; 0 does not clip."""
+    average: float = pydantic.Field(0.05, ge=0, le=1)
+    """Length of the weight average, as a share of the images seen so far; 0 keeps the last weights."""
+    average_max: float = pydantic.Field(0.999, ge=0, lt=1)
+    """Upper limit of the average's decay per step."""
+    precision: Literal["auto", "float32", "bfloat16", "float64"] = "auto"
+    """Arithmetic of the networks; `auto` goes by the processor, and with `--minutes` by what is faster."""
+    log_every: int = pydantic.Field(20, ge=1)
+    """Steps between lines of `log.jsonl`."""
+    save_every: int = pydantic.Field(500, ge=1)
+    """Steps between checkpoints; by default those of about a minute."""
+    probe_every: int = pydantic.Field(500, ge=1)
+    """Steps between scores of 256 samples; by default at least 500, or with `--minutes` 5 % of the time."""
+    sheet_every: int = pydantic.Field(500, ge=1)
+    """Steps between sheets of samples, which show how a run improves and cost less than a probe."""
+
+
+class Data(Settings):
+    """How images become batches."""
+
+    size: tuple[int, int] | None = None
+    """Height and width to prepare at; by default the source's own if all images share it, else 64 x 64."""
+    channels: Literal[1, 3, 4] | None = None
+    """Channels to prepare; by default what the source's images have."""
+    fit: Literal["crop", "pad", "stretch"] = "crop"
+    """What happens to images of another shape."""
+    conditions: tuple[str, ...] | None = None
+    """Columns that the model is conditioned on; by default every column of classes; empty for none."""
+    flip: bool = False
+    """Mirror half of the images left to right."""
+    flip_vertical: bool = False
+    crop: float = pydantic.Field(0.0, ge=0, lt=1)
+    """Largest share of each side that a random crop removes."""
+    rotate: float = pydantic.Field(0.0, ge=0, le=180)
+    """Largest rotation in degrees, either way."""
+    colour: float = pydantic.Field(0.0, ge=0, le=1)
+    """Strength of random brightness, contrast and saturation."""
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """The end of an error sentence: the nearest known name, or all of them.
+
+    >>> suggest("widht", ["width", "height"])
+    "did you mean 'width'?"
+    """
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known) or 'none'}"
+
+
+S = TypeVar("S", bound=pydantic.BaseModel)
+
+
+def override(settings: S, words: dict[str, str], where: str = "") -> S:
+    """A copy of `settings` with each `name: text` parsed by its field's type and validated.
+
+    >>> override(Training(), {"lr": "3e-4", "betas": "0,0.9"}).betas
+    (0.0, 0.9)
+    >>> override(Data(), {"size": "64"}).size
+    (64, 64)
+
+    Raises:
+        ValueError: an unknown name (with the nearest known one) or a value of the wrong type.
+    """
+    fields = type(settings).model_fields
+    values = {name: getattr(settings, name) for name in fields}
+    for name, text in words.items():
+        if name not in fields:
+            raise ValueError(f"no setting {where}{name}; {suggest(name, fields)}")
+        values[name] = _parse(fields[name].annotation, text, where + name)
+    try:
+        return type(settings).model_validate(values)
+    except pydantic.ValidationError as error:
+        raise ValueError(explain(error, where)) from error
+
+
+SHORT = reprlib.Repr()
+SHORT.maxstring = SHORT.maxother = SHORT.maxlong = 200
+
+
+def explain(error: pydantic.ValidationError, where: str = "") -> str:
+    """A validation error as one plain sentence."""
+    parts = []
+    for item in error.errors()[:3]:
+        name = where + ".".join(str(part)[:80] for part in item["loc"])
+        message = item["msg"].removeprefix("Value error, ")
+        parts.append(
+            f"{name}: {message} (got {SHORT.repr(item['input'])})" if item["loc"] else message
+        )
+    return "; ".join(parts)
+
+
+def checked(schema: type[S], value: object, where: object) -> S:
+    """What was read as JSON from the file `where`, as the schema has it.
+
+    Raises:
+        ValueError: it is something else; one sentence.
+    """
+    try:
+        return schema.model_validate_json(json.dumps(value))
+    except pydantic.ValidationError as error:
+        raise ValueError(f"{where}: {explain(error)}") from error
+
+
+def _parse(annotation: Any, text: str, name: str) -> Any:
+    """Turn a word of the command line into a value of the annotated type."""
+    options = typing.get_args(annotation)
+    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
+        if text.lower() == "auto" and type(None) in options:
+            return None
+        return _parse(next(o for o in options if o is not type(None)), text, name)
+    if typing.get_origin(annotation) is tuple:
+        return _parse_several(options, text, name)
+    if typing.get_origin(annotation) is Literal:
+        return next((option for option in options if str(option) == text), text)
+    if annotation is bool:
+        if text.lower() not in ("true", "false"):
+            raise ValueError(f"{name} is true or false, not {text!r}")
+        return text.lower() == "true"
+    if typing.get_origin(annotation) is Annotated:
+        annotation = options[0]
+    if annotation in (int, float):
+        try:
+            return annotation(text)
+        except ValueError as error:
+            kind = "a whole number" if annotation is int else "a number"
+            raise ValueError(f"{name} is {kind}, not {text!r}") from error
+    return text
+
+
+def _parse_several(options: tuple[Any, ...], text: str, name: str) -> tuple[Any, ...]:
+    """Values between commas, or 48x64; one whole number where two are wanted stands for both."""
+    if options[0] is str:
+        return tuple(w.strip() for w in text.split(",") if w.strip() not in ("", "none"))
+    words = [word for word in text.replace("x", ",").split(",") if word.strip()]
+    if options == (int, int) and len(words) == 1:
+        words *= 2
+    if options[-1] is not Ellipsis and len(words) != len(options):
+        raise ValueError(
+            f"{name} is {len(options)} numbers, such as 48x64 or 0.5,0.9, not {text!r}"
+        )
+    return tuple(_parse(options[0], word, name) for word in words)

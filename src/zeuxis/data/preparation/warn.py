@@ -1,0 +1,132 @@
+"""What a person should know of a set before training on it, in plain words."""
+
+from typing import Any
+
+from zeuxis.data.preparation.split import WORTHWHILE
+
+FEW, RARE, UNEVEN = 1000, 50, 10
+
+
+def warnings_for(facts: dict[str, Any]) -> list[str]:
+    """Sentences, the most important first, from what `prepare` wrote down."""
+    return [
+        *_quantity(facts),
+        *_quality(facts),
+        *_shape(facts),
+        *(sentence for condition in facts["conditions"] for sentence in _balance(condition)),
+        *_captions(facts),
+    ]
+
+
+def share(part: int, whole: int) -> str:
+    """A percentage that never rounds to 0.
+
+    >>> share(12, 100), share(1, 1000), share(1, 10**6)
+    ('12 %', '0.1 %', 'less than 0.1 %')
+    """
+    percent = 100 * part / whole
+    if percent < 0.1:
+        return "less than 0.1 %"
+    return f"{percent:.0f} %" if percent >= 1 else f"{percent:.1f} %"
+
+
+def _quantity(facts: dict[str, Any]) -> list[str]:
+    out = []
+    count, split = facts["images"]["count"], facts["split"]
+    if count < FEW:
+        out.append(
+            f"there are only {count:,} images: a model will tend to learn them by heart; "
+            "more images, or flips, crops and colour, help"
+        )
+    if not split["holdout"]:
+        why = "fewer than 400" if count < WORTHWHILE else "they form one group"
+        out.append(f"no images are held out ({why}): scores cannot tell learning from copying")
+    if split["copies_across"]:
+        out.append(
+            f"{split['copies_across']:,} training images have an exact copy on the hold-out side"
+        )
+    return out
+
+
+def _quality(facts: dict[str, Any]) -> list[str]:
+    out, total = [], facts["source"]["items"]
+    reasons = {reason: entry["count"] for reason, entry in facts["left_out"].items()}
+    doubles = reasons.pop("duplicate", 0) + reasons.pop("near duplicate", 0)
+    if doubles:
+        verb = "is a duplicate" if doubles == 1 else "are duplicates"
+        out.append(f"{share(doubles, total)} of the images ({doubles:,}) {verb}, kept once each")
+    kept = facts["found"]["duplicates_kept"]
+    if kept:
+        out.append(
+            f"{kept:,} images repeat another one exactly; they were kept, as in the original"
+        )
+    blank = facts["found"]["blank_kept"]
+    if blank:
+        out.append(f"{blank:,} images are blank (one colour); they were kept, as in the original")
+    blank = reasons.pop("blank", 0)
+    if blank:
+        out.append(f"{blank:,} images are blank (one colour) and were left out")
+    rest = sum(reasons.values())
+    if rest:
+        listed = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items())
+        out.append(f"{share(rest, total + rest)} of the files were left out: {listed}")
+    for column, which in facts["found"]["contradictory"].items():
+        state = "" if facts["source"]["curated"] else "; theirs is now unknown"
+        out.append(
+            f"{which['count']:,} equal images disagree about '{column}' ({_names(which)}){state}"
+        )
+    return out
+
+
+def _shape(facts: dict[str, Any]) -> list[str]:
+    out, found, image = [], facts["found"], facts["images"]
+    seen = sum(found["formats"].values())
+    size = f"{image['width']} x {image['height']}"
+    if found["enlarged"] > seen // 100:
+        out.append(
+            f"{share(found['enlarged'], seen)} of the images are smaller than {size} and were enlarged: "
+            "they are blurred, and so will be what is learned from them"
+        )
+    if found["cut"] >= 0.3:
+        out.append(
+            f"cropping to {size} cuts {100 * found['cut']:.0f} % of the middle image away; "
+            "choose a size of the images' own proportions, or fit=pad"
+        )
+    animated = found["notes"].get("animated", 0)
+    if animated:
+        out.append(f"{animated:,} files are animated: their first frame was taken")
+    return out
+
+
+def _balance(condition: dict[str, Any]) -> list[str]:
+    out, name = [], condition["name"]
+    pairs = sorted(zip(condition["counts"], condition["classes"], strict=True))
+    pairs = [pair for pair in pairs if pair[0]]
+    (least, rare), (most, common) = pairs[0], pairs[-1]
+    if most >= UNEVEN * least:
+        out.append(
+            f"classes of '{name}' are uneven: '{rare}' has {least:,} images, '{common}' {most:,}"
+        )
+    elif least < RARE:
+        out.append(f"class '{rare}' of '{name}' has only {least:,} images")
+    if condition["unknown"]:
+        out.append(f"{condition['unknown']:,} images have no '{name}'")
+    return out
+
+
+def _captions(facts: dict[str, Any]) -> list[str]:
+    out = []
+    missing = facts["images"]["count"] - facts["captions"]
+    if facts["captions"] and missing:
+        out.append(f"{missing:,} images have no caption")
+    differ = facts["found"]["captions_differ"]
+    if differ["count"]:
+        out.append(f"{differ['count']:,} equal images have different captions ({_names(differ)})")
+    return out
+
+
+def _names(which: dict[str, Any]) -> str:
+    """The first two files of a list, and how many more there are."""
+    shown = which["first"][:2]
+    more = which["count"] - len(shown)
+    return ", ".join(shown) + (f" and {more:,} more" if more else "")

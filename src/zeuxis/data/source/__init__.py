@@ -1,0 +1,178 @@
+"""Where images come from. `open_source` looks at what is there and picks the kind."""
+
+import os
+import re
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from zeuxis.data.prepared import Prepared, is_prepared, open_prepared
+from zeuxis.data.source import arrays, avatars
+from zeuxis.data.source.base import (
+    LEADS_OUT,
+    SUFFIXES,
+    Item,
+    Source,
+    fingerprint,
+    leads_out,
+    stat_entry,
+)
+from zeuxis.data.source.parquet import ParquetSource
+from zeuxis.data.source.tar import TarShards
+from zeuxis.data.source.tree import Folder, TreeSource, Zip
+
+__all__ = ["Item", "Source", "fingerprint_of", "name_of", "open_source"]
+
+EMBEDDED = {"avatars": avatars.open_avatars}
+
+
+def open_source(source: str | Path) -> Source:
+    """The source at a path, whatever its kind, or an embedded one by its name.
+
+    Raises:
+        ValueError: nothing is there, it may not be read, or it is of no kind that is known.
+    """
+    path = _existing(source)
+    if path is None:
+        return EMBEDDED[str(source)]()
+    if is_prepared(path):
+        return open_again(open_prepared(path))
+    name = name_of(path)
+    if path.is_dir():
+        return _open_folder(path, name)
+    if arrays.find_idx(path):
+        return _named(arrays.open_idx(path), name)
+    if path.suffix in (".npy", ".npz"):
+        return _named(arrays.open_numpy(path), name)
+    if path.suffix == ".tar" or path.name.endswith((".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")):
+        return TarShards(name, [path])
+    if path.suffix == ".parquet":
+        return ParquetSource(name, [path])
+    if zipfile.is_zipfile(path):
+        return TreeSource(name, "zip", Zip(path))
+    raise ValueError(
+        f"{path} is not of a kind that can be read; expected a folder of images, a zip, a tar, idx, "
+        "npy, npz or parquet file, or a prepared set"
+    )
+
+
+def _open_folder(path: Path, name: str) -> Source:
+    """What a folder holds is told by its files' names: idx, else tars, else parquet, else images."""
+    if arrays.find_idx(path):
+        return _named(arrays.open_idx(path), name)
+    try:
+        entries, linked = _sorted_out(path.iterdir(), path)
+        files = sorted(file for file in entries if file.is_file())
+    except PermissionError as error:
+        raise ValueError(f"{path} may not be read (no permission); change its mode") from error
+    shards = [file for file in files if file.suffix == ".tar"]
+    if shards:
+        return _alone(TarShards(name, shards), entries, linked)
+    tables = [file for file in files if file.suffix == ".parquet"]
+    if tables:
+        return _alone(ParquetSource(name, tables), entries, linked)
+    if path / "data" in entries:
+        tables, linked = _sorted_out(sorted((path / "data").glob("*.parquet")), path)
+    if tables:
+        return _alone(ParquetSource(name, tables), (), linked)
+    return TreeSource(name, "folder", Folder(path))
+
+
+def _sorted_out(entries: Iterable[Path], root: Path) -> tuple[list[Path], list[Path]]:
+    """What may be read in the source `root`, and links that lead out of it."""
+    sorted_out: tuple[list[Path], list[Path]] = [], []
+    for entry in entries:
+        sorted_out[leads_out(entry, root)].append(entry)
+    return sorted_out
+
+
+def _named(source: Source, name: str) -> Source:
+    source.name = name
+    return source
+
+
+def _alone(source: Source, entries: Sequence[Path], linked: Sequence[Path]) -> Source:
+    """`source`, with a remark where a folder holds pictures beside the files that it is read from."""
+    source.problems += [(entry.name, LEADS_OUT) for entry in linked]
+    beside = sum(e.suffix.lower() in SUFFIXES or (e.is_dir() and e.name[0] != ".") for e in entries)
+    if beside:
+        source.notes.append(
+            f"{beside:,} images or folders beside the {source.kind} files were passed over: "
+            "give them as a source of their own"
+        )
+    return source
+
+
+def open_again(prepared: Prepared) -> Source:
+    """A prepared set as a source, to prepare it at another size. Its split stays as it is."""
+    held_out = np.zeros(len(prepared), bool)
+    held_out[prepared.holdout] = True
+    known = {name: prepared.column(name) for name in prepared.facts["columns"]}
+    texts = prepared.texts
+    items = [
+        Item(
+            name,
+            {column: words[i] for column, words in known.items()},
+            texts[i] if texts else "",
+            "holdout" if held_out[i] else "train",
+        )
+        for i, name in enumerate(prepared.names)
+    ]
+    source = arrays.ArraySource(prepared.name, [(prepared.images, items)], "prepared set")
+    source.licence, source.credits = prepared.facts["licence"], prepared.facts["credits"]
+    source.classes = {c.name: c.classes for c in prepared.conditions}
+    return source
+
+
+def fingerprint_of(source: str | Path) -> str:
+    """Hash of the names, sizes and times of every file of a source."""
+    path = _existing(source)
+    if path is None:
+        return f"embedded {source} 1"
+    if path.is_file():
+        return fingerprint([stat_entry(path, path.name)])
+    return fingerprint(_entries(path))
+
+
+def _entries(root: Path) -> Iterator[tuple[str, int, int]]:
+    for folder, folders, names in os.walk(root):
+        folders.sort()
+        for name in names:
+            path = Path(folder, name)
+            try:
+                yield stat_entry(path, os.path.relpath(path, root))
+            except OSError:
+                yield str(path), -1, -1  # a dangling link, or a file that vanished meanwhile
+
+
+def name_of(source: str | Path) -> str:
+    """A short name, safe as part of a file name.
+
+    >>> name_of("/data/My Photos/")
+    'My-Photos'
+    """
+    name = Path(str(source)).resolve().name if str(source) not in EMBEDDED else str(source)
+    name = re.sub(r"(\.(zip|tar|npz|npy|gz|parquet))+$", "", name)
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.")[:60] or "images"
+
+
+def _existing(source: str | Path) -> Path | None:
+    """The path, or None for an embedded set."""
+    path = Path(source)
+    try:
+        if path.exists():
+            if path.is_dir():
+                next(path.iterdir(), None)
+            else:
+                path.open("rb").close()
+            return path
+    except PermissionError as error:
+        raise ValueError(f"{path} may not be read (no permission); change its mode") from error
+    if str(source) in EMBEDDED:
+        return None
+    raise ValueError(
+        f"there is no {path}; a source is a folder of images, a zip, tar shards, idx, npz or parquet "
+        f"files, a prepared set, or {', '.join(EMBEDDED)}"
+    )

@@ -1,0 +1,1 @@
+"""Measuring images against images: models, sets, and what the figures mean."""

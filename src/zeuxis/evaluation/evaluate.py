@@ -1,0 +1,593 @@
+"""Artefact + data + metrics -> report.json and report.html; and the probe that training watches.
+
+Every number names the side of the data it was measured on: `train` (what the model saw) or
+`hold-out` (what it never saw). Beside each stands what real images score.
+"""
+
+import contextlib
+import dataclasses
+import json
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from zeuxis.core import machine
+from zeuxis.core.family import Generates, Reconstructs, Scores, Tick
+from zeuxis.core.files import write_json
+from zeuxis.core.log import read_log
+from zeuxis.core.pixels import grid
+from zeuxis.core.rng import derive_seed
+from zeuxis.data import Prepared
+from zeuxis.evaluation import diagnosis, sides
+from zeuxis.evaluation.allowance import Allowance, duration, lessons, looks
+from zeuxis.evaluation.report import Page, write
+from zeuxis.evaluation.report.measures import REFERENCES, cards, distances, missing, rows
+from zeuxis.evaluation.report.pictures import HIDDEN, TILES, beside, hide
+from zeuxis.evaluation.report.training import curves, facts, sheets, summary
+from zeuxis.evaluation.sides import Side, look, measure
+from zeuxis.features import Features, extractor, features
+from zeuxis.inference import artefact
+from zeuxis.inference.model import LANE, Model, load
+from zeuxis.metrics import Estimate, Measured, mean
+from zeuxis.metrics.balance import predicted_balance
+from zeuxis.metrics.classifier import taught
+from zeuxis.metrics.kernel import kernel_distance
+from zeuxis.metrics.nearest import Copies, copies
+from zeuxis.metrics.similarity import psnr, ssim
+
+REFERENCE_IMAGES = 500
+JUDGES = 2000
+TAUGHT = 3
+LABELLED = 50
+"""Images on each side that a classifier needs at least."""
+NO_CLASSES = "the data has no classes"
+TEACH_STEPS = 300
+SCORED = 256
+"""Hold-out images whose likelihood and reconstructions are measured."""
+PROBE_REAL = 1024
+
+
+def probe(
+    prepared: Prepared, count: int = 256, seed: int = 0
+) -> Callable[[np.ndarray], dict[str, float]]:
+    """A cheap score to watch while training: kernel distance to training images.
+
+    It never reads the hold-out. The real side's features are computed at the first call and kept.
+
+    Args:
+        prepared: what is trained on.
+        count: images that the score will be given; fewer than 3 on either side give no score.
+        seed: which training images.
+
+    Returns:
+        Maps (N, H, W, C) uint8 samples to `{"kernel_distance": ...}`, lower is better.
+    """
+    chosen = draw(prepared.train, max(count, PROBE_REAL), seed, "probe")
+    real: list[Features] = []
+
+    def score(samples_NHWC: np.ndarray) -> dict[str, float]:
+        if min(len(chosen), len(samples_NHWC)) < 3:
+            return {}
+        if not real:
+            real.append(features(prepared.images[chosen]))
+        return {"kernel_distance": kernel_distance(features(samples_NHWC), real[0]).value}
+
+    return score
+
+
+def evaluate(
+    run: str | Path | Model,
+    prepared: Prepared,
+    samples: int = 2000,
+    seed: int = 0,
+    out: str | Path | None = None,
+    progress: Tick | None = None,
+    seconds: float | None = None,
+) -> dict[str, Any]:
+    """Measure a trained model and write `report.json` and `report.html`.
+
+    Args:
+        run: a run's folder, or the loaded model.
+        prepared: real images of the model's size and channels.
+        samples: images to draw; fewer widen the intervals.
+        seed: of the samples, and of which real images are used.
+        out: folder for the report; default the run's.
+        progress: called with (done, 100).
+        seconds: about what it may take at most; fewer samples are drawn and classifiers left out to keep to
+            it, which the report says.
+
+    Returns:
+        The content of report.json: `scores` (name -> number), `estimates` (with interval, number of
+        images, side and receipt), `findings`, `words`, `facts`, and `report`, the path of the page.
+
+    Raises:
+        ValueError: no such model, or images of another shape, or fewer than 8 samples.
+        OSError: its folder was deleted or moved meanwhile.
+    """
+    model = run if isinstance(run, Model) else load(run)
+    _check(model, prepared, samples)
+    part = sides.parts(progress)
+    allowance = Allowance(seconds)
+    with _quick_threads(prepared) as look_seconds:
+        if seconds is not None:
+            samples = _affordable(model, prepared, samples, allowance, look_seconds)
+        most = JUDGES if seconds is None else min(JUDGES, 2 * samples)
+        chosen = _Rows.of(prepared, samples, seed, isinstance(model.family, Generates), most)
+        began = time.perf_counter()
+        fake, labels = made(model, prepared, chosen.source, samples, seed, part(0, 35))
+        drawing = time.perf_counter() - began
+        found = _compared(model, fake, labels, prepared, chosen, seed, part)
+        copied = _copied(model, fake, prepared, chosen, seed, found)
+        found.take(_abilities(model, prepared, chosen, allowance, part(84, 88)))
+        teaching = look_seconds * lessons(prepared.images[:1].size)
+        found.take(
+            _classes(model, prepared, chosen, fake, labels, allowance, teaching, part(88, 100))
+        )
+        if any(name.startswith("effective_classes_") for name in found):
+            found.left_out.pop("effective_classes", None)  # a classifier named the samples' classes
+        findings = diagnosis.findings(found, found.left_out)
+        shown = list(cards(found))
+        words = [
+            f"{card.title} {card.value} {card.unit}. {card.words} ({card.side})" for card in shown
+        ]
+        measured = sides.facts(found)
+        result = {
+            "format": 1,
+            "scores": {name: known["value"] for name, known in measured.items()},
+            "estimates": measured,
+            "findings": [dataclasses.asdict(finding) for finding in findings],
+            "words": [*(finding.sentence for finding in findings), *words],
+            "rows": [dataclasses.asdict(row) for row in rows(found)],
+            "notes": [*_notes(model, prepared, chosen), *allowance.notes],
+            "not_measured": found.left_out,
+            "facts": _facts(model, prepared, len(fake), seed, drawing),
+            "report": "report.html",
+        }
+        page = _page(model, prepared, chosen, fake, copied, found, result)
+    folder = Path(out) if out is not None else model.folder
+    if out is None:
+        _check_stays(folder)
+    write(folder / "report.html", page)
+    write_json(folder / "report.json", result)
+    return {**result, "report": str(folder / "report.html")}
+
+
+def preview(model: Model, prepared: Prepared) -> Path:
+    """Write `report.html` with samples, curves and facts before anything is measured; its path."""
+    chosen = _Rows.of(prepared, TILES, 0, isinstance(model.family, Generates), TILES)
+    with _quick_threads(prepared):
+        began = time.perf_counter()
+        fake, _ = made(model, prepared, chosen.source, TILES, 0)
+        said = (
+            "Nothing has been measured yet: `zeuxis evaluate` does it, and writes this page anew."
+        )
+        result = {
+            "notes": [said, *_notes(model, prepared, chosen)],
+            "findings": [],
+            "estimates": {},
+            "facts": _facts(model, prepared, len(fake), 0, time.perf_counter() - began),
+        }
+        page = _page(model, prepared, chosen, fake, None, Measured(), result)
+    _check_stays(model.folder)
+    write(model.folder / "report.html", page)
+    return model.folder / "report.html"
+
+
+@contextlib.contextmanager
+def _quick_threads(prepared: Prepared) -> Iterator[float]:
+    """In the body use the threads that look at images the quickest; yields the seconds of an image."""
+    some = prepared.images[prepared.train[:LANE]]
+    with machine.quick_threads(lambda: features(some)) as seconds:
+        yield seconds / len(some)
+
+
+def _check_stays(folder: Path) -> None:
+    """Make no folder again for a report on a model that is gone."""
+    if not folder.is_dir():
+        raise OSError(f"{folder} was deleted or moved while it was measured; there is no report")
+
+
+def _affordable(
+    model: Model, prepared: Prepared, asked: int, allowance: Allowance, look_seconds: float
+) -> int:
+    """Samples that can be drawn and compared in the time that is left."""
+    rows = prepared.train[:LANE]
+    lane_seconds = duration(lambda: made(model, prepared, rows, LANE, 0))
+
+    def seconds(count: int) -> float:
+        judges = min(len(prepared.holdout) or count, JUDGES, 2 * count)
+        values, searched = prepared.images[:1].size, len(prepared.train)
+        drawing = -(-count // LANE) * lane_seconds
+        return drawing + look_seconds * looks(count, judges, searched, values)
+
+    return allowance.samples(asked, seconds, shared=bool(prepared.conditions))
+
+
+def _facts(
+    model: Model, prepared: Prepared, count: int, seed: int, sampling_seconds: float
+) -> dict[str, Any]:
+    """How it was measured."""
+    return {
+        "family": model.facts.get("family"),
+        "samples": count,
+        "seed": seed,
+        "sampling_seconds": round(sampling_seconds, 2),
+        "precision": model.precision,
+        "weights": artefact.weights(model.facts),
+        "data": prepared.name,
+        "data_hash": prepared.hash,
+        "machine": machine.facts(model.device),
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class _Rows:
+    """Which rows of the prepared set play which part; all drawn by seed."""
+
+    train: np.ndarray
+    holdout: np.ndarray
+    judge: np.ndarray
+    """The side that the model is measured against: hold-out, or half of training if there is none."""
+    other: np.ndarray
+    """Real images, none of them judges, that the same measure is tried on."""
+    side: str
+    source: np.ndarray
+    """What a family that does not generate makes its images from: none of them judges."""
+
+    @classmethod
+    def of(cls, prepared: Prepared, count: int, seed: int, generates: bool, judges: int) -> "_Rows":
+        train = draw(prepared.train, count, seed, "train")
+        holdout = draw(prepared.holdout, max(count, judges), seed, "holdout")
+        if not generates and len(holdout) >= 2 * sides.FEWEST:
+            judge, source = holdout[::2], holdout[1::2][:count]
+            return cls(train, holdout, judge, train, "hold-out", source)
+        if len(holdout) >= sides.FEWEST:
+            return cls(train, holdout, holdout, train, "hold-out", train)
+        both = draw(prepared.train, 2 * count, seed, "train")
+        half = len(both) // 2
+        judge, other = both[:half], both[half:]
+        return cls(train, holdout[:0], judge, other, "train (there is no hold-out)", other)
+
+
+def made(
+    model: Model,
+    prepared: Prepared,
+    sources: np.ndarray,
+    count: int,
+    seed: int,
+    progress: Tick | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """What is judged, and the labels that were asked for.
+
+    Of a family that generates, `count` samples; of another, the images of the rows `sources` after
+    their way through the model.
+    """
+    if isinstance(model.family, Generates):
+        labels = model.draw_labels(count, seed)
+        return model.sample(count, seed=seed, labels=labels, progress=progress), labels
+    images = prepared.images[np.sort(sources)]
+    labels = np.zeros((len(images), 0), np.int64)
+    return model.reconstruct(images, progress=progress), labels
+
+
+def _check(model: Model, prepared: Prepared, samples: int) -> None:
+    config = model.family.config
+    wanted = (config.height, config.width, config.channels)
+    given = (prepared.height, prepared.width, prepared.channels)
+    if wanted != given:
+        raise ValueError(
+            f"the model makes {wanted[0]}x{wanted[1]} images with {wanted[2]} channels and "
+            f"{prepared.name} has {given[0]}x{given[1]} with {given[2]}; prepare it at the model's size"
+        )
+    if samples < TILES // HIDDEN:
+        raise ValueError(f"{samples} samples measure nothing; draw at least {TILES // HIDDEN}")
+
+
+def _compared(
+    model: Model,
+    fake: np.ndarray,
+    labels: np.ndarray,
+    prepared: Prepared,
+    chosen: _Rows,
+    seed: int,
+    part: Callable[[float, float], Tick],
+) -> Measured:
+    """The samples against the judges; beside it other real images, whole and damaged."""
+    if min(len(fake), len(chosen.judge), len(chosen.other)) < sides.FEWEST:
+        return _few(fake, prepared.images, chosen)
+    eye = extractor("efficientnet-lite0")
+    images, truth = prepared.images, prepared.labels
+    three = [
+        look("samples", fake, eye, model.conditions, labels, {"pixels": 1.0}, part(35, 48)),
+        *(
+            look(name, images[at], eye, prepared.conditions, truth[at], {"pixels": 1.0}, tick)
+            for name, at, tick in (
+                ("judges", chosen.judge, part(48, 58)),
+                ("other real images", chosen.other, part(58, 68)),
+            )
+        ),
+    ]
+    mine, judge, other = three
+    found = measure(mine, judge, seed, part(68, 78))
+    found |= {name: _on(estimate, chosen.side) for name, estimate in found.items()}
+    found |= of_real(other, judge, seed, f"train to {chosen.side}")
+    if chosen.side == "hold-out":
+        to_train = kernel_distance(mine.table, other.table)
+        found["kernel_distance_to_train"] = _on(to_train, "train")
+    else:
+        found.leave_out(NO_HOLDOUT, "kernel_distance_to_train")
+    damaged = images[chosen.other[:REFERENCE_IMAGES]]
+    for factor in REFERENCES:
+        if min(prepared.height, prepared.width) >= 2 * factor and len(damaged) >= sides.FEWEST:
+            shrunk = look("shrunk", coarse(damaged, factor), eye).table
+            found[f"kernel_distance_of_real_shrunk_{factor}x"] = _on(
+                kernel_distance(shrunk, judge.table), f"train to {chosen.side}"
+            )
+    part(78, 84)(1, 1)
+    return found
+
+
+def _few(fake: np.ndarray, images: np.ndarray, chosen: _Rows) -> Measured:
+    """What fewer than 16 images a side allow: the kernel distance, from 3 on."""
+    found, few = Measured(), min(len(fake), len(chosen.judge), len(chosen.other))
+    why = f"{few} images on a side, at least {sides.FEWEST} are needed"
+    found.leave_out(why, "frechet_distance", *sides.OF_SETS[:1], *sides.OF_SETS[2:])
+    if few < 3:
+        found.leave_out(f"{few} images on a side, at least 3 are needed", "kernel_distance")
+        return found
+    mine, judge, other = map(features, (fake, images[chosen.judge], images[chosen.other]))
+    found["kernel_distance"] = _on(kernel_distance(mine, judge), chosen.side)
+    real = kernel_distance(other, judge)
+    found["kernel_distance_of_real"] = _on(real, f"train to {chosen.side}")
+    return found
+
+
+NO_HOLDOUT = "there is no hold-out: too few images"
+
+
+def _copied(
+    model: Model,
+    fake: np.ndarray,
+    prepared: Prepared,
+    chosen: _Rows,
+    seed: int,
+    found: Measured,
+) -> Copies | None:
+    """Put exact and near copies of training images into `found`."""
+    if not isinstance(model.family, Generates):
+        why = f"a {model.facts['family']} does not generate: it is given the images that it makes"
+        found.leave_out(why, "exact_copy_rate", "exact_repeat_rate", "copy_rate")
+        return None
+    images, train = prepared.images, prepared.train
+    same = sides.identical(fake, images, "training images", train, seed)
+    found |= {name: _on(estimate, "train") for name, estimate in same.items()}
+    try:
+        copied = copies(fake, images, images[chosen.holdout], train)
+    except ValueError as why:
+        found.leave_out(why if len(chosen.holdout) else NO_HOLDOUT, "copy_rate")
+        return None
+    found["copy_rate"] = _on(copied.rate, "train, against hold-out")
+    return copied
+
+
+def of_real(other: Side, judge: Side, seed: int, side: str) -> dict[str, Estimate]:
+    """What other real images get against the same judges, for the measures where it is not plain."""
+    found = sides.distances(other, judge, seed)
+    return {f"{name}_of_real": _on(estimate, side) for name, estimate in found.items()}
+
+
+def _on(estimate: Estimate, side: str) -> Estimate:
+    return dataclasses.replace(estimate, receipt={**estimate.receipt, "side": side})
+
+
+def coarse(pixels_NHWC: np.ndarray, factor: int) -> np.ndarray:
+    """The images shrunk by `factor` and enlarged again, uint8."""
+    image = torch.from_numpy(pixels_NHWC.astype(np.float32)).permute(0, 3, 1, 2)
+    height, width = image.shape[2:]
+    small = F.interpolate(
+        image, (height // factor, width // factor), mode="bilinear", antialias=True
+    )
+    large = F.interpolate(small, (height, width), mode="bilinear")
+    return large.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
+
+
+def _abilities(
+    model: Model, prepared: Prepared, chosen: _Rows, allowance: Allowance, progress: Tick
+) -> Measured:
+    """Likelihood and reconstructions of images that training never saw, where the family has them."""
+    held = chosen.judge[:SCORED]
+    images, found = prepared.images[held], Measured()
+    kind, fewest = (
+        f"a {model.facts.get('family')}",
+        f"{len(held)} images to judge by, at least 2 are needed",
+    )
+    receipt = {"side": chosen.side, "interval": "95 %, normal, over images"}
+    scores = isinstance(model.family, Scores) and "image" in model.family.needs()
+    if scores and len(held) >= 2 and allowance.affords(0.0):
+        known = {condition.name: i for i, condition in enumerate(prepared.conditions)}
+        columns = [known.get(condition.name) for condition in model.conditions]
+        labels = None
+        if columns and None not in columns:
+            labels = prepared.labels[held][:, columns]
+        bits = _bits(model, images, labels, allowance, progress)
+        found["bits_per_dim"] = mean(bits, {**receipt, "kind": str(model.family.kind)})
+    elif scores and len(held) >= 2:
+        found.leave_out(allowance.short, "bits_per_dim")
+    else:
+        found.leave_out(fewest if scores else f"{kind} scores no images", "bits_per_dim")
+    if isinstance(model.family, Reconstructs) and len(held) >= 2 and not allowance.affords(0.0):
+        found.leave_out(allowance.short, "psnr", "ssim")
+    elif isinstance(model.family, Reconstructs) and len(held) >= 2:
+        again = model.reconstruct(images)
+        found["psnr"] = mean(psnr(images, again), receipt)
+        found.attempt(("ssim",), lambda: {"ssim": mean(ssim(images, again), receipt)})
+    else:
+        reconstructs = isinstance(model.family, Reconstructs)
+        found.leave_out(fewest if reconstructs else f"{kind} does not reconstruct", "psnr", "ssim")
+    progress(1, 1)
+    return found
+
+
+def _bits(
+    model: Model,
+    images: np.ndarray,
+    labels: np.ndarray | None,
+    allowance: Allowance,
+    progress: Tick,
+) -> np.ndarray:
+    """Bits/dim of the first images, as many as half of the time allows, at least a batch of the networks."""
+
+    def score(count: int) -> np.ndarray:
+        given = None if labels is None else labels[:count]
+        return model.bits_per_dim(images[:count], given, progress=progress)
+
+    if allowance.left() == math.inf or len(images) <= LANE:
+        return score(len(images))
+    began = time.perf_counter()
+    first = score(LANE)
+    batches = int(0.5 * allowance.left() / (time.perf_counter() - began))
+    return score(min(len(images), batches * LANE)) if batches > 1 else first
+
+
+PAIRS = 4
+
+
+def _classes(
+    model: Model,
+    prepared: Prepared,
+    chosen: _Rows,
+    fake: np.ndarray,
+    labels: np.ndarray,
+    allowance: Allowance,
+    seconds: float,
+    progress: Tick,
+) -> Measured:
+    """Samples as lessons and as an exam, for each condition; a model without any is watched for balance."""
+    found = Measured()
+    asked = {condition: column for column, condition in enumerate(model.conditions)}
+    usable = [c for c in prepared.conditions if not asked or c in asked]
+    if not usable:
+        found.leave_out(
+            "the data has none of the model's classes" if asked else NO_CLASSES, "taught"
+        )
+    for done, condition in enumerate(usable):
+        truth = prepared.labels[:, prepared.label_columns([condition.name])[0]]
+        test = chosen.holdout[truth[chosen.holdout] >= 0]
+        real = chosen.train[truth[chosen.train] >= 0]
+        column = labels[:, asked[condition]] if asked else np.zeros(len(fake), np.int64)
+        mine = column >= 0
+        starts = ("taught", "recognised") if asked else ("effective_classes",)
+        names = [f"{start}_{condition.name}" for start in starts]
+        fewest = min(len(test), len(real), int(mine.sum())) if asked else min(len(test), len(real))
+        if done >= TAUGHT:
+            found.leave_out(f"only the first {TAUGHT} columns of classes are tried", *names)
+            continue
+        if fewest < LABELLED:
+            found.leave_out(
+                f"{fewest} labelled images on a side, at least {LABELLED} are needed", *names
+            )
+            continue
+        if not allowance.affords(seconds):
+            found.leave_out(allowance.short, *names)
+            continue
+        lessons = (prepared.images[real], truth[real])
+        exam, classes = (prepared.images[test], truth[test]), len(condition.classes)
+        if asked:
+            seen = taught(fake[mine], column[mine], *lessons, *exam, classes, steps=TEACH_STEPS)
+            found[names[0]] = _on(seen["by_samples"], "samples")
+            found[f"{names[0]}_by_real"] = _on(seen["by_real"], "train")
+            found[names[1]] = _on(seen["on_samples"], "samples")
+        else:
+            balance = predicted_balance(fake, *lessons, *exam, classes, steps=TEACH_STEPS)
+            found.take(sides.balances(condition, balance))
+        progress(done + 1, min(len(usable), TAUGHT))
+    progress(1, 1)
+    return found
+
+
+def _notes(model: Model, prepared: Prepared, chosen: _Rows) -> list[str]:
+    notes = []
+    if not isinstance(model.family, Generates):
+        notes.append(
+            f"A {model.facts['family']} does not generate: what is called samples here are real images "
+            f"({chosen.side}) after their way through the model, judged by other real images."
+        )
+    trained_on = model.facts.get("dataset_hash")
+    if trained_on not in (None, prepared.hash):
+        notes.append(
+            f"The model was trained on other data ({str(trained_on)[:12]}) than it is measured with "
+            f"({prepared.hash[:12]}): here, 'training images' are those of the latter."
+        )
+    if not len(chosen.holdout):
+        notes.append(
+            "There are too few images for a hold-out: all numbers are against images that the model "
+            "saw in training, so a model that copies would look good."
+        )
+    elif len(chosen.holdout) < 1000:
+        used, there = len(chosen.holdout), len(prepared.holdout)
+        what = (
+            f"{there} images were held out"
+            if used == there
+            else f"{used} of {there} held-out images were used"
+        )
+        notes.append(f"Only {what}, so the intervals are wide.")
+    if model.facts.get("finished") is False:
+        notes.append("Training has not finished: this is the state of the last save.")
+    return notes
+
+
+def _page(
+    model: Model,
+    prepared: Prepared,
+    chosen: _Rows,
+    fake: np.ndarray,
+    copied: Copies | None,
+    found: Measured,
+    result: Mapping[str, Any],
+) -> Page:
+    held = len(chosen.holdout) >= HIDDEN
+    real_rows = chosen.holdout if held else chosen.train
+    tiles, real = hide(prepared.images[real_rows[:HIDDEN]], fake[: TILES - HIDDEN])
+    log = list(read_log(model.folder / "log.jsonl"))
+    name = str(model.facts.get("family", "model"))
+    source = model.facts.get("source", prepared.name)
+    return Page(
+        title=f"{name.upper() if len(name) < 4 else name.capitalize()}, trained on {source}",
+        summary=summary(model),
+        notes=result["notes"],
+        cards=list(cards(found)),
+        findings=[(one["mood"], one["sentence"]) for one in result["findings"]],
+        rows=list(rows(found)),
+        left_out=missing(found.left_out),
+        ladder=distances(found),
+        tiles_NHWC=tiles,
+        real=real,
+        real_side="from the hold-out, never seen in training" if held else "from the training set",
+        steps=list(sheets(model, log)),
+        pairs=_pairs(model, prepared, chosen),
+        neighbours=list(beside(fake, prepared.images, copied, prepared.train)),
+        curves=list(curves(log)),
+        facts=list(facts(model, prepared, result["facts"])),
+        receipts=json.dumps(result["estimates"], indent=1, ensure_ascii=False),
+    )
+
+
+def _pairs(model: Model, prepared: Prepared, chosen: _Rows) -> np.ndarray:
+    """Real images above their reconstructions, one sheet; empty where the family has none."""
+    if not isinstance(model.family, Reconstructs):
+        return np.zeros((0, 0, prepared.channels), np.uint8)
+    shown = PAIRS * max(1, 256 // (PAIRS * prepared.width))
+    images = prepared.images[chosen.judge[:shown]]
+    both = [images, model.reconstruct(images)]
+    return grid(np.concatenate(both), columns=len(images))
+
+
+def draw(rows: np.ndarray, count: int, seed: int, name: str) -> np.ndarray:
+    """At most `count` of the rows, by seed, in random order."""
+    return np.random.default_rng(derive_seed(seed, name)).permutation(rows)[:count]

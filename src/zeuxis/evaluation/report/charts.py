@@ -1,0 +1,114 @@
+"""Charts as inline SVG: no script, no font, no address; colours come from the page."""
+
+import math
+from collections.abc import Sequence
+
+from zeuxis.core.words import markup
+
+WIDTH, HEIGHT, LEFT, BOTTOM = 320, 150, 44, 20
+POINTS = 300
+
+
+def number(value: float) -> str:
+    """A number for a label: three digits that matter.
+
+    >>> number(0.01234), number(12345.6), number(0.0)
+    ('0.0123', '12,346', '0')
+    """
+    if value == 0 or not math.isfinite(value):
+        return "0" if value == 0 else "not finite"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3g}" if abs(value) >= 1e-3 else f"{value:.1e}"
+
+
+def curve(title: str, steps: Sequence[int], values: Sequence[float]) -> str:
+    """One quantity over training steps: what was logged faintly, its running mean on top.
+
+    Fewer than two finite values make no curve, and the result is empty.
+    """
+    points = [(s, v) for s, v in zip(steps, values, strict=True) if math.isfinite(v)]
+    if len(points) < 2:
+        return ""
+    every = max(1, len(points) // POINTS)
+    points = points[::-every][::-1]  # the last one is always among them
+    smooth = _running_mean([v for _, v in points])
+    low, high = _range([v for _, v in points], smooth)
+    first, last = points[0][0], max(points[-1][0], points[0][0] + 1)
+
+    def place(step: float, value: float) -> str:
+        x = LEFT + (WIDTH - LEFT - 8) * (step - first) / (last - first)
+        y = 8 + (HEIGHT - BOTTOM - 8) * (1 - (min(max(value, low), high) - low) / (high - low))
+        return f"{x:.1f},{y:.1f}"
+
+    raw = " ".join(place(s, v) for s, v in points)
+    mean = " ".join(place(s, v) for (s, _), v in zip(points, smooth, strict=True))
+    floor = HEIGHT - BOTTOM
+    return (
+        f'<figure class="curve"><figcaption>{markup(title)} <b>{number(smooth[-1])}</b></figcaption>'
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{markup(title)}, '
+        f'{number(smooth[0])} at first, {number(smooth[-1])} at the end">'
+        f'<path class="axis" d="M{LEFT} 8V{floor}H{WIDTH - 8}"/>'
+        f'<text x="{LEFT - 6}" y="14" text-anchor="end">{number(high)}</text>'
+        f'<text x="{LEFT - 6}" y="{floor}" text-anchor="end">{number(low)}</text>'
+        f'<text x="{LEFT}" y="{HEIGHT - 5}">{first:,}</text>'
+        f'<text x="{WIDTH - 8}" y="{HEIGHT - 5}" text-anchor="end">step {last:,}</text>'
+        f'<polyline class="raw" points="{raw}"/><polyline class="mean" points="{mean}"/>'
+        f"</svg></figure>"
+    )
+
+
+def ladder(marks: Sequence[tuple[str, float, str]], interval: tuple[float, float]) -> str:
+    """Distances on one line from "real" on the left; square roots, so that small ones stay apart.
+
+    Args:
+        marks: (label, squared distance, class: "model" or "reference").
+        interval: of the mark whose class is "model".
+    """
+    wide, row, left = 440, 34, 12
+    most = math.sqrt(max(max(value for _, value, _ in marks), interval[1], 1e-12))
+    tall = row * len(marks) + 12
+
+    def x(value: float) -> float:
+        return left + (wide - 2 * left) * math.sqrt(max(value, 0.0)) / most
+
+    parts = []
+    for i, (label, value, kind) in enumerate(sorted(marks, key=lambda mark: mark[1])):
+        y = row * i + 24
+        parts.append(f'<path class="axis" d="M{left} {y}H{wide - left}"/>')
+        if kind == "model":
+            parts.append(
+                f'<path class="whisker" d="M{x(interval[0]):.1f} {y}H{x(interval[1]):.1f}"/>'
+            )
+        parts.append(f'<circle class="{kind}" cx="{x(value):.1f}" cy="{y}" r="6"/>')
+        end = x(value) > wide / 2
+        at = x(value) + (-12 if end else 12)
+        anchor = "end" if end else "start"
+        parts.append(
+            f'<text class="{kind}" x="{at:.1f}" y="{y - 6}" text-anchor="{anchor}">'
+            f"{markup(label)} <tspan>{number(value)}</tspan></text>"
+        )
+    said = "; ".join(f"{label}: {number(value)}" for label, value, _ in marks)
+    return (
+        f'<svg class="ladder" viewBox="0 0 {wide} {tall}" role="img" '
+        f'aria-label="{markup(said)}">{"".join(parts)}</svg>'
+    )
+
+
+def _running_mean(values: Sequence[float]) -> list[float]:
+    """Mean of a twentieth of the run up to each point, so that the line follows the trend."""
+    width = max(1, len(values) // 20)
+    found, total = [], 0.0
+    for i, value in enumerate(values):
+        total += value - (values[i - width] if i >= width else 0.0)
+        found.append(total / min(i + 1, width))
+    return found
+
+
+def _range(values: Sequence[float], smooth: Sequence[float]) -> tuple[float, float]:
+    """What the chart shows: all of the mean, and the values without their wildest hundredth."""
+    ordered = sorted(values)
+    cut = len(ordered) // 100
+    low = min(ordered[cut], *smooth)
+    high = max(ordered[-1 - cut], *smooth)
+    return (low, high) if high > low else (low - 0.5 * (abs(low) or 1), low + 0.5 * (abs(low) or 1))

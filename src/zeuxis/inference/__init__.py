@@ -1,0 +1,1 @@
+"""A trained model and what can be done with it."""

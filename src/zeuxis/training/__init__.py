@@ -1,0 +1,1 @@
+"""Training a family on a prepared set, from the request to the finished run."""

@@ -1,0 +1,30 @@
+"""After the last step: a first report at once, then measuring, within a time."""
+
+from pathlib import Path
+
+from zeuxis.core.progress import Event, Watch, stopping, ticks
+from zeuxis.data import Prepared
+from zeuxis.evaluation import evaluate as evaluation
+from zeuxis.inference.model import load
+from zeuxis.training.folder import is_measured
+
+
+def first_report(folder: Path, prepared: Prepared, device: str, tell: Watch) -> None:
+    """Write `report.html` with samples and curves but no scores, unless these weights are measured."""
+    if is_measured(folder):
+        return
+    (folder / "report.json").unlink(missing_ok=True)  # of other weights
+    page = evaluation.preview(load(folder, device), prepared)
+    sheets = sorted((folder / "samples").glob("step-*.png"))
+    tell(Event("note", f"samples: {sheets[-1] if sheets else 'none'}; a first report: {page}"))
+
+
+def measure(folder: Path, prepared: Prepared, device: str, seconds: float, tell: Watch) -> None:
+    """Measure the weights in about so many seconds at most, unless they are measured."""
+    if is_measured(folder):
+        return
+    kept = f"{folder} holds the model and a first report; the same command measures it"
+    with stopping(f"stopped while measuring; {kept}"):
+        tell(Event("note", f"measuring it takes about {seconds:.0f} s at most"))
+        model, tick = load(folder, device), ticks(tell, "measuring", seconds)
+        evaluation.evaluate(model, prepared, seconds=seconds, progress=tick)

@@ -1,0 +1,171 @@
+"""The folder of a run while it is trained: by one process at a time, always this very run, nothing stale.
+
+`run.json` says what was asked for and what was planned. Each checkpoint holds the same, so that a damaged
+or missing `run.json` is written anew from it.
+"""
+
+import contextlib
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from zeuxis.core.files import inside, read_json, read_sealed, write_sealed
+from zeuxis.core.lock import locked
+from zeuxis.core.processes import Parallel
+from zeuxis.inference import artefact
+from zeuxis.training import checkpoint
+from zeuxis.training.loop import Event, Watch
+
+SET_ASIDE = "move it away (`zeuxis train --fresh` does that)"
+LOCK = ".lock"
+WRITTEN = ("*.json*", "README.md*", "model-*", "samples/step-*", "checkpoints/*", "parts/*")
+"""What training writes into the folder, each first as `<name>.<number>.tmp`."""
+
+
+@contextlib.contextmanager
+def opened(
+    folder: Path, request: Mapping[str, Any], fresh: bool, tell: Watch, processes: Parallel
+) -> Iterator[None]:
+    """Make the run's folder, or check that it holds this very run; nobody else trains in it meanwhile.
+
+    Of processes that train together, the first does this and the others wait.
+
+    Args:
+        folder: of the run.
+        request: JSON values of what was asked for: they tell one run from another.
+        fresh: set aside what is there.
+        tell: told of what was set aside or mended.
+        processes: that train together.
+
+    Raises:
+        ValueError: it holds another run (what differs is listed) or something else, or it is in training.
+    """
+    with contextlib.ExitStack() as held:
+        if processes.first:
+            if folder.exists() and not folder.is_dir():
+                raise ValueError(f"{folder} is a file; give a folder as --out")
+            if fresh:
+                _set_aside(folder, tell)
+            folder.mkdir(parents=True, exist_ok=True)
+            unlocked = held.enter_context(_lock(folder))
+            if unlocked:
+                tell(Event("note", f"{folder} has no lock ({unlocked}): train only once in it"))
+            for link in filter(Path.is_symlink, folder.iterdir()):
+                inside(folder, link.name)
+            _check(folder, request, tell)
+            _sweep(folder)
+        processes.wait()
+        yield
+
+
+def check_apart(folder: Path, source: Path) -> None:
+    """Refuse a run's folder that holds the images: --fresh would move them.
+
+    Raises:
+        ValueError: it does.
+    """
+    if source.exists() and folder.resolve() in (source.resolve(), *source.resolve().parents):
+        raise ValueError(f"{folder} holds the images of {source}; give another --out")
+
+
+def is_finished(folder: Path, tell: Watch) -> bool:
+    """Whether the run's artefact is that of its last step; a damaged one is to be written anew."""
+    if not (folder / "config.json").exists():
+        return False
+    try:
+        content = artefact.read(folder)
+    except ValueError as error:
+        tell(Event("note", f"{error}: writing the model anew from the last checkpoint"))
+        return False
+    artefact.drop_old_weights(folder, content)
+    return bool(content.get("finished"))
+
+
+def is_measured(folder: Path) -> bool:
+    """Whether the report is there and speaks of these weights."""
+    file = folder / "report.json"
+    if not file.exists():
+        return False
+    facts = read_json(file, finite=False).get("facts")
+    measured = facts.get("weights") if isinstance(facts, dict) else None
+    return bool(measured == artefact.weights(artefact.read(folder)))
+
+
+def differences(old: Any, new: Any, path: str = "") -> list[str]:
+    """What changed, as phrases; of another family's run only that."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        if old.get("family") != new.get("family"):
+            old, new = {"family": old.get("family")}, {"family": new.get("family")}
+        found = []
+        for key in sorted({*old, *new}):
+            found += differences(old.get(key), new.get(key), f"{path}.{key}" if path else key)
+        return found
+    return [] if old == new else [f"{path} was {old!r} and is now {new!r}"]
+
+
+def _lock(folder: Path) -> contextlib.AbstractContextManager[str]:
+    return locked(folder / LOCK, f"{folder} is being trained")
+
+
+def _set_aside(folder: Path, tell: Watch) -> None:
+    """Rename the folder, unless it is empty or in training."""
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    if folder.samefile(Path.cwd()):
+        raise ValueError("the current folder cannot be set aside; give another --out")
+    number = 1
+    while (aside := folder.with_name(f"{folder.name}.{number}")).exists():
+        number += 1
+    with _lock(folder):
+        folder.rename(aside)
+        (aside / LOCK).unlink(missing_ok=True)
+    tell(Event("note", f"the old {folder} is now {aside}"))
+
+
+def _check(folder: Path, request: Mapping[str, Any], tell: Watch) -> None:
+    """Refuse another run; write `run.json` anew from a checkpoint if it is damaged or missing."""
+    file, lost = folder / "run.json", ""
+    run: dict[str, Any] | None
+    try:
+        run = read_sealed(file)
+    except FileNotFoundError:
+        run, lost = checkpoint.run(folder / "checkpoints"), "missing"
+        if run is None and any(_counts(path) for path in folder.iterdir()):
+            raise ValueError(
+                f"{folder} holds other files and no run; give another --out, or {SET_ASIDE}"
+            ) from None
+    except ValueError as error:
+        run, lost = checkpoint.run(folder / "checkpoints"), "damaged"
+        if run is None:
+            raise ValueError(
+                f"{file} is damaged, and no checkpoint holds what was in it; restore it from a copy, give "
+                f"another --out, or {SET_ASIDE}"
+            ) from error
+    if run is None:
+        return
+    changed = differences(run.get("request"), dict(request))
+    if changed:
+        on = f"go on from its weights with --from {folder} and another --out, "
+        raise ValueError(
+            f"{folder} holds another run: {'; '.join(changed)}. Repeat its settings to continue it, "
+            f"{on if (folder / 'config.json').exists() else 'give another --out, '}or {SET_ASIDE}"
+        )
+    if lost:
+        write_sealed(file, run)
+        tell(Event("note", f"{file} was {lost} and is written anew from the last checkpoint"))
+
+
+def _counts(path: Path) -> bool:
+    """Whether a file makes a folder somebody's: hidden ones and what a kill leaves do not."""
+    return path.suffix != ".tmp" and not path.name.startswith(".")
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a kill left half written; `report.*` may be somebody's who measures right now."""
+    for pattern in WRITTEN:
+        for path in folder.glob(f"{pattern}.tmp"):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif not path.name.startswith("report."):
+                path.unlink(missing_ok=True)

@@ -1,0 +1,63 @@
+"""What is looked at as training goes on: scores of a few samples, and sheets of them."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zeuxis.core import pixels
+from zeuxis.core.family import Family
+from zeuxis.core.rng import Rng
+from zeuxis.data import Prepared
+from zeuxis.evaluation import evaluate as evaluation
+from zeuxis.inference.model import LANE, Model
+from zeuxis.training.loop import Probe, Sheet
+
+PROBE_IMAGES, SHEET_IMAGES = 256, LANE
+
+
+def probe(
+    prepared: Prepared, facts: Mapping[str, Any], precision: str, rng: type[Rng] = Rng
+) -> Probe:
+    """Scores of 256 samples."""
+    score = evaluation.probe(prepared, PROBE_IMAGES)
+
+    def look(average: Family, step: int, check: Callable[[], None]) -> Mapping[str, float]:
+        return score(_drawn(average, prepared, facts, precision, PROBE_IMAGES, check, rng))
+
+    return look
+
+
+def sheet(
+    folder: Path | None,
+    prepared: Prepared,
+    facts: Mapping[str, Any],
+    precision: str,
+    rng: type[Rng] = Rng,
+) -> Sheet:
+    """Draws the same seeds each time, into a picture in `folder` if there is one."""
+
+    def look(average: Family, step: int, check: Callable[[], None]) -> None:
+        drawn = _drawn(average, prepared, facts, precision, SHEET_IMAGES, check, rng)
+        if folder:
+            path = folder / "samples" / f"step-{step:08d}.png"
+            pixels.save_png(path, pixels.grid(drawn, columns=8))
+
+    return look
+
+
+def _drawn(
+    average: Family,
+    prepared: Prepared,
+    facts: Mapping[str, Any],
+    precision: str,
+    count: int,
+    check: Callable[[], None],
+    rng: type[Rng],
+) -> np.ndarray:
+    """Samples; of a family that does not generate, what it makes of training images."""
+    model = Model(average, facts, Path(), precision, rng)
+    sources = evaluation.draw(prepared.train, count, 0, "sheet")
+    made, _ = evaluation.made(model, prepared, sources, count, 0, lambda done, total: check())
+    return made

@@ -1,0 +1,299 @@
+"""One optimisation step, and the state that it changes.
+
+A step runs each phase in order: loss and backward over this process' micro-batches, one exchange of
+gradients, the finite guard, clip, optimiser; then the average of the weights follows.
+"""
+
+import copy
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pydantic
+import torch
+from torch import Tensor
+
+from zeuxis.core.family import Batch, Context, Family, Loader, Phase
+from zeuxis.core.machine import arithmetic
+from zeuxis.core.pixels import from_uint8
+from zeuxis.core.processes import Parallel
+from zeuxis.core.rng import Rng
+from zeuxis.core.settings import Natural, Training, explain
+from zeuxis.inference import artefact
+from zeuxis.training import checkpoint, muon
+
+MOST_SKIPS = 10
+"""So many steps in a row without finite gradients end the run."""
+
+
+class DivergedError(RuntimeError):
+    """Gradients stopped being finite; the last good state is on disk."""
+
+
+class Counters(pydantic.BaseModel, strict=True):
+    """The plain numbers of a state, as a checkpoint holds them."""
+
+    step: Natural
+    updates: dict[str, Natural]
+    skipped: Natural
+    skips_in_a_row: Natural
+    probed: int
+    seconds: float
+    best_score: float | None
+    best_step: Natural
+    log_bytes: Natural = 0
+
+
+@dataclasses.dataclass
+class State:
+    """All that changes during training. Saving it and nothing else is enough to resume."""
+
+    model: Family
+    average: Family
+    optimisers: dict[str, torch.optim.Optimizer]
+    training: Training
+    device: torch.device
+    precision: str
+    parallel: Parallel
+    step: int = 0
+    updates: dict[str, int] = dataclasses.field(default_factory=dict)
+    skipped: int = 0
+    skips_in_a_row: int = 0
+    probed: int = -1
+    seconds: float = 0.0
+    rng: type[Rng] = Rng
+    best: dict[str, Tensor] | None = None
+    best_score: float | None = None
+    best_step: int = 0
+
+    COUNTERS = tuple(name for name in Counters.model_fields if name != "log_bytes")
+
+    def pack(self) -> checkpoint.Checkpoint:
+        """The state as tensors and plain numbers."""
+        tensors = {f"model/{key}": value for key, value in artefact.state(self.model).items()}
+        tensors |= {f"average/{key}": value for key, value in artefact.state(self.average).items()}
+        for name, optimiser in self.optimisers.items():
+            for index, slots in optimiser.state_dict()["state"].items():
+                tensors |= {f"optimiser/{name}/{index}/{k}": v for k, v in slots.items()}
+        tensors |= {f"best/{key}": value for key, value in (self.best or {}).items()}
+        return checkpoint.Checkpoint(tensors, {key: getattr(self, key) for key in self.COUNTERS})
+
+    def unpack(self, saved: checkpoint.Checkpoint) -> None:
+        """Inverse of `pack`.
+
+        Raises:
+            ValueError: it is a state of something else.
+        """
+        try:
+            counters = Counters.model_validate(saved.facts)
+            self._take(saved.tensors)
+        except pydantic.ValidationError as error:
+            raise ValueError(f"a checkpoint holds no state of a run: {explain(error)}") from error
+        except (KeyError, ValueError, IndexError, RuntimeError) as error:
+            raise ValueError("a checkpoint holds the state of another model; start anew") from error
+        for key in self.COUNTERS:
+            setattr(self, key, getattr(counters, key))
+
+    def _take(self, tensors: Mapping[str, Tensor]) -> None:
+        rooms: dict[str, dict[str, Tensor]] = {
+            "model": {},
+            "average": {},
+            "optimiser": {},
+            "best": {},
+        }
+        for key, value in tensors.items():
+            room, _, rest = key.partition("/")
+            rooms[room][rest] = value
+        self.model.load_state_dict(rooms["model"])
+        self.average.load_state_dict(rooms["average"])
+        self.best = rooms["best"] or None
+        slots: dict[str, dict[int, dict[str, Tensor]]] = {}
+        for key, value in rooms["optimiser"].items():
+            name, index, slot = key.split("/")
+            slots.setdefault(name, {}).setdefault(int(index), {})[slot] = value
+        for name, optimiser in self.optimisers.items():
+            trained = optimiser.param_groups[0]["params"]
+            state = {
+                index: {key: _laid_out_as(trained[index], value) for key, value in each.items()}
+                for index, each in slots.get(name, {}).items()
+            }
+            optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+
+
+def start(
+    model: Family, training: Training, device: torch.device, precision: str, parallel: Parallel
+) -> State:
+    """Fresh state: one optimiser a phase, the average equal to the weights."""
+    size = parallel.world * training.accumulate * model.GROUP
+    if training.batch_size % size:
+        raise ValueError(
+            f"training.batch_size is {training.batch_size}; it must be a multiple of {size} "
+            f"({parallel.world} processes x {training.accumulate} micro-batches x groups of "
+            f"{model.GROUP} rows)"
+        )
+    model = model.to(device, dtype(precision))
+    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimisers: dict[str, torch.optim.Optimizer] = {}
+    for phase in model.phases():
+        optimisers[phase.name] = _optimiser(model, phase, training, device, precision)
+    average = copy.deepcopy(model).eval().requires_grad_(False)
+    return State(
+        model=model.train(),
+        average=average,
+        optimisers=optimisers,
+        training=training,
+        device=device,
+        precision=precision,
+        parallel=parallel,
+        updates={phase.name: 0 for phase in model.phases()},
+    )
+
+
+def _optimiser(
+    model: Family, phase: Phase, training: Training, device: torch.device, precision: str
+) -> torch.optim.Optimizer:
+    trained = parameters(model, phase)
+    options: dict[str, Any] = {
+        "lr": training.lr * phase.lr,
+        "betas": phase.betas or training.betas,
+        "weight_decay": training.weight_decay,
+        "fused": device.type in ("cpu", "cuda"),
+    }
+    if training.optimiser == "adamw":
+        return torch.optim.AdamW(trained, **options)
+    matrices = [each for path in phase.modules for each in muon.matrices(model.get_submodule(path))]
+    kind = torch.bfloat16 if precision == "bfloat16" else dtype(precision)
+    return muon.Muon(trained, matrices, kind, **options)
+
+
+def dtype(precision: str) -> torch.dtype:
+    """Type of the weights: bfloat16 is a matter of autocast only."""
+    return torch.float64 if precision == "float64" else torch.float32
+
+
+def parameters(model: Family, phase: Phase) -> list[torch.nn.Parameter]:
+    """The parameters that `phase` trains."""
+    return [p for path in phase.modules for p in model.get_submodule(path).parameters()]
+
+
+def train_step(state: State, loader: Loader) -> dict[str, Tensor]:
+    """One step over all phases; returns the global batch's losses as `phase/term`."""
+    phases = state.model.phases()
+    per_step = 1 + sum(phase.own_batch for phase in phases)
+    own, logged = 0, dict[str, Tensor]()
+    for phase in phases:
+        own += phase.own_batch
+        progress = state.step / state.training.steps
+        if state.step % phase.every or progress < phase.start:
+            continue
+        draw = state.step * per_step + (own if phase.own_batch else 0)
+        logged |= _update(state, phase, loader, draw, progress)
+    if state.skips_in_a_row > MOST_SKIPS:
+        raise DivergedError(
+            f"gradients were not finite for {state.skips_in_a_row} steps in a row "
+            f"at step {state.step}; lower training.lr (now {state.training.lr})"
+        )
+    follow(state)
+    return logged
+
+
+def _update(
+    state: State, phase: Phase, loader: Loader, draw: int, progress: float
+) -> dict[str, Tensor]:
+    training, model = state.training, state.model
+    trained = parameters(model, phase)
+    if len(state.optimisers) > 1:
+        model.requires_grad_(False)
+        for p in trained:
+            p.requires_grad_(True)
+    for p in trained:
+        p.grad = None
+    terms: dict[str, Tensor] = {}
+    for micro in range(training.accumulate):
+        rows = state.parallel.rows(training.batch_size, training.accumulate, micro)
+        batch = to_device(loader(draw, rows), state.device, dtype(state.precision))
+        rng = draws(state, phase.name, rows)
+        ctx = Context(step=state.step, update=state.updates[phase.name], progress=progress, rng=rng)
+        with arithmetic(state.device, state.precision):
+            losses = model.loss(phase.name, batch, ctx)
+        (losses["total"] / training.accumulate).backward()
+        for key, value in losses.items():
+            part = value.detach() / training.accumulate
+            terms[key] = terms[key] + part if key in terms else part
+    gradients = [p.grad for p in trained if p.grad is not None]
+    state.parallel.mean_([*gradients, *terms.values()])
+    norm = torch.nn.utils.get_total_norm(gradients)
+    if torch.isfinite(norm):
+        clip = training.clip if phase.clip is None else phase.clip
+        if clip:
+            torch.nn.utils.clip_grads_with_norm_(trained, clip, norm)
+        rate = learning_rate(training, state.step, phase.first(training.steps)) * phase.lr
+        for group in state.optimisers[phase.name].param_groups:
+            group["lr"] = rate
+        state.optimisers[phase.name].step()
+        state.updates[phase.name] += 1
+        state.skips_in_a_row = 0
+        stats = {key: value for key, value in terms.items() if key.startswith("stat/")}
+        with torch.no_grad():
+            model.update(phase.name, stats, ctx)
+    else:
+        state.skipped += 1
+        state.skips_in_a_row += 1
+    named = {f"{phase.name}/{k}": v for k, v in terms.items() if not k.startswith("stat/")}
+    return {**named, f"{phase.name}/grad_norm": norm.detach()}
+
+
+def learning_rate(training: Training, step: int, first: int = 0) -> float:
+    """Linear warm-up over at most a tenth of the steps from `first` on, then the decay to `final_lr`."""
+    step, steps = step - first, training.steps - first
+    warmup = min(training.warmup, steps // 10)
+    if step < warmup:
+        return training.lr * (step + 1) / warmup
+    done = (step - warmup) / max(1, steps - warmup)
+    low = training.final_lr
+    if training.decay == "linear":
+        return training.lr * (1 - (1 - low) * done)
+    if training.decay == "cosine":
+        return training.lr * (low + (1 - low) * 0.5 * (1 + math.cos(math.pi * done)))
+    return training.lr
+
+
+@torch.no_grad()
+def follow(state: State) -> None:
+    """Move the average towards the weights; its memory is a share of the steps so far."""
+    for phase in state.model.phases():
+        done = state.step + 1 - phase.first(state.training.steps)
+        memory = max(1.0, state.training.average * done)
+        decay = min(state.training.average_max, 1 - 1 / memory)
+        averages: list[Tensor] = [*parameters(state.average, phase)]
+        torch._foreach_lerp_(averages, [*parameters(state.model, phase)], 1 - decay)
+    for mine, theirs in zip(state.average.buffers(), state.model.buffers(), strict=True):
+        mine.copy_(theirs)
+
+
+def to_device(batch: Batch, device: torch.device, kind: torch.dtype) -> Batch:
+    """The batch on the device: images become [-1, 1] in channels_last memory."""
+    moved = {key: value.to(device, non_blocking=True) for key, value in batch.items()}
+    for key, value in moved.items():
+        if value.dtype == torch.uint8 and value.ndim == 4:
+            moved[key] = from_uint8(value, kind).contiguous(memory_format=torch.channels_last)
+    return moved
+
+
+def draws(state: State, purpose: str, rows: slice | None = None) -> Rng:
+    """Random streams of `rows` of the global batch (default: all) at the state's step."""
+    rows = rows or slice(0, state.training.batch_size)
+    return state.rng.for_rows(
+        state.training.seed,
+        purpose,
+        state.step,
+        range(rows.start, rows.stop),
+        state.device,
+        dtype(state.precision),
+    )
+
+
+def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:
+    """The moment in its parameter's memory format: fused optimisers walk both by address."""
+    return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
