@@ -16,10 +16,10 @@ from tests.front import classes, pictures, tiny, workshop, zeuxis
 from tests.kit import ALL
 from zeuxis import families
 from zeuxis.cli import main, terminal
+from zeuxis.core.errors import Diverged, Stopped
 from zeuxis.training import recipes
 from zeuxis.training import run as training
-from zeuxis.training.loop import Event, Stopped
-from zeuxis.training.step import DivergedError
+from zeuxis.training.loop import Event
 
 STEPS = ["--steps", "4", "--threads", "1", "training.batch_size=8", *tiny("vae")]
 COMMANDS = [
@@ -267,7 +267,7 @@ def test_only_the_first_process_speaks(monkeypatch, capsys):
     ("error", "code", "words"),
     [
         (Stopped("stopped at step 3 of 9; the same command goes on"), 130, "command goes on"),
-        (DivergedError("gradients were not finite"), 1, "not finite"),
+        (Diverged("gradients were not finite"), 1, "not finite"),
         (ValueError("found 1,\nexpected 2"), 2, "found 1, expected 2"),
         (PermissionError(13, "Permission denied", "photos"), 2, "photos: permission denied"),
         (OSError(28, "No space left on device"), 2, "the disk is full"),

@@ -86,8 +86,8 @@ def test_the_encoder_lies_beside_its_tokens_without_its_run_s_other_files(tokeni
 
 def test_encoding_again_gives_the_same_bytes(prepared, tokenizer, tokens, tmp_path):
     seen = []
-    tick = lambda done, total: seen.append((done, total))  # noqa: E731
-    again = encode(prepared.folder, tokenizer, tmp_path / "again", tick)
+    progress = lambda done, total: seen.append((done, total))  # noqa: E731
+    again = encode(prepared.folder, tokenizer, tmp_path / "again", progress)
     assert again.hash == tokens.hash and again.facts == tokens.facts
     assert seen == [(512, 600), (600, 600)]
     assert [path.name for path in tmp_path.iterdir()] == ["again"]

@@ -8,6 +8,7 @@ import torch
 
 from tests import worker
 from tests.kit import build, loader_for
+from zeuxis.core.errors import Diverged
 from zeuxis.core.family import Phase
 from zeuxis.core.processes import Parallel
 from zeuxis.core.settings import Training
@@ -71,7 +72,7 @@ def test_a_step_with_infinite_gradients_is_skipped_and_many_end_the_run():
     assert all(torch.equal(v, weights[k]) for k, v in artefact.state(state.model).items())
     with torch.no_grad():
         p.fill_(float("nan"))
-    with pytest.raises(step.DivergedError, match="lower training.lr"):
+    with pytest.raises(Diverged, match="lower training.lr"):
         for _ in range(step.MOST_SKIPS + 2):
             step.train_step(state, good)
 

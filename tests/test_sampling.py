@@ -171,7 +171,7 @@ def test_completion_of_everything_is_generation():
         torch.ones(1, 2),
         lambda k: x,
         times(400),
-        tick=lambda done, total: ticks.append((done, total)),
+        progress=lambda done, total: ticks.append((done, total)),
     )
     assert torch.allclose(out, multistep(of_a_pair, x, times(400)), atol=0.02)
     assert ticks[0] == (1, 400) and ticks[-1] == (400, 400)

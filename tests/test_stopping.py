@@ -9,7 +9,8 @@ import pytest
 from tests import worker
 from tests.front import pictures, tiny, workshop, zeuxis
 from zeuxis import data
-from zeuxis.core.progress import Stopped, interruptible, leaving, stopping, ticks
+from zeuxis.core.errors import Stopped
+from zeuxis.core.progress import interruptible, leaving, stopping, ticks
 from zeuxis.inference import apply
 from zeuxis.inference.model import Model
 from zeuxis.training import budget, closing, loop
@@ -186,10 +187,10 @@ def test_stopping_lets_other_errors_through():
 def test_seconds_left_follow_the_pace_and_begin_anew(monkeypatch):
     now, events = [100.0], []
     monkeypatch.setattr("zeuxis.core.progress.time.monotonic", lambda: now[0])
-    tick = ticks(events.append, "preparing")
+    progress = ticks(events.append, "preparing")
     for seconds, done in ((0, 0), (2, 1), (4, 4), (1, 0), (3, 2)):
         now[0] += seconds
-        tick(done, 10)
+        progress(done, 10)
     left = [event.numbers.get("seconds_left") for event in events]
     assert left == [None, 18.0, 9.0, None, 12.0]
     bounded = ticks(events.append, "measuring", most=15.0)

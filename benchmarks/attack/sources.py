@@ -98,7 +98,7 @@ def _deep(room: Room, path: Path) -> None:
 
 def _of(*words: object) -> Make:
     def make(room: Room) -> list[object]:
-        path = photos(room.inside / "photos")
+        path = photos(room.inside / "photos", 20)
         (path / "bomb.png").write_bytes(bomb(50_000, 50_000))
         (path / "a.png").write_bytes(POLYGLOTS["a.png"])
         at = {"MODEL": room.lab / "vae", "SET": room.lab / "photos", "PHOTOS": path}

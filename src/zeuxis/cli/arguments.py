@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from zeuxis.core.errors import Invalid
+
 Source = Annotated[
     str,
     typer.Argument(
@@ -45,5 +47,5 @@ def pairs(words: Sequence[str] | None, example: str) -> dict[str, str]:
     """`name=value` words as a dictionary; the last of a repeated name counts."""
     for word in words or ():
         if not word.partition("=")[1]:
-            raise ValueError(f"cannot read {word!r}: expected NAME=VALUE, such as {example}")
+            raise Invalid(f"cannot read {word!r}: expected NAME=VALUE, such as {example}")
     return dict(word.split("=", 1) for word in words or ())

@@ -15,7 +15,8 @@ from typer.core import TyperCommand, TyperGroup
 from zeuxis import __version__
 from zeuxis.cli import verbs
 from zeuxis.cli.arguments import Controls, Grid, Label, Source, Trained, examples, pairs
-from zeuxis.core.progress import Stopped, leaving, stopping
+from zeuxis.core.errors import Stopped
+from zeuxis.core.progress import leaving, stopping
 from zeuxis.core.words import printable
 
 LONGEST = 2000
@@ -329,10 +330,10 @@ def compare(
     from zeuxis.cli import terminal
     from zeuxis.evaluation import compare as comparing
 
-    with terminal.ticking("comparing") as tick:
+    with terminal.ticking("comparing") as progress:
         form = _form(size, channels)
         report = comparing.compare(
-            judged, by, out, network, weights, samples, form.size, form.channels, seed, tick
+            judged, by, out, network, weights, samples, form.size, form.channels, seed, progress
         )
     terminal.show_scores(report)
 
@@ -361,9 +362,9 @@ def statistics(
     from zeuxis.cli import terminal
     from zeuxis.evaluation import compare as comparing
 
-    with terminal.ticking("looking") as tick:
+    with terminal.ticking("looking") as progress:
         path = comparing.statistics(
-            source, file, network, weights, size=_form(size).size, progress=tick
+            source, file, network, weights, size=_form(size).size, progress=progress
         )
     terminal.show_statistics(path)
 
@@ -433,8 +434,8 @@ def inspect(
     from zeuxis import data
     from zeuxis.cli import terminal
 
-    with terminal.ticking("looking") as tick:
-        found = data.inspect(source, progress=tick)
+    with terminal.ticking("looking") as progress:
+        found = data.inspect(source, progress=progress)
     page = found.write(out or Path("runs") / f"inspect-{found.name}")
     terminal.show_inspection(found, page)
 
@@ -467,8 +468,8 @@ def prepare(
 
     words = {"size": size, "channels": channels, "fit": fit}
     settings = override(Data(), {name: word for name, word in words.items() if word}, "data.")
-    with terminal.ticking("preparing") as tick:
-        prepared = data.prepare(source, dest, settings, tick)
+    with terminal.ticking("preparing") as progress:
+        prepared = data.prepare(source, dest, settings, progress)
     terminal.show_prepared(prepared)
 
 
@@ -489,8 +490,8 @@ def encode(
     from zeuxis.cli import terminal
     from zeuxis.inference import latents
 
-    with terminal.ticking("encoding") as tick:
-        prepared = latents.encode(source, run, dest, tick)
+    with terminal.ticking("encoding") as progress:
+        prepared = latents.encode(source, run, dest, progress)
     terminal.show_prepared(prepared)
 
 
@@ -512,8 +513,8 @@ def get(
     from zeuxis import data
     from zeuxis.cli import terminal
 
-    with terminal.ticking("fetching") as tick:
-        prepared = data.get(name, dest, tick)
+    with terminal.ticking("fetching") as progress:
+        prepared = data.get(name, dest, progress)
     terminal.show_prepared(prepared)
 
 

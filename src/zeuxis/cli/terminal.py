@@ -17,17 +17,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pydantic
+from rich import progress as bars
 from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.live import Live
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 from zeuxis import families
-from zeuxis.core.family import Condition, Family, Scores, Tick
+from zeuxis.core.errors import Error, Invalid
+from zeuxis.core.family import Condition, Family, Scores
 from zeuxis.core.files import read_json
-from zeuxis.core.progress import Event, Watch, stopping, ticks
+from zeuxis.core.progress import Event, Progress, Watch, stopping, ticks
 from zeuxis.core.settings import Data, Training, explain
 from zeuxis.core.words import printable
 from zeuxis.data import Inspection, Prepared, inspect
@@ -36,7 +37,6 @@ from zeuxis.inference.apply import Score, Treated
 from zeuxis.inference.codec import Coded
 from zeuxis.inference.results import written
 from zeuxis.training import recipes
-from zeuxis.training.step import DivergedError
 
 EVERY = 10.0
 """Seconds between plain lines."""
@@ -81,7 +81,7 @@ def watching() -> Iterator[Watch]:
 
 
 @contextlib.contextmanager
-def ticking(verb: str) -> Iterator[Tick]:
+def ticking(verb: str) -> Iterator[Progress]:
     """Show (done, total) calls as progress while the body runs, and say what Ctrl-C leaves."""
     kept = "what was there before or is written is whole; the same command begins again"
     with stopping(f"stopped while {verb}; {kept}"), watching() as watch:
@@ -116,13 +116,13 @@ class _Bar:
     """One line with a bar, and one with the losses and the latest score."""
 
     def __init__(self) -> None:
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(24),
-            TextColumn("{task.completed:,}/{task.total:,}"),
-            TextColumn("{task.fields[pace]}"),
+        self._progress = bars.Progress(
+            bars.TextColumn("{task.description}"),
+            bars.BarColumn(24),
+            bars.TextColumn("{task.completed:,}/{task.total:,}"),
+            bars.TextColumn("{task.fields[pace]}"),
         )
-        self._task: TaskID | None = None
+        self._task: bars.TaskID | None = None
         self._losses: list[str] = []
         self._scores: list[str] = []
 
@@ -238,9 +238,7 @@ def _measured(path: Path) -> Mapping[str, Any]:
     report = read_json(path, finite=False)
     for said in (report.get("words"), report.get("notes")):
         if not isinstance(said, list) or not all(isinstance(line, str) for line in said):
-            raise ValueError(
-                f"{path} is no report of `zeuxis evaluate`; remove it and measure again"
-            )
+            raise Invalid(f"{path} is no report of `zeuxis evaluate`; remove it and measure again")
     return report
 
 
@@ -474,9 +472,9 @@ def _word(value: Any) -> str:
 
 
 def exit_code(error: BaseException) -> int | None:
-    """2 for bad input, 1 for a run that diverged; None for a defect."""
-    if isinstance(error, DivergedError):
-        return 1
+    """As the error says, 2 for bad input of other origin; None for a defect."""
+    if isinstance(error, Error):
+        return error.code
     return 2 if isinstance(error, ValueError | OSError) else None
 
 

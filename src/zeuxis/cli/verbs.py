@@ -100,8 +100,8 @@ def encode(
     from zeuxis.cli import terminal
     from zeuxis.inference import apply
 
-    with terminal.ticking("encoding") as tick:
-        done = apply.encode(run, source, out=out, labels=label or (), tick=tick)
+    with terminal.ticking("encoding") as progress:
+        done = apply.encode(run, source, out=out, labels=label or (), progress=progress)
     terminal.show_treated(done)
 
 
@@ -122,8 +122,8 @@ def decode(
     from zeuxis.cli import terminal
     from zeuxis.inference import apply
 
-    with terminal.ticking("decoding") as tick:
-        done = apply.decode(run, file, out=out, sheet=grid, labels=label or (), tick=tick)
+    with terminal.ticking("decoding") as progress:
+        done = apply.decode(run, file, out=out, sheet=grid, labels=label or (), progress=progress)
     terminal.show_treated(done)
 
 
@@ -148,7 +148,7 @@ def interpolate(
     from zeuxis.inference import apply
 
     words = pairs(controls, "steps=20")
-    with terminal.ticking("drawing") as tick:
+    with terminal.ticking("drawing") as progress:
         done = apply.interpolate(
             run,
             start,
@@ -158,7 +158,7 @@ def interpolate(
             sheet=grid,
             labels=label or (),
             controls=words,
-            tick=tick,
+            progress=progress,
         )
     terminal.show_treated(done)
 
@@ -177,8 +177,8 @@ def score(
     from zeuxis.cli import terminal
     from zeuxis.inference import apply
 
-    with terminal.ticking("scoring") as tick:
-        found = apply.score(run, source, out=out, labels=label or (), seed=seed, tick=tick)
+    with terminal.ticking("scoring") as progress:
+        found = apply.score(run, source, out=out, labels=label or (), seed=seed, progress=progress)
     terminal.show_likelihood(found, out)
 
 
@@ -197,8 +197,8 @@ def compress(
     from zeuxis.cli import terminal
     from zeuxis.inference import apply
 
-    with terminal.ticking("coding") as tick:
-        coded = apply.compress(model, source, out=out, tick=tick)
+    with terminal.ticking("coding") as progress:
+        coded = apply.compress(model, source, out=out, progress=progress)
     terminal.show_coded(coded)
 
 
@@ -217,8 +217,8 @@ def decompress(
     from zeuxis.cli import terminal
     from zeuxis.inference import apply
 
-    with terminal.ticking("decoding") as tick:
-        done = apply.decompress(model, file, out=out, tick=tick)
+    with terminal.ticking("decoding") as progress:
+        done = apply.decompress(model, file, out=out, progress=progress)
     terminal.show_treated(done)
 
 
@@ -235,7 +235,7 @@ def _treat(
     from zeuxis.cli import terminal
     from zeuxis.inference import apply
 
-    with terminal.ticking(verb.removesuffix("e") + "ing") as tick:
+    with terminal.ticking(verb.removesuffix("e") + "ing") as progress:
         done = apply.treat(
             verb,
             run,
@@ -244,7 +244,7 @@ def _treat(
             sheet=grid,
             labels=label or (),
             controls=controls,
-            tick=tick,
+            progress=progress,
             **settings,
         )
     terminal.show_treated(done)

@@ -18,6 +18,7 @@ import pydantic
 import torch
 from torch import Tensor, nn
 
+from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
 
@@ -34,9 +35,6 @@ Loader = Callable[[int, slice], Batch]
 Losses = Mapping[str, Tensor]
 """Scalar terms of one phase, each a mean over rows. `total` is differentiated, `stat/...`, of any shape,
 goes to `update`, the rest is only logged."""
-
-Tick = Callable[[int, int], None]
-"""(done, total): called between the steps of long work, to show progress; may raise to cancel."""
 
 EMPTY: Batch = {}
 
@@ -223,7 +221,7 @@ class Generates(abc.ABC):
         noise: Batch,
         cond: Batch = EMPTY,
         controls: AnyControls | None = None,
-        tick: Tick | None = None,
+        progress: Progress | None = None,
     ) -> Tensor:
         """Images (B, C, H, W) in [-1, 1]. `cond` may hold `label` (B, A); missing means unknown."""
 
@@ -233,10 +231,10 @@ class Generates(abc.ABC):
         rng: Rng,
         cond: Batch = EMPTY,
         controls: AnyControls | None = None,
-        tick: Tick | None = None,
+        progress: Progress | None = None,
     ) -> Tensor:
         """`generate(noise(rng), ...)`."""
-        return self.generate(self.noise(rng), cond, controls, tick)
+        return self.generate(self.noise(rng), cond, controls, progress)
 
 
 class Interpolates(abc.ABC):  # noqa: B024 - a promise about what the other abilities do
@@ -319,7 +317,7 @@ class Completes(abc.ABC):
         noise: Batch,
         cond: Batch = EMPTY,
         controls: AnyControls | None = None,
-        tick: Tick | None = None,
+        progress: Progress | None = None,
     ) -> Tensor:
         """Images (B, C, H, W) in [-1, 1], equal to `image_BCHW` where the mask is 0.
 
@@ -329,7 +327,7 @@ class Completes(abc.ABC):
             noise: of `noise(rng)`.
             cond: `label` (B, A), if known.
             controls: the family's.
-            tick: told of progress.
+            progress: told of progress.
         """
 
 
@@ -349,7 +347,7 @@ class Translates(abc.ABC):
         noise: Batch,
         cond: Batch = EMPTY,
         controls: AnyControls | None = None,
-        tick: Tick | None = None,
+        progress: Progress | None = None,
     ) -> Tensor:
         """Images (B, C, H, W) in [-1, 1]."""
 

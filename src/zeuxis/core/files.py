@@ -18,6 +18,8 @@ from concurrent import futures
 from pathlib import Path
 from typing import Any
 
+from zeuxis.core.errors import Invalid, NotFound, TooLarge
+
 LARGEST_JSON = 32 << 20
 """Bytes. The largest that are written, the facts of a set with hundreds of columns, have a third of it."""
 MOST_JSON = 4_000_000
@@ -77,7 +79,7 @@ def inside(folder: Path, name: object) -> Path:
     """
     plain = isinstance(name, str) and name.isprintable() and 0 < len(name) <= 200
     if not plain or name in (".", "..") or set(str(name)) & set("/\\:"):
-        raise ValueError(
+        raise Invalid(
             f"{folder} names a file {str(name)[:60]!r}, which is no plain name; get the folder again "
             "from a source that you trust"
         )
@@ -87,7 +89,7 @@ def inside(folder: Path, name: object) -> Path:
     except (OSError, RuntimeError):  # a link to itself
         leads_out = True
     if leads_out:
-        raise ValueError(f"{path} is a link that leads out of its folder; replace it by the file")
+        raise Invalid(f"{path} is a link that leads out of its folder; replace it by the file")
     return path
 
 
@@ -133,13 +135,13 @@ def read_json(path: Path, finite: bool = True) -> dict[str, Any]:
         OSError: it cannot be read.
     """
     if not stat.S_ISREG(path.stat().st_mode):
-        raise ValueError(f"{path} is no file; expected JSON")
+        raise NotFound(f"{path} is no file; expected JSON")
     with path.open("rb") as file:
         content = file.read(LARGEST_JSON + 1)
     try:
         return parse_json(content, finite)
     except ValueError as error:
-        raise ValueError(f"{path} is not valid JSON ({error}); restore it or remove it") from error
+        raise Invalid(f"{path} is not valid JSON ({error}); restore it or remove it") from error
 
 
 def parse_json(
@@ -157,23 +159,23 @@ def parse_json(
         ValueError: no JSON, no object, too large or too deep, or a number or text that others cannot hold.
     """
     if len(content) > most:
-        raise ValueError(f"more than {most >> 20} MiB")
+        raise TooLarge(f"more than {most >> 20} MiB")
     if content.count(b"[") + content.count(b"{") > MOST_JSON:
-        raise ValueError(f"more than {MOST_JSON:,} objects and lists")
+        raise Invalid(f"more than {MOST_JSON:,} objects and lists")
     text = content.decode()
     hooks: Any = {"parse_constant": _no_number, "parse_float": _finite} if finite else {}
     try:
         value = json.loads(text, parse_int=_whole, **hooks)
     except RecursionError:
-        raise ValueError(f"nested deeper than {DEEPEST}") from None
+        raise Invalid(f"nested deeper than {DEEPEST}") from None
     if not isinstance(value, dict):
-        raise ValueError(f"it holds {text.strip()[:20]!r}, expected an object")
+        raise Invalid(f"it holds {text.strip()[:20]!r}, expected an object")
     level: list[Any] = [value]
     for _ in range(DEEPEST):
         nested = (each.values() if isinstance(each, dict) else each for each in level)
         level = [one for each in nested for one in each if isinstance(one, dict | list)]
     if level:
-        raise ValueError(f"nested deeper than {DEEPEST}")
+        raise Invalid(f"nested deeper than {DEEPEST}")
     if "\\u" in text and not halves:  # half of a pair of surrogates is no text
         json.dumps(value, ensure_ascii=False).encode()
     return value
@@ -181,7 +183,7 @@ def parse_json(
 
 def _whole(digits: str) -> int:
     if len(digits) > LONGEST_NUMBER:
-        raise ValueError(f"a number of {len(digits):,} digits")
+        raise Invalid(f"a number of {len(digits):,} digits")
     return int(digits)
 
 
@@ -191,7 +193,7 @@ def _finite(digits: str) -> float:
 
 
 def _no_number(word: str) -> float:
-    raise ValueError(f"{word:.20} is no finite number")
+    raise Invalid(f"{word:.20} is no finite number")
 
 
 def sha256(path: Path) -> str:
@@ -218,7 +220,7 @@ def read_sealed(path: Path, finite: bool = True) -> dict[str, Any]:
     """
     content = read_json(path, finite)
     if content.pop("checksum", None) != checksum(content):
-        raise ValueError(damaged(path))
+        raise Invalid(damaged(path))
     return content
 
 
@@ -252,7 +254,7 @@ def check_disk(folder: Path, needed: int) -> None:
     existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     free = shutil.disk_usage(existing).free
     if free < needed:
-        raise ValueError(
+        raise Invalid(
             f"the disk of {folder} has {free / 2**20:.0f} MiB free and this needs about "
             f"{needed / 2**20:.0f} MiB; free some, or choose another --out"
         )

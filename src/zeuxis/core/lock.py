@@ -7,6 +7,8 @@ import platform
 from collections.abc import Iterator
 from pathlib import Path
 
+from zeuxis.core.errors import Invalid
+
 
 @contextlib.contextmanager
 def locked(path: Path, doing: str, wait: bool = False) -> Iterator[str]:
@@ -27,7 +29,7 @@ def locked(path: Path, doing: str, wait: bool = False) -> Iterator[str]:
     try:
         handle, reason = _take(path, wait), ""
     except BlockingIOError as error:
-        raise ValueError(
+        raise Invalid(
             f"{doing} by {_holder(path)}; wait for it, stop it, or name another folder"
         ) from error
     except OSError as error:

@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
+from zeuxis.core.errors import Invalid
+
 BYTES = {"float32": 4, "bfloat16": 2, "float64": 8}
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 """The parameters of `mallopt` that `keep_memory` sets, as glibc's malloc.h numbers them."""
@@ -40,7 +42,7 @@ def choose_device(name: str = "auto") -> torch.device:
         name = "cuda" if present["cuda"] else "mps" if present["mps"] else "cpu"
     if not present.get(name):
         here = ", ".join(kind for kind, there in present.items() if there)
-        raise ValueError(f"no device {name!r} on this machine; it has {here}")
+        raise Invalid(f"no device {name!r} on this machine; it has {here}")
     return torch.device(name)
 
 

@@ -13,6 +13,7 @@ from typing import IO
 
 import numpy as np
 
+from zeuxis.core.errors import Invalid
 from zeuxis.core.words import printable
 
 SPARE, PACKED = 64 << 20, 16
@@ -39,7 +40,7 @@ def names(path: Path) -> set[str]:
         with zipfile.ZipFile(path) as archive:
             return {name[:-4] for name in archive.namelist() if name.endswith(".npy")}
     except DAMAGE as error:
-        raise ValueError(damaged(path, error)) from error
+        raise Invalid(damaged(path, error)) from error
 
 
 def read(path: Path, largest: int | None = None) -> dict[str, np.ndarray]:
@@ -57,12 +58,10 @@ def read(path: Path, largest: int | None = None) -> dict[str, np.ndarray]:
             members = [each for each in archive.infolist() if each.filename.endswith(".npy")]
             limit = SPARE + PACKED * path.stat().st_size if largest is None else largest
             if (size := sum(each.file_size for each in members)) > limit:
-                raise ValueError(
-                    f"its arrays would take {size:,} bytes; expected at most {limit:,}"
-                )
+                raise Invalid(f"its arrays would take {size:,} bytes; expected at most {limit:,}")
             return {each.filename[:-4]: _array(archive, each) for each in members}
     except DAMAGE as error:
-        raise ValueError(damaged(path, error)) from error
+        raise Invalid(damaged(path, error)) from error
 
 
 def mapped(path: Path) -> np.ndarray:
@@ -76,7 +75,7 @@ def mapped(path: Path) -> np.ndarray:
             _check_header(file, path.stat().st_size, path.name)
             found: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     except DAMAGE as error:
-        raise ValueError(damaged(path, error)) from error
+        raise Invalid(damaged(path, error)) from error
     return found
 
 
@@ -102,9 +101,9 @@ def _check_header(file: IO[bytes], size: int, name: str) -> None:
     try:
         shape, _, dtype = headers[np.lib.format.read_magic(file)](file)
     except HEADER_DAMAGE as error:
-        raise ValueError(f"{name[:60]!r} has no header as numpy writes it") from error
+        raise Invalid(f"{name[:60]!r} has no header as numpy writes it") from error
     if min(shape, default=0) < 0 or file.tell() + math.prod(shape) * dtype.itemsize != size:
-        raise ValueError(f"{name[:60]!r} has not the bytes that its header says")
+        raise Invalid(f"{name[:60]!r} has not the bytes that its header says")
 
 
 def damaged(path: Path, error: BaseException) -> str:

@@ -9,15 +9,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
 
+from zeuxis.core.errors import Stopped
+
+Progress = Callable[[int, int], None]
+"""(done, total): called between the steps of long work, to show progress; may raise to cancel."""
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
-class Stopped(Exception):
-    """Ended by Ctrl-C, SIGTERM or the clock; the message says what is kept and what goes on."""
-
-
-class OutOfTime(Stopped):
-    """The time that a run was given is over."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +38,7 @@ class Event:
 Watch = Callable[[Event], None]
 
 
-def ticks(watch: Watch, doing: str, most: float = math.inf) -> Callable[[int, int], None]:
+def ticks(watch: Watch, doing: str, most: float = math.inf) -> Progress:
     """(done, total) calls as `prepare` events with the seconds that are left, at the pace so far.
 
     Args:

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
 
+from zeuxis.core.errors import Invalid, NotFound
+
 
 class Settings(
     pydantic.BaseModel, frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
@@ -115,12 +117,12 @@ def override(settings: S, words: dict[str, str], where: str = "") -> S:
     values = {name: getattr(settings, name) for name in fields}
     for name, text in words.items():
         if name not in fields:
-            raise ValueError(f"no setting {where}{name}; {suggest(name, fields)}")
+            raise NotFound(f"no setting {where}{name}; {suggest(name, fields)}")
         values[name] = _parse(fields[name].annotation, text, where + name)
     try:
         return type(settings).model_validate(values)
     except pydantic.ValidationError as error:
-        raise ValueError(explain(error, where)) from error
+        raise Invalid(explain(error, where)) from error
 
 
 SHORT = reprlib.Repr()
@@ -148,7 +150,7 @@ def checked(schema: type[S], value: object, where: object) -> S:
     try:
         return schema.model_validate_json(json.dumps(value))
     except pydantic.ValidationError as error:
-        raise ValueError(f"{where}: {explain(error)}") from error
+        raise Invalid(f"{where}: {explain(error)}") from error
 
 
 def _parse(annotation: Any, text: str, name: str) -> Any:
@@ -164,7 +166,7 @@ def _parse(annotation: Any, text: str, name: str) -> Any:
         return next((option for option in options if str(option) == text), text)
     if annotation is bool:
         if text.lower() not in ("true", "false"):
-            raise ValueError(f"{name} is true or false, not {text!r}")
+            raise Invalid(f"{name} is true or false, not {text!r}")
         return text.lower() == "true"
     if typing.get_origin(annotation) is Annotated:
         annotation = options[0]
@@ -173,7 +175,7 @@ def _parse(annotation: Any, text: str, name: str) -> Any:
             return annotation(text)
         except ValueError as error:
             kind = "a whole number" if annotation is int else "a number"
-            raise ValueError(f"{name} is {kind}, not {text!r}") from error
+            raise Invalid(f"{name} is {kind}, not {text!r}") from error
     return text
 
 
@@ -185,7 +187,5 @@ def _parse_several(options: tuple[Any, ...], text: str, name: str) -> tuple[Any,
     if options == (int, int) and len(words) == 1:
         words *= 2
     if options[-1] is not Ellipsis and len(words) != len(options):
-        raise ValueError(
-            f"{name} is {len(options)} numbers, such as 48x64 or 0.5,0.9, not {text!r}"
-        )
+        raise Invalid(f"{name} is {len(options)} numbers, such as 48x64 or 0.5,0.9, not {text!r}")
     return tuple(_parse(options[0], word, name) for word in words)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from zeuxis.core.errors import Invalid
 from zeuxis.core.files import damaged
 
 LONGEST_HEADER = 16 << 20
@@ -54,11 +55,11 @@ def opened(path: Path, framework: str) -> Iterator[Any]:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
         if length > LONGEST_HEADER:
-            raise ValueError(damaged(path))
+            raise Invalid(damaged(path))
         with safetensors.safe_open(path, framework) as tensors:
             yield tensors
     except (safetensors.SafetensorError, OSError) as error:
-        raise ValueError(damaged(path)) from error
+        raise Invalid(damaged(path)) from error
 
 
 def header(path: Path) -> dict[str, Kind]:
@@ -90,15 +91,15 @@ def fill(model: torch.nn.Module, path: Path, found: Mapping[str, Kind], names: s
     """
     says = f"{path.parent}: the weights do not fit the config"
     if odd := sorted(names ^ found.keys())[:3]:
-        raise ValueError(f"{says}; differing: {[name[:80] for name in odd]}")
+        raise Invalid(f"{says}; differing: {[name[:80] for name in odd]}")
     state = model.state_dict()
     for name, kind in found.items():
         if kind != (expected := Kind.of(state[name])):
-            raise ValueError(f"{says}; {name} is {kind}, expected {expected}")
+            raise Invalid(f"{says}; {name} is {kind}, expected {expected}")
     tensors = read(path)
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not tensor.isfinite().all():
-            raise ValueError(f"{path}: {name} holds NaN or infinity; get the model again")
+            raise Invalid(f"{path}: {name} holds NaN or infinity; get the model again")
     model.load_state_dict(tensors, strict=False)
 
 
@@ -126,7 +127,7 @@ class Budget(TorchFunctionMode):
             self.tensors -= 1
             self.numbers -= _asked(func, args, kwargs)
             if self.tensors < 0 or self.numbers < 0:
-                raise ValueError("its config asks for a far larger model than its weights are")
+                raise Invalid("its config asks for a far larger model than its weights are")
         return func(*args, **kwargs)
 
 

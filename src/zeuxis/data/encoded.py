@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from zeuxis.core.errors import Conflict, Invalid
 from zeuxis.core.files import inside, naming, sha256, sync_folder, write_json
 from zeuxis.core.lock import locked
+from zeuxis.core.progress import Progress
 from zeuxis.data.facts import SHAPES
 
 if TYPE_CHECKING:
@@ -75,7 +77,7 @@ class Encoded:
         token = self.kind == "token"
         good = (rows >= 0) & (rows < self.facts["vocabulary"]) if token else np.isfinite(rows)
         if not good.all():
-            raise ValueError(f"{self.rows.filename} is damaged; encode the images again")
+            raise Invalid(f"{self.rows.filename} is damaged; encode the images again")
         return rows.astype(np.int64 if token else np.float32)
 
     def check_encoder(self) -> Path:
@@ -86,7 +88,7 @@ class Encoded:
         """
         file = inside(self.folder, "config.json")
         if not file.is_file() or sha256(file) != self.facts["encoder"]["sha256"]:
-            raise ValueError(
+            raise Invalid(
                 f"{self.folder} is not the model that encoded this set; encode the images again"
             )
         return self.folder
@@ -99,7 +101,7 @@ def write(
     encode: Callable[[np.ndarray], np.ndarray],
     copy_encoder: Callable[[Path], str],
     encoder: Mapping[str, Any],
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> None:
     """Write the pre-encoded set of `prepared` at `dest`, which appears whole or not at all.
 
@@ -116,7 +118,7 @@ def write(
         ValueError: `dest` is taken, or the encoder gives no grid or no finite numbers.
     """
     if dest.exists() and (not dest.is_dir() or any(dest.iterdir())):
-        raise ValueError(f"{dest} is there and not empty; choose another folder or remove it")
+        raise Conflict(f"{dest} is there and not empty; choose another folder or remove it")
     with locked(dest.parent / f".{dest.name}.lock", f"{dest} is being written"):
         staging = dest.with_name(dest.name + ".tmp")
         shutil.rmtree(staging, ignore_errors=True)
@@ -147,12 +149,12 @@ def _encode(
     kind: Kind,
     encode: Callable[[np.ndarray], np.ndarray],
     encoder: Mapping[str, Any],
-    progress: Callable[[int, int], None] | None,
+    progress: Progress | None,
 ) -> dict[str, Any]:
     """Write the file of latents or tokens; what is to be said of it."""
     first = encode(np.array(prepared.images[:BLOCK]))
     if first.ndim != 1 + SHAPES[kind]:
-        raise ValueError(
+        raise Invalid(
             f"the encoder gives {kind}s of shape {first.shape[1:]}, but a grid of "
             f"{SHAPES[kind]} axes is needed: train an autoencoder with family.layout=spatial, "
             "or a tokenizer"
@@ -170,7 +172,7 @@ def _encode(
             stored = rows.astype(TYPES[file])
             if not np.isfinite(stored).all():
                 at = f"images {start} to {start + len(rows) - 1}"
-                raise ValueError(
+                raise Invalid(
                     f"the encoder's latents of {at} are no finite numbers; train it again"
                 )
             out.write(stored.tobytes())

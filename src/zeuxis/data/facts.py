@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import pydantic
 
+from zeuxis.core.errors import Invalid
 from zeuxis.core.family import MOST_CLASSES
 from zeuxis.core.settings import Hash, Natural
 
@@ -60,7 +61,7 @@ class Column(Model):
     @pydantic.model_validator(mode="after")
     def _agrees(self) -> "Column":
         if len(self.classes) != len(self.counts):
-            raise ValueError(f"{len(self.classes)} classes and {len(self.counts)} counts")
+            raise Invalid(f"{len(self.classes)} classes and {len(self.counts)} counts")
         return self
 
 
@@ -101,10 +102,10 @@ class Rows(Model):
     @pydantic.model_validator(mode="after")
     def _agrees(self) -> "Rows":
         if not self.file.startswith(self.kind) or len(self.shape) != SHAPES[self.kind]:
-            raise ValueError(f"{self.kind}s of shape {str(self.shape)[:40]} are not in {self.file}")
+            raise Invalid(f"{self.kind}s of shape {str(self.shape)[:40]} are not in {self.file}")
         depth = self.shape[0] if self.kind == "latent" else 0
         if not len(self.mean) == len(self.deviation) == depth:
-            raise ValueError("mean and deviation must have a number for each channel of a latent")
+            raise Invalid("mean and deviation must have a number for each channel of a latent")
         return self
 
 
@@ -139,7 +140,7 @@ class Facts(Model):
         for name, shape in shapes.items():
             expected = ITEM_BYTES[name] * image.count * math.prod(shape)
             if name not in self.files or self.files[name].bytes != expected:
-                raise ValueError(f"files must give {name} {expected:.6g} bytes, as its shape says")
+                raise Invalid(f"files must give {name} {expected:.6g} bytes, as its shape says")
         if "columns.safetensors" not in self.files:
-            raise ValueError("files must name columns.safetensors")
+            raise Invalid("files must name columns.safetensors")
         return self

@@ -97,7 +97,7 @@ class Inspection:
 
 
 def inspect(
-    source: str | Path, settings: Data | None = None, progress: Progress = None
+    source: str | Path, settings: Data | None = None, progress: Progress | None = None
 ) -> Inspection:
     """Look at everything in a source without keeping anything of it.
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from zeuxis.core.errors import Invalid
 from zeuxis.core.family import Batch, Loader
 from zeuxis.core.pixels import to_tensor
 from zeuxis.core.rng import derive_seed
@@ -101,13 +102,13 @@ def batches(
             augmented.
     """
     if not len(prepared.train):
-        raise ValueError(f"{prepared.name} has no images to train on")
+        raise Invalid(f"{prepared.name} has no images to train on")
     columns = prepared.label_columns(settings.conditions if names is None else names)
     labels = np.ascontiguousarray(prepared.labels[:, columns])
     train, images = prepared.train, prepared.images
     encoded = prepared.encoded if prepared.encoded and prepared.encoded.kind in needs else None
     if encoded and is_active(settings):
-        raise ValueError(
+        raise Invalid(
             f"{prepared.name} was encoded image by image, and its {encoded.kind}s cannot be augmented; "
             "leave data.flip, data.crop, data.rotate and data.colour alone, or train on the images"
         )

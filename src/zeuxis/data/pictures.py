@@ -6,13 +6,15 @@ A generator that repeats itself must not have its duplicates removed before it i
 import collections
 import dataclasses
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
+from zeuxis.core.errors import Invalid
 from zeuxis.core.family import Condition
+from zeuxis.core.progress import Progress
 from zeuxis.core.rng import derive_seed
 from zeuxis.core.settings import Data
 from zeuxis.data.preparation import columns
@@ -60,7 +62,7 @@ def pictures(
     channels: Literal[1, 3, 4] | None = None,
     most: int = MOST,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Pictures:
     """The images of any source, or as many as `most` of them, drawn by seed.
 
@@ -116,7 +118,7 @@ def picture(path: Path, target: Target | None, root: Path | None = None) -> np.n
         with guarded():
             return decode(content, target).pixels_HWC
     except (OSError, ValueError) as error:
-        raise ValueError(f"{path} cannot be read as an image ({error})") from error
+        raise Invalid(f"{path} cannot be read as an image ({error})") from error
 
 
 def _draw(count: int, most: int, seed: int) -> np.ndarray:
@@ -129,7 +131,7 @@ def _read(
     settings: Data,
     most: int,
     seed: int,
-    progress: Callable[[int, int], None] | None,
+    progress: Progress | None,
 ) -> Pictures:
     rows = _draw(len(source.items), most, seed)
     if settings.size is None:
@@ -150,7 +152,7 @@ def _read(
                 progress(done + 1, len(rows))
         if not kept:
             why = f"; the first: {refused[0][0]}: {refused[0][1]}" if refused else ""
-            raise ValueError(f"{source.name} holds no image that can be read{why}")
+            raise Invalid(f"{source.name} holds no image that can be read{why}")
         file.flush()
         shape = (len(kept), target.height, target.width, target.channels)
         images = np.memmap(file, np.uint8, "r", shape=shape)  # keeps the file, which has no name
@@ -181,7 +183,7 @@ def _check_sizes(source: Source, rows: np.ndarray) -> None:
         sizes[h, w] += 1
     if len(sizes) > 1:
         listed = ", ".join(f"{count:,} of {h}x{w}" for (h, w), count in sizes.most_common(3))
-        raise ValueError(
+        raise Invalid(
             f"{source.name} holds images of {len(sizes)} sizes ({listed}); measuring needs one size: "
             "pass --size, such as --size 64, to bring all to it"
         )

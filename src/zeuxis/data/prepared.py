@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from zeuxis.core import tensors
+from zeuxis.core.errors import Invalid
 from zeuxis.core.family import Condition
 from zeuxis.core.files import inside, read_json, sha256
 from zeuxis.core.settings import checked, suggest
@@ -89,7 +90,7 @@ class Prepared:
         labels = self._stored("labels", count, len(self.conditions)).astype(np.int64)
         classes = [len(condition.classes) for condition in self.conditions]
         if ((labels < -1) | (labels >= np.array(classes, np.int64))).any():
-            raise ValueError(f"{folder / COLUMNS} has labels of no class; prepare the set again")
+            raise Invalid(f"{folder / COLUMNS} has labels of no class; prepare the set again")
         described = facts.get("encoded")
         self.encoded = Encoded(folder, described, count) if described else None
         self.labels = labels
@@ -122,7 +123,7 @@ class Prepared:
             ValueError: there is no such column.
         """
         if name not in self.facts["columns"]:
-            raise ValueError(f"no column {name!r}; {suggest(name, self.facts['columns'])}")
+            raise Invalid(f"no column {name!r}; {suggest(name, self.facts['columns'])}")
         return self._texts(f"column.{name}")
 
     def select(self, names: Sequence[str] | None) -> tuple[Condition, ...]:
@@ -136,7 +137,7 @@ class Prepared:
         known = {condition.name: condition for condition in self.conditions}
         for name in names:
             if name not in known:
-                raise ValueError(
+                raise Invalid(
                     f"{self.name} has no column of classes {name!r}; {suggest(name, known)}"
                 )
         return tuple(known[name] for name in names)
@@ -167,7 +168,7 @@ class Prepared:
         """
         for name, known in self.facts["files"].items():
             if sha256(inside(self.folder, name)) != known["sha256"]:
-                raise ValueError(
+                raise Invalid(
                     f"{self.folder / name} has changed since it was written (its SHA-256 differs); "
                     "prepare the set again"
                 )
@@ -178,7 +179,7 @@ class Prepared:
         content = self._stored(f"{name}.bytes", None).astype(np.uint8, copy=False)
         ends = self._stored(f"{name}.ends", len(self)).astype(np.int64)
         if ends[0] < 0 or (ends[1:] < ends[:-1]).any() or ends[-1] > len(content):
-            raise ValueError(
+            raise Invalid(
                 f"{self.folder / COLUMNS}: {name}.ends are no places in {name}.bytes; prepare the set again"
             )
         return Texts(content, ends)
@@ -197,7 +198,7 @@ class Prepared:
             or len(found.shape) != len(shape)
             or any(n not in (None, m) for n, m in zip(shape, found.shape, strict=True))
         ):
-            raise ValueError(
+            raise Invalid(
                 f"{path} is damaged ({name} is {found or 'missing'}, expected whole numbers of shape "
                 f"{[n or 'any' for n in shape]}); prepare the set again"
             )
@@ -218,19 +219,19 @@ def open_prepared(folder: str | Path) -> Prepared:
     """
     folder = Path(folder)
     if not is_prepared(folder):
-        raise ValueError(
+        raise Invalid(
             f"{folder} is no prepared set ({FACTS} and {IMAGES} are needed); "
             f"make one with: zeuxis data prepare SOURCE {folder}"
         )
     facts = read_json(inside(folder, FACTS))
     found = facts.get("format")
     if type(found) is not int or found != FORMAT:
-        raise ValueError(f"{folder / FACTS} has format {found!r:.40}; this version reads {FORMAT}")
+        raise Invalid(f"{folder / FACTS} has format {found!r:.40}; this version reads {FORMAT}")
     checked(Facts, facts, folder / FACTS)
     for name, known in facts["files"].items():
         path = inside(folder, name)
         size = path.stat().st_size if path.is_file() else -1
         if size != known["bytes"]:
             state = "is missing" if size < 0 else f"has {size:,} bytes, not {known['bytes']:,}"
-            raise ValueError(f"{path} {state}; prepare the set again")
+            raise Invalid(f"{path} {state}; prepare the set again")
     return Prepared(folder, facts)

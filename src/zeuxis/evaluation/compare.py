@@ -9,8 +9,9 @@ from typing import Any, Literal
 import numpy as np
 
 from zeuxis import __version__
-from zeuxis.core.family import Tick
+from zeuxis.core.errors import Invalid
 from zeuxis.core.files import write_json
+from zeuxis.core.progress import Progress
 from zeuxis.core.rng import derive_seed
 from zeuxis.core.settings import Data
 from zeuxis.data.pictures import MOST, pictures
@@ -39,7 +40,7 @@ def compare(
     size: tuple[int, int] | None = None,
     channels: Literal[1, 3, 4] | None = None,
     seed: int = 0,
-    progress: Tick | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Judge the images of `a` by those of `b`, and write `report.json` and `report.html`.
 
@@ -109,7 +110,7 @@ def statistics(
     weights: str | Path | None = None,
     samples: int | None = None,
     size: tuple[int, int] | None = None,
-    progress: Tick | None = None,
+    progress: Progress | None = None,
 ) -> Path:
     """Write a set's statistics, to be compared with later or by other tools; the suffix says how.
 
@@ -121,7 +122,7 @@ def statistics(
     """
     path = Path(file)
     if path.suffix not in files.SUFFIXES:
-        raise ValueError(
+        raise Invalid(
             f"{path.name} has no suffix that is known; expected one of {', '.join(files.SUFFIXES)}"
         )
     eye = extractor(network, weights=weights) if isinstance(network, str) else network
@@ -143,7 +144,7 @@ def _side(
     samples: int,
     settings: Data,
     seed: int,
-    progress: Tick,
+    progress: Progress,
     notes: list[str],
 ) -> Side:
     """A side from images or from a statistics file; `notes` takes what readers must know."""
@@ -197,7 +198,7 @@ def _check_shapes(fake: Side, real: Side) -> None:
         return
     (h, w, c), (height, width, channels) = shapes
     which = "--size" if (h, w) != (height, width) else "--channels"
-    raise ValueError(
+    raise Invalid(
         f"{fake.name} holds images of {h}x{w} with {c} channels and {real.name} of {height}x{width} with "
         f"{channels}; bring both to one form, for instance with {which}"
     )
@@ -241,7 +242,7 @@ def _of_real(real: Side, seed: int) -> dict[str, Estimate]:
     """What images of the second side get against others of it, halves of it drawn by seed."""
     count, least = len(real.table), 2 * sides.FEWEST
     if count < least:
-        raise ValueError(f"{count:,} images of {real.name}, at least {least:,} are needed")
+        raise Invalid(f"{count:,} images of {real.name}, at least {least:,} are needed")
     order = np.random.default_rng(derive_seed(seed, "halves")).permutation(count)
     one, two = (np.sort(half) for half in np.array_split(order, 2))
     found = sides.distances(real.rows(one), real.rows(two), seed)

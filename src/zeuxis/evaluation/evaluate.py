@@ -18,10 +18,12 @@ import torch
 from torch.nn import functional as F
 
 from zeuxis.core import machine
-from zeuxis.core.family import Generates, Reconstructs, Scores, Tick
+from zeuxis.core.errors import Invalid
+from zeuxis.core.family import Generates, Reconstructs, Scores
 from zeuxis.core.files import write_json
 from zeuxis.core.log import read_log
 from zeuxis.core.pixels import grid
+from zeuxis.core.progress import Progress
 from zeuxis.core.rng import derive_seed
 from zeuxis.data import Prepared
 from zeuxis.evaluation import diagnosis, sides
@@ -87,7 +89,7 @@ def evaluate(
     samples: int = 2000,
     seed: int = 0,
     out: str | Path | None = None,
-    progress: Tick | None = None,
+    progress: Progress | None = None,
     seconds: float | None = None,
 ) -> dict[str, Any]:
     """Measure a trained model and write `report.json` and `report.html`.
@@ -261,7 +263,7 @@ def made(
     sources: np.ndarray,
     count: int,
     seed: int,
-    progress: Tick | None = None,
+    progress: Progress | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """What is judged, and the labels that were asked for.
 
@@ -281,12 +283,12 @@ def _check(model: Model, prepared: Prepared, samples: int) -> None:
     wanted = (config.height, config.width, config.channels)
     given = (prepared.height, prepared.width, prepared.channels)
     if wanted != given:
-        raise ValueError(
+        raise Invalid(
             f"the model makes {wanted[0]}x{wanted[1]} images with {wanted[2]} channels and "
             f"{prepared.name} has {given[0]}x{given[1]} with {given[2]}; prepare it at the model's size"
         )
     if samples < TILES // HIDDEN:
-        raise ValueError(f"{samples} samples measure nothing; draw at least {TILES // HIDDEN}")
+        raise Invalid(f"{samples} samples measure nothing; draw at least {TILES // HIDDEN}")
 
 
 def _compared(
@@ -296,7 +298,7 @@ def _compared(
     prepared: Prepared,
     chosen: _Rows,
     seed: int,
-    part: Callable[[float, float], Tick],
+    part: Callable[[float, float], Progress],
 ) -> Measured:
     """The samples against the judges; beside it other real images, whole and damaged."""
     if min(len(fake), len(chosen.judge), len(chosen.other)) < sides.FEWEST:
@@ -306,8 +308,8 @@ def _compared(
     three = [
         look("samples", fake, eye, model.conditions, labels, {"pixels": 1.0}, part(35, 48)),
         *(
-            look(name, images[at], eye, prepared.conditions, truth[at], {"pixels": 1.0}, tick)
-            for name, at, tick in (
+            look(name, images[at], eye, prepared.conditions, truth[at], {"pixels": 1.0}, progress)
+            for name, at, progress in (
                 ("judges", chosen.judge, part(48, 58)),
                 ("other real images", chosen.other, part(58, 68)),
             )
@@ -398,7 +400,7 @@ def coarse(pixels_NHWC: np.ndarray, factor: int) -> np.ndarray:
 
 
 def _abilities(
-    model: Model, prepared: Prepared, chosen: _Rows, allowance: Allowance, progress: Tick
+    model: Model, prepared: Prepared, chosen: _Rows, allowance: Allowance, progress: Progress
 ) -> Measured:
     """Likelihood and reconstructions of images that training never saw, where the family has them."""
     held = chosen.judge[:SCORED]
@@ -439,7 +441,7 @@ def _bits(
     images: np.ndarray,
     labels: np.ndarray | None,
     allowance: Allowance,
-    progress: Tick,
+    progress: Progress,
 ) -> np.ndarray:
     """Bits/dim of the first images, as many as half of the time allows, at least a batch of the networks."""
 
@@ -466,7 +468,7 @@ def _classes(
     labels: np.ndarray,
     allowance: Allowance,
     seconds: float,
-    progress: Tick,
+    progress: Progress,
 ) -> Measured:
     """Samples as lessons and as an exam, for each condition; a model without any is watched for balance."""
     found = Measured()

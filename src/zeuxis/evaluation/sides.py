@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from zeuxis.core.family import Condition, Tick
+from zeuxis.core.errors import Invalid
+from zeuxis.core.family import Condition
+from zeuxis.core.progress import Progress
 from zeuxis.features import Extractor, Features
 from zeuxis.metrics import Estimate, Measured
 from zeuxis.metrics.accumulator import Accumulator
@@ -99,9 +101,7 @@ class Side:
             ValueError: there are none, only their moments.
         """
         if not isinstance(self.features, Features):
-            raise ValueError(
-                f"{self.name} is a file of moments: it holds no single image's features"
-            )
+            raise Invalid(f"{self.name} is a file of moments: it holds no single image's features")
         return self.features
 
     def rows(self, rows: np.ndarray) -> "Side":
@@ -123,7 +123,7 @@ def look(
     conditions: tuple[Condition, ...] = (),
     labels: np.ndarray | None = None,
     form: Mapping[str, float] | None = None,
-    progress: Tick | None = None,
+    progress: Progress | None = None,
 ) -> Side:
     """One pass over a set's images.
 
@@ -131,7 +131,7 @@ def look(
         ValueError: there are too few images, or features that are no numbers.
     """
     if len(images_NHWC) < FEWEST:
-        raise ValueError(
+        raise Invalid(
             f"{name} has {len(images_NHWC)} images; measuring needs at least {FEWEST} a side, and "
             "2,000 or more for narrow intervals"
         )
@@ -160,7 +160,7 @@ def taps_of(extractor: Extractor) -> tuple[str, ...]:
     return (extractor.taps[0], *(tap for tap in extractor.taps if tap == "probabilities"))
 
 
-def measure(fake: Side, real: Side, seed: int = 0, progress: Tick | None = None) -> Measured:
+def measure(fake: Side, real: Side, seed: int = 0, progress: Progress | None = None) -> Measured:
     """Every number that the two sides allow, by name, in the order in which reports show them.
 
     Where one side is only moments there is the Frechet distance and nothing else. `left_out` of the result
@@ -184,7 +184,7 @@ def measure(fake: Side, real: Side, seed: int = 0, progress: Tick | None = None)
     return found
 
 
-def distances(fake: Side, real: Side, seed: int = 0, progress: Tick | None = None) -> Measured:
+def distances(fake: Side, real: Side, seed: int = 0, progress: Progress | None = None) -> Measured:
     """What features alone say: Frechet, kernel and sliced distances, precision to coverage.
 
     Raises:
@@ -276,9 +276,9 @@ def _bins(fake: Side, real: Side, seed: int) -> dict[str, Estimate]:
     side, count = min(((fake, len(a)), (real, len(b))), key=lambda pair: pair[1])
     k = min(BINS, count // PER_BIN)
     if k < 2:
-        raise ValueError(_few(count, side, 2 * PER_BIN))
+        raise Invalid(_few(count, side, 2 * PER_BIN))
     if len(np.unique(b.array, axis=0)) < k:
-        raise ValueError(f"{real.name} holds fewer than {k} different images")
+        raise Invalid(f"{real.name} holds fewer than {k} different images")
     found = different_bins(a, b, k, seed)
     return {"different_bins": found.different, "bin_divergence": found.divergence}
 
@@ -327,14 +327,14 @@ def images_of(side: Side) -> np.ndarray:
         ValueError: it is a statistics file, which holds none.
     """
     if side.images is None:
-        raise ValueError(f"{side.name} is a statistics file, which holds no images")
+        raise Invalid(f"{side.name} is a statistics file, which holds no images")
     return side.images
 
 
 def _shifts(fake: Side, real: Side) -> dict[str, Estimate]:
     for side in (fake, real):
         if not side.statistics:
-            raise ValueError(f"{side.name} holds no statistics of single images")
+            raise Invalid(f"{side.name} holds no statistics of single images")
     return {f"shift_{name}": one for name, one in shifts(fake.statistics, real.statistics).items()}
 
 
@@ -425,10 +425,10 @@ def facts(found: Mapping[str, Estimate]) -> dict[str, Any]:
     return {name: estimate.facts() for name, estimate in found.items()}
 
 
-def parts(progress: Tick | None) -> Callable[[float, float], Tick]:
+def parts(progress: Progress | None) -> Callable[[float, float], Progress]:
     """Turn the progress of each part into hundredths of the whole."""
 
-    def part(start: float, end: float) -> Tick:
+    def part(start: float, end: float) -> Progress:
         def tick(done: int, total: int) -> None:
             if progress:
                 progress(round(start + (end - start) * done / max(total, 1)), 100)

@@ -3,6 +3,7 @@
 import importlib
 from typing import TYPE_CHECKING
 
+from zeuxis.core.errors import Invalid, NotFound
 from zeuxis.core.settings import suggest
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def get(name: str) -> "type[Family]":
         ValueError: there is no such family; the message names the nearest.
     """
     if name not in FAMILIES:
-        raise ValueError(f"no family {name!r}; {suggest(name, FAMILIES)}")
+        raise NotFound(f"no family {name!r}; {suggest(name, FAMILIES)}")
     return getattr(importlib.import_module(f"zeuxis.families.{name}"), FAMILIES[name][0])
 
 
@@ -68,7 +69,7 @@ def build(
         cls, given = get(name), dict(parts or {})
         for part in given:
             if part not in cls.PARTS:
-                raise ValueError(f"a {name} builds on no {part!r}; {suggest(part, cls.PARTS)}")
+                raise Invalid(f"a {name} builds on no {part!r}; {suggest(part, cls.PARTS)}")
         # `Family.__init__` itself takes the parts; families take their config first, which mypy cannot know
         return cls(config, given) if cls.PARTS else cls(config)  # type: ignore[call-arg, arg-type]
 

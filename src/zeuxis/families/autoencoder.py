@@ -31,7 +31,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zeuxis.core import family
-from zeuxis.core.family import EMPTY, Batch, Context, FamilyConfig, Losses, Tick
+from zeuxis.core.errors import Invalid
+from zeuxis.core.family import EMPTY, Batch, Context, FamilyConfig, Losses
+from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training, suggest
 from zeuxis.nn import corruption, towers
@@ -86,23 +88,23 @@ class AutoencoderConfig(FamilyConfig):
     @pydantic.model_validator(mode="after")
     def _possible(self) -> "AutoencoderConfig":
         if min(self.height, self.width) < 4:
-            raise ValueError(
+            raise Invalid(
                 f"height x width is {self.height} x {self.width}, but an autoencoder needs at least "
                 "4 x 4; prepare larger images"
             )
         if not self.widths or min(self.widths) < 1:
-            raise ValueError(f"widths is {self.widths}; expected one positive number or more")
+            raise Invalid(f"widths is {self.widths}; expected one positive number or more")
         if any(not 1 <= n <= 16 for n in self.bits) or self.latent % max(1, len(self.bits)):
             expected = f"numbers from 1 to 16, as many as divide latent, {self.latent}"
-            raise ValueError(f"bits is {self.bits}; expected {expected}")
+            raise Invalid(f"bits is {self.bits}; expected {expected}")
         for kind in self.corrupt:
             if kind not in KINDS[1:]:
-                raise ValueError(f"corrupt names {kind!r}; {suggest(kind, KINDS[1:])}")
+                raise Invalid(f"corrupt names {kind!r}; {suggest(kind, KINDS[1:])}")
         if len({*self.corrupt}) < len(self.corrupt):
-            raise ValueError(f"corrupt is {self.corrupt}; name each kind once")
+            raise Invalid(f"corrupt is {self.corrupt}; name each kind once")
         if self.deviation_min > self.deviation_max:
             most = f"deviation_max, {self.deviation_max}"
-            raise ValueError(f"deviation_min is {self.deviation_min}, expected at most {most}")
+            raise Invalid(f"deviation_min is {self.deviation_min}, expected at most {most}")
         return self
 
     def grid(self) -> tuple[int, int]:
@@ -268,7 +270,7 @@ class Autoencoder(
         noise: Batch,
         cond: Batch = EMPTY,
         controls: family.Controls | None = None,
-        tick: Tick | None = None,
+        progress: Progress | None = None,
     ) -> Tensor:
         """The expected image where the mask is 1, else the given; a ValueError if masks were no part."""
         self._check("mask")
@@ -390,11 +392,11 @@ class Autoencoder(
 
     def _check_rounded(self) -> None:
         if not self.config.bits:
-            raise ValueError("this latent is not rounded: it has no bits; train with bits=4, say")
+            raise Invalid("this latent is not rounded: it has no bits; train with bits=4, say")
 
     def _check(self, kind: str) -> None:
         if kind not in self.config.corrupt:
             trained = ", ".join(self.config.corrupt) or "nothing"
-            raise ValueError(
+            raise Invalid(
                 f"this autoencoder learnt to undo {trained}, not {kind}; train it with {kind} in corrupt"
             )

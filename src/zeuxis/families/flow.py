@@ -21,7 +21,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zeuxis.core import family
-from zeuxis.core.family import EMPTY, Batch, Context, Family, FamilyConfig, Losses, Phase, Tick
+from zeuxis.core.errors import Invalid, Unable
+from zeuxis.core.family import EMPTY, Batch, Context, Family, FamilyConfig, Losses, Phase
+from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
 from zeuxis.nn.frozen import as_buffers
@@ -78,19 +80,19 @@ class FlowConfig(FamilyConfig):
     def _possible(self) -> Self:
         for name, side in (("height", self.height), ("width", self.width)):
             if side < SMALLEST:
-                raise ValueError(
+                raise Invalid(
                     f"{name} is {side}; flow needs at least {SMALLEST} pixels a side: "
                     "prepare the images larger (data.size)"
                 )
         for name in ("widths", "latent"):
             if min(getattr(self, name) or (1,)) < 1:
-                raise ValueError(f"{name} are {getattr(self, name)}; each must be at least 1")
+                raise Invalid(f"{name} are {getattr(self, name)}; each must be at least 1")
         for name in ("latent_mean", "latent_deviation"):
             found, expected = len(getattr(self, name)), self.shape[0] if self.latent else 0
             if found not in (0, expected):
-                raise ValueError(f"{name} has {found} numbers; expected {expected}, one a channel")
+                raise Invalid(f"{name} has {found} numbers; expected {expected}, one a channel")
         if min(self.latent_deviation, default=1) <= 0:
-            raise ValueError(
+            raise Invalid(
                 f"latent_deviation is {self.latent_deviation}; each must be above 0: "
                 "leave out channels that never change"
             )
@@ -251,7 +253,7 @@ class Flow(
         noise: Batch,
         cond: Batch = EMPTY,
         controls: family.Controls | None = None,
-        tick: Tick | None = None,
+        progress: Progress | None = None,
     ) -> Tensor:
         """Follow the velocity from noise to images (B, C, H, W), clamped to [-1, 1]."""
         chosen = _chosen(controls)
@@ -259,7 +261,7 @@ class Flow(
         jumps = self.config.jumps and chosen.autoguidance_scale == 1
         solve = jump if jumps and chosen.steps <= chosen.most_jumps else _solver(chosen, noise)
         velocity, x_BCHW = self._guided(cond, chosen), noise["image"]
-        return self._image(solve(velocity, x_BCHW, even(chosen.steps), tick))
+        return self._image(solve(velocity, x_BCHW, even(chosen.steps), progress))
 
     def encode(self, image_BCHW: Tensor, cond: Batch = EMPTY) -> Tensor:
         """The noise (B, C, H, W) that `decode` turns into the image, by the flow backwards."""
@@ -280,13 +282,13 @@ class Flow(
         noise: Batch,
         cond: Batch = EMPTY,
         controls: family.Controls | None = None,
-        tick: Tick | None = None,
+        progress: Progress | None = None,
     ) -> Tensor:
         """Start on the source's own line at t = `strength` (SDEdit, https://arxiv.org/abs/2108.01073)."""
         chosen, source_BCHW = _chosen(controls), self._data(source_BCHW)
         x_BCHW = torch.lerp(source_BCHW, noise["image"], chosen.strength)
         times, solve = even(chosen.steps, chosen.strength), _solver(chosen, noise)
-        return self._image(solve(self._guided(cond, chosen), x_BCHW, times, tick))
+        return self._image(solve(self._guided(cond, chosen), x_BCHW, times, progress))
 
     def complete(
         self,
@@ -295,7 +297,7 @@ class Flow(
         noise: Batch,
         cond: Batch = EMPTY,
         controls: family.Controls | None = None,
-        tick: Tick | None = None,
+        progress: Progress | None = None,
     ) -> Tensor:
         """Follow the velocity while what is known stays known (`sampling.complete`)."""
         chosen, open_B1HW = _chosen(controls), mask_B1HW.bool()
@@ -306,7 +308,7 @@ class Flow(
             functools.partial(shuffled, noise["image"]),
             even(chosen.steps),
             chosen.repeats,
-            tick,
+            progress,
         )
         return torch.where(open_B1HW, self._image(x_BCHW), image_BCHW)
 
@@ -331,7 +333,7 @@ class Flow(
         """The velocity (x, t), or its mean (x, t, length), under the labels of `cond`, guided as asked."""
         label_BA, scale, auto = cond.get("label"), chosen.guidance_scale, chosen.autoguidance_scale
         if auto != 1 and not self.config.early:
-            raise ValueError(
+            raise Invalid(
                 f"autoguidance_scale is {auto}, but this flow kept no early copy of itself to be "
                 "guided by; train with family.early=0.15, or leave it at 1"
             )
@@ -357,7 +359,7 @@ class Flow(
             return image_BCHW
         encoder = self.parts.get("decoder")
         if not isinstance(encoder, family.Encodes):
-            raise ValueError(
+            raise Unable(
                 "this flow models latents, and its part 'decoder' cannot encode an image into them; "
                 "give it one that encodes as well, such as a vae"
             )
@@ -369,7 +371,7 @@ class Flow(
             return x_BCHW.clamp(-1, 1)
         decoder = self.parts.get("decoder")
         if not isinstance(decoder, family.Decodes):
-            raise ValueError(
+            raise Invalid(
                 "this flow models latents and was built without a part 'decoder' that turns them into "
                 "images; name the trained model whose latents it learned"
             )
@@ -388,7 +390,7 @@ class Flow(
 
     def _pixels_only(self, verb: str) -> None:
         if self.config.latent:
-            raise ValueError(f"a flow of latents cannot {verb}: it knows no density of pixels")
+            raise Unable(f"a flow of latents cannot {verb}: it knows no density of pixels")
 
 
 def _chosen(controls: family.Controls | None) -> FlowControls:

@@ -23,7 +23,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zeuxis.core import family
-from zeuxis.core.family import EMPTY, Batch, Context, FamilyConfig, Losses, Phase, Tick
+from zeuxis.core.errors import Invalid
+from zeuxis.core.family import EMPTY, Batch, Context, FamilyConfig, Losses, Phase
+from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
 from zeuxis.nn import pyramid, spectral, strided
@@ -78,7 +80,7 @@ class GANConfig(FamilyConfig):
     def _possible(self) -> "GANConfig":
         pyramid.check_size("gan", self.height, self.width)
         if unknown := sorted(set(self.augment) - set(POLICIES)):
-            raise ValueError(f"augment is {unknown[0]!r}; choose from {', '.join(POLICIES)}")
+            raise Invalid(f"augment is {unknown[0]!r}; choose from {', '.join(POLICIES)}")
         return self
 
     def grids(self) -> list[tuple[int, int]]:
@@ -385,7 +387,7 @@ class GAN(family.Family, family.Generates, family.Interpolates):
         noise: Batch,
         cond: Batch = EMPTY,
         controls: family.Controls | None = None,
-        tick: Tick | None = None,
+        progress: Progress | None = None,
     ) -> Tensor:
         """One pass of the generator."""
         z_BZ = noise["z"] * getattr(controls, "truncation", 1.0)

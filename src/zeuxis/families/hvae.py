@@ -26,8 +26,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zeuxis.core import family
-from zeuxis.core.family import EMPTY, Batch, Context, FamilyConfig, Losses, Tick
+from zeuxis.core.family import EMPTY, Batch, Context, FamilyConfig, Losses
 from zeuxis.core.pixels import from_levels, to_levels
+from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
 from zeuxis.nn import pyramid
@@ -293,7 +294,7 @@ class HVAE(
         noise: Batch,
         cond: Batch = EMPTY,
         controls: family.Controls | None = None,
-        tick: Tick | None = None,
+        progress: Progress | None = None,
     ) -> Tensor:
         """The mean of p(x | u, y): a clean image, without the pixel noise of the density."""
         turned = controls if isinstance(controls, HVAEControls) else HVAEControls()

@@ -23,8 +23,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zeuxis.core import family
-from zeuxis.core.family import EMPTY, Batch, Context, FamilyConfig, Losses, Tick
+from zeuxis.core.errors import Invalid
+from zeuxis.core.family import EMPTY, Batch, Context, FamilyConfig, Losses
 from zeuxis.core.pixels import from_levels, to_levels
+from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
 from zeuxis.nn.causal import TwoStream, TwoStreamSteps
@@ -61,12 +63,12 @@ class PixelCNNConfig(FamilyConfig):
     @pydantic.model_validator(mode="after")
     def _possible(self) -> "PixelCNNConfig":
         if self.orders == 8 and self.height != self.width:
-            raise ValueError(
+            raise Invalid(
                 f"orders is 8, which needs square images, and height is {self.height}, width "
                 f"{self.width}: take orders=4, or prepare square images (data.size)"
             )
         if min(self.widths) < 1:
-            raise ValueError(f"widths are {self.widths}; each must be at least 1")
+            raise Invalid(f"widths are {self.widths}; each must be at least 1")
         return self
 
 
@@ -189,12 +191,12 @@ class PixelCNN(
         noise: Batch,
         cond: Batch = EMPTY,
         controls: family.Controls | None = None,
-        tick: Tick | None = None,
+        progress: Progress | None = None,
     ) -> Tensor:
         """Number by number, the level at which the cumulated probability passes the uniform."""
         uniform_BHWC = noise["uniform"]
         given_BE = self._given(self.label_of(cond, len(uniform_BHWC)))
-        return self._paint(uniform_BHWC, given_BE, controls, tick)
+        return self._paint(uniform_BHWC, given_BE, controls, progress)
 
     def complete(
         self,
@@ -203,7 +205,7 @@ class PixelCNN(
         noise: Batch,
         cond: Batch = EMPTY,
         controls: family.Controls | None = None,
-        tick: Tick | None = None,
+        progress: Progress | None = None,
     ) -> Tensor:
         """Number by number, the known ones forced, in the order in which most is known before the rest.
 
@@ -215,7 +217,7 @@ class PixelCNN(
         known_BCHW = _turn(image_BCHW.masked_fill(mask_B1HW, 0), order_B)
         open_B1HW = _turn(mask_B1HW, order_B)
         painted_BCHW = self._paint(
-            noise["uniform"], given_BE, controls, tick, (known_BCHW, open_B1HW)
+            noise["uniform"], given_BE, controls, progress, (known_BCHW, open_B1HW)
         )
         return torch.where(mask_B1HW, _turn_back(painted_BCHW, order_B), image_BCHW)
 
@@ -228,12 +230,12 @@ class PixelCNN(
         uniform_BHWC: Tensor,
         given_BE: Tensor,
         controls: family.Controls | None,
-        tick: Tick | None,
+        progress: Progress | None,
         known: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
         temperature = controls.temperature if isinstance(controls, PixelCNNControls) else 1.0
         stepper = PixelCNNStepper(self, len(uniform_BHWC), given_BE)
-        return paint(stepper, uniform_BHWC, self.config.levels, temperature, known, tick)
+        return paint(stepper, uniform_BHWC, self.config.levels, temperature, known, progress)
 
     def _nats(
         self, image_BCHW: Tensor, given_BE: Tensor, kept: list[Tensor] | None = None

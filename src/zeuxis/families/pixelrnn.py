@@ -25,8 +25,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zeuxis.core import family
-from zeuxis.core.family import EMPTY, Batch, Context, FamilyConfig, Losses, Tick
+from zeuxis.core.errors import Invalid
+from zeuxis.core.family import EMPTY, Batch, Context, FamilyConfig, Losses
 from zeuxis.core.pixels import from_levels, to_levels
+from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
 from zeuxis.nn.labels import Labels
@@ -64,7 +66,7 @@ class PixelRNNConfig(FamilyConfig):
     @classmethod
     def _odd(cls, kernel: int) -> int:
         if kernel % 2 == 0:
-            raise ValueError(f"kernel is {kernel}; a pixel needs a middle: take {kernel + 1}")
+            raise Invalid(f"kernel is {kernel}; a pixel needs a middle: take {kernel + 1}")
         return kernel
 
 
@@ -230,10 +232,10 @@ class PixelRNN(
         noise: Batch,
         cond: Batch = EMPTY,
         controls: family.Controls | None = None,
-        tick: Tick | None = None,
+        progress: Progress | None = None,
     ) -> Tensor:
         """Images (B, C, H, W), level by level: the inverse of each distribution at its uniform."""
-        return self._paint(noise["uniform"], None, cond, controls, tick)
+        return self._paint(noise["uniform"], None, cond, controls, progress)
 
     def complete(
         self,
@@ -242,7 +244,7 @@ class PixelRNN(
         noise: Batch,
         cond: Batch = EMPTY,
         controls: family.Controls | None = None,
-        tick: Tick | None = None,
+        progress: Progress | None = None,
     ) -> Tensor:
         """Draw what the mask leaves open, in raster order, the rest forced.
 
@@ -251,7 +253,7 @@ class PixelRNN(
         """
         open_B1HW = mask_B1HW > 0
         known = (image_BCHW, open_B1HW)
-        painted_BCHW = self._paint(noise["uniform"], known, cond, controls, tick)
+        painted_BCHW = self._paint(noise["uniform"], known, cond, controls, progress)
         return torch.where(open_B1HW, painted_BCHW, image_BCHW)
 
     def stepper(self, rows: int, cond: Batch = EMPTY) -> PixelStepper:
@@ -264,11 +266,11 @@ class PixelRNN(
         known: tuple[Tensor, Tensor] | None,
         cond: Batch,
         controls: family.Controls | None,
-        tick: Tick | None,
+        progress: Progress | None,
     ) -> Tensor:
         temperature = controls.temperature if isinstance(controls, PixelRNNControls) else 1.0
         stepper = self.stepper(len(uniform_BHWC), cond)
-        return paint(stepper, uniform_BHWC, self.config.levels, temperature, known, tick)
+        return paint(stepper, uniform_BHWC, self.config.levels, temperature, known, progress)
 
     def _bits(self, image_BCHW: Tensor, label_BE: Tensor) -> Tensor:
         """Bits per dimension of each image, (B,)."""

@@ -27,7 +27,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zeuxis.core import family
-from zeuxis.core.family import EMPTY, Batch, Context, FamilyConfig, Losses, Phase, Tick
+from zeuxis.core.errors import Invalid
+from zeuxis.core.family import EMPTY, Batch, Context, FamilyConfig, Losses, Phase
+from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
 from zeuxis.nn import modulated, pyramid
@@ -85,7 +87,7 @@ class StyleGANConfig(FamilyConfig):
     def _possible(self) -> "StyleGANConfig":
         pyramid.check_size("stylegan", self.height, self.width)
         if unknown := sorted(set(self.augment) - set(POLICIES)):
-            raise ValueError(f"augment is {unknown[0]!r}; choose from {', '.join(POLICIES)}")
+            raise Invalid(f"augment is {unknown[0]!r}; choose from {', '.join(POLICIES)}")
         return self
 
     def grids(self) -> list[tuple[int, int]]:
@@ -377,7 +379,7 @@ class StyleGAN(family.Family, family.Generates, family.Interpolates):
         noise: Batch,
         cond: Batch = EMPTY,
         controls: family.Controls | None = None,
-        tick: Tick | None = None,
+        progress: Progress | None = None,
     ) -> Tensor:
         """One pass of the mapping network and the painter."""
         turned = controls if isinstance(controls, StyleGANControls) else StyleGANControls()

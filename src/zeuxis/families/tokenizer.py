@@ -31,6 +31,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zeuxis.core import family
+from zeuxis.core.errors import Invalid
 from zeuxis.core.family import EMPTY, Batch, Context, FamilyConfig, Losses, Phase
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
@@ -91,12 +92,12 @@ class TokenizerConfig(FamilyConfig):
     def _possible(self) -> "TokenizerConfig":
         pyramid.check_size("tokenizer", self.height, self.width)
         if not self.levels or min(self.levels) < 2 or math.prod(self.levels) > MOST_CODES:
-            raise ValueError(
+            raise Invalid(
                 f"levels are {self.levels}; give at least one number, each at least 2, whose "
                 f"product is at most {MOST_CODES}, e.g. 8,6,5"
             )
         if self.factor is not None and self.factor & (self.factor - 1):
-            raise ValueError(f"factor is {self.factor}; give a power of two: 2, 4, 8 or 16")
+            raise Invalid(f"factor is {self.factor}; give a power of two: 2, 4, 8 or 16")
         return self
 
     def scale(self) -> int:

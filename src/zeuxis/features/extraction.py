@@ -16,6 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zeuxis.core.errors import Invalid
+
 Precision = Literal["float32", "bfloat16"]
 
 
@@ -61,7 +63,7 @@ class Extractor:
 
     def __post_init__(self) -> None:
         if self.precision not in ("float32", "bfloat16"):
-            raise ValueError(f"precision is {self.precision!r}, expected 'float32' or 'bfloat16'")
+            raise Invalid(f"precision is {self.precision!r}, expected 'float32' or 'bfloat16'")
 
     @property
     def taps(self) -> tuple[str, ...]:
@@ -75,7 +77,7 @@ class Extractor:
             ValueError: no such tap.
         """
         if tap not in self.layers:
-            raise ValueError(f"{self.network} has no tap {tap!r}; it has {', '.join(self.taps)}")
+            raise Invalid(f"{self.network} has no tap {tap!r}; it has {', '.join(self.taps)}")
         return {
             "network": self.network,
             "weights_sha256": self.weights_sha256,
@@ -92,12 +94,12 @@ class Extractor:
         """
         given = pixels_BHWC
         if given.ndim != 4 or not len(given) or given.shape[3] not in (1, 3, 4):
-            raise ValueError(
+            raise Invalid(
                 "features need at least one image of 1, 3 or 4 channels as (N, H, W, C), "
                 f"got an array of shape {given.shape}"
             )
         if given.dtype != np.uint8:
-            raise ValueError(f"features need uint8 levels 0 to 255, got {given.dtype}")
+            raise Invalid(f"features need uint8 levels 0 to 255, got {given.dtype}")
         low = self.precision == "bfloat16"
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=low):
             found = self.net(self.prepare(given))
@@ -135,9 +137,9 @@ def expect(
     """
     for name, shape in wanted.items():
         if name not in found:
-            raise ValueError(f"{path} does not hold {network}: it has no tensor {name!r}")
+            raise Invalid(f"{path} does not hold {network}: it has no tensor {name!r}")
         if tuple(found[name].shape) != shape:
-            raise ValueError(
+            raise Invalid(
                 f"{path} does not hold {network}: {name} is {tuple(found[name].shape)}, "
                 f"expected {shape}"
             )

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from zeuxis.core.errors import Invalid, NotFound
 from zeuxis.core.files import sha256
 from zeuxis.core.words import printable
 from zeuxis.features.efficientnet import prepare
@@ -70,14 +71,14 @@ def of_onnx(path: Path, size: int | None = None) -> Extractor:
             folder, or has another input.
     """
     if util.find_spec("onnxruntime") is None:
-        raise ValueError(f"{path} needs the package onnxruntime: pip install onnxruntime")
+        raise Invalid(f"{path} needs the package onnxruntime: pip install onnxruntime")
     if not path.is_file():
-        raise ValueError(f"there is no ONNX file {path}")
+        raise NotFound(f"there is no ONNX file {path}")
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # its import writes a device id into HOME
     import onnxruntime
 
     if tuple(map(int, onnxruntime.__version__.split(".")[:2])) < OLDEST:
-        raise ValueError(
+        raise Invalid(
             f"onnxruntime {onnxruntime.__version__} lets a graph read any file of the machine; "
             "pip install --upgrade onnxruntime"
         )
@@ -89,11 +90,11 @@ def of_onnx(path: Path, size: int | None = None) -> Extractor:
     shape = inputs[0].shape if inputs else []
     if len(inputs) != 1 or len(shape) != 4 or shape[1] not in (3, None):
         taken = printable(", ".join(f"{one.name} {one.shape}" for one in inputs))[:200]
-        raise ValueError(f"{path} takes {taken or 'nothing'}; expected one input (B, 3, H, W)")
+        raise Invalid(f"{path} takes {taken or 'nothing'}; expected one input (B, 3, H, W)")
     own = shape[2] if isinstance(shape[2], int) else SIZE
     side = own if size is None else size
     if not 1 <= side <= LARGEST:
-        raise ValueError(f"{path} takes images of side {side}; expected 1 to {LARGEST}")
+        raise Invalid(f"{path} takes images of side {side}; expected 1 to {LARGEST}")
 
     def look(x_BCHW: Tensor) -> Tensor:
         with _sentences(path):
@@ -114,7 +115,7 @@ def _sentences(path: Path) -> Iterator[None]:
         yield
     except tuple(errors) as error:
         why = re.sub(NOISE, "", str(error).split("\n")[0])
-        raise ValueError(
+        raise Invalid(
             f"{path} cannot be run by onnxruntime ({printable(why)[:200]}); "
             "export the network again, its weights in the file or beside it"
         ) from error
@@ -131,9 +132,7 @@ def _extractor(
         found = look(x_BCHW)
         if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != len(x_BCHW):
             given = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
-            raise ValueError(
-                f"{name} made {given} of {len(x_BCHW)} images; expected a tensor (B, D)"
-            )
+            raise Invalid(f"{name} made {given} of {len(x_BCHW)} images; expected a tensor (B, D)")
         return {"output": found}
 
     return Extractor(

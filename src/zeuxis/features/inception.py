@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zeuxis.core.errors import Invalid, NotFound
 from zeuxis.core.files import cache_folder, sha256
 from zeuxis.features.extraction import Extractor, Precision, expect, rgb
 from zeuxis.features.inception_network import CLASSES, SHAPES, SIDE, Inception
@@ -83,11 +84,11 @@ def extractor(
     """
     path = Path(weights) if weights is not None else _cached()
     if not path.is_file():
-        raise ValueError(f"there is no weights file {path}")
+        raise NotFound(f"there is no weights file {path}")
     digest = sha256(path)
     known = digest in PUBLISHED.values()
     if published and not known:
-        raise ValueError(
+        raise Invalid(
             f"{path} has SHA-256 {digest[:12]}..., expected {STATE_SHA256[:12]}... or "
             f"{SCRIPT_SHA256[:12]}...: it is not opened; with published=False other weights are "
             "taken, and no number is called FID"
@@ -109,7 +110,7 @@ def _cached() -> Path:
     for name in PUBLISHED:
         if (folder / name).is_file():
             return folder / name
-    raise ValueError(
+    raise Invalid(
         f"Inception's weights are not in {folder}: put one of {', '.join(PUBLISHED)} there, or give "
         "its path as `weights`"
     )

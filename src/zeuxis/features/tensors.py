@@ -23,6 +23,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from zeuxis.core import npz
+from zeuxis.core.errors import Invalid, NotFound
 
 DTYPES = {
     "FloatStorage": torch.float32,
@@ -58,14 +59,14 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         with warnings.catch_warnings(action="ignore"):  # torch warns of what it then refuses
             found = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
-        raise ValueError(f"there is no weights file {path}") from error
+        raise NotFound(f"there is no weights file {path}") from error
     except DAMAGE as error:
-        raise ValueError(
+        raise Invalid(
             f"{path} cannot be read as weights ({type(error).__name__}); expected .safetensors, a "
             "PyTorch state dict or a TorchScript archive"
         ) from error
     if not isinstance(found, dict) or not all(isinstance(v, Tensor) for v in found.values()):
-        raise ValueError(f"{path} is no dictionary of tensors; save the module's state_dict()")
+        raise Invalid(f"{path} is no dictionary of tensors; save the module's state_dict()")
     return dict(found)
 
 

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 
 from zeuxis.core import npz
-from zeuxis.core.family import Tick, Tokenizes
+from zeuxis.core.errors import Invalid, NotFound
+from zeuxis.core.family import Tokenizes
 from zeuxis.core.files import write_file
 from zeuxis.core.pixels import to_pil
+from zeuxis.core.progress import Progress
 from zeuxis.core.settings import override
 from zeuxis.data.pictures import Pictures, picture, pictures
 from zeuxis.data.preparation.decode import Target
@@ -79,7 +81,7 @@ def treat(
     sheet: Path | None = None,
     labels: Sequence[str] = (),
     controls: Mapping[str, str] | None = None,
-    tick: Tick | None = None,
+    progress: Progress | None = None,
     **settings: Any,
 ) -> Treated:
     """Reconstruct, denoise, complete or translate the images of a source into numbered PNG files.
@@ -93,7 +95,7 @@ def treat(
         labels: one class, or `condition=class` words, for all images; by default those that the
             source gives, else unknown.
         controls: the family's controls as words.
-        tick: told of progress.
+        progress: told of progress.
         **settings: `sigma` of denoise; `mask` (a file) and `seed` of complete; `seed` of translate.
 
     Raises:
@@ -104,7 +106,7 @@ def treat(
     results.check_sheet(sheet)
     model = load(run)
     model.check_able(verb)
-    seen = read(model, source, tick)
+    seen = read(model, source, progress)
     given = asked(model, seen, labels)
     if controls:
         settings |= override(model.family.Controls(), dict(controls)).model_dump()
@@ -112,7 +114,7 @@ def treat(
     if verb == "complete":
         settings["mask"] = read_mask(settings["mask"], model)
         shown = np.where(settings["mask"][None, ..., None] != 0, 128, seen.images).astype(np.uint8)
-    done = getattr(model, verb)(seen.images, labels=given, progress=tick, **settings)
+    done = getattr(model, verb)(seen.images, labels=given, progress=progress, **settings)
     facts = {"run": str(run), "verb": verb, "source": str(source), "labels": list(labels)}
     plain = {key: value for key, value in settings.items() if key != "mask"}
     results.write(folder, done, {**facts, "controls": plain, "files": seen.names})
@@ -127,15 +129,15 @@ def encode(
     *,
     out: Path | None = None,
     labels: Sequence[str] = (),
-    tick: Tick | None = None,
+    progress: Progress | None = None,
 ) -> Treated:
     """Write the latents of a source's images to an .npz file: `latent` (N, ...) and `name` (N,)."""
     file = out or Path("samples") / f"{run.resolve().name}-latents.npz"
     check_npz(file)
     model = load(run)
     model.check_able("encode")
-    seen = read(model, source, tick)
-    latents = model.encode(seen.images, asked(model, seen, labels), tick)
+    seen = read(model, source, progress)
+    latents = model.encode(seen.images, asked(model, seen, labels), progress)
     file.parent.mkdir(parents=True, exist_ok=True)
 
     def save(path: Path) -> None:
@@ -153,7 +155,7 @@ def decode(
     out: Path | None = None,
     sheet: Path | None = None,
     labels: Sequence[str] = (),
-    tick: Tick | None = None,
+    progress: Progress | None = None,
 ) -> Treated:
     """Write the images of the latents in an .npz file that `encode` (or another tool) wrote.
 
@@ -162,7 +164,7 @@ def decode(
     """
     check_npz(file)
     if not file.is_file():
-        raise ValueError(f"there is no file {file}; `zeuxis encode` writes one")
+        raise NotFound(f"there is no file {file}; `zeuxis encode` writes one")
     folder = out or Path("samples") / f"{run.resolve().name}-decode"
     results.check_free(folder)
     results.check_sheet(sheet)
@@ -170,10 +172,10 @@ def decode(
     model.check_able("decode")
     latents = npz.read(file).get("latent")
     if latents is None:
-        raise ValueError(f"{file} holds no array `latent`")
+        raise Invalid(f"{file} holds no array `latent`")
     _check_latents(file, latents, model)
     given = model.indices(results.label(labels), len(latents)) if labels else None
-    done = model.decode(latents, given, tick)
+    done = model.decode(latents, given, progress)
     results.write(folder, done, {"run": str(run), "verb": "decode", "source": str(file)})
     results.write_sheet(sheet, done)
     return Treated(folder=folder, count=len(done), sheet=sheet)
@@ -189,7 +191,7 @@ def interpolate(
     sheet: Path | None = None,
     labels: Sequence[str] = (),
     controls: Mapping[str, str] | None = None,
-    tick: Tick | None = None,
+    progress: Progress | None = None,
 ) -> Treated:
     """Write a walk between two seeds (whole numbers) or two image files, `count` images.
 
@@ -206,7 +208,7 @@ def interpolate(
         int(word) if word.lstrip("-").isdigit() else read_one(word, model) for word in (start, end)
     )
     asked_for = results.label(labels)
-    done = model.interpolate(first, last, count, label=asked_for, progress=tick, **words)
+    done = model.interpolate(first, last, count, label=asked_for, progress=progress, **words)
     results.write(folder, done, {"run": str(run), "verb": "interpolate", "ends": [start, end]})
     results.write_sheet(sheet, done, columns=count)
     return Treated(folder=folder, count=count, sheet=sheet)
@@ -219,7 +221,7 @@ def score(
     out: Path | None = None,
     labels: Sequence[str] = (),
     seed: int = 0,
-    tick: Tick | None = None,
+    progress: Progress | None = None,
 ) -> Score:
     """Bits per dimension of a source's images; `out`, a .csv file, gets one line an image.
 
@@ -227,13 +229,13 @@ def score(
         ValueError: the family gives no likelihood, or fewer than 2 images could be read.
     """
     if out is not None and out.suffix.lower() != ".csv":
-        raise ValueError(f"{out} cannot be a table; give --out a file name that ends in .csv")
+        raise Invalid(f"{out} cannot be a table; give --out a file name that ends in .csv")
     model = load(run)
     model.check_able("score")
-    seen = read(model, source, tick)
+    seen = read(model, source, progress)
     if len(seen.images) < 2:
-        raise ValueError(f"{seen.name} has {len(seen.images)} image; a mean needs at least 2")
-    bits = model.bits_per_dim(seen.images, asked(model, seen, labels), seed, tick)
+        raise Invalid(f"{seen.name} has {len(seen.images)} image; a mean needs at least 2")
+    bits = model.bits_per_dim(seen.images, asked(model, seen, labels), seed, progress)
     if out is not None:
         write_file(out, lambda path: _table(path, seen.names, bits))
     kind = str(model.family.kind)
@@ -241,7 +243,7 @@ def score(
 
 
 def compress(
-    run: Path, source: str | Path, *, out: Path | None = None, tick: Tick | None = None
+    run: Path, source: str | Path, *, out: Path | None = None, progress: Progress | None = None
 ) -> codec.Coded:
     """Code a source's images, brought to the model's form, into one lossless file.
 
@@ -250,29 +252,29 @@ def compress(
     """
     file = out or Path("samples") / f"{run.resolve().name}{codec.SUFFIX}"
     if file.suffix != codec.SUFFIX:
-        raise ValueError(f"{file} is to end in {codec.SUFFIX}; give --out such a name")
+        raise Invalid(f"{file} is to end in {codec.SUFFIX}; give --out such a name")
     model = load(run, device="cpu")
     model.check_able("compress")
-    return codec.compress(model, read(model, source), file, tick)
+    return codec.compress(model, read(model, source), file, progress)
 
 
 def decompress(
-    run: Path, file: Path, *, out: Path | None = None, tick: Tick | None = None
+    run: Path, file: Path, *, out: Path | None = None, progress: Progress | None = None
 ) -> Treated:
     """Write the images of a file that `compress` wrote as PNG files, bit for bit."""
     folder = out or Path("samples") / f"{run.resolve().name}-decompress"
     results.check_free(folder)
-    images, names = codec.decompress(load(run, device="cpu"), file, tick)
+    images, names = codec.decompress(load(run, device="cpu"), file, progress)
     facts = {"run": str(run), "verb": "decompress", "source": str(file), "files": names}
     results.write(folder, images, facts)
     return Treated(folder=folder, count=len(images))
 
 
-def read(model: Model, source: str | Path, tick: Tick | None = None) -> Pictures:
+def read(model: Model, source: str | Path, progress: Progress | None = None) -> Pictures:
     """A source's images at the model's size and channels."""
     config = model.family.config
     channels: Any = config.channels
-    return pictures(source, (config.height, config.width), channels, MOST, progress=tick)
+    return pictures(source, (config.height, config.width), channels, MOST, progress=progress)
 
 
 def asked(model: Model, seen: Pictures, labels: Sequence[str]) -> np.ndarray | None:
@@ -294,7 +296,7 @@ def read_mask(file: str | Path, model: Model) -> np.ndarray:
     grey = np.asarray(to_pil(pixels[..., :3]).convert("L")) * (pixels[..., 3] / 255)
     mask = (grey >= 128).astype(np.uint8)
     if not mask.any():
-        raise ValueError(f"the mask {file} is black: white is what is to be painted")
+        raise Invalid(f"the mask {file} is black: white is what is to be painted")
     return mask
 
 
@@ -309,21 +311,21 @@ def _check_latents(file: Path, latents: np.ndarray, model: Model) -> None:
     config, family = model.family.config, model.family
     one = model.encode(np.zeros((1, config.height, config.width, config.channels), np.uint8))
     if latents.ndim != one.ndim or latents.shape[1:] != one.shape[1:] or not len(latents):
-        raise ValueError(
+        raise Invalid(
             f"{file} holds latents of shape {latents.shape}; this model's are (N, {str(one.shape[1:])[1:]}"
         )
     if latents.dtype.kind not in "iuf" or not np.isfinite(latents).all():
-        raise ValueError(f"{file} holds latents that are no finite numbers; encode them anew")
+        raise Invalid(f"{file} holds latents that are no finite numbers; encode them anew")
     if isinstance(family, Tokenizes):
         most = family.vocabulary
         if latents.dtype.kind == "f" or latents.min() < 0 or latents.max() >= most:
-            raise ValueError(f"{file} holds other tokens than 0 to {most - 1}; encode them anew")
+            raise Invalid(f"{file} holds other tokens than 0 to {most - 1}; encode them anew")
 
 
 def check_npz(file: Path) -> None:
     """Refuse a name that is not of an .npz file."""
     if file.suffix.lower() != ".npz":
-        raise ValueError(f"{file} cannot hold latents; give a file name that ends in .npz")
+        raise Invalid(f"{file} cannot hold latents; give a file name that ends in .npz")
 
 
 def _table(path: Path, names: Sequence[str], bits_N: np.ndarray) -> None:

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from zeuxis import __version__, families
 from zeuxis.core import tensors
+from zeuxis.core.errors import Invalid, NotFound
 from zeuxis.core.family import Family, FamilyConfig
 from zeuxis.core.files import (
     damaged,
@@ -83,7 +84,7 @@ class Content(pydantic.BaseModel, strict=True):
     @pydantic.model_validator(mode="after")
     def _is_whole(self) -> "Content":
         if "dataset.json" not in self.files or weights({"files": self.files}) is None:
-            raise ValueError("files must name dataset.json and the weights, model-*.safetensors")
+            raise Invalid("files must name dataset.json and the weights, model-*.safetensors")
         return self
 
 
@@ -101,9 +102,9 @@ class Dataset(pydantic.BaseModel):
                 -1 <= one < n for one, n in zip(row, classes, strict=True)
             )
             if not known or not 0 <= count <= LARGEST_COUNT:
-                raise ValueError(f"labels {str(row)[:40]}, {count:.3g} times, fit no condition")
+                raise Invalid(f"labels {str(row)[:40]}, {count:.3g} times, fit no condition")
         if classes and self.labels and not any(count for _, count in self.labels):
-            raise ValueError("labels has no row that occurs")
+            raise Invalid("labels has no row that occurs")
 
 
 class _Tree(NamedTuple):
@@ -161,14 +162,12 @@ def drop_old_weights(folder: Path, content: Mapping[str, Any]) -> None:
 def _save_part(dest: Path, part: Family) -> str:
     """Copy the part's artefact to `dest`, unless it is there; the SHA-256 of its `config.json`."""
     if part.origin is None:
-        raise ValueError(
-            f"the part {dest.name!r} was not loaded from a folder; save it and load it"
-        )
+        raise Invalid(f"the part {dest.name!r} was not loaded from a folder; save it and load it")
     folder, known = part.origin
     if (dest / "config.json").is_file() and sha256(dest / "config.json") == known:
         return known
     if copy(folder, dest) != known:
-        raise ValueError(f"{folder} is not what was loaded as {dest.name!r}; start anew")
+        raise Invalid(f"{folder} is not what was loaded as {dest.name!r}; start anew")
     return known
 
 
@@ -219,28 +218,28 @@ def read(folder: Path) -> dict[str, Any]:
 
 def _tree(folder: Path, depth: int = 0) -> _Tree:
     if not (folder / "config.json").is_file():
-        raise ValueError(
+        raise NotFound(
             f"{folder} holds no trained model (no config.json); "
             "give the folder that `zeuxis train` wrote"
         )
     content = read_sealed(inside(folder, "config.json"))
     found = content.get("format")
     if type(found) is not int or found != FORMAT:
-        raise ValueError(f"{folder} has format {found!r:.40}, expected {FORMAT}; update zeuxis")
+        raise Invalid(f"{folder} has format {found!r:.40}, expected {FORMAT}; update zeuxis")
     checked(Content, content, folder / "config.json")
     for name, expected in content["files"].items():
         path = inside(folder, name)
         if not path.is_file() or sha256(path) != expected:
-            raise ValueError(damaged(path))
+            raise Invalid(damaged(path))
     parts = {}
     for part, expected in content.get("parts", {}).items():
         if depth == DEEPEST:
-            raise ValueError(
+            raise Invalid(
                 f"{folder} has parts inside {DEEPEST} others; get it again from its maker"
             )
         file = _part(folder, part) / "config.json"
         if not file.is_file() or sha256(file) != expected:
-            raise ValueError(damaged(file))
+            raise Invalid(damaged(file))
         parts[part] = _tree(file.parent, depth + 1)
     content["dataset"] = read_json(folder / "dataset.json")
     return _Tree(folder, content, parts)
@@ -293,14 +292,12 @@ def _rebuild(tree: _Tree) -> Family:
     file = folder / "dataset.json"
     labels = content["dataset"].get("labels")
     if isinstance(labels, list) and len(labels) > MOST_ROWS:
-        raise ValueError(
-            f"{file} has {len(labels):,} rows of labels, expected {MOST_ROWS:,} at most"
-        )
+        raise Invalid(f"{file} has {len(labels):,} rows of labels, expected {MOST_ROWS:,} at most")
     known = checked(Dataset, content["dataset"], file)
     try:
         known.check(config)
     except ValueError as error:
-        raise ValueError(f"{file}: {error}") from error
+        raise Invalid(f"{file}: {error}") from error
     path = inside(folder, weights(content))
     found = tensors.header(path)
     parts = {part: _rebuild(each) for part, each in tree.parts.items()}
@@ -308,7 +305,7 @@ def _rebuild(tree: _Tree) -> Family:
         with tensors.Budget(found):
             model = families.build(name, config, parts=parts)
     except (ValueError, RuntimeError, ArithmeticError, MemoryError) as error:
-        raise ValueError(f"{folder} cannot be built: {error}") from error
+        raise Invalid(f"{folder} cannot be built: {error}") from error
     kept = {key for key in model.state_dict() if not is_dropped(model, key)}
     tensors.fill(model, path, found, kept)
     model.origin = (folder, sha256(folder / "config.json"))

@@ -31,9 +31,11 @@ import pydantic
 import torch
 from PIL import Image
 
-from zeuxis.core.family import Sequential, Tick
+from zeuxis.core.errors import Invalid, NotFound
+from zeuxis.core.family import Sequential
 from zeuxis.core.files import LARGEST_JSON, parse_json, write_file
 from zeuxis.core.pixels import grid, to_pil
+from zeuxis.core.progress import Progress
 from zeuxis.core.settings import explain
 from zeuxis.data.pictures import Pictures
 from zeuxis.inference import artefact
@@ -99,7 +101,7 @@ class Coded:
     peers: dict[str, int]
 
 
-def compress(model: Model, seen: Pictures, file: Path, tick: Tick | None = None) -> Coded:
+def compress(model: Model, seen: Pictures, file: Path, progress: Progress | None = None) -> Coded:
     """Code images (N, H, W, C) uint8 of the model's form into `file`.
 
     Raises:
@@ -113,7 +115,7 @@ def compress(model: Model, seen: Pictures, file: Path, tick: Tick | None = None)
     kind = coding.model.Categorical(perfect=False)
     numbers_NT = torch.from_numpy(images_NHWC.reshape(len(images_NHWC), -1).astype(np.int64))
     doubtful: list[list[int]] = []
-    for rows, walk in _walks(model, len(images_NHWC), tick):
+    for rows, walk in _walks(model, len(images_NHWC), progress):
         for step, stepper in walk:
             nearest_RL, unsure = _rounded(stepper)
             doubtful += [
@@ -149,7 +151,9 @@ def compress(model: Model, seen: Pictures, file: Path, tick: Tick | None = None)
     )
 
 
-def decompress(model: Model, file: Path, tick: Tick | None = None) -> tuple[np.ndarray, list[str]]:
+def decompress(
+    model: Model, file: Path, progress: Progress | None = None
+) -> tuple[np.ndarray, list[str]]:
     """The images (N, H, W, C) uint8 of a file that `compress` wrote, and their names.
 
     Raises:
@@ -159,7 +163,7 @@ def decompress(model: Model, file: Path, tick: Tick | None = None) -> tuple[np.n
     header, words = _read(file)
     _check(model)
     if header["model"] != identity(model):
-        raise ValueError(
+        raise Invalid(
             f"{file} was written with the model {header['model']} and {model.folder} holds "
             f"{identity(model)}; give the model that wrote it"
         )
@@ -171,7 +175,7 @@ def decompress(model: Model, file: Path, tick: Tick | None = None) -> tuple[np.n
     written: dict[tuple[int, int], list[tuple[int, int, int]]] = {}
     for start, step, row, one, value in header["doubtful"]:
         written.setdefault((start, step), []).append((row, one, value))
-    for rows, walk in _walks(model, count, tick):
+    for rows, walk in _walks(model, count, progress):
         for step, stepper in walk:
             nearest_RL, _ = _rounded(stepper)
             for row, one, value in written.get((rows.start, step), ()):
@@ -180,14 +184,14 @@ def decompress(model: Model, file: Path, tick: Tick | None = None) -> tuple[np.n
             try:
                 number_R = torch.from_numpy(coder.decode(kind, weights_RL).astype(np.int64))
             except AssertionError as error:  # constriction's word for words that no encoder writes
-                raise ValueError(
+                raise Invalid(
                     f"{file} is damaged (its words code nothing); get it again"
                 ) from error
             numbers_NT[rows, step] = number_R
             stepper.push(number_R)
     images = numbers_NT.reshape(count, height, width, channels).to(torch.uint8).numpy()
     if hashlib.sha256(images.tobytes()).hexdigest() != header["pixels"]:
-        raise ValueError(
+        raise Invalid(
             f"the images in {file} did not come out as they went in; this machine computes too differently"
         )
     return images, header["names"]
@@ -222,7 +226,7 @@ def _rounded(stepper: Stepper) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _walks(
-    model: Model, count: int, tick: Tick | None
+    model: Model, count: int, progress: Progress | None
 ) -> Iterator[tuple[slice, Iterator[tuple[int, Stepper]]]]:
     """(Rows, (step, stepper) for each of their numbers), in float64."""
     family = copy.deepcopy(model.family).double()
@@ -235,8 +239,8 @@ def _walks(
             stepper = family.stepper(rows.stop - rows.start)
             for step in range(steps):
                 yield step, stepper
-                if tick and (step + 1) % (config.width * config.channels) == 0:
-                    tick(rows.start + (rows.stop - rows.start) * (step + 1) // steps, count)
+                if progress and (step + 1) % (config.width * config.channels) == 0:
+                    progress(rows.start + (rows.stop - rows.start) * (step + 1) // steps, count)
 
     for start in range(0, count, ROWS):
         rows = slice(start, min(start + ROWS, count))
@@ -248,23 +252,21 @@ def _check_sizes(model: Model, file: Path, header: dict[str, Any], words: bytes)
     count, *shape = header["shape"]
     config = model.family.config
     if shape != [config.height, config.width, config.channels] or len(header["names"]) != count:
-        raise ValueError(f"{file} is damaged (its images are not the model's); get it again")
+        raise Invalid(f"{file} is damaged (its images are not the model's); get it again")
     if count * math.prod(shape) * FEWEST_BITS > 8 * len(words) + 64:
-        raise ValueError(
-            f"{file} is damaged (its words are too few for {count} images); get it again"
-        )
+        raise Invalid(f"{file} is damaged (its words are too few for {count} images); get it again")
     for start, step, row, one, value in header["doubtful"]:
         rows = min(ROWS, count - start)
         places = start % ROWS == 0 and step < math.prod(shape) and row < rows and one < 256
         if not places or value >= len(table()):
-            raise ValueError(f"{file} is damaged (doubtful places out of range); get it again")
+            raise Invalid(f"{file} is damaged (doubtful places out of range); get it again")
 
 
 def _check(model: Model) -> None:
     """Refuse a model that cannot say how likely each of 256 levels is next."""
     levels = getattr(model.check_able("compress").config, "levels", 256)
     if levels != 256:
-        raise ValueError(
+        raise Invalid(
             f"{model.folder} models {levels} levels and files have 256; train one with family.levels=256"
         )
 
@@ -272,10 +274,10 @@ def _check(model: Model) -> None:
 def _read(file: Path) -> tuple[dict[str, Any], bytes]:
     """The header and the coded words, both checked."""
     if not file.is_file():
-        raise ValueError(f"there is no file {file}; `zeuxis compress` writes one")
+        raise NotFound(f"there is no file {file}; `zeuxis compress` writes one")
     content = file.read_bytes()
     if not content.startswith(MAGIC):
-        raise ValueError(f"{file} is no file that `zeuxis compress` wrote")
+        raise Invalid(f"{file} is no file that `zeuxis compress` wrote")
     at = len(MAGIC) + 4
     try:
         (size,) = struct.unpack("<I", content[len(MAGIC) : at])
@@ -285,11 +287,11 @@ def _read(file: Path) -> tuple[dict[str, Any], bytes]:
         words = content[at + size :]
         whole = zlib.crc32(words) == header["words"] and len(words) % 4 == 0
     except pydantic.ValidationError as error:
-        raise ValueError(f"{file} is damaged ({explain(error)}); get it again") from error
+        raise Invalid(f"{file} is damaged ({explain(error)}); get it again") from error
     except (struct.error, zlib.error, ValueError) as error:
-        raise ValueError(f"{file} is damaged ({error}); get it again") from error
+        raise Invalid(f"{file} is damaged ({error}); get it again") from error
     if not whole:
-        raise ValueError(f"{file} is damaged (its checksum differs); get it again")
+        raise Invalid(f"{file} is damaged (its checksum differs); get it again")
     return header, words
 
 
@@ -317,7 +319,7 @@ def _coding() -> Any:
     try:
         import constriction
     except ImportError as error:
-        raise ValueError(
+        raise Invalid(
             "coding needs the package constriction: pip install 'zeuxis[compress]'"
         ) from error
     return constriction.stream

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from zeuxis import data
-from zeuxis.core.family import Decodes, Encodes, Family, Tick, Tokenizes
+from zeuxis.core.errors import Unable
+from zeuxis.core.family import Decodes, Encodes, Family, Tokenizes
+from zeuxis.core.progress import Progress
 from zeuxis.core.settings import Data
 from zeuxis.data import encoded
 from zeuxis.inference import artefact
@@ -14,7 +16,7 @@ from zeuxis.inference.model import load
 
 
 def encode(
-    source: str | Path, run: str | Path, dest: str | Path, tick: Tick | None = None
+    source: str | Path, run: str | Path, dest: str | Path, progress: Progress | None = None
 ) -> data.Prepared:
     """Write the pre-encoded set of `source` by the trained model in `run` (`zeuxis.data.encoded`).
 
@@ -24,7 +26,7 @@ def encode(
         source: a prepared set, or any source; it is prepared as the model's own images were.
         run: a trained model that encodes and decodes.
         dest: a folder that does not exist yet or is empty.
-        tick: told of progress.
+        progress: told of progress.
 
     Raises:
         ValueError: no trained model, one that cannot encode or decode, or `dest` is taken.
@@ -32,7 +34,7 @@ def encode(
     model = load(run)
     coder, config, name = model.family, model.family.config, model.facts["family"]
     if not isinstance(coder, Encodes) or not isinstance(coder, Decodes):
-        raise ValueError(
+        raise Unable(
             f"a {name} does not both encode images and decode them; use an autoencoder or a tokenizer"
         )
     settings = Data(
@@ -44,13 +46,13 @@ def encode(
     if isinstance(coder, Tokenizes):
         facts["vocabulary"] = coder.vocabulary
     encoded.write(
-        data.ensure(source, settings, tick),
+        data.ensure(source, settings, progress),
         Path(dest),
         "token" if isinstance(coder, Tokenizes) else "latent",
         model.encode,
         functools.partial(artefact.copy, Path(run)),
         facts,
-        tick,
+        progress,
     )
     return data.open_prepared(dest)
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from zeuxis.core import machine
+from zeuxis.core.errors import Invalid, NotFound, Unable
 from zeuxis.core.family import (
     Completes,
     Condition,
@@ -27,10 +28,10 @@ from zeuxis.core.family import (
     Reconstructs,
     Scores,
     Sequential,
-    Tick,
     Translates,
 )
 from zeuxis.core.pixels import from_uint8, to_array, to_tensor, to_uint8
+from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng, derive_seed
 from zeuxis.core.settings import explain, suggest
 from zeuxis.families import able
@@ -110,7 +111,7 @@ class Model:
         *,
         label: str | Mapping[str, str] | None = None,
         labels: np.ndarray | None = None,
-        progress: Tick | None = None,
+        progress: Progress | None = None,
         **controls: Any,
     ) -> np.ndarray:
         """Draw images, (count, H, W, C) uint8. Image i depends on (seed, i) and on what is asked for.
@@ -176,20 +177,20 @@ class Model:
         schema = self.family.Controls
         for name in values:
             if name not in schema.model_fields:
-                raise ValueError(
+                raise NotFound(
                     f"no control {name!r} for {self.facts['family']}; "
                     f"{suggest(name, schema.model_fields)}"
                 )
         try:
             return schema.model_validate(dict(values))
         except pydantic.ValidationError as error:
-            raise ValueError(explain(error)) from error
+            raise Invalid(explain(error)) from error
 
     def reconstruct(
         self,
         images_NHWC: np.ndarray,
         labels: np.ndarray | None = None,
-        progress: Tick | None = None,
+        progress: Progress | None = None,
     ) -> np.ndarray:
         """Images after the family's bottleneck, (N, H, W, C) uint8; `labels` as in `sample`."""
         family = self._able(Reconstructs, "reconstruct")
@@ -199,7 +200,7 @@ class Model:
         self,
         images_NHWC: np.ndarray,
         labels: np.ndarray | None = None,
-        progress: Tick | None = None,
+        progress: Progress | None = None,
     ) -> np.ndarray:
         """Latents of images, (N, ...) float32; of a tokenizer, the tokens (N, h, w) int64."""
         family = self._able(Encodes, "encode")
@@ -215,7 +216,7 @@ class Model:
         self,
         latents: np.ndarray,
         labels: np.ndarray | None = None,
-        progress: Tick | None = None,
+        progress: Progress | None = None,
     ) -> np.ndarray:
         """Images of latents as `encode` returns them, (N, H, W, C) uint8."""
         family = self._able(Decodes, "decode")
@@ -234,7 +235,7 @@ class Model:
         images_NHWC: np.ndarray,
         sigma: float,
         labels: np.ndarray | None = None,
-        progress: Tick | None = None,
+        progress: Progress | None = None,
     ) -> np.ndarray:
         """The expected clean images, (N, H, W, C) uint8.
 
@@ -249,7 +250,7 @@ class Model:
         """
         family = self._able(Denoises, "denoise")
         if not 0 <= sigma < float("inf"):
-            raise ValueError(f"sigma is a number of levels, at least 0, not {sigma}")
+            raise Invalid(f"sigma is a number of levels, at least 0, not {sigma}")
         noisy = np.asarray(images_NHWC)
         self._check_shape(noisy)
         image = to_tensor(np.require(noisy, np.float32, ("C", "W"))) / 127.5 - 1
@@ -268,7 +269,7 @@ class Model:
         mask: np.ndarray,
         seed: int = 0,
         labels: np.ndarray | None = None,
-        progress: Tick | None = None,
+        progress: Progress | None = None,
         **controls: Any,
     ) -> np.ndarray:
         """Paint what a mask leaves open, (N, H, W, C) uint8; all else stays as it is.
@@ -290,7 +291,7 @@ class Model:
         count, height, width, _ = images_NHWC.shape
         open_NHW = np.asarray(mask) != 0
         if open_NHW.shape not in ((height, width), (count, height, width)):
-            raise ValueError(
+            raise Invalid(
                 f"the mask has shape {open_NHW.shape}, expected {(height, width)} or "
                 f"{(count, height, width)}"
             )
@@ -311,7 +312,7 @@ class Model:
         images_NHWC: np.ndarray,
         seed: int = 0,
         labels: np.ndarray | None = None,
-        progress: Tick | None = None,
+        progress: Progress | None = None,
         **controls: Any,
     ) -> np.ndarray:
         """Turn images into others, (N, H, W, C) uint8; `labels` (N, A) say what they are to become.
@@ -337,7 +338,7 @@ class Model:
         end: int | np.ndarray,
         count: int = 8,
         label: str | Mapping[str, str] | None = None,
-        progress: Tick | None = None,
+        progress: Progress | None = None,
         **controls: Any,
     ) -> np.ndarray:
         """A walk between the images of two seeds, or between two images, (count, H, W, C) uint8.
@@ -352,14 +353,14 @@ class Model:
         """
         self._able(Interpolates, "interpolate")
         if count < 2:
-            raise ValueError(f"a walk has at least its 2 ends, not {count} images")
+            raise Invalid(f"a walk has at least its 2 ends, not {count} images")
         share = torch.linspace(0, 1, count, device=self.device)
         if isinstance(start, np.ndarray) and isinstance(end, np.ndarray):
             ends = torch.from_numpy(self.encode(np.stack([start, end])))
             walk = slerp(ends[:1], ends[1:], share.cpu())
             return self.decode(walk.numpy(), progress=progress)
         if isinstance(start, np.ndarray) or isinstance(end, np.ndarray):
-            raise ValueError("a walk leads from a seed to a seed or from an image to an image")
+            raise Invalid("a walk leads from a seed to a seed or from an image to an image")
         family = self._able(Generates, "interpolate between seeds; give two images")
         settings = self.controls(controls)
         noises = [family.noise(self._rng(s, slice(0, 1))) for s in (start, end)]
@@ -379,7 +380,7 @@ class Model:
         images_NHWC: np.ndarray,
         labels: np.ndarray | None = None,
         seed: int = 0,
-        progress: Tick | None = None,
+        progress: Progress | None = None,
     ) -> np.ndarray:
         """Bits per dimension of each image, (N,) float32; `family.kind` says if exact or a bound."""
         family = self._able(Scores, "score")
@@ -410,7 +411,7 @@ class Model:
     def _able(self, ability: type[A], verb: str) -> A:
         if not isinstance(self.family, ability):
             others = ", ".join(able(ability)) or "none"
-            raise ValueError(f"a {self.facts['family']} cannot {verb}; families that can: {others}")
+            raise Unable(f"a {self.facts['family']} cannot {verb}; families that can: {others}")
         return self.family
 
     def _label_indices(self, label: str | Mapping[str, str] | None) -> dict[int, int]:
@@ -418,18 +419,18 @@ class Model:
             return {}
         names = [condition.name for condition in self.conditions]
         if not names:
-            raise ValueError("this model was trained without labels, so none can be asked for")
+            raise Unable("this model was trained without labels, so none can be asked for")
         if isinstance(label, str):
             if len(names) > 1:
-                raise ValueError(f"which condition is {label!r}? name one of {', '.join(names)}")
+                raise Invalid(f"which condition is {label!r}? name one of {', '.join(names)}")
             label = {names[0]: label}
         wanted = {}
         for name, value in label.items():
             if name not in names:
-                raise ValueError(f"no condition {name!r} in this model; {suggest(name, names)}")
+                raise NotFound(f"no condition {name!r} in this model; {suggest(name, names)}")
             classes = self.conditions[names.index(name)].classes
             if value not in classes:
-                raise ValueError(f"no {name} {value!r} in this model; {suggest(value, classes)}")
+                raise NotFound(f"no {name} {value!r} in this model; {suggest(value, classes)}")
             wanted[names.index(name)] = classes.index(value)
         return wanted
 
@@ -438,11 +439,11 @@ class Model:
         given = np.asarray(labels, dtype=np.int64)
         expected = (count, len(self.conditions))
         if given.shape != expected:
-            raise ValueError(f"labels have shape {given.shape}, expected {expected}")
+            raise Invalid(f"labels have shape {given.shape}, expected {expected}")
         for condition, column in zip(self.conditions, given.T, strict=True):
             most = len(condition.classes) - 1
             if not ((column >= -1) & (column <= most)).all():
-                raise ValueError(
+                raise Invalid(
                     f"labels of {condition.name!r} go from {column.min()} to {column.max()}, "
                     f"expected 0 to {most}, or -1 for unknown"
                 )
@@ -462,7 +463,7 @@ class Model:
         self,
         images_NHWC: np.ndarray,
         labels: np.ndarray | None,
-        progress: Tick | None,
+        progress: Progress | None,
         call: Callable[[Tensor, Mapping[str, Tensor]], Tensor],
     ) -> np.ndarray:
         pixels, given = self._pixels(images_NHWC), self._conditions(labels, len(images_NHWC))
@@ -483,20 +484,20 @@ class Model:
         """(N, C, H, W) uint8, once the images are of the model's kind."""
         self._check_shape(images_NHWC)
         if images_NHWC.dtype != np.uint8:
-            raise ValueError(f"images are {images_NHWC.dtype}, expected uint8, 0 to 255")
+            raise Invalid(f"images are {images_NHWC.dtype}, expected uint8, 0 to 255")
         return to_tensor(np.require(images_NHWC, requirements=("C", "W")))
 
     def _check_shape(self, images_NHWC: np.ndarray) -> None:
         config = self.family.config
         expected = (config.height, config.width, config.channels)
         if images_NHWC.shape[1:] != expected:
-            raise ValueError(
+            raise Invalid(
                 f"images are {images_NHWC.dtype} of shape {images_NHWC.shape[1:]}, "
                 f"expected uint8 of shape {expected} (height, width, channels)"
             )
 
     def _lanes(
-        self, count: int, call: Callable[[slice], Tensor], progress: Tick | None = None
+        self, count: int, call: Callable[[slice], Tensor], progress: Progress | None = None
     ) -> Tensor:
         """Call with one full lane of rows after another; drop what pads the last one."""
         parts = []
@@ -506,7 +507,7 @@ class Model:
             if progress:
                 progress(min(rows.stop, count), count)
         if not parts:
-            raise ValueError(f"expected at least 1 image, found {count}")
+            raise Invalid(f"expected at least 1 image, found {count}")
         return torch.cat(parts)
 
 
@@ -524,7 +525,7 @@ def lanes(count: int) -> Iterator[slice]:
     return (slice(start, start + LANE) for start in range(0, count, LANE))
 
 
-def _within(rows: slice, count: int, progress: Tick | None) -> Tick | None:
+def _within(rows: slice, count: int, progress: Progress | None) -> Progress | None:
     """Progress inside a lane, for families that take many steps: still told in images done."""
     if progress is None:
         return None

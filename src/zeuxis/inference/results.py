@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from zeuxis.core import machine
+from zeuxis.core.errors import Conflict, Invalid
 from zeuxis.core.files import check_disk, sync_files, write_json
 from zeuxis.core.lock import locked
 from zeuxis.core.pixels import grid, png_bytes, save_png
@@ -126,7 +127,7 @@ def written(folder: Path) -> list[Path]:
 def check_sheet(sheet: Path | None) -> None:
     """Refuse a name that is not of a PNG file."""
     if sheet is not None and (sheet.suffix.lower() != ".png" or sheet.is_dir()):
-        raise ValueError(f"{sheet} cannot be a PNG file; give --grid a file name that ends in .png")
+        raise Invalid(f"{sheet} cannot be a PNG file; give --grid a file name that ends in .png")
 
 
 def check_free(folder: Path) -> None:
@@ -136,10 +137,10 @@ def check_free(folder: Path) -> None:
         ValueError: it does, or it is a file.
     """
     if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{folder} is a file; name a folder with --out")
+        raise Conflict(f"{folder} is a file; name a folder with --out")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / NOTE).is_file():
         found = min(path.name for path in folder.iterdir())
-        raise ValueError(
+        raise Conflict(
             f"{folder} holds files that are not samples (such as {found}); "
             "name a new or an empty folder with --out"
         )
@@ -151,10 +152,10 @@ def label(words: Sequence[str]) -> str | dict[str, str] | None:
         return words[0]
     for word in words:
         if "=" not in word:
-            raise ValueError(f"cannot read the label {word!r}: expected CONDITION=CLASS")
+            raise Invalid(f"cannot read the label {word!r}: expected CONDITION=CLASS")
     asked = dict(word.split("=", 1) for word in words)
     if len(asked) < len(words):
-        raise ValueError(
+        raise Invalid(
             f"found a condition twice in {', '.join(words)}; give each one class, and draw the "
             "others in another call"
         )

@@ -9,7 +9,7 @@ Shapes: N images, B batch, H height, W width, C channels, D features.
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,7 +17,9 @@ import numpy as np
 from safetensors.numpy import save
 
 from zeuxis.core import tensors
+from zeuxis.core.errors import Invalid
 from zeuxis.core.files import parse_json, write_file
+from zeuxis.core.progress import Progress
 from zeuxis.features import Extractor, Features, stream
 from zeuxis.metrics.moments import Moments
 from zeuxis.metrics.statistics import statistics
@@ -41,23 +43,21 @@ class Accumulator:
         self.taps = extractor.taps if taps is None else taps
         for tap in self.taps:
             if tap not in extractor.taps:
-                raise ValueError(f"no layer {tap!r}; this network has {', '.join(extractor.taps)}")
+                raise Invalid(f"no layer {tap!r}; this network has {', '.join(extractor.taps)}")
         self.image = ""
         self._parts: dict[str, list[np.ndarray]] = {}
 
     def __len__(self) -> int:
         return sum(map(len, next(iter(self._parts.values()), [])))
 
-    def add(
-        self, pixels_NHWC: np.ndarray, progress: Callable[[int, int], None] | None = None
-    ) -> Self:
+    def add(self, pixels_NHWC: np.ndarray, progress: Progress | None = None) -> Self:
         """Take in more images, uint8, of the size of those before.
 
         Raises:
             ValueError: another size or type of image, or features that are no numbers.
         """
         if pixels_NHWC.dtype != np.uint8 or pixels_NHWC.ndim != 4:
-            raise ValueError(
+            raise Invalid(
                 f"images are {pixels_NHWC.dtype} of shape {pixels_NHWC.shape}; "
                 "expected uint8 (N, H, W, C)"
             )
@@ -79,7 +79,7 @@ class Accumulator:
         for tap in self.taps:
             mine, theirs = self.extractor.receipt(tap), other.extractor.receipt(tap)
             if mine != theirs or self.taps != other.taps:
-                raise ValueError(
+                raise Invalid(
                     f"these cannot be merged: one holds {_short(mine)}, the other {_short(theirs)}"
                 )
         if other.image:
@@ -129,7 +129,7 @@ class Accumulator:
             there = dict(receipts.get(tap, {}))
             image = there.pop("image", "")
             if there != self.extractor.receipt(tap):
-                raise ValueError(
+                raise Invalid(
                     f"{path} holds {_short(there)}, and this network is "
                     f"{_short(self.extractor.receipt(tap))}: compute it anew"
                 )
@@ -141,7 +141,7 @@ class Accumulator:
 
     def _check_size(self, image: str) -> None:
         if self.image and image != self.image:
-            raise ValueError(
+            raise Invalid(
                 f"images are {image} and those before {self.image}; bring all to one size"
             )
         self.image = image
@@ -153,7 +153,7 @@ class Accumulator:
     def _whole(self, name: str) -> np.ndarray:
         parts = self._parts.get(name)
         if not parts:
-            raise ValueError("no image was added")
+            raise Invalid("no image was added")
         if len(parts) > 1:
             self._parts[name] = parts = [np.concatenate(parts)]
         return parts[0]
@@ -169,20 +169,18 @@ def read(path: str | Path) -> tuple[dict[str, dict[str, Any]], dict[str, np.ndar
     try:
         kinds = tensors.header(path)
     except ValueError as error:
-        raise ValueError(f"{path} cannot be read as saved features; compute it anew") from error
+        raise Invalid(f"{path} cannot be read as saved features; compute it anew") from error
     with tensors.opened(path, "np") as file:
         facts = file.metadata() or {}
         if facts.get("format") != FORMAT or "receipts" not in facts:
-            raise ValueError(f"{path} holds tensors, but no features that this library saved")
+            raise Invalid(f"{path} holds tensors, but no features that this library saved")
         try:
             receipts = parse_json(facts["receipts"].encode())
         except ValueError as error:
-            raise ValueError(
-                f"{path}: its receipts are damaged ({error}); compute it anew"
-            ) from error
+            raise Invalid(f"{path}: its receipts are damaged ({error}); compute it anew") from error
         plain = all(_is_receipt(each, facts.get("image")) for each in receipts.values())
         if not plain or not _fit(receipts, kinds):
-            raise ValueError(
+            raise Invalid(
                 f"{path}: its receipts and arrays do not fit each other; expected features (N, D) of "
                 "each layer and statistics (N,): compute it anew"
             )

@@ -34,6 +34,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from zeuxis.core.errors import Invalid
 from zeuxis.metrics import Estimate, share
 from zeuxis.metrics.classifier import STEPS, alike, predict, train_classifier
 from zeuxis.metrics.ratio import difference, ratio
@@ -183,15 +184,15 @@ def _known(labels: np.ndarray, classes: int, side: str) -> np.ndarray:
     """The labels that are not unknown."""
     labels = np.asarray(labels)
     if classes < 2:
-        raise ValueError(f"balance needs at least 2 classes, got {classes}")
+        raise Invalid(f"balance needs at least 2 classes, got {classes}")
     if labels.size and (labels.min() < -1 or labels.max() >= classes):
-        raise ValueError(
+        raise Invalid(
             f"labels of the {side} run from {labels.min()} to {labels.max()}, expected 0 to "
             f"{classes - 1}, or -1 for unknown"
         )
     known = labels[labels >= 0]
     if len(known) < 2:
-        raise ValueError(f"balance needs at least 2 labelled images, the {side} have {len(known)}")
+        raise Invalid(f"balance needs at least 2 labelled images, the {side} have {len(known)}")
     return known
 
 

@@ -22,6 +22,7 @@ import dataclasses
 import numpy as np
 import torch
 
+from zeuxis.core.errors import Invalid
 from zeuxis.features import Features
 from zeuxis.metrics import Estimate, share
 from zeuxis.metrics.comparable import ROWS, check
@@ -73,7 +74,7 @@ def different_bins(fake: Features, real: Features, k: int = 100, seed: int = 0) 
             z-test needs as many), or features are NaN or infinite.
     """
     if k < 2:
-        raise ValueError(f"expected at least 2 bins, got {k}")
+        raise Invalid(f"expected at least 2 bins, got {k}")
     check(f"a comparison of {k} bins", fake, real, max(5 * k, 2 * GROUPS))
     rng = np.random.default_rng(seed)
     centre_D = real.array.mean(0, dtype=np.float64)
@@ -170,7 +171,7 @@ def _first_centres(
         last_1D = x_ND[chosen[-1:]] - centre_D
         squared_N = np.minimum(squared_N, nearest_centre(x_ND, centre_D, last_1D)[1])
         if not squared_N.any():
-            raise ValueError(
+            raise Invalid(
                 f"{k} bins need as many different images, {len(x_ND)} real ones have "
                 f"{len(chosen)} different features; ask for fewer bins"
             )

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zeuxis.core import machine
+from zeuxis.core.errors import Invalid
 from zeuxis.core.pixels import from_uint8, to_tensor
 from zeuxis.core.rng import derive_seed
 from zeuxis.metrics import Estimate, share
@@ -163,7 +164,7 @@ def taught(
         ValueError: no seed, no test image, images and labels do not match, or sizes differ.
     """
     if not seeds:
-        raise ValueError("no seeds: pass at least one, each teaches a classifier of its own")
+        raise Invalid("no seeds: pass at least one, each teaches a classifier of its own")
     _check(test_LHWC, test_labels_L, classes)
     names = {  # teacher, exam
         "by_samples": ("samples", "hold-out images"),
@@ -209,7 +210,7 @@ def alike(sides: Mapping[str, np.ndarray]) -> None:
     (first, images), *others = sides.items()
     for name, other in others:
         if other.shape[1:] != images.shape[1:]:
-            raise ValueError(
+            raise Invalid(
                 f"{first} are {images.shape[1:]} and {name} {other.shape[1:]} "
                 "(height, width, channels): bring all to one size"
             )
@@ -217,11 +218,11 @@ def alike(sides: Mapping[str, np.ndarray]) -> None:
 
 def _check(images_NHWC: np.ndarray, labels_N: np.ndarray, classes: int) -> None:
     if len(images_NHWC) != len(labels_N) or len(labels_N) == 0:
-        raise ValueError(
+        raise Invalid(
             f"{len(images_NHWC)} images and {len(labels_N)} labels: pass one label for each image"
         )
     if labels_N.min() < 0 or labels_N.max() >= classes:
-        raise ValueError(
+        raise Invalid(
             f"labels run from {labels_N.min()} to {labels_N.max()}, expected 0 to {classes - 1}"
         )
 

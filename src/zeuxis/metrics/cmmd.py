@@ -18,6 +18,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from zeuxis.core.errors import Invalid
 from zeuxis.features import Features
 from zeuxis.metrics import Estimate
 from zeuxis.metrics.comparable import check
@@ -55,7 +56,7 @@ def gaussian_kernel_distance(fake: Features, real: Features) -> Estimate:
     squared = _squared(y_MD, y_MD)[np.triu_indices(len(y_MD), 1)]
     median = float(np.median(np.sqrt(squared)))
     if median < 1e-6:  # rounding alone parts them by so much
-        raise ValueError(
+        raise Invalid(
             "the median distance between real images is 0: most of them have the same features, "
             "which gives no bandwidth; compare with varied images"
         )
@@ -85,7 +86,7 @@ def _unit(features: Features, side: str) -> np.ndarray:
     x_ND = features.array.astype(np.float64)
     length_N = np.linalg.norm(x_ND, axis=1, keepdims=True)
     if not length_N.all():
-        raise ValueError(
+        raise Invalid(
             f"the features of {side} image {int((length_N[:, 0] == 0).argmax())} are all zero and have no "
             "direction; use another network or layer"
         )

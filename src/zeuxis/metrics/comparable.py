@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from zeuxis.core.errors import Invalid
 from zeuxis.features import Features
 from zeuxis.features.inception import PUBLISHED
 
@@ -24,7 +25,7 @@ def agree(fake: Mapping[str, Any], real: Mapping[str, Any]) -> None:
     unlike = sorted(key for key in {*fake, *real} if fake.get(key) != real.get(key))
     if unlike:
         key = unlike[0]
-        raise ValueError(
+        raise Invalid(
             f"these features cannot be compared: {key} is {fake.get(key)!r} on one side and "
             f"{real.get(key)!r} on the other; compute both in the same way"
         )
@@ -44,7 +45,7 @@ def check(what: str, fake: Features, real: Features, least: int) -> None:
     """
     agree(fake.receipt, real.receipt)
     if min(len(fake), len(real)) < least:
-        raise ValueError(
+        raise Invalid(
             f"{what} needs at least {least} images a side, got {len(fake)} and {len(real)}"
         )
     same_width(fake.array.shape[1:], real.array.shape[1:])
@@ -59,7 +60,7 @@ def same_width(fake: tuple[int, ...], real: tuple[int, ...]) -> None:
         ValueError: they differ.
     """
     if fake != real:
-        raise ValueError(
+        raise Invalid(
             f"one side has {fake} features an image and the other {real}; "
             "compute both with the same network and layer"
         )
@@ -74,7 +75,7 @@ def finite(side: str, x_ND: np.ndarray) -> None:
     for start in range(0, len(x_ND), ROWS):
         bad_N = ~np.isfinite(x_ND[start : start + ROWS]).all(1)
         if bad_N.any():
-            raise ValueError(
+            raise Invalid(
                 f"the features of {side} image {start + int(bad_N.argmax())} hold NaN or infinity; "
                 "leave it out, or find out what made them"
             )

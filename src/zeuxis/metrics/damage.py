@@ -15,6 +15,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
+from zeuxis.core.errors import Invalid
 from zeuxis.core.pixels import to_pil
 from zeuxis.core.rng import derive_seed
 
@@ -53,7 +54,7 @@ class Pool:
     def labels(self) -> np.ndarray:
         """The labels, where a damage cannot do without."""
         if self.labels_N is None or len(self.labels_N) != len(self.images_NHWC):
-            raise ValueError(
+            raise Invalid(
                 "this damage needs the class of each image: pass labels, or a clustering's numbers"
             )
         return self.labels_N
@@ -76,13 +77,11 @@ def damage(name: str, pool: Pool, step: int, seed: int = 0) -> np.ndarray:
         ValueError: no such damage or step, or the pool lacks what it needs.
     """
     if name not in DAMAGES:
-        raise ValueError(f"no damage {name!r}; there are {', '.join(DAMAGES)}")
+        raise Invalid(f"no damage {name!r}; there are {', '.join(DAMAGES)}")
     if not 1 <= step <= len(STEPS):
-        raise ValueError(
-            f"damage has steps 1 ({STEPS[0]}) to {len(STEPS)} ({STEPS[-1]}), got {step}"
-        )
+        raise Invalid(f"damage has steps 1 ({STEPS[0]}) to {len(STEPS)} ({STEPS[-1]}), got {step}")
     if len(pool.images_NHWC) == 0 or pool.images_NHWC.dtype != np.uint8:
-        raise ValueError(
+        raise Invalid(
             f"expected at least one uint8 image, got {len(pool.images_NHWC)} of {pool.images_NHWC.dtype}"
         )
     return DAMAGES[name](pool, step - 1, np.random.default_rng(derive_seed(seed, name)))
@@ -140,7 +139,7 @@ def _modes(pool: Pool, step: int, rng: np.random.Generator) -> np.ndarray:
     """A share of the classes, chosen by seed, is missing; a higher step misses those of a lower one too."""
     named = rng.permutation(np.unique(pool.labels))
     if len(named) < 2:
-        raise ValueError("dropping modes needs at least 2 classes, and these images have one")
+        raise Invalid("dropping modes needs at least 2 classes, and these images have one")
     dropped = named[: min(max(1, round(MODES[step] * len(named))), len(named) - 1)]
     return pool.images_NHWC[~np.isin(pool.labels, dropped)]
 
@@ -162,7 +161,7 @@ def _copies(pool: Pool, step: int, rng: np.random.Generator) -> np.ndarray:
     count = max(1, round(COPIES[step] * n))
     if train is None or train.shape[1:] != pool.images_NHWC.shape[1:] or len(train) < count:
         given = None if train is None else train.shape
-        raise ValueError(
+        raise Invalid(
             f"copies need {count} training images of shape {pool.images_NHWC.shape[1:]}, got {given}"
         )
     found = pool.images_NHWC.copy()

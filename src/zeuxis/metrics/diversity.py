@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from zeuxis.core.errors import Invalid
 from zeuxis.core.rng import derive_seed
 from zeuxis.metrics import Estimate
 from zeuxis.metrics.perceptual import perceptual_distance, perceptual_receipt
@@ -72,10 +73,10 @@ def diversity(
             the images are none that the measure takes.
     """
     if measure not in MEASURES:
-        raise ValueError(f"no measure {measure!r}; there are {', '.join(MEASURES)}")
+        raise Invalid(f"no measure {measure!r}; there are {', '.join(MEASURES)}")
     n = len(images_NHWC)
     if n < 2 * LEAST:
-        raise ValueError(f"diversity needs at least {2 * LEAST} images, got {n}")
+        raise Invalid(f"diversity needs at least {2 * LEAST} images, got {n}")
     receipt: dict[str, Any] = {
         "measure": measure,
         "image": "x".join(map(str, images_NHWC.shape[1:])),
@@ -96,7 +97,7 @@ def diversity(
     if labels_N is None:
         return Diversity(overall, None, {})
     if len(labels_N) != n:
-        raise ValueError(f"{n} images and {len(labels_N)} labels: pass one label for each image")
+        raise Invalid(f"{n} images and {len(labels_N)} labels: pass one label for each image")
     named, counts = np.unique(labels_N[labels_N >= 0], return_counts=True)
     usable = named[counts >= 2 * LEAST].tolist()
     most = max(LEAST, pairs // max(1, len(usable)))
@@ -126,12 +127,12 @@ def against(fake: Diversity, real: Diversity) -> dict[str, Estimate]:
 def _against(fake: Estimate, real: Estimate) -> Estimate:
     for key in ("measure", "image"):
         if fake.receipt[key] != real.receipt[key]:
-            raise ValueError(
+            raise Invalid(
                 f"these diversities cannot be compared: {key} is {fake.receipt[key]!r} on one side and "
                 f"{real.receipt[key]!r} on the other; measure both in the same way"
             )
     if _apart(real).interval[0] == 0:
-        raise ValueError(
+        raise Invalid(
             f"the real images do not differ beyond doubt ({real.receipt['measure']} "
             f"{real.value:.3g}): nothing can be compared with them"
         )

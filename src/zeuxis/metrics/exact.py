@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from zeuxis.core.errors import Invalid
 from zeuxis.metrics import Estimate, share
 
 CHUNK = 2**24
@@ -36,7 +37,7 @@ def exact_copies(
         ValueError: the two sides differ in shape.
     """
     if samples_NHWC.shape[1:] != images_MHWC.shape[1:]:
-        raise ValueError(
+        raise Invalid(
             f"samples are {samples_NHWC.shape[1:]} and images {images_MHWC.shape[1:]}: compare images of "
             "one size"
         )

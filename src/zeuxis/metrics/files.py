@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from zeuxis.core import npz
+from zeuxis.core.errors import Invalid
 from zeuxis.core.files import write_file
 from zeuxis.core.words import printable
 from zeuxis.features import Features
@@ -67,9 +68,7 @@ def read_statistics(path: str | Path, tap: str | None = None) -> Features | Mome
         receipts, held = accumulator.read(path)
         tap = tap or next(iter(receipts))
         if tap not in receipts:
-            raise ValueError(
-                f"{path} has no layer {tap!r}; it holds {printable(', '.join(receipts))}"
-            )
+            raise Invalid(f"{path} has no layer {tap!r}; it holds {printable(', '.join(receipts))}")
         return _features(path, held[f"features.{tap}"], receipts[tap])
     if path.suffix == ".npz":
         return _from_npz(path, npz.read(path))
@@ -112,7 +111,7 @@ def _from_npz(path: Path, held: Mapping[str, np.ndarray]) -> Features | Moments:
     if "feats" in held:
         return _features(path, held["feats"], {**FOREIGN, "file": "clean-fid"})
     if not {"mu", "sigma"} <= set(held):
-        raise ValueError(
+        raise Invalid(
             f"{path} holds {', '.join(held) or 'nothing'}; a statistics file holds mu and sigma, or feats"
         )
     return _moments(path, held["mu"], held["sigma"], None)
@@ -121,10 +120,10 @@ def _from_npz(path: Path, held: Mapping[str, np.ndarray]) -> Features | Moments:
 def _unpickled(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > LARGEST:
-            raise ValueError(f"it has more than {LARGEST >> 30} GiB")
+            raise Invalid(f"it has more than {LARGEST >> 30} GiB")
         return pickled.loads(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise ValueError(
+        raise Invalid(
             f"{path} cannot be read as a FeatureStats of StyleGAN ({printable(str(error))[:200]}); "
             "have that tool write it anew, or save its features as `feats` in an .npz"
         ) from error
@@ -140,12 +139,12 @@ def from_feature_stats(path: Path, state: Mapping[str, Any]) -> Features | Momen
     if isinstance(parts, np.ndarray) or parts:
         rows = parts if isinstance(parts, list) else [parts]
         if len({np.shape(each)[1:] for each in rows}) != 1 or np.ndim(rows[0]) != 2:
-            raise ValueError(f"{path}: the shapes of its features differ; expected (N, D) of one D")
+            raise Invalid(f"{path}: the shapes of its features differ; expected (N, D) of one D")
         return _features(path, np.concatenate(rows), {**FOREIGN, "file": "StyleGAN"})
     mean, products = state.get("raw_mean"), state.get("raw_cov")
     arrays = isinstance(mean, np.ndarray) and isinstance(products, np.ndarray)
     if not arrays or type(n) is not int or not 2 <= n < 1 << 53:
-        raise ValueError(f"{path} holds neither features nor the sums of at least 2 images")
+        raise Invalid(f"{path} holds neither features nor the sums of at least 2 images")
     mean_D, products_DD = (np.asarray(x, np.float64) / n for x in (mean, products))
     if mean_D.ndim == 1 and products_DD.shape == (len(mean_D), len(mean_D)):
         with np.errstate(all="ignore"):  # what is beyond float64 is refused below
@@ -155,13 +154,13 @@ def from_feature_stats(path: Path, state: Mapping[str, Any]) -> Features | Momen
 
 def _features(path: Path, array: np.ndarray, receipt: Mapping[str, Any]) -> Features:
     if array.ndim != 2 or 0 in array.shape or array.dtype.kind not in "fiu":
-        raise ValueError(
+        raise Invalid(
             f"{path}: its features are {array.dtype} of shape {array.shape}; expected numbers (N, D)"
         )
     with np.errstate(all="ignore"):  # what is no float32 is refused below
         x_ND = np.asarray(array, np.float32)
     if not np.isfinite(x_ND).all():
-        raise ValueError(f"{path} holds features that are NaN or infinite: compute it anew")
+        raise Invalid(f"{path} holds features that are NaN or infinite: compute it anew")
     return Features(x_ND, receipt)
 
 
@@ -169,12 +168,12 @@ def _moments(path: Path, mean: np.ndarray, covariance: np.ndarray, n: int | None
     d = len(mean) if mean.ndim == 1 else 0
     fits = d and covariance.shape == (d, d)
     if not fits or mean.dtype.kind not in "fiu" or covariance.dtype.kind not in "fiu":
-        raise ValueError(
+        raise Invalid(
             f"{path}: the mean is {mean.dtype} {mean.shape} and the covariance {covariance.dtype} "
             f"{covariance.shape}; expected (D,) and (D, D), numbers"
         )
     with np.errstate(all="ignore"):
         mean_D, covariance_DD = np.asarray(mean, np.float64), np.asarray(covariance, np.float64)
     if not (np.isfinite(mean_D).all() and np.isfinite(covariance_DD).all()):
-        raise ValueError(f"{path} holds NaN or infinity: compute it anew")
+        raise Invalid(f"{path} holds NaN or infinity: compute it anew")
     return Moments(n, mean_D, covariance_DD, FOREIGN)

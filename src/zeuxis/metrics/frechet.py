@@ -35,6 +35,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from zeuxis.core.errors import Invalid
 from zeuxis.features import Features
 from zeuxis.metrics import Estimate
 from zeuxis.metrics.comparable import agree, finite, is_inception, same_width
@@ -152,7 +153,7 @@ def frechet_infinity(
     n = len(fake)
     least = least or n // 10
     if not 2 <= least < n or sizes < 3:
-        raise ValueError(
+        raise Invalid(
             f"a line needs at least 3 sizes between 2 and {n} images, got {sizes} from {least} on"
         )
     agree(fake.receipt, real.receipt)
@@ -218,7 +219,7 @@ def _gaussian(side: Features | Moments, which: str) -> _Gaussian:
         return _Gaussian(side.n, side.mean_D, None, side.covariance_DD)
     n, d = side.array.shape
     if n < 2:
-        raise ValueError(f"a Frechet distance needs at least 2 images a side, got {n} {which} ones")
+        raise Invalid(f"a Frechet distance needs at least 2 images a side, got {n} {which} ones")
     finite(which, side.array)
     if n > d:
         return _gaussian(Moments.of(side), which)
@@ -274,7 +275,7 @@ class _Cut:
             return
         n, d = side.array.shape
         if n < 2 * GROUPS:
-            raise ValueError(
+            raise Invalid(
                 f"the interval of a Frechet distance needs at least {2 * GROUPS} images a side, "
                 f"got {n} {which} ones; halves=False does without"
             )

@@ -21,6 +21,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from zeuxis.core.errors import Invalid
 from zeuxis.features import Features
 from zeuxis.metrics import Estimate
 from zeuxis.metrics.comparable import finite, is_inception
@@ -58,7 +59,7 @@ def inception_score(
             `class_probability_score`.
     """
     if not is_inception(outputs.receipt):
-        raise ValueError(
+        raise Invalid(
             f"an Inception score needs the published Inception weights, these are from "
             f"{outputs.receipt.get('network', 'an unnamed network')}; "
             "class_probability_score is for any classifier"
@@ -83,7 +84,7 @@ def class_probability_score(
     """
     n = len(outputs)
     if splits < 1 or n < 2 * splits:
-        raise ValueError(
+        raise Invalid(
             f"a score over {splits} parts needs at least {max(2, 2 * splits)} images, got {n}; "
             "generate more, or ask for fewer parts"
         )
@@ -94,7 +95,7 @@ def class_probability_score(
     else:
         off = max(float((x_NC.sum(1) - 1).abs().max()), -float(x_NC.min()))
         if off > 1e-3:
-            raise ValueError(
+            raise Invalid(
                 f"probabilities are from 0 to 1 and add up to 1 for each image, these are off by {off:.3g}; "
                 "are they logits?"
             )

@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from zeuxis.core.errors import Invalid
 from zeuxis.features import Features
 from zeuxis.metrics import Estimate
 from zeuxis.metrics.comparable import check, is_inception
@@ -101,9 +102,7 @@ def kernel_distance_subsets(
         ValueError: as `kernel_distance`, or a side has fewer than `size` images.
     """
     if subsets < 1 or size < 2:
-        raise ValueError(
-            f"expected at least 1 subset of at least 2 images, got {subsets} of {size}"
-        )
+        raise Invalid(f"expected at least 1 subset of at least 2 images, got {subsets} of {size}")
     check(f"a kernel distance by subsets of {size}", fake, real, size)
     rng = np.random.RandomState(seed)
     found = []

@@ -17,6 +17,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from zeuxis.core.errors import Invalid
 from zeuxis.features import Features
 from zeuxis.metrics.comparable import ROWS, agree, finite, same_width
 
@@ -46,7 +47,7 @@ class Moments:
         """
         x_ND, n = features.array, len(features)
         if n < 2:
-            raise ValueError(f"a covariance needs at least 2 images, got {n}")
+            raise Invalid(f"a covariance needs at least 2 images, got {n}")
         finite("a set's", x_ND)
         mean_D = x_ND.mean(0, dtype=np.float64)
         scatter_DD = np.zeros((x_ND.shape[1], x_ND.shape[1]))
@@ -64,7 +65,7 @@ class Moments:
         agree(self.receipt, other.receipt)
         same_width(self.mean_D.shape, other.mean_D.shape)
         if self.n is None or other.n is None:
-            raise ValueError(
+            raise Invalid(
                 "moments of a file that does not say its number of images cannot be merged; "
                 "compute them anew from the images"
             )

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from zeuxis.core.errors import Invalid
 from zeuxis.metrics import Estimate, share
 
 LEVEL = 16
@@ -70,12 +71,12 @@ def nearest(
     """
     among = np.arange(len(images_MHWC)) if among is None else among
     if samples_NHWC.shape[1:] != images_MHWC.shape[1:]:
-        raise ValueError(
+        raise Invalid(
             f"samples are {samples_NHWC.shape[1:]} and training images {images_MHWC.shape[1:]}: "
             "compare images of one size"
         )
     if len(among) < k:
-        raise ValueError(f"{len(among)} training images cannot give {k} neighbours each")
+        raise Invalid(f"{len(among)} training images cannot give {k} neighbours each")
     a_ND = _centred(samples_NHWC)
     chunk = chunk or max(256, CHUNK // a_ND.shape[1])
     count = min(k + SPARE, len(among))
@@ -133,7 +134,7 @@ def copies(
         ValueError: sizes differ, there is no hold-out, or `quantile` of it looks like training images.
     """
     if len(holdout_LHWC) == 0:
-        raise ValueError("the copy rate needs hold-out images, and this set has none")
+        raise Invalid("the copy rate needs hold-out images, and this set has none")
     rows_L = nearest(holdout_LHWC, images_MHWC, 1, among)[1][:, 0]
     control_L = differing(holdout_LHWC, _rows(images_MHWC, rows_L), level)
     receipt = {"control": "hold-out images", "level": level, "quantile": quantile}
@@ -166,7 +167,7 @@ def copies_without_holdout(
     """
     least, count = round(1 / quantile), len(images_MHWC)
     if count < least:
-        raise ValueError(f"{count:,} images to look among, at least {least:,} are needed")
+        raise Invalid(f"{count:,} images to look among, at least {least:,} are needed")
     control = np.sort(np.random.default_rng(seed).permutation(count)[:most])
     pixels = images_MHWC[control]
     rows_L2 = nearest(pixels, images_MHWC, 2)[1]
@@ -192,7 +193,7 @@ def _closer(
     level, quantile = receipt["level"], receipt["quantile"]
     threshold = int(np.quantile(control_L, quantile, method="lower"))
     if threshold == 0:
-        raise ValueError(
+        raise Invalid(
             f"{quantile:.0%} of real images look like others, which copies cannot be told from"
         )
     rows_N = nearest(samples_NHWC, images_MHWC, 1, among)[1][:, 0]

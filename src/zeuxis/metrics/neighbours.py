@@ -34,6 +34,7 @@ from typing import Any
 
 import numpy as np
 
+from zeuxis.core.errors import Invalid
 from zeuxis.features import Features
 from zeuxis.metrics import Estimate, share
 from zeuxis.metrics.comparable import check
@@ -78,7 +79,7 @@ def neighbours(fake: Features, real: Features, k: int = 5, ties_inside: bool = T
             features are NaN or infinite.
     """
     if k < 1:
-        raise ValueError(f"expected at least 1 neighbour, got {k}")
+        raise Invalid(f"expected at least 1 neighbour, got {k}")
     check(f"a comparison of balls over {k} neighbours", fake, real, k + 2)
     x, y = Points(fake.array, real.array), Points(real.array, real.array)
     of_fake, of_real = _Balls(x, len(real), k), _Balls(y, len(fake), k)

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from zeuxis.core.errors import Invalid
 from zeuxis.features import SIZE, extractor, load_network, prepare
 from zeuxis.metrics.similarity import check_pairs
 
@@ -45,7 +46,7 @@ def perceptual_distance(a_NHWC: np.ndarray, b_NHWC: np.ndarray, size: int = SIZE
     """
     check_pairs(a_NHWC, b_NHWC)
     if a_NHWC.shape[3] not in (1, 3, 4):
-        raise ValueError(f"a perceptual distance needs 1, 3 or 4 channels, got {a_NHWC.shape[3]}")
+        raise Invalid(f"a perceptual distance needs 1, 3 or 4 channels, got {a_NHWC.shape[3]}")
     found = []
     with torch.inference_mode():
         for start in range(0, len(a_NHWC), CHUNK):

@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from zeuxis.core.errors import Invalid
+
 MOST_OPCODES = 2_000_000
 """Features of 50,000 images saved one by one take 1.3 million; a hundred at a time, 13 thousand."""
 FORMATS = ("f2", "f4", "f8", "i4", "i8")
@@ -43,18 +45,18 @@ def loads(content: bytes) -> dict[str, Value | list[Value]]:
     machine = _Machine(len(content))
     for count, (opcode, argument, _) in enumerate(pickletools.genops(content)):
         if opcode.name not in OPCODES or count >= MOST_OPCODES:
-            raise ValueError(f"opcode {count} is {opcode.name}, which no file of numbers holds")
+            raise Invalid(f"opcode {count} is {opcode.name}, which no file of numbers holds")
         OPCODES[opcode.name](machine, argument)
     (state,) = machine.pop(1)
     if not isinstance(state, dict):
-        raise ValueError("it holds no dictionary")
+        raise Invalid("it holds no dictionary")
     found = {
         name: [_value(each) for each in held] if isinstance(held, list) else _value(held)
         for name, held in state.items()
     }
     lists = (held if isinstance(held, list) else [held] for held in found.values())
     if sum(a.nbytes for held in lists for a in held if isinstance(a, np.ndarray)) > len(content):
-        raise ValueError("it repeats its arrays")
+        raise Invalid("it repeats its arrays")
     return found
 
 
@@ -63,7 +65,7 @@ class _Name:
 
     def __init__(self, words: str) -> None:
         if words not in NAMES:
-            raise ValueError(f"it wants to run {words.replace(' ', '.')[:80]}, which is not opened")
+            raise Invalid(f"it wants to run {words.replace(' ', '.')[:80]}, which is not opened")
         self.word = words.split()[1]
 
 
@@ -77,9 +79,9 @@ class _Format:
         """The array whose bytes are all of `content`, without a copy."""
         dtype = np.dtype(self.order + self.word)
         if len(shape) > 2 or not all(type(axis) is int and axis > 0 for axis in shape):
-            raise ValueError("an array has more than 2 axes, or an empty one")
+            raise Invalid("an array has more than 2 axes, or an empty one")
         if len(content) != dtype.itemsize * math.prod(shape):
-            raise ValueError(f"an array has {len(content):,} bytes, and its shape is of others")
+            raise Invalid(f"an array has {len(content):,} bytes, and its shape is of others")
         return np.frombuffer(content, dtype).reshape(shape, order=order)
 
 
@@ -104,7 +106,7 @@ class _Machine:
     def pop(self, count: int) -> list[Any]:
         """The last `count` values."""
         if len(self.stack) < count:
-            raise ValueError("it takes more from its stack than is there")
+            raise Invalid("it takes more from its stack than is there")
         taken = self.stack[-count:]
         del self.stack[-count:]
         return taken
@@ -114,7 +116,7 @@ class _Machine:
         for count, value in enumerate(reversed(self.stack)):
             if value is MARK:
                 return self.pop(count + 1)[1:]
-        raise ValueError("a mark is missing")
+        raise Invalid("a mark is missing")
 
     def keep(self, index: int | None) -> None:
         """Remember the last value, by default at the next free place."""
@@ -124,19 +126,19 @@ class _Machine:
 
     def recall(self, index: int) -> None:
         if index not in self.memo:
-            raise ValueError("it recalls what it did not keep")
+            raise Invalid("it recalls what it did not keep")
         self.push(self.memo[index])
 
     def extend(self, values: list[Any]) -> None:
         if not self.stack or type(self.stack[-1]) is not list:
-            raise ValueError("it appends to what is no list")
+            raise Invalid("it appends to what is no list")
         self.stack[-1].extend(values)
 
     def update(self, values: list[Any]) -> None:
         keys = values[::2]
         fits = len(values) % 2 == 0 and all(type(key) is str for key in keys)
         if not fits or not self.stack or type(self.stack[-1]) is not dict:
-            raise ValueError("it sets what is no entry of a dictionary by a name")
+            raise Invalid("it sets what is no entry of a dictionary by a name")
         self.stack[-1].update(zip(keys, values[1::2], strict=True))
 
     def name(self) -> None:
@@ -160,7 +162,7 @@ class _Machine:
                 content, form, shape, order = given
                 self.push(_Array(form.array(content, shape, order)))
             case _:
-                raise ValueError("it calls a function in a way that numpy's pickles do not")
+                raise Invalid("it calls a function in a way that numpy's pickles do not")
 
     def build(self) -> None:
         """Give a number format its byte order, or an array its numbers."""
@@ -171,7 +173,7 @@ class _Machine:
             case _Array(), (1, tuple(shape), _Format() as form, bool(turned), bytes(content)):
                 built.value = form.array(content, shape, "F" if turned else "C")
             case _:
-                raise ValueError("it sets a state that numpy's pickles do not")
+                raise Invalid("it sets a state that numpy's pickles do not")
         self.push(built)
 
 
@@ -180,12 +182,12 @@ def _value(held: Any) -> Value:
         return held.value
     if held is None or type(held) in (bool, int, float):
         return held
-    raise ValueError("it holds something that is neither a number nor an array")
+    raise Invalid("it holds something that is neither a number nor an array")
 
 
 def _protocol(_: _Machine, number: int) -> None:
     if not 2 <= number <= 5:
-        raise ValueError(f"it is of protocol {number}; expected 2 to 5")
+        raise Invalid(f"it is of protocol {number}; expected 2 to 5")
 
 
 def _push(value: Any) -> Callable[[_Machine, Any], None]:

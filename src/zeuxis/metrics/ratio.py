@@ -9,6 +9,7 @@ Research 21:347, eq. 9; "MOVER-R" in Newcombe 2016, ibid. 25:1774). With symmetr
 
 import math
 
+from zeuxis.core.errors import Invalid
 from zeuxis.metrics import Estimate
 
 
@@ -21,7 +22,7 @@ def ratio(above: Estimate, below: Estimate) -> Estimate:
     a, (low_a, high_a) = above.value, above.interval
     b, (low_b, high_b) = below.value, below.interval
     if low_a < 0 or low_b <= 0:
-        raise ValueError(
+        raise Invalid(
             f"a ratio needs numbers that are not negative over one that is not zero, got "
             f"{a:.3g} ({low_a:.3g} to {high_a:.3g}) over {b:.3g} ({low_b:.3g} to {high_b:.3g})"
         )
@@ -74,7 +75,7 @@ def change(before: Estimate, after: Estimate) -> Estimate:
     for key in MUST_AGREE:
         one, other = before.receipt.get(key), after.receipt.get(key)
         if one != other:
-            raise ValueError(
+            raise Invalid(
                 f"these two numbers cannot be compared: {key} is {one!r} before and {other!r} after; "
                 "measure both in the same way"
             )

@@ -26,6 +26,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from zeuxis.core.errors import Invalid
+
 WINDOW, DEVIATION = 11, 1.5
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -103,7 +105,7 @@ def scale_weights(height: int, width: int) -> tuple[float, ...]:
     """
     side = min(height, width)
     if side < WINDOW:
-        raise ValueError(
+        raise Invalid(
             f"structural similarity needs images of at least {WINDOW}x{WINDOW}, "
             f"got {height}x{width}; enlarge both sides alike, or use psnr"
         )
@@ -120,12 +122,12 @@ def check_pairs(a_NHWC: np.ndarray, b_NHWC: np.ndarray) -> None:
     """
     for side in (a_NHWC, b_NHWC):
         if side.ndim != 4 or side.dtype != np.uint8 or len(side) == 0:
-            raise ValueError(
+            raise Invalid(
                 f"expected uint8 images (N, height, width, channels), at least one, "
                 f"got {side.dtype} of shape {side.shape}"
             )
     if a_NHWC.shape != b_NHWC.shape:
-        raise ValueError(
+        raise Invalid(
             f"one side has shape {a_NHWC.shape} and the other {b_NHWC.shape}: "
             "pairs need equal numbers of images, sizes and channels"
         )

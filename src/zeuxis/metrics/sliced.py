@@ -19,6 +19,7 @@ import dataclasses
 import numpy as np
 import torch
 
+from zeuxis.core.errors import Invalid
 from zeuxis.features import Features
 from zeuxis.metrics import Estimate
 from zeuxis.metrics.comparable import ROWS, check
@@ -76,7 +77,7 @@ def _distance(
 ) -> SlicedWasserstein:
     check("a sliced Wasserstein distance", fake, real, 2 * GROUPS)
     if directions < 1:
-        raise ValueError(f"expected at least 1 direction, got {directions}")
+        raise Invalid(f"expected at least 1 direction, got {directions}")
     rng = np.random.default_rng(seed)
     u_UD = rng.standard_normal((directions, fake.array.shape[1]))
     u_UD /= np.linalg.norm(u_UD, axis=1, keepdims=True)

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from zeuxis.core.errors import Invalid
 from zeuxis.metrics import Estimate
 
 CHUNK = 2**20
@@ -42,13 +43,13 @@ def statistics(images_NHWC: np.ndarray) -> dict[str, np.ndarray]:
         ValueError: not uint8, no images, below 3x3, or not 1, 3 or 4 channels.
     """
     if images_NHWC.ndim != 4 or images_NHWC.dtype != np.uint8 or len(images_NHWC) == 0:
-        raise ValueError(
+        raise Invalid(
             f"expected uint8 images (N, height, width, channels), at least one, "
             f"got {images_NHWC.dtype} of shape {images_NHWC.shape}"
         )
     _, height, width, channels = images_NHWC.shape
     if min(height, width) < 3 or channels not in (1, 3, 4):
-        raise ValueError(
+        raise Invalid(
             f"statistics need images of at least 3x3 with 1, 3 or 4 channels, "
             f"got {height}x{width} with {channels}"
         )
@@ -133,7 +134,7 @@ def shifts(fake: Mapping[str, np.ndarray], real: Mapping[str, np.ndarray]) -> di
     """
     if fake.keys() != real.keys():
         only = sorted(fake.keys() ^ real.keys())
-        raise ValueError(
+        raise Invalid(
             f"only one side has {', '.join(only)}: compare grey with grey and images of one size"
         )
     found = {}
@@ -141,7 +142,7 @@ def shifts(fake: Mapping[str, np.ndarray], real: Mapping[str, np.ndarray]) -> di
         x_N, y_M = fake[name], real[name]
         n, m = len(x_N), len(y_M)
         if min(n, m) < 2:
-            raise ValueError(f"comparing statistics needs 2 images a side, got {n} and {m}")
+            raise Invalid(f"comparing statistics needs 2 images a side, got {n} and {m}")
         gap = float(x_N.mean() - y_M.mean())
         deviations = (y_M.std(ddof=1), np.concatenate([x_N, y_M]).std(), 1.0)
         scale = next(float(one) for one in deviations if one > ROUNDING)

@@ -1,5 +1,7 @@
 """The grids that an image passes through, each half of the one before, and their channels."""
 
+from zeuxis.core.errors import Invalid
+
 COARSEST = 4
 """Networks halve the grid until no side is longer than this; smaller images are refused."""
 
@@ -37,7 +39,7 @@ def check_size(family: str, height: int, width: int) -> None:
         ValueError: a side shorter than `COARSEST`.
     """
     if min(height, width) < COARSEST:
-        raise ValueError(
+        raise Invalid(
             f"height x width is {height} x {width}, but a {family} needs at least "
             f"{COARSEST} x {COARSEST}; prepare larger images"
         )

@@ -22,6 +22,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from zeuxis.core.errors import Invalid
+
 Loss = Literal["relativistic", "non_saturating", "hinge", "least_squares", "wasserstein"]
 
 
@@ -49,7 +51,7 @@ def generator_loss(loss: Loss, fake_B: Tensor, real_B: Tensor | None = None) -> 
     match loss:
         case "relativistic":
             if real_B is None:
-                raise ValueError("the relativistic loss needs the logits of real images as well")
+                raise Invalid("the relativistic loss needs the logits of real images as well")
             return F.softplus(real_B - fake_B)
         case "non_saturating":
             return F.softplus(-fake_B)

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from zeuxis.sampling.ode import Tick, Velocity
+from zeuxis.core.progress import Progress
+from zeuxis.sampling.ode import Velocity
 
 
 def complete(
@@ -20,7 +21,7 @@ def complete(
     fresh: Callable[[int], Tensor],
     times: Sequence[float],
     repeats: int = 1,
-    tick: Tick | None = None,
+    progress: Progress | None = None,
 ) -> Tensor:
     """Carry noise to data that equals `known` where `mask` is 0, along lines x_t = (1 - t) x + t e.
 
@@ -37,7 +38,7 @@ def complete(
         fresh: k -> standard normal like `known`, independent for each k = 0, 1, ...
         times: steps + 1 of them, from 1 to 0.
         repeats: the first step, to which there is no way back, is taken once.
-        tick: called with (steps done, steps).
+        progress: called with (steps done, steps).
     """
     open_, steps = mask.bool(), len(times) - 1
     x, drawn = fresh(0), 1
@@ -50,6 +51,6 @@ def complete(
             slope = velocity(x, torch.full((len(x),), t, device=x.device, dtype=x.dtype))
             data = torch.where(open_, x - t * slope, known)
             x = (1 - after) * data + after * (x + (1 - t) * slope)
-        if tick:
-            tick(i + 1, steps)
+        if progress:
+            progress(i + 1, steps)
     return x

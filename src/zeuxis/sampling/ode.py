@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from zeuxis.core.pixels import from_levels, to_levels
+from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 
 LEVEL = 2 / 255
@@ -20,7 +21,6 @@ Velocity = Callable[[Tensor, Tensor], Tensor]
 """(x (B, ...), t (B,)) -> dx/dt (B, ...)."""
 Average = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(x (B, ...), t (B,), length (B,)) -> the mean of dx/dt (B, ...) on the way from t to t - length."""
-Tick = Callable[[int, int], None]
 
 
 def even(steps: int, start: float = 1.0) -> list[float]:
@@ -36,7 +36,7 @@ def multistep(
     velocity: Velocity,
     x: Tensor,
     times: Sequence[float],
-    tick: Tick | None = None,
+    progress: Progress | None = None,
 ) -> Tensor:
     """Carry `x` from times[0] to times[-1], with one evaluation a step, of second order.
 
@@ -50,7 +50,7 @@ def multistep(
         velocity: the network; called once a step, never at the end point.
         x: start, (B, ...).
         times: steps + 1 of them.
-        tick: called with (steps done, steps).
+        progress: called with (steps done, steps).
 
     Returns:
         The end point, of x's shape and type.
@@ -63,8 +63,8 @@ def multistep(
             x = start + (t - times[i - 1]) * (past + slope) / 2
             ahead = slope.lerp(past, -(after - t) / (2 * (t - times[i - 1])))
         x, start, past = x + (after - t) * ahead, x, slope
-        if tick:
-            tick(i + 1, steps)
+        if progress:
+            progress(i + 1, steps)
     return x
 
 
@@ -83,7 +83,7 @@ def jump(
     average: Average,
     x: Tensor,
     times: Sequence[float],
-    tick: Tick | None = None,
+    progress: Progress | None = None,
 ) -> Tensor:
     """As `multistep`, by a network that knows the mean velocity over a whole step: x - length * average.
 
@@ -93,8 +93,8 @@ def jump(
     for i, (t, after) in enumerate(itertools.pairwise(times)):
         t_B, length_B = x.new_tensor([[t], [t - after]]).expand(2, len(x))
         x = x - (t - after) * average(x, t_B, length_B).to(x.dtype)
-        if tick:
-            tick(i + 1, len(times) - 1)
+        if progress:
+            progress(i + 1, len(times) - 1)
     return x
 
 

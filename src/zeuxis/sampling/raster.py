@@ -3,15 +3,13 @@
 Shapes: B batch, C channels, H height, W width, L levels.
 """
 
-from collections.abc import Callable
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from zeuxis.core.pixels import from_levels, to_levels
-
-Tick = Callable[[int, int], None]
+from zeuxis.core.progress import Progress
 
 
 class Stepper(Protocol):
@@ -43,7 +41,7 @@ def paint(
     levels: int,
     temperature: float = 1.0,
     known: tuple[Tensor, Tensor] | None = None,
-    tick: Tick | None = None,
+    progress: Progress | None = None,
 ) -> Tensor:
     """Images (B, C, H, W) in [-1, 1] whose numbers are each drawn at their uniform.
 
@@ -53,7 +51,7 @@ def paint(
         levels: L.
         temperature: log-probabilities are divided by it.
         known: an image (B, C, H, W) and where it is open (B, 1, H, W): elsewhere its levels are forced.
-        tick: told of each row.
+        progress: told of each row.
     """
     b, height, width, channels = uniform_BHWC.shape
     device = uniform_BHWC.device
@@ -68,6 +66,6 @@ def paint(
                     level_B = torch.where(known[1][:, 0, i, j], level_B, level_BCHW[:, c, i, j])
                 level_BCHW[:, c, i, j] = level_B
                 stepper.push(level_B)
-        if tick:
-            tick(i + 1, height)
+        if progress:
+            progress(i + 1, height)
     return from_levels(level_BCHW, levels)

@@ -10,14 +10,15 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from zeuxis.sampling.ode import Tick, Velocity
+from zeuxis.core.progress import Progress
+from zeuxis.sampling.ode import Velocity
 
 
 def stochastic(
     velocity: Velocity,
     x: Tensor,
     times: Sequence[float],
-    tick: Tick | None = None,
+    progress: Progress | None = None,
     *,
     fresh: Callable[[int], Tensor],
     churn: float,
@@ -40,7 +41,7 @@ def stochastic(
         velocity: the network; called once a step, never at the end point.
         x: start, (B, ...).
         times: steps + 1 of them, falling.
-        tick: called with (steps done, steps).
+        progress: called with (steps done, steps).
         fresh: k -> standard normal like x, independent for each k = 1, 2, ... and of x.
         churn: share of the noise, by variance, that each step draws anew, in [0, 1].
 
@@ -60,8 +61,8 @@ def stochastic(
         if churn and after > 0:
             start = start + math.sqrt(churn) * after * fresh(i + 1)
         x = start + weight * ahead
-        if tick:
-            tick(i + 1, steps)
+        if progress:
+            progress(i + 1, steps)
     return x
 
 

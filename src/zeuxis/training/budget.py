@@ -16,6 +16,7 @@ import torch
 
 from zeuxis import families
 from zeuxis.core import machine
+from zeuxis.core.errors import Invalid
 from zeuxis.core.family import Family, FamilyConfig, Loader
 from zeuxis.core.processes import Parallel
 from zeuxis.core.settings import Training, explain
@@ -263,9 +264,9 @@ def read(run: Mapping[str, Any]) -> Plan:
         values = json.dumps({"threads": run["machine"]["threads"], **run["plan"]})
         return pydantic.TypeAdapter(Plan).validate_json(values, strict=True)
     except pydantic.ValidationError as error:
-        raise ValueError(f"run.json holds no plan: {explain(error)}; train --fresh") from error
+        raise Invalid(f"run.json holds no plan: {explain(error)}; train --fresh") from error
     except (KeyError, TypeError) as error:
-        raise ValueError("run.json holds no plan and no machine; train --fresh") from error
+        raise Invalid("run.json holds no plan and no machine; train --fresh") from error
 
 
 def _seconds_per_step(

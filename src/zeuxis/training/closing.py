@@ -26,5 +26,5 @@ def measure(folder: Path, prepared: Prepared, device: str, seconds: float, tell:
     kept = f"{folder} holds the model and a first report; the same command measures it"
     with stopping(f"stopped while measuring; {kept}"):
         tell(Event("note", f"measuring it takes about {seconds:.0f} s at most"))
-        model, tick = load(folder, device), ticks(tell, "measuring", seconds)
-        evaluation.evaluate(model, prepared, seconds=seconds, progress=tick)
+        model, progress = load(folder, device), ticks(tell, "measuring", seconds)
+        evaluation.evaluate(model, prepared, seconds=seconds, progress=progress)

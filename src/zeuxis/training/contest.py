@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from zeuxis import families
+from zeuxis.core.errors import Invalid
 from zeuxis.core.family import Generates
 from zeuxis.core.files import read_json, write_file, write_json
 from zeuxis.core.log import read_log
@@ -87,7 +88,7 @@ def compare_families(
         families.get(name)
     for path in overrides or {}:
         if path.startswith("family."):
-            raise ValueError(f"{path} is of one family; a contest takes data. and training. only")
+            raise Invalid(f"{path} is of one family; a contest takes data. and training. only")
     tell: Watch = watch or (lambda event: None)
     stem = name_of(source)
     folder = Path(out) if out else Path("runs") / f"contest-{stem}"

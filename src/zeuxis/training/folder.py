@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from zeuxis.core.errors import Conflict, Invalid
 from zeuxis.core.files import inside, read_json, read_sealed, write_sealed
 from zeuxis.core.lock import locked
 from zeuxis.core.processes import Parallel
@@ -44,7 +45,7 @@ def opened(
     with contextlib.ExitStack() as held:
         if processes.first:
             if folder.exists() and not folder.is_dir():
-                raise ValueError(f"{folder} is a file; give a folder as --out")
+                raise Invalid(f"{folder} is a file; give a folder as --out")
             if fresh:
                 _set_aside(folder, tell)
             folder.mkdir(parents=True, exist_ok=True)
@@ -66,7 +67,7 @@ def check_apart(folder: Path, source: Path) -> None:
         ValueError: it does.
     """
     if source.exists() and folder.resolve() in (source.resolve(), *source.resolve().parents):
-        raise ValueError(f"{folder} holds the images of {source}; give another --out")
+        raise Invalid(f"{folder} holds the images of {source}; give another --out")
 
 
 def is_finished(folder: Path, tell: Watch) -> bool:
@@ -113,7 +114,7 @@ def _set_aside(folder: Path, tell: Watch) -> None:
     if not folder.exists() or not any(folder.iterdir()):
         return
     if folder.samefile(Path.cwd()):
-        raise ValueError("the current folder cannot be set aside; give another --out")
+        raise Invalid("the current folder cannot be set aside; give another --out")
     number = 1
     while (aside := folder.with_name(f"{folder.name}.{number}")).exists():
         number += 1
@@ -132,13 +133,13 @@ def _check(folder: Path, request: Mapping[str, Any], tell: Watch) -> None:
     except FileNotFoundError:
         run, lost = checkpoint.run(folder / "checkpoints"), "missing"
         if run is None and any(_counts(path) for path in folder.iterdir()):
-            raise ValueError(
+            raise Conflict(
                 f"{folder} holds other files and no run; give another --out, or {SET_ASIDE}"
             ) from None
     except ValueError as error:
         run, lost = checkpoint.run(folder / "checkpoints"), "damaged"
         if run is None:
-            raise ValueError(
+            raise Invalid(
                 f"{file} is damaged, and no checkpoint holds what was in it; restore it from a copy, give "
                 f"another --out, or {SET_ASIDE}"
             ) from error
@@ -147,7 +148,7 @@ def _check(folder: Path, request: Mapping[str, Any], tell: Watch) -> None:
     changed = differences(run.get("request"), dict(request))
     if changed:
         on = f"go on from its weights with --from {folder} and another --out, "
-        raise ValueError(
+        raise Conflict(
             f"{folder} holds another run: {'; '.join(changed)}. Repeat its settings to continue it, "
             f"{on if (folder / 'config.json').exists() else 'give another --out, '}or {SET_ASIDE}"
         )

@@ -14,11 +14,12 @@ from typing import Any
 
 import torch
 
+from zeuxis.core.errors import OutOfTime, Stopped
 from zeuxis.core.family import Batch, Family, Loader
 from zeuxis.core.log import Log
 from zeuxis.core.machine import Pace
 from zeuxis.core.processes import Parallel
-from zeuxis.core.progress import Event, OutOfTime, Stopped, Watch, interruptible, stopping
+from zeuxis.core.progress import Event, Watch, interruptible, stopping
 from zeuxis.core.rng import of_run
 from zeuxis.core.settings import Training
 from zeuxis.inference import artefact
@@ -76,7 +77,7 @@ def fit(
 
     Raises:
         Stopped: after Ctrl-C or SIGTERM, or when the time is over (`OutOfTime`); the state was saved.
-        DivergedError: gradients stopped being finite for good.
+        Diverged: gradients stopped being finite for good.
         OSError: the disk is full, or `folder` was taken away; the last checkpoint is whole.
     """
     pace = pace or Pace()

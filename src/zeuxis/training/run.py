@@ -13,6 +13,7 @@ import torch
 
 from zeuxis import data, families
 from zeuxis.core import machine, pixels
+from zeuxis.core.errors import Invalid, NotFound, OutOfTime
 from zeuxis.core.family import Condition, Family, FamilyConfig, Loader
 from zeuxis.core.files import cache_folder, check_disk, read_json, read_sealed, write_sealed
 from zeuxis.core.lock import locked
@@ -26,7 +27,7 @@ from zeuxis.inference.latents import frozen_parts, set_by_latents
 from zeuxis.inference.model import load
 from zeuxis.training import budget, closing, looking, recipes
 from zeuxis.training.folder import SET_ASIDE, check_apart, differences, is_finished, opened
-from zeuxis.training.loop import Event, OutOfTime, Watch, fit
+from zeuxis.training.loop import Event, Watch, fit
 
 DEMO_FAMILY = "flow"
 BITS_DEPEND_ON = ("processor", "threads", "instructions", "device", "torch")
@@ -105,8 +106,8 @@ def train(
 
     Raises:
         ValueError: bad input; the message says what was found, what was expected and what to do.
-        zeuxis.training.loop.Stopped: interrupted; the state was saved and the same call continues.
-        zeuxis.training.loop.DivergedError: gradients stopped being finite.
+        zeuxis.training.errors.Stopped: interrupted; the state was saved and the same call continues.
+        zeuxis.training.loop.Diverged: gradients stopped being finite.
     """
     words = split_words({**recipes.find(family, preset), **(overrides or {})})
     _check_asked(keep, minutes, steps is not None or "steps" in words["training"])
@@ -306,7 +307,7 @@ def split_words(words: Mapping[str, str]) -> dict[str, dict[str, str]]:
     for path, value in words.items():
         room, dot, name = path.partition(".")
         if room not in rooms or not dot:
-            raise ValueError(
+            raise NotFound(
                 f"no setting {path!r}; settings start with family., data. or training., "
                 f"{suggest(room, rooms)}"
             )
@@ -325,14 +326,14 @@ def make_config(
     latents = set_by_latents(cls, prepared)
     for name in words:
         if name in latents:
-            raise ValueError(f"family.{name} comes from the set, which {prepared.folder} encodes")
+            raise Invalid(f"family.{name} comes from the set, which {prepared.folder} encodes")
         if name in GENERATED:
-            raise ValueError(f"family.{name} comes from the data; use data.size or data.conditions")
+            raise Invalid(f"family.{name} comes from the data; use data.size or data.conditions")
     given = {condition.name: condition for condition in prepared.conditions}
     chosen = settings.conditions if settings.conditions is not None else tuple(given)
     for name in chosen:
         if name not in given:
-            raise ValueError(f"no column {name!r} of classes in the data; {suggest(name, given)}")
+            raise Invalid(f"no column {name!r} of classes in the data; {suggest(name, given)}")
     shape = {
         "height": prepared.height,
         "width": prepared.width,
@@ -351,11 +352,11 @@ def make_config(
 def _check_asked(keep: str, minutes: float | None, steps: bool) -> None:
     """Refuse what contradicts itself."""
     if keep not in ("last", "best"):
-        raise ValueError(f"keep is 'last' or 'best', not {keep!r}")
+        raise Invalid(f"keep is 'last' or 'best', not {keep!r}")
     if minutes is not None and steps:
-        raise ValueError("found both minutes and steps; give one of them")
+        raise Invalid("found both minutes and steps; give one of them")
     if minutes is not None and not 0 < minutes < math.inf:
-        raise ValueError(f"minutes is a positive number, not {minutes}")
+        raise Invalid(f"minutes is a positive number, not {minutes}")
 
 
 def _ensure(source: str | Path, settings: Data, processes: Parallel, tell: Watch) -> data.Prepared:
@@ -477,7 +478,7 @@ def _initial(
         )
         if {k: v.shape for k, v in kept.items()} != {k: v.shape for k, v in mine.items()}:
             old, new = (each.model_dump(mode="json") for each in (parent.config, config))
-            raise ValueError(
+            raise Invalid(
                 f"the weights of {start_from} do not fit this run: "
                 f"{'; '.join(differences(old, new))}; use its settings"
             )
@@ -490,9 +491,7 @@ def _parent(start_from: str | Path | None, family: str) -> str | None:
         return None
     content = artefact.read(Path(start_from))
     if content["family"] != family:
-        raise ValueError(
-            f"{start_from} is a {content['family']}, not a {family}; train that family"
-        )
+        raise Invalid(f"{start_from} is a {content['family']}, not a {family}; train that family")
     return artefact.weights(content)
 
 
@@ -500,7 +499,7 @@ def _check_needs(model: Family, loader: Loader) -> None:
     batch = loader(0, slice(0, 1))
     missing = [key for key in model.needs() if key not in batch]
     if missing:
-        raise ValueError(
+        raise Invalid(
             f"{type(model).__name__} needs {', '.join(missing)} and the data has {', '.join(batch)}"
         )
 

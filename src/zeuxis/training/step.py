@@ -14,6 +14,7 @@ import pydantic
 import torch
 from torch import Tensor
 
+from zeuxis.core.errors import Diverged, Invalid
 from zeuxis.core.family import Batch, Context, Family, Loader, Phase
 from zeuxis.core.machine import arithmetic
 from zeuxis.core.pixels import from_uint8
@@ -25,10 +26,6 @@ from zeuxis.training import checkpoint, muon
 
 MOST_SKIPS = 10
 """So many steps in a row without finite gradients end the run."""
-
-
-class DivergedError(RuntimeError):
-    """Gradients stopped being finite; the last good state is on disk."""
 
 
 class Counters(pydantic.BaseModel, strict=True):
@@ -89,9 +86,9 @@ class State:
             counters = Counters.model_validate(saved.facts)
             self._take(saved.tensors)
         except pydantic.ValidationError as error:
-            raise ValueError(f"a checkpoint holds no state of a run: {explain(error)}") from error
+            raise Invalid(f"a checkpoint holds no state of a run: {explain(error)}") from error
         except (KeyError, ValueError, IndexError, RuntimeError) as error:
-            raise ValueError("a checkpoint holds the state of another model; start anew") from error
+            raise Invalid("a checkpoint holds the state of another model; start anew") from error
         for key in self.COUNTERS:
             setattr(self, key, getattr(counters, key))
 
@@ -127,7 +124,7 @@ def start(
     """Fresh state: one optimiser a phase, the average equal to the weights."""
     size = parallel.world * training.accumulate * model.GROUP
     if training.batch_size % size:
-        raise ValueError(
+        raise Invalid(
             f"training.batch_size is {training.batch_size}; it must be a multiple of {size} "
             f"({parallel.world} processes x {training.accumulate} micro-batches x groups of "
             f"{model.GROUP} rows)"
@@ -190,7 +187,7 @@ def train_step(state: State, loader: Loader) -> dict[str, Tensor]:
         draw = state.step * per_step + (own if phase.own_batch else 0)
         logged |= _update(state, phase, loader, draw, progress)
     if state.skips_in_a_row > MOST_SKIPS:
-        raise DivergedError(
+        raise Diverged(
             f"gradients were not finite for {state.skips_in_a_row} steps in a row "
             f"at step {state.step}; lower training.lr (now {state.training.lr})"
         )

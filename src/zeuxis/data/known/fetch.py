@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from zeuxis.core.errors import Conflict, Invalid
 from zeuxis.core.settings import Data, suggest
 from zeuxis.data.preparation import decode
 from zeuxis.data.preparation.prepare import Progress, prepare_source
@@ -55,7 +56,7 @@ PATIENCE = 1800
 
 
 def get(
-    name: str, dest: str | Path, progress: Progress = None, settings: Data | None = None
+    name: str, dest: str | Path, progress: Progress | None = None, settings: Data | None = None
 ) -> Prepared:
     """Fetch a named set and prepare it at `dest`.
 
@@ -69,10 +70,10 @@ def get(
         ValueError: an unknown name, `dest` is taken, a package manager is missing or fails.
     """
     if name not in NAMES:
-        raise ValueError(f"no data set {name!r}; {suggest(name, NAMES)}")
+        raise Invalid(f"no data set {name!r}; {suggest(name, NAMES)}")
     dest = Path(dest)
     if dest.exists() and (not dest.is_dir() or any(dest.iterdir())):
-        raise ValueError(f"{dest} is not empty; choose another folder or remove it")
+        raise Conflict(f"{dest} is not empty; choose another folder or remove it")
     with tempfile.TemporaryDirectory(prefix="zeuxis-get-") as room:
         source = NAMES[name](Path(room))
         try:
@@ -99,20 +100,20 @@ def call(words: list[str], folder: Path, instead: str, path: str = "") -> None:
             check=False,
         )
     except FileNotFoundError as error:
-        raise ValueError(f"{words[0]} is needed for this but not installed; {instead}") from error
+        raise Invalid(f"{words[0]} is needed for this but not installed; {instead}") from error
     except subprocess.TimeoutExpired as error:
-        raise ValueError(f"{words[0]} took more than {PATIENCE} s; try again later") from error
+        raise Invalid(f"{words[0]} took more than {PATIENCE} s; try again later") from error
     if done.returncode:
         said = (done.stderr or done.stdout).decode("utf-8", "replace").strip().splitlines()
         last = next((line for line in reversed(said) if line.strip()), "no message")
-        raise ValueError(f"{' '.join(words[:3])} failed ({last.strip()[:300]}); {instead}")
+        raise Invalid(f"{' '.join(words[:3])} failed ({last.strip()[:300]}); {instead}")
 
 
 def fetched(folder: Path, pattern: str, words: list[str]) -> Path:
     """The one file that a package manager was to leave."""
     found = sorted(folder.glob(pattern))
     if not found:
-        raise ValueError(f"{' '.join(words)} left no {pattern}; fetch the package by hand")
+        raise Invalid(f"{' '.join(words)} left no {pattern}; fetch the package by hand")
     return found[0]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from zeuxis.core.errors import Invalid
 from zeuxis.core.family import MOST_CLASSES, Condition
 
 MOST_COLUMNS = 1000
@@ -45,7 +46,7 @@ def names(rows: Iterable[Mapping[str, str]]) -> list[str]:
     for row in rows:
         found.update(dict.fromkeys(row))
         if len(found) > MOST_COLUMNS:
-            raise ValueError(f"the images have more than {MOST_COLUMNS:,} columns; leave some out")
+            raise Invalid(f"the images have more than {MOST_COLUMNS:,} columns; leave some out")
     return list(found)
 
 

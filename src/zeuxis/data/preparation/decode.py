@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
+from zeuxis.core.errors import Invalid
+
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 """The decoders that a file may reach. Everything else is refused."""
 PIXEL_LIMIT = 1 << 26
@@ -27,7 +29,7 @@ GAP = 2.0
 """JPEGs are decoded at the smallest scale that is still this much larger than what is wanted."""
 
 
-class Refused(ValueError):
+class Refused(Invalid):
     """The file is left out. `reason` is a word of the report's table, the message says more."""
 
     def __init__(self, reason: str, detail: str) -> None:

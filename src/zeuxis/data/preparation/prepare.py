@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,10 @@ import numpy as np
 import PIL
 from safetensors.numpy import save
 
+from zeuxis.core.errors import Invalid
 from zeuxis.core.files import cache_folder, naming, sha256, write_file, write_json
 from zeuxis.core.lock import locked
+from zeuxis.core.progress import Progress
 from zeuxis.core.settings import Data
 from zeuxis.data.preparation import clean, columns, decode, split
 from zeuxis.data.preparation.decode import Decoded, Refused, Target
@@ -40,7 +42,6 @@ from zeuxis.data.prepared import (
 from zeuxis.data.source import Item, fingerprint_of, name_of, open_source
 from zeuxis.data.source.base import Source
 
-Progress = Callable[[int, int], None] | None
 PEEK = 1024
 DEFAULT_SIZE = (64, 64)
 NAMED = 20
@@ -72,7 +73,9 @@ class Rows:
     cut: float = 0.0
 
 
-def ensure(source: str | Path, settings: Data | None = None, progress: Progress = None) -> Prepared:
+def ensure(
+    source: str | Path, settings: Data | None = None, progress: Progress | None = None
+) -> Prepared:
     """The prepared set that training reads: `source` itself, or its copy in the cache.
 
     Args:
@@ -102,7 +105,10 @@ def ensure(source: str | Path, settings: Data | None = None, progress: Progress 
 
 
 def prepare(
-    source: str | Path, dest: str | Path, settings: Data | None = None, progress: Progress = None
+    source: str | Path,
+    dest: str | Path,
+    settings: Data | None = None,
+    progress: Progress | None = None,
 ) -> Prepared:
     """Turn `source` into a prepared set at `dest`.
 
@@ -118,7 +124,7 @@ def prepare(
     dest = Path(dest)
     if dest.exists() and (not dest.is_dir() or any(dest.iterdir())):
         what = "already holds a prepared set" if is_prepared(dest) else "is there and not empty"
-        raise ValueError(f"{dest} {what}; choose another folder or remove it")
+        raise Invalid(f"{dest} {what}; choose another folder or remove it")
     opened = open_source(source)
     try:
         return prepare_source(opened, dest, settings or Data(), progress)
@@ -127,7 +133,7 @@ def prepare(
 
 
 def prepare_source(
-    source: Source, dest: Path, settings: Data, progress: Progress = None
+    source: Source, dest: Path, settings: Data, progress: Progress | None = None
 ) -> Prepared:
     """`prepare` for a source that is open already."""
     if not source.items:
@@ -135,7 +141,7 @@ def prepare_source(
         if source.problems:
             name, why = source.problems[0]
             found = f" ({len(source.problems)} files could not be used; the first: {name}: {why})"
-        raise ValueError(
+        raise Invalid(
             f"{source.name} holds no images{found}; expected PNG, JPEG, WebP, GIF, BMP or TIFF files"
         )
     began = time.monotonic()
@@ -152,7 +158,7 @@ def prepare_source(
             _move(staging, dest)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise ValueError(
+                raise Invalid(
                     f"the disk of {dest} is full; nothing was kept: free some space, "
                     "prepare a smaller size, or choose another folder"
                 ) from error
@@ -171,7 +177,7 @@ def _staging(dest: Path) -> Iterator[Path]:
                 shutil.rmtree(left, ignore_errors=True)
             staging = Path(tempfile.mkdtemp(prefix=f".{dest.name}-", dir=dest.parent))
         except OSError as error:
-            raise ValueError(
+            raise Invalid(
                 f"cannot write beside {dest} ({error.strerror}); choose another"
             ) from error
         try:
@@ -199,7 +205,7 @@ def choose_target(source: Source, settings: Data) -> Target:
     shared = sizes.pop() if len(sizes) == 1 else DEFAULT_SIZE
     size = settings.size or (shared if _possible(shared) else DEFAULT_SIZE)
     if not _possible(size):
-        raise ValueError(f"images cannot be prepared at {size[0]}x{size[1]}; sides are 4 to 4096")
+        raise Invalid(f"images cannot be prepared at {size[0]}x{size[1]}; sides are 4 to 4096")
     channels = settings.channels
     if channels is None:
         grey = bool(seen) and all(mode in GREY and not alpha for _, _, mode, alpha in seen)
@@ -227,7 +233,7 @@ def _something_clear(source: Source) -> bool:
 GREY = ("1", "L", "I", "I;16", "I;16B", "I;16L", "I;16N")
 
 
-def _write_images(source: Source, target: Target, path: Path, progress: Progress) -> Rows:
+def _write_images(source: Source, target: Target, path: Path, progress: Progress | None) -> Rows:
     """Decode every item and append its pixels to `path`."""
     rows = Rows([], [], *(collections.Counter() for _ in range(4)))  # type: ignore[arg-type]
     rows.left_out += [("not used", name, why) for name, why in source.problems]
@@ -246,7 +252,7 @@ def _write_images(source: Source, target: Target, path: Path, progress: Progress
     rows.cut = float(np.median(cuts)) if cuts else 0.0
     if not rows.item:
         first = rows.left_out[0]
-        raise ValueError(
+        raise Invalid(
             f"none of the {total:,} images of {source.name} can be used ({_listed(rows.left_out)}); "
             f"the first: {first[1]}: {first[2]}"
         )
@@ -287,7 +293,7 @@ def _finish(source: Source, target: Target, rows: Rows, staging: Path) -> dict[s
         _compact(staging / IMAGES, keep, shape)
     if len(keep) < 2:
         others = f" ({_listed(rows.left_out)})" if rows.left_out else ""
-        raise ValueError(
+        raise Invalid(
             f"only {len(keep)} image of {source.name} can be used{others}; a model needs 2 at the very "
             "least: add more"
         )
@@ -533,7 +539,7 @@ def _check_agrees(prepared: Prepared, settings: Data) -> None:
     size, channels = (prepared.height, prepared.width), prepared.channels
     if settings.size not in (None, size) or settings.channels not in (None, channels):
         asked = settings.size or size
-        raise ValueError(
+        raise Invalid(
             f"{prepared.folder} is prepared at {size[0]}x{size[1]} with {channels} channels, but "
             f"{asked[0]}x{asked[1]} with {settings.channels or channels} was asked for; make it with: "
             f"zeuxis data prepare {prepared.folder} NEW --size {asked[0]}x{asked[1]} "
@@ -545,7 +551,7 @@ def _check_space(folder: Path, count: int, target: Target) -> None:
     needed = count * target.height * target.width * target.channels + (1 << 20)
     free = shutil.disk_usage(folder).free
     if needed > free:
-        raise ValueError(
+        raise Invalid(
             f"preparing {count:,} images at {target.height}x{target.width} takes {needed / 1e9:.1f} GB "
             f"but {folder} has {free / 1e9:.1f} GB free; prepare a smaller size or free some space"
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from zeuxis.core.errors import Invalid, NotFound
 from zeuxis.data.prepared import Prepared, is_prepared, open_prepared
 from zeuxis.data.source import arrays, avatars
 from zeuxis.data.source.base import (
@@ -52,7 +53,7 @@ def open_source(source: str | Path) -> Source:
         return ParquetSource(name, [path])
     if zipfile.is_zipfile(path):
         return TreeSource(name, "zip", Zip(path))
-    raise ValueError(
+    raise Invalid(
         f"{path} is not of a kind that can be read; expected a folder of images, a zip, a tar, idx, "
         "npy, npz or parquet file, or a prepared set"
     )
@@ -66,7 +67,7 @@ def _open_folder(path: Path, name: str) -> Source:
         entries, linked = _sorted_out(path.iterdir(), path)
         files = sorted(file for file in entries if file.is_file())
     except PermissionError as error:
-        raise ValueError(f"{path} may not be read (no permission); change its mode") from error
+        raise Invalid(f"{path} may not be read (no permission); change its mode") from error
     shards = [file for file in files if file.suffix == ".tar"]
     if shards:
         return _alone(TarShards(name, shards), entries, linked)
@@ -169,10 +170,10 @@ def _existing(source: str | Path) -> Path | None:
                 path.open("rb").close()
             return path
     except PermissionError as error:
-        raise ValueError(f"{path} may not be read (no permission); change its mode") from error
+        raise Invalid(f"{path} may not be read (no permission); change its mode") from error
     if str(source) in EMBEDDED:
         return None
-    raise ValueError(
+    raise NotFound(
         f"there is no {path}; a source is a folder of images, a zip, tar shards, idx, npz or parquet "
         f"files, a prepared set, or {', '.join(EMBEDDED)}"
     )

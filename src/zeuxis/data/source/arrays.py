@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from zeuxis.core import npz
+from zeuxis.core.errors import Invalid
 from zeuxis.data.source.base import (
     LEADS_OUT,
     LONGEST_TEXT,
@@ -86,7 +87,7 @@ def as_images(array: np.ndarray, name: str) -> np.ndarray:
     if array.ndim == 4 and array.shape[-1] not in (1, 3, 4) and array.shape[1] in (1, 3, 4):
         array = array.transpose(0, 2, 3, 1)
     if array.ndim != 4 or array.shape[-1] not in (1, 3, 4) or 0 in array.shape:
-        raise ValueError(
+        raise Invalid(
             f"{name} has shape {array.shape}; images are (N, H, W), (N, H, W, C) or (N, C, H, W) "
             "with 1, 3 or 4 channels"
         )
@@ -97,13 +98,13 @@ def as_images(array: np.ndarray, name: str) -> np.ndarray:
     if array.dtype == np.uint16:
         return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
     if array.dtype.kind not in "iuf":
-        raise ValueError(f"{name} holds {array.dtype}; expected uint8, or floats in [0, 1]")
+        raise Invalid(f"{name} holds {array.dtype}; expected uint8, or floats in [0, 1]")
     low, high = float(array.min()), float(array.max())
     if array.dtype.kind == "f" and low >= 0 and high <= 1:
         return np.rint(array * 255).astype(np.uint8)
     if array.dtype.kind in "iu" and low >= 0 and high <= 255:
         return array.astype(np.uint8)
-    raise ValueError(
+    raise Invalid(
         f"{name} holds {array.dtype} from {low:g} to {high:g}; expected uint8, or floats in [0, 1]: "
         "scale it and save it again"
     )
@@ -122,20 +123,20 @@ def read_idx(path: Path) -> np.ndarray:
         with gzip.open(path) if packed else path.open("rb") as file:
             head = file.read(4)
             if len(head) < 4 or head[:3] != b"\0\0\x08" or not 1 <= head[3] <= 4:
-                raise ValueError(f"{path} is no idx file of unsigned bytes (it begins {head!r})")
+                raise Invalid(f"{path} is no idx file of unsigned bytes (it begins {head!r})")
             sizes = file.read(4 * head[3])
             if len(sizes) < 4 * head[3]:
-                raise ValueError(f"{path} ends within its header; fetch it again")
+                raise Invalid(f"{path} ends within its header; fetch it again")
             shape = struct.unpack(f">{head[3]}I", sizes)
             most = UNPACKED_LIMIT if packed else path.stat().st_size
             if packed and math.prod(shape) > most:
-                raise ValueError(f"{path} unpacks to {math.prod(shape):,} bytes; gunzip it first")
+                raise Invalid(f"{path} unpacks to {math.prod(shape):,} bytes; gunzip it first")
             content = file.read(min(math.prod(shape), most) + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"{path} cannot be unpacked ({error}); fetch it again") from error
+        raise Invalid(f"{path} cannot be unpacked ({error}); fetch it again") from error
     if len(content) != math.prod(shape):
         found = f"{len(content):,}" if len(content) < math.prod(shape) else "more"
-        raise ValueError(f"{path} should hold {shape} bytes but has {found}; fetch it again")
+        raise Invalid(f"{path} should hold {shape} bytes but has {found}; fetch it again")
     check_count(path, shape[0])
     return np.frombuffer(content, np.uint8).reshape(shape)
 
@@ -169,11 +170,11 @@ def open_idx(path: Path, class_names: tuple[str, ...] = ()) -> ArraySource:
         problems += [(b.name, LEADS_OUT) for b in beside if leads_out(b, b.parent)]
         labels = next((read_idx(b) for b in beside if not leads_out(b, b.parent)), None)
         if labels is not None and len(labels) != len(pixels):
-            raise ValueError(f"{file} has {len(pixels)} images but {len(labels)} labels")
+            raise Invalid(f"{file} has {len(pixels)} images but {len(labels)} labels")
         columns = {} if labels is None else {"label": labels}
         parts.append((pixels, _items(word, len(pixels), columns, side_of(word), class_names)))
     if not parts:
-        raise ValueError(f"{path} has no idx images (files named like train-images-idx3-ubyte.gz)")
+        raise Invalid(f"{path} has no idx images (files named like train-images-idx3-ubyte.gz)")
     source = ArraySource(path.name.split(".")[0], parts, "idx")
     source.classes = {"label": class_names} if class_names else {}
     source.problems = problems
@@ -212,7 +213,7 @@ def open_numpy(path: Path) -> ArraySource:
         parts.append((pixels, _items(side or "image", len(pixels), columns, official, ())))
     if not parts:
         keys = ", ".join(sorted(arrays)) or "nothing"
-        raise ValueError(f"{path} holds {keys}; expected an array called images or x_train")
+        raise Invalid(f"{path} holds {keys}; expected an array called images or x_train")
     source = ArraySource(path.stem, parts, path.suffix[1:])
     source.notes = notes
     return source
@@ -222,7 +223,7 @@ def _columns(roles: Mapping[str, np.ndarray], count: int, path: Path) -> dict[st
     """The arrays that hold one value for each image."""
     labels = roles.get("label")
     if labels is not None and labels.ndim and len(labels) != count:
-        raise ValueError(
+        raise Invalid(
             f"{path} has {count} images but {len(labels)} labels; save it again with one for each"
         )
     flat = {k: v.reshape(-1) for k, v in roles.items() if v.ndim and v.shape[0] == v.size}

@@ -13,6 +13,8 @@ from typing import Literal
 
 import numpy as np
 
+from zeuxis.core.errors import Invalid
+
 Side = Literal["train", "holdout"]
 NO_COLUMNS: Mapping[str, str] = MappingProxyType({})
 
@@ -129,7 +131,7 @@ def within(path: Path, root: Path | None) -> Path:
     except RuntimeError as error:  # it leads to itself
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path)) from error
     if root and not there.is_relative_to(root.resolve()):
-        raise ValueError(LEADS_OUT)
+        raise Invalid(LEADS_OUT)
     return there
 
 
@@ -156,9 +158,9 @@ def read_file(path: Path, root: Path | None, most: int = MEMBER_LIMIT) -> bytes:
     with os.fdopen(handle, "rb") as file:
         facts = os.fstat(handle)
         if not stat.S_ISREG(facts.st_mode):
-            raise ValueError("it is no regular file")
+            raise Invalid("it is no regular file")
         if facts.st_size > most:
-            raise ValueError(f"it has {facts.st_size:,} bytes; at most {most:,} are read")
+            raise Invalid(f"it has {facts.st_size:,} bytes; at most {most:,} are read")
         return file.read(most)
 
 
@@ -170,7 +172,7 @@ def check_count(path: Path, count: int) -> None:
     """
     size = path.stat().st_size
     if count > size:
-        raise ValueError(
+        raise Invalid(
             f"{path} says it holds {count:,} images but has {size:,} bytes; fetch it again"
         )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from zeuxis.core.errors import Invalid
 from zeuxis.core.files import parse_json
 from zeuxis.data.source.arrays import side_of_file
 from zeuxis.data.source.base import Item, Source, check_count
@@ -30,7 +31,7 @@ class ParquetSource(Source):
             import pyarrow as arrow
             import pyarrow.parquet as parquet
         except ImportError as error:
-            raise ValueError(
+            raise Invalid(
                 f"{name} is parquet, which needs pyarrow: pip install 'zeuxis[parquet]'"
             ) from error
         self._lock = threading.Lock()
@@ -46,7 +47,7 @@ class ParquetSource(Source):
                 image = _image_column(file.schema_arrow)
                 table = _plain_columns(file, path, image, arrow)
             except (arrow.ArrowException, OSError, ValueError, MemoryError) as error:
-                raise ValueError(f"{path} cannot be used as parquet: {error}") from error
+                raise Invalid(f"{path} cannot be used as parquet: {error}") from error
             for number in range(file.num_row_groups):
                 self._groups.append((file, number))
                 self._images.append(image)
@@ -72,7 +73,7 @@ class ParquetSource(Source):
             raise rows
         content = rows[index - int(self._starts[group])]
         if not isinstance(content, bytes):
-            raise ValueError("the row holds no image bytes")
+            raise Invalid("the row holds no image bytes")
         return content
 
     def close(self) -> None:
@@ -131,7 +132,7 @@ def _image_column(schema: Any) -> str:
             return str(field.name)
         if kinds.is_binary(kind) or kinds.is_large_binary(kind):
             return str(field.name)
-    raise ValueError(f"no column of images among {', '.join(schema.names)}; {FOUND}")
+    raise Invalid(f"no column of images among {', '.join(schema.names)}; {FOUND}")
 
 
 def _plain_columns(file: Any, path: Path, image: str, arrow: Any) -> dict[str, list[str]]:
@@ -144,9 +145,9 @@ def _plain_columns(file: Any, path: Path, image: str, arrow: Any) -> dict[str, l
     ]
     stored, unpacked = _sizes(file, range(file.num_row_groups), image, words=True)
     if unpacked > UNPACKED + WORDS_RATIO * stored:
-        raise ValueError(f"its columns of words unpack to {unpacked:,} bytes")
+        raise Invalid(f"its columns of words unpack to {unpacked:,} bytes")
     if len(plain) * file.metadata.num_rows > MOST_WORDS:
-        raise ValueError(f"its {len(plain):,} columns hold more than {MOST_WORDS:,} words")
+        raise Invalid(f"its {len(plain):,} columns hold more than {MOST_WORDS:,} words")
     names = _class_names(file.schema_arrow)
     texts = [field.name for field in file.schema_arrow if kinds.is_string(field.type)]
     # A word that a dictionary repeats a million times stays one word.

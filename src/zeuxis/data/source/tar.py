@@ -11,6 +11,7 @@ import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
+from zeuxis.core.errors import Invalid
 from zeuxis.data.source.arrays import side_of_file
 from zeuxis.data.source.base import (
     LONGEST_TEXT,
@@ -66,14 +67,14 @@ class TarShards(Source):
     def _member(self, sample: Sample, suffix: str, most: int = MEMBER_LIMIT) -> bytes:
         offset, size = sample.members[suffix]
         if size > most:
-            raise ValueError(f"it has {size:,} bytes; at most {most:,} are read")
+            raise Invalid(f"it has {size:,} bytes; at most {most:,} are read")
         handle = os.open(self._shards[sample.shard], os.O_RDONLY)  # thousands cannot stay open
         try:
             content = os.pread(handle, size, offset)
         finally:
             os.close(handle)
         if len(content) < size:
-            raise ValueError(f"the shard ends {size - len(content):,} bytes too early")
+            raise Invalid(f"the shard ends {size - len(content):,} bytes too early")
         return content
 
     def _said(self, sample: Sample) -> tuple[dict[str, str], str]:
@@ -111,7 +112,7 @@ class TarShards(Source):
             with path.open("rb") as file:
                 packed = file.read(2) in (b"\x1f\x8b", b"BZ", b"\xfd7", b"(\xb5")
             if packed:
-                raise ValueError(
+                raise Invalid(
                     f"{path} is compressed, so no sample in it can be reached; unpack it to a plain .tar"
                 ) from error
             self.problems.append((path.name, f"the shard is damaged from here on: {error}"))

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from zeuxis.core.errors import Invalid
 from zeuxis.core.files import parse_json
 from zeuxis.data.source.arrays import side_of
 from zeuxis.data.source.base import (
@@ -101,9 +102,7 @@ class Zip(Files):
             self._archive = zipfile.ZipFile(path)
             members = self._archive.infolist()
         except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
-            raise ValueError(
-                f"{path} is no readable zip ({error}); fetch or make it again"
-            ) from error
+            raise Invalid(f"{path} is no readable zip ({error}); fetch or make it again") from error
         self._members = {
             m.filename: m for m in members if not m.is_dir() and not _hidden(m.filename)
         }
@@ -114,14 +113,14 @@ class Zip(Files):
         """A member's bytes, at most `most` of them whatever its header says."""
         member = self._members[name]
         if member.file_size > most:
-            raise ValueError(f"it unpacks to {member.file_size:,} bytes; at most {most:,} are read")
+            raise Invalid(f"it unpacks to {member.file_size:,} bytes; at most {most:,} are read")
         try:
             with self._archive.open(member) as file:
                 return file.read(most)
         except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-            raise ValueError(f"its part of the zip is damaged or locked ({error})") from error
+            raise Invalid(f"its part of the zip is damaged or locked ({error})") from error
         except Exception as error:  # zlib, lzma and bz2 each have an error of their own
-            raise ValueError(f"its part of the zip cannot be unpacked ({error})") from error
+            raise Invalid(f"its part of the zip cannot be unpacked ({error})") from error
 
     def close(self) -> None:
         """Close the archive."""
@@ -212,7 +211,7 @@ class TreeSource(Source):
                         if not _agree(before, key, value)
                     }
             except (OSError, ValueError) as error:
-                raise ValueError(f"{self.name}: {name} cannot be used: {error}") from error
+                raise Invalid(f"{self.name}: {name} cannot be used: {error}") from error
             if missing:
                 self.notes.append(f"{name} speaks of {missing:,} files that are not there")
             if len(wrong) > disputed:
@@ -231,7 +230,7 @@ class TreeSource(Source):
             labels = content.get("labels") or []
             return {str(n): _class_of(label) for n, label in labels if str(n) in images}
         except (OSError, ValueError, TypeError) as error:
-            raise ValueError(
+            raise Invalid(
                 f"{self.name}: dataset.json is not as StyleGAN's dataset tool writes it ({error})"
             ) from error
 
@@ -268,7 +267,7 @@ def read_table(content: bytes, suffix: str) -> Iterator[dict[str, str]]:
         first = first or ", ".join(line)[:1000]
         yield line
     if first and not named:
-        raise ValueError(f"it has no column file_name (it has {first})")
+        raise Invalid(f"it has no column file_name (it has {first})")
 
 
 def _lines(text: io.TextIOWrapper) -> Iterator[str]:
@@ -276,9 +275,9 @@ def _lines(text: io.TextIOWrapper) -> Iterator[str]:
     while line := text.readline(LONGEST_LINE + 1):
         number += 1
         if len(line) > LONGEST_LINE:
-            raise ValueError(f"line {number:,} has more than {LONGEST_LINE:,} characters")
+            raise Invalid(f"line {number:,} has more than {LONGEST_LINE:,} characters")
         if number > MOST_LINES:
-            raise ValueError(f"it has more than {MOST_LINES:,} lines")
+            raise Invalid(f"it has more than {MOST_LINES:,} lines")
         yield line
 
 
@@ -287,7 +286,7 @@ def _csv(text: io.TextIOWrapper) -> Iterator[dict[str, str]]:
         for line in csv.DictReader(_lines(text), strict=True):
             yield {k.strip(): word(v) for k, v in line.items() if k}
     except csv.Error as error:
-        raise ValueError(f"it is no csv table ({error})") from error
+        raise Invalid(f"it is no csv table ({error})") from error
 
 
 def _jsonl(text: io.TextIOWrapper) -> Iterator[dict[str, str]]:
@@ -295,7 +294,7 @@ def _jsonl(text: io.TextIOWrapper) -> Iterator[dict[str, str]]:
         try:
             entry = parse_json(line.encode(), finite=False, halves=True)
         except ValueError as error:
-            raise ValueError(f"line {number} is no JSON object ({error})") from error
+            raise Invalid(f"line {number} is no JSON object ({error})") from error
         yield {str(k): word(v) for k, v in entry.items()}
 
 

@@ -9,6 +9,7 @@ import importlib
 import pkgutil
 from typing import Any
 
+from zeuxis.core.errors import NotFound
 from zeuxis.core.settings import suggest
 
 
@@ -29,7 +30,7 @@ def find(family: str, preset: str | None) -> dict[str, str]:
         return {}
     known = names(family)
     if preset not in known:
-        raise ValueError(f"{family} has no preset {preset!r}; {suggest(preset, known)}")
+        raise NotFound(f"{family} has no preset {preset!r}; {suggest(preset, known)}")
     return dict(_module(family, preset).SETTINGS)
 
 
