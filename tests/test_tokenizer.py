@@ -359,7 +359,9 @@ def test_a_training_uses_most_codes_and_lowers_the_error():
         training = Training(steps=60, batch_size=16, lr=5e-3, warmup=1, seed=0)
         state = step.start(model, training, torch.device("cpu"), "float32", Parallel())
         load = loader_for(model.config, 16)
-        state.model.begin([step.to_device(load(0, slice(0, 16)), state.device, torch.float32)], RNG)
+        batch = load(0, slice(0, 16))
+        inside = step.to_device(batch, state.model.fields(), state.device, torch.float32)
+        state.model.begin([inside], RNG)
         errors = []
         for _ in range(60):
             losses = step.train_step(state, load)

@@ -18,6 +18,7 @@ import pydantic
 import torch
 from torch import Tensor, nn
 
+from zeuxis.core.fields import STANDARD, Field
 from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
     from zeuxis.sampling.raster import Stepper
 
 Batch = Mapping[str, Tensor]
-"""Named tensors that share their first axis. `image` (B, C, H, W) float32 in [-1, 1] inside a family
-(uint8 in a loader's batch); `label` (B, A) int64, one column a condition, -1 where unknown."""
+"""Named tensors that share their first axis, as `zeuxis.core.fields` says: `image` (B, C, H, W) float32 in
+[-1, 1] inside a family (uint8 in a loader's batch); `label` (B, A) int64, one column a condition, -1 where
+unknown; `source` of a family whose config has one."""
 
 Loader = Callable[[int, slice], Batch]
 """(draw, rows) -> those rows of global batch number `draw`. Pure in (seed, draw, row); images are uint8."""
@@ -177,6 +179,11 @@ class Family(nn.Module, abc.ABC):
     def needs(self) -> tuple[str, ...]:
         """Batch keys that `loss` reads; checked against the data before training starts."""
         return ("image", "label") if self.config.conditions else ("image",)
+
+    @final
+    def fields(self) -> Mapping[str, Field]:
+        """What the keys of a batch mean: those that mean the same everywhere, and the config's own."""
+        return {**STANDARD, **{n: value for n, value in self.config if isinstance(value, Field)}}
 
     @final
     def label_of(self, batch: Batch, rows: int) -> Tensor:

@@ -256,9 +256,9 @@ def _save_artefact(
 
 def _batches(state: State, loader: Loader, count: int = 8) -> Iterator[Batch]:
     """The first few global batches, for what is fitted before and after training."""
-    rows = slice(0, state.training.batch_size)
+    rows, fields = slice(0, state.training.batch_size), state.model.fields()
     for draw in range(count):
-        yield to_device(loader(draw, rows), state.device, dtype(state.precision))
+        yield to_device(loader(draw, rows), fields, state.device, dtype(state.precision))
 
 
 def _due(step: int, every: int, last: int) -> bool:

@@ -16,11 +16,11 @@ from torch import Tensor
 
 from zeuxis.core.errors import Diverged, Invalid
 from zeuxis.core.family import Batch, Context, Family, Loader, Phase
+from zeuxis.core.fields import Field
 from zeuxis.core.machine import arithmetic
-from zeuxis.core.pixels import from_uint8
 from zeuxis.core.processes import Parallel
 from zeuxis.core.rng import Rng
-from zeuxis.core.settings import Natural, Training, explain
+from zeuxis.core.settings import Natural, Training, explain, suggest
 from zeuxis.inference import artefact
 from zeuxis.training import checkpoint, muon
 
@@ -198,7 +198,7 @@ def train_step(state: State, loader: Loader) -> dict[str, Tensor]:
 def _update(
     state: State, phase: Phase, loader: Loader, draw: int, progress: float
 ) -> dict[str, Tensor]:
-    training, model = state.training, state.model
+    training, model, fields = state.training, state.model, state.model.fields()
     trained = parameters(model, phase)
     if len(state.optimisers) > 1:
         model.requires_grad_(False)
@@ -209,7 +209,7 @@ def _update(
     terms: dict[str, Tensor] = {}
     for micro in range(training.accumulate):
         rows = state.parallel.rows(training.batch_size, training.accumulate, micro)
-        batch = to_device(loader(draw, rows), state.device, dtype(state.precision))
+        batch = to_device(loader(draw, rows), fields, state.device, dtype(state.precision))
         rng = draws(state, phase.name, rows)
         ctx = Context(step=state.step, update=state.updates[phase.name], progress=progress, rng=rng)
         with arithmetic(state.device, state.precision):
@@ -269,13 +269,21 @@ def follow(state: State) -> None:
         mine.copy_(theirs)
 
 
-def to_device(batch: Batch, device: torch.device, kind: torch.dtype) -> Batch:
-    """The batch on the device: images become [-1, 1] in channels_last memory."""
-    moved = {key: value.to(device, non_blocking=True) for key, value in batch.items()}
-    for key, value in moved.items():
-        if value.dtype == torch.uint8 and value.ndim == 4:
-            moved[key] = from_uint8(value, kind).contiguous(memory_format=torch.channels_last)
-    return moved
+def to_device(
+    batch: Batch, fields: Mapping[str, Field], device: torch.device, kind: torch.dtype
+) -> Batch:
+    """The batch on the device, each key as its field says: only images become [-1, 1].
+
+    Raises:
+        ValueError: a key is no field of the family's.
+    """
+    for key in batch:
+        if key not in fields:
+            raise Invalid(f"a batch holds {key!r}, which is no field; {suggest(key, fields)}")
+    return {
+        key: fields[key].inside(value.to(device, non_blocking=True), kind)
+        for key, value in batch.items()
+    }
 
 
 def draws(state: State, purpose: str, rows: slice | None = None) -> Rng:
