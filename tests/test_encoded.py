@@ -11,9 +11,9 @@ from tests.kit import build, changed, smooth, wake
 from zeuxis import data, families
 from zeuxis.core.files import sha256
 from zeuxis.core.settings import Data
-from zeuxis.data import encoded
+from zeuxis.data.preparation.encode import write
 from zeuxis.inference import artefact
-from zeuxis.inference.latents import encode, frozen_parts
+from zeuxis.inference.latents import encode, frozen_parts, set_by_latents
 from zeuxis.inference.model import load
 from zeuxis.training import run as training
 
@@ -55,32 +55,38 @@ def latents(prepared, tokenizer, tmp_path_factory):
     """The set with the blocks' means; the artefact beside it is another's, which does not matter here."""
     dest = tmp_path_factory.mktemp("encoded") / "latents"
     copy = lambda path: artefact.copy(tokenizer, path)  # noqa: E731
-    encoded.write(prepared, dest, "latent", grid, copy, {"family": "blocks"})
+    write(prepared, dest, "latent", grid, copy, {"family": "blocks"})
     return data.open_prepared(dest)
 
 
 def test_the_tokens_are_those_of_the_encoder_and_all_else_stays(prepared, tokenizer, tokens):
     expected = load(tokenizer).encode(np.array(prepared.images))
-    assert np.array_equal(tokens.encoded.rows, expected) and tokens.encoded.rows.dtype == np.int16
-    assert tokens.encoded.shape == (4, 4) and tokens.encoded.facts["vocabulary"] == 12
+    assert (
+        np.array_equal(tokens.fields["token"].rows, expected)
+        and tokens.fields["token"].rows.dtype == np.int16
+    )
+    assert (
+        tokens.fields["token"].field.shape == (4, 4)
+        and tokens.fields["token"].facts["vocabulary"] == 12
+    )
     assert len(np.unique(expected)) > 4
     assert np.array_equal(tokens.images, prepared.images)
     assert np.array_equal(tokens.labels, prepared.labels)
     assert np.array_equal(tokens.holdout, prepared.holdout)
     assert tokens.hash != prepared.hash
     tokens.verify()
-    assert prepared.encoded is None
+    assert set(prepared.fields) == {"image"}
 
 
 def test_the_encoder_lies_beside_its_tokens_without_its_run_s_other_files(tokenizer, tokens):
-    folder = tokens.encoded.check_encoder()
+    folder = tokens.fields["token"].encoder()
     assert {p.name for p in folder.iterdir()} == {p.name for p in tokenizer.iterdir()} - {
         "log.jsonl"
     }
-    facts = tokens.facts["encoded"]["encoder"]
+    facts = tokens.facts["fields"][1]["encoder"]
     assert facts["sha256"] == sha256(folder / "config.json")
     assert (folder / facts["weights"]).is_file() and facts["family"] == "tokenizer"
-    painted = load(folder).decode(np.asarray(tokens.encoded.rows[:3]))
+    painted = load(folder).decode(np.asarray(tokens.fields["token"].rows[:3]))
     assert painted.shape == (3, SIDE, SIDE, 3)
 
 
@@ -95,21 +101,21 @@ def test_encoding_again_gives_the_same_bytes(prepared, tokenizer, tokens, tmp_pa
 
 def test_moments_are_those_of_the_training_rows(prepared, latents):
     rows = grid(np.asarray(prepared.images)[prepared.train]).astype(np.float16).astype(np.float64)
-    facts = latents.facts["encoded"]
+    facts = latents.facts["fields"][1]
     assert np.allclose(facts["mean"], rows.mean((0, 2, 3)), rtol=1e-12)
     assert np.allclose(facts["deviation"][:2], rows.std((0, 2, 3))[:2], rtol=1e-9)
     assert facts["deviation"][2] == 1  # a constant channel
-    assert latents.encoded.rows.dtype == np.float16 and facts["file"] == "latent.f16"
-    settings = latents.encoded.settings()
+    assert latents.fields["latent"].rows.dtype == np.float16 and facts["file"] == "latent.f16"
+    settings = set_by_latents(families.get("flow"), latents)
     assert settings["latent"] == (3, 2, 2) and settings["latent_mean"] == tuple(facts["mean"])
 
 
 def test_large_latents_are_kept_in_float32(prepared, tokenizer, latents, tmp_path):
     copy = lambda path: artefact.copy(tokenizer, path)  # noqa: E731
     large = lambda pixels: 1000 * grid(pixels)  # noqa: E731
-    encoded.write(prepared, tmp_path / "large", "latent", large, copy, {})
+    write(prepared, tmp_path / "large", "latent", large, copy, {})
     assert data.open_prepared(tmp_path / "large").hash != latents.hash
-    opened = data.open_prepared(tmp_path / "large").encoded
+    opened = data.open_prepared(tmp_path / "large").fields["latent"]
     assert opened.rows.dtype == np.float32
     assert np.array_equal(opened.rows, large(np.asarray(prepared.images)))
 
@@ -117,7 +123,7 @@ def test_large_latents_are_kept_in_float32(prepared, tokenizer, latents, tmp_pat
 def test_the_loader_gives_the_rows_of_its_images_if_they_are_needed(prepared, latents, tokens):
     for opened, key in ((latents, "latent"), (tokens, "token")):
         plain = data.batches(opened, Data(), 5, 16)
-        load = data.batches(opened, Data(), 5, 16, needs=(key, "label"))
+        load = data.batches(opened, Data(), 5, 16, needs=("image", key, "label"))
         whole = load(3, slice(0, 16))
         assert key not in plain(3, slice(0, 16))
         assert torch.equal(whole["image"], plain(3, slice(0, 16))["image"])
@@ -126,10 +132,10 @@ def test_the_loader_gives_the_rows_of_its_images_if_they_are_needed(prepared, la
             assert torch.equal(torch.cat([half[name] for half in halves]), value)
         pixels = whole["image"].permute(0, 2, 3, 1).numpy()
         if key == "latent":
-            assert whole[key].dtype == torch.float32
-            assert np.array_equal(whole[key], grid(pixels).astype(np.float16).astype(np.float32))
+            assert whole[key].dtype == torch.float16
+            assert np.array_equal(whole[key], grid(pixels).astype(np.float16))
         else:
-            assert whole[key].dtype == torch.int64 and whole[key].shape == (16, 4, 4)
+            assert whole[key].dtype == torch.int16 and whole[key].shape == (16, 4, 4)
     trained = {tuple(row.ravel()) for row in np.asarray(prepared.images)[prepared.train]}
     assert all(tuple(row.ravel()) in trained for row in pixels)
 
@@ -152,7 +158,7 @@ def test_a_taken_folder_a_vector_and_nonsense_are_refused_and_leave_nothing(
         ("nan", lambda pixels: grid(pixels) * np.nan, "no finite numbers"),
     ):
         with pytest.raises(ValueError, match=sentence):
-            encoded.write(prepared, tmp_path / dest, "latent", encoder, copy, {})
+            write(prepared, tmp_path / dest, "latent", encoder, copy, {})
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
 
 
@@ -169,7 +175,7 @@ def test_another_encoder_or_a_damaged_file_is_noticed(prepared, tokenizer, tmp_p
     content = json.loads(config.read_text())
     config.write_text(json.dumps({**content, "source": "y"}))
     with pytest.raises(ValueError, match="not the model that encoded"):
-        opened.encoded.check_encoder()
+        opened.fields["token"].encoder()
     file = opened.folder / "token.i16"
     file.write_bytes(file.read_bytes()[:-2])
     with pytest.raises(ValueError, match="token.i16 has"):
@@ -185,7 +191,10 @@ def test_a_flow_learns_latents_and_paints_through_the_encoder_s_decoder(prepared
     opened = encode(prepared.folder, tmp_path / "coder", tmp_path / "latents")
     flow = families.get("flow")
     made = training.make_config(flow, opened, Data(), {})
-    assert made.latent == opened.encoded.shape and len(made.latent_mean) == made.latent[0]
+    assert (
+        made.latent == opened.fields["latent"].field.shape
+        and len(made.latent_mean) == made.latent[0]
+    )
     with pytest.raises(ValueError, match="comes from the set"):
         training.make_config(flow, opened, Data(), {"latent": "1,2,2"})
     assert training.make_config(families.get("vae"), opened, Data(), {"latent": "16"}).latent == 16
@@ -223,8 +232,8 @@ def test_a_family_of_pixels_trains_on_an_encoded_set_as_on_any(tokens, tmp_path)
 def test_a_token_that_no_code_has_is_refused_when_it_is_read(tokens, tmp_path):
     folder = shutil.copytree(tokens.folder, tmp_path / "set")
     rows = np.fromfile(folder / "token.i16", np.int16)
-    for wrong in (-1, tokens.encoded.facts["vocabulary"]):
+    for wrong in (-1, tokens.fields["token"].facts["vocabulary"]):
         rows[0] = wrong
         rows.tofile(folder / "token.i16")
         with pytest.raises(ValueError, match=r"token\.i16 is damaged"):
-            data.open_prepared(folder).encoded.take(np.array([0]))
+            data.open_prepared(folder).fields["token"].take(np.array([0]))

@@ -2,8 +2,12 @@
 
 from pathlib import Path
 
-from zeuxis import data
+import numpy as np
+
+from zeuxis import data, families
+from zeuxis.core.settings import Data
 from zeuxis.data import inspection
+from zeuxis.inference.latents import frozen_parts
 from zeuxis.inference.model import load
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -21,3 +25,15 @@ def test_an_old_prepared_set_opens():
     assert len(prepared) == 12 and prepared.images.shape == (12, 8, 8, 3)
     assert prepared.names[11] == "dog/5.png" and prepared.label_table() == [([0], 6), ([1], 6)]
     assert "12 usable" in "\n".join(inspection.inspect(FIXTURES / "set").lines())
+
+
+def test_an_old_encoded_set_opens_with_its_encoder():
+    """Written by 7ed02fe, of format 1: a tokenizer's tokens of the set above."""
+    prepared = data.open_prepared(FIXTURES / "encoded")
+    prepared.verify()
+    token, coder = prepared.fields["token"], load(prepared.fields["token"].encoder())
+    assert token.field.kind == "token" and token.field.shape == (4, 4)
+    assert np.array_equal(token.rows, coder.encode(np.array(prepared.images)))
+    batch = data.batches(prepared, Data(), 0, 4, needs=("token",))(0, slice(0, 4))
+    assert batch["token"].shape == (4, 4, 4) and set(batch) == {"token", "label"}
+    assert frozen_parts(families.get("flow"), prepared) == {}

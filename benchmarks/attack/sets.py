@@ -222,8 +222,8 @@ def _away(room: Room, path: Path, facts: Facts) -> None:
 def _encoded() -> Iterator[Case]:
     def change(**values: Any) -> Spoil:
         def spoil(room: Room, path: Path, facts: Facts) -> None:
-            known = {**facts["encoded"], **values}
-            facts["encoded"] = {k: v for k, v in known.items() if v is not ...}
+            known = {**facts["fields"][1], **values}
+            facts["fields"][1] = {k: v for k, v in known.items() if v is not ...}
 
         return spoil
 
@@ -246,5 +246,5 @@ def _encoded() -> Iterator[Case]:
     for name, spoil in table.items():
         yield spoilt(name, spoil, source="encoded", expect="either")
         yield spoilt(name, spoil, TRAIN_FLOW, source="encoded", expect="either")
-    yield spoilt("encoded is a list", _put("encoded", [1]), source="encoded")
-    yield spoilt("encoded is text", _put("encoded", "x"), source="encoded")
+    yield spoilt("fields are numbers", _put("fields", [1]), source="encoded")
+    yield spoilt("fields are text", _put("fields", "x"), source="encoded")

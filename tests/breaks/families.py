@@ -776,26 +776,31 @@ BREAKS = [
     ),
     # encoded
     Break(
-        "data/encoded.py",
+        "data/preparation/encode.py",
         "chosen = stored[trained[start : start + BLOCK]]",
         "chosen = stored[:]",
         "test_encoded.py -k moments",
     ),
-    Break("data/encoded.py", 'seal = [facts["files"], ', "seal = [", "test_encoded.py -k large"),
+    Break(
+        "data/preparation/encode.py",
+        'seal = [facts["files"], ',
+        "seal = [",
+        "test_encoded.py -k large",
+    ),
     Break(
         "data/loader.py",
-        "if encoded and is_active(settings):",
+        "if active and not stored.field.spatial:",
         "if False:",
         "test_encoded.py -k augmentation",
     ),
     Break(
         "data/loader.py",
-        "encoded.take(chosen)",
-        "encoded.take(numbers)",
+        "stored.take(some)",
+        "stored.take(numbers)",
         "test_encoded.py -k loader",
     ),
     Break(
-        "data/encoded.py",
+        "data/prepared.py",
         'sha256(file) != self.facts["encoder"]["sha256"]',
         "False",
         "test_encoded.py -k noticed",

@@ -1,4 +1,7 @@
-"""Augmentation of uint8 images, each row from its own named draws: pure in (seed, draw, row).
+"""Augmentation of images, maps and masks, each row from its own named draws: pure in (seed, draw, row).
+
+Fields of one item that are given the same draws are moved alike, whatever their sizes; colours change in
+images only, and what holds class ids is never mixed: each pixel takes the nearest one's.
 
 Legend: B rows, H height, W width, C channels (1, 3 or 4; alpha is never recoloured).
 """
@@ -10,6 +13,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from zeuxis.core.fields import KINDS, Kind
 from zeuxis.core.settings import Data
 
 Draw = Callable[[str, int], np.ndarray]
@@ -22,9 +26,21 @@ def is_active(settings: Data) -> bool:
     return any(switches) or settings.colour > 0
 
 
-def augment(pixels_BHWC: np.ndarray, settings: Data, draw: Draw) -> np.ndarray:
-    """Flip, crop and rotate, recolour, in this order. (B, H, W, C) uint8 -> the same shape."""
-    out = pixels_BHWC.copy()
+def augment(
+    items: np.ndarray, settings: Data, draw: Draw, kind: Kind = KINDS["image"]
+) -> np.ndarray:
+    """Flip, crop and rotate, recolour, in this order.
+
+    Args:
+        items: as stored: images (B, H, W, C) uint8, maps (B, H, W) int16 or masks (B, H, W) uint8.
+        settings: what is done, and how much of it.
+        draw: uniforms of these rows.
+        kind: of the field.
+
+    Returns:
+        The same shape and type.
+    """
+    out = items.copy()
     if settings.flip:
         rows = np.flatnonzero(draw("flip", 1)[:, 0] < 0.5)
         out[rows] = out[rows, :, ::-1]
@@ -32,18 +48,18 @@ def augment(pixels_BHWC: np.ndarray, settings: Data, draw: Draw) -> np.ndarray:
         rows = np.flatnonzero(draw("flip_vertical", 1)[:, 0] < 0.5)
         out[rows] = out[rows, ::-1]
     if settings.crop or settings.rotate:
-        out = _warp(out, settings, draw)
-    if settings.colour:
+        out = _warp(out, settings, draw, kind.resampling == "smooth")
+    if settings.colour and kind.coloured:
         out = _recolour(out, settings.colour, draw("colour", 3))
     return out
 
 
-def _warp(pixels_BHWC: np.ndarray, settings: Data, draw: Draw) -> np.ndarray:
-    """A random crop, enlarged to the full frame, and a rotation, in one bilinear resampling.
+def _warp(items: np.ndarray, settings: Data, draw: Draw, smooth: bool) -> np.ndarray:
+    """A random crop, enlarged to the full frame, and a rotation, in one resampling: bilinear, or nearest.
 
     Beyond the edge the image is mirrored.
     """
-    b, h, w, _ = pixels_BHWC.shape
+    b, h, w = items.shape[:3]
     cut = draw("crop", 4)
     zoom = 1 - settings.crop * cut[:, :2]
     shift = (2 * cut[:, 2:] - 1) * (1 - zoom)
@@ -57,10 +73,18 @@ def _warp(pixels_BHWC: np.ndarray, settings: Data, draw: Draw) -> np.ndarray:
         ],
         1,
     )
-    image = torch.from_numpy(np.ascontiguousarray(pixels_BHWC)).permute(0, 3, 1, 2).float()
+    stored = torch.from_numpy(np.ascontiguousarray(items.reshape(b, h, w, -1)))
     grid = F.affine_grid(torch.from_numpy(theta).float(), [b, 1, h, w], align_corners=False)
-    out = F.grid_sample(image, grid, padding_mode="reflection", align_corners=False)
-    return out.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    out = F.grid_sample(
+        stored.permute(0, 3, 1, 2).float(),
+        grid,
+        mode="bilinear" if smooth else "nearest",
+        padding_mode="reflection",
+        align_corners=False,
+    )
+    limits = torch.iinfo(stored.dtype)
+    whole = out.round().clamp(limits.min, limits.max).to(stored.dtype)
+    return whole.permute(0, 2, 3, 1).numpy().reshape(items.shape)
 
 
 def _recolour(pixels_BHWC: np.ndarray, strength: float, draws: np.ndarray) -> np.ndarray:

@@ -4,9 +4,13 @@ Row r of draw d is position p = d * batch_size + r of an endless sequence. Epoch
 permutation of the n training images; which image stands at position p % n of it is *computed*, by a
 small cipher on {0, ..., n - 1}, so nothing of the size of the set is shuffled, stored or resumed.
 
+The fields of an item stay together, and one crop, flip or turn moves all that show its frame. A field of an
+unpaired set has a permutation and augmentation of its own.
+
 Legend: B rows, H height, W width, C channels, A conditions.
 """
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,7 +18,6 @@ import torch
 
 from zeuxis.core.errors import Invalid
 from zeuxis.core.family import Batch, Loader
-from zeuxis.core.pixels import to_tensor
 from zeuxis.core.rng import derive_seed
 from zeuxis.core.settings import Data
 from zeuxis.data.augment import augment, is_active
@@ -66,10 +69,13 @@ def permute(positions: np.ndarray, size: int, keys: np.ndarray) -> np.ndarray:
     return out.astype(np.int64)
 
 
-def order(seed: int, size: int, positions: np.ndarray) -> np.ndarray:
-    """Image number at each position of the endless sequence of epochs, (B,) int64 in [0, size)."""
+def order(seed: int, size: int, positions: np.ndarray, *of: str) -> np.ndarray:
+    """Item number at each position of the endless sequence of epochs, (B,) int64 in [0, size).
+
+    `of` names the field whose order it is, if that is not the images'.
+    """
     epochs, first = np.unique(positions // size, return_inverse=True)
-    keys = np.array([derive_seed(seed, "epoch", int(epoch)) for epoch in epochs], np.uint64)
+    keys = np.array([derive_seed(seed, "epoch", *of, int(epoch)) for epoch in epochs], np.uint64)
     rounds = mix(keys[first][:, None] + np.arange(ROUNDS, dtype=np.uint64) * _STEP)
     return permute(positions % size, size, rounds)
 
@@ -90,12 +96,12 @@ def batches(
         seed: of order and augmentation.
         batch_size: rows of a global batch.
         names: the columns of `label`, in order; None takes `settings.conditions`, or all.
-        needs: keys that the family reads; `latent` or `token` are given if the set has them.
+        needs: the fields that the family reads; those that the set lacks are left out.
 
     Returns:
-        (draw, rows) -> {"image": (B, C, H, W) uint8 in channels_last memory, "label": (B, A) int64},
-        of a pre-encoded set also "latent" (B, D, h, w) float32 or "token" (B, h, w) int64 if needed.
-        Rows may be any slice of a global batch. A set smaller than a batch wraps around.
+        (draw, rows) -> each field (B, *shape) as stored, images (B, C, H, W) in channels_last memory, and
+        "label" (B, A) int64. Rows may be any slice of a global batch. A set smaller than a batch wraps
+        around.
 
     Raises:
         ValueError: there is nothing to train on, a column does not exist, or latents are to be
@@ -105,27 +111,43 @@ def batches(
         raise Invalid(f"{prepared.name} has no images to train on")
     columns = prepared.label_columns(settings.conditions if names is None else names)
     labels = np.ascontiguousarray(prepared.labels[:, columns])
-    train, images = prepared.train, prepared.images
-    encoded = prepared.encoded if prepared.encoded and prepared.encoded.kind in needs else None
-    if encoded and is_active(settings):
-        raise Invalid(
-            f"{prepared.name} was encoded image by image, and its {encoded.kind}s cannot be augmented; "
-            "leave data.flip, data.crop, data.rotate and data.colour alone, or train on the images"
-        )
+    used, active = (
+        [prepared.fields[name] for name in needs if name in prepared.fields],
+        is_active(settings),
+    )
+    for stored in used:
+        if active and not stored.field.spatial:
+            raise Invalid(
+                f"{prepared.name} was encoded image by image, and its {stored.field.kind}s cannot be "
+                "augmented; leave data.flip, data.crop, data.rotate and data.colour alone, or train on "
+                "the images"
+            )
+        if not len(stored.train):
+            raise Invalid(f"{prepared.name} has no {stored.field.name} to train on")
 
     def load(draw: int, rows: slice) -> Batch:
         numbers = np.arange(*rows.indices(batch_size), dtype=np.int64)
-        chosen = train[order(seed, len(train), draw * batch_size + numbers)]
-        pixels = images[chosen]
-        if is_active(settings):
-            pixels = augment(
-                pixels, settings, lambda name, n: uniform(seed, name, draw, numbers, n)
-            )
-        batch = {"image": to_tensor(np.ascontiguousarray(pixels))}
+        positions, batch = draw * batch_size + numbers, dict[str, torch.Tensor]()
+        chosen = prepared.train[order(seed, len(prepared.train), positions)]
+        for stored in used:
+            own = () if stored.paired else (stored.field.name,)
+            some = stored.train[order(seed, len(stored.train), positions, *own)] if own else chosen
+            items = stored.take(some)
+            if active:
+                uniforms = functools.partial(_uniforms, seed, own, draw, numbers)
+                items = augment(items, settings, uniforms, stored.field.facts)
+            tensor = torch.from_numpy(np.ascontiguousarray(items))
+            image = stored.field.kind == "image"
+            batch[stored.field.name] = tensor.permute(0, 3, 1, 2) if image else tensor
         if columns:
             batch["label"] = torch.from_numpy(labels[chosen])
-        if encoded:
-            batch[encoded.kind] = torch.from_numpy(encoded.take(chosen))
         return batch
 
     return load
+
+
+def _uniforms(
+    seed: int, own: tuple[str, ...], draw: int, rows: np.ndarray, name: str, count: int
+) -> np.ndarray:
+    """What `augment` draws from: the same for all fields of an item."""
+    return uniform(seed, "/".join((*own, name)), draw, rows, count)

@@ -1,11 +1,11 @@
-"""A prepared set on disk: `images.u8`, `columns.safetensors` and, written last, `dataset.json`.
+"""A prepared set on disk: an array file a field, `columns.safetensors` and, written last, `dataset.json`.
 
-Legend: N images, H height, W width, C channels, A columns of classes.
+Legend: N images, B items, H height, W width, C channels, A columns of classes.
 """
 
 import functools
 import mmap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,10 @@ from zeuxis.core import tensors
 from zeuxis.core.errors import Invalid
 from zeuxis.core.family import Condition
 from zeuxis.core.files import inside, read_json, sha256
-from zeuxis.core.settings import checked, suggest
-from zeuxis.data.encoded import Encoded
-from zeuxis.data.facts import Facts
+from zeuxis.core.settings import suggest
+from zeuxis.data.facts import COLUMNS, FACTS, IMAGES, TYPES, Array, read
 
-FORMAT = 1
-IMAGES, COLUMNS, FACTS, LEFT_OUT = (
-    "images.u8",
-    "columns.safetensors",
-    "dataset.json",
-    "left_out.jsonl",
-)
+ENCODER = "encoder"
 WHOLE = {"BOOL", "U8", "I8", "I16", "I32", "I64"}
 TABLE_ROWS = 4096
 READ_AHEAD_UP_TO = 1 << 30
@@ -56,19 +49,78 @@ class Texts(Sequence[str]):
         return np.frombuffer(b"".join(encoded) or b"\0", np.uint8).copy(), ends
 
 
+class Stored:
+    """One field of a set, memory-mapped.
+
+    Attributes:
+        field: what it means.
+        rows: (N, ...) as stored, read only.
+        train, holdout: int64 item numbers of the two sides; those of the images if it is `paired`.
+        paired: whether item i belongs to image i.
+        facts: what `dataset.json` says of it.
+    """
+
+    def __init__(self, folder: Path, entry: Mapping[str, Any], holdout: np.ndarray) -> None:
+        array = Array.model_validate(entry)
+        self.facts, self.field, self.paired = entry, array.field, array.paired
+        self._folder, self._vocabulary = folder, array.vocabulary
+        kind, full = TYPES[array.file.partition(".")[2]], (array.count, *self.field.stored_shape)
+        self.rows = np.memmap(inside(folder, array.file), np.dtype(kind), "r", shape=full)
+        if self.rows.nbytes > READ_AHEAD_UP_TO and hasattr(mmap, "MADV_RANDOM"):
+            # Items are read in random order: reading ahead would fetch ten times what is used.
+            self.rows._mmap.madvise(mmap.MADV_RANDOM)  # type: ignore[attr-defined]
+        self.holdout, self.train = np.flatnonzero(holdout), np.flatnonzero(holdout == 0)
+
+    def take(self, chosen: np.ndarray) -> np.ndarray:
+        """Items as they are stored, (B, ...).
+
+        Raises:
+            ValueError: an id is none of the classes or the vocabulary, or a latent no finite number.
+        """
+        rows = np.ascontiguousarray(self.rows[chosen])
+        kind, again = self.field.kind, "prepare"
+        if kind == "map":
+            good = (rows >= -1) & (rows < len(self.field.classes))
+        elif kind == "mask":
+            good = rows <= 1
+        elif kind == "token":
+            good, again = (rows >= 0) & (rows < self._vocabulary), "encode"
+        elif kind == "latent":
+            good, again = np.isfinite(rows), "encode"
+        else:
+            return rows
+        if not good.all():
+            raise Invalid(f"{self.rows.filename} is damaged; {again} the images again")
+        return rows
+
+    def encoder(self) -> Path:
+        """The folder of the model that encoded, whose `config.json` names the weights.
+
+        Raises:
+            ValueError: it is missing, or not the one that encoded.
+        """
+        folder = inside(self._folder, ENCODER)
+        file = inside(folder, "config.json")
+        if not file.is_file() or sha256(file) != self.facts["encoder"]["sha256"]:
+            raise Invalid(
+                f"{folder} is not the model that encoded this set; encode the images again"
+            )
+        return folder
+
+
 class Prepared:
-    """Images as one memory-mapped array, their columns, and the facts that `dataset.json` holds.
+    """Images and other fields as memory-mapped arrays, their columns, and what `dataset.json` holds.
 
     Attributes:
         folder: where it lies.
         name: the source's name.
         hash: SHA-256 over pixels, columns and split: two sets with the same hash train the same.
+        fields: every array by name; `image` is one of them.
         images: (N, H, W, C) uint8, memory-mapped, read only.
         train, holdout: int64 row numbers of the two sides.
         conditions: every column of classes (2 to 1,000 classes).
         labels: (N, A) int64 in the order of `conditions`; -1 is unknown.
         facts: the whole of dataset.json.
-        encoded: latents or tokens of the images, if the set has been encoded.
         names, texts: file names, and captions (None if the source had none).
     """
 
@@ -78,24 +130,17 @@ class Prepared:
         count, self.height, self.width, self.channels = (
             facts["images"][key] for key in ("count", "height", "width", "channels")
         )
-        full = (count, self.height, self.width, self.channels)
-        self.images = np.memmap(folder / IMAGES, np.uint8, "r", shape=full)
-        if self.images.nbytes > READ_AHEAD_UP_TO and hasattr(mmap, "MADV_RANDOM"):
-            # Rows are read in random order: reading ahead would fetch ten times what is used.
-            self.images._mmap.madvise(mmap.MADV_RANDOM)  # type: ignore[attr-defined]
         self.conditions = tuple(
             Condition(name=c["name"], classes=tuple(c["classes"])) for c in facts["conditions"]
         )
-        held_out = self._stored("holdout", count)
         labels = self._stored("labels", count, len(self.conditions)).astype(np.int64)
         classes = [len(condition.classes) for condition in self.conditions]
         if ((labels < -1) | (labels >= np.array(classes, np.int64))).any():
             raise Invalid(f"{folder / COLUMNS} has labels of no class; prepare the set again")
-        described = facts.get("encoded")
-        self.encoded = Encoded(folder, described, count) if described else None
         self.labels = labels
-        self.holdout = np.flatnonzero(held_out)
-        self.train = np.flatnonzero(held_out == 0)
+        self.fields = {entry["name"]: self._field(entry) for entry in facts["fields"]}
+        image = self.fields["image"]
+        self.images, self.train, self.holdout = image.rows, image.train, image.holdout
 
     def __len__(self) -> int:
         return len(self.images)
@@ -105,6 +150,10 @@ class Prepared:
             f"Prepared({self.name}: {len(self):,} images {self.width}x{self.height}, "
             f"{len(self.train):,} to train on, {self.hash[:12]})"
         )
+
+    def _field(self, entry: Mapping[str, Any]) -> Stored:
+        name = "holdout" if entry.get("paired", True) else f"{entry['name']}.holdout"
+        return Stored(self.folder, entry, self._stored(name, entry["count"]))
 
     @functools.cached_property
     def names(self) -> Texts:
@@ -223,15 +272,11 @@ def open_prepared(folder: str | Path) -> Prepared:
             f"{folder} is no prepared set ({FACTS} and {IMAGES} are needed); "
             f"make one with: zeuxis data prepare SOURCE {folder}"
         )
-    facts = read_json(inside(folder, FACTS))
-    found = facts.get("format")
-    if type(found) is not int or found != FORMAT:
-        raise Invalid(f"{folder / FACTS} has format {found!r:.40}; this version reads {FORMAT}")
-    checked(Facts, facts, folder / FACTS)
-    for name, known in facts["files"].items():
+    facts = read(read_json(inside(folder, FACTS)), folder / FACTS)
+    for name, written in facts["files"].items():
         path = inside(folder, name)
         size = path.stat().st_size if path.is_file() else -1
-        if size != known["bytes"]:
-            state = "is missing" if size < 0 else f"has {size:,} bytes, not {known['bytes']:,}"
+        if size != written["bytes"]:
+            state = "is missing" if size < 0 else f"has {size:,} bytes, not {written['bytes']:,}"
             raise Invalid(f"{path} {state}; prepare the set again")
     return Prepared(folder, facts)

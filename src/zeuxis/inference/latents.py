@@ -10,7 +10,8 @@ from zeuxis.core.errors import Unable
 from zeuxis.core.family import Decodes, Encodes, Family, Tokenizes
 from zeuxis.core.progress import Progress
 from zeuxis.core.settings import Data
-from zeuxis.data import encoded
+from zeuxis.data.preparation.encode import write
+from zeuxis.data.prepared import Stored
 from zeuxis.inference import artefact
 from zeuxis.inference.model import load
 
@@ -18,7 +19,7 @@ from zeuxis.inference.model import load
 def encode(
     source: str | Path, run: str | Path, dest: str | Path, progress: Progress | None = None
 ) -> data.Prepared:
-    """Write the pre-encoded set of `source` by the trained model in `run` (`zeuxis.data.encoded`).
+    """Write the pre-encoded set of `source` by the trained model in `run` (`zeuxis.data.preparation.encode`).
 
     The same source, model and machine give the same bytes.
 
@@ -45,7 +46,7 @@ def encode(
     facts: dict[str, Any] = {"family": name, "weights": artefact.weights(model.facts)}
     if isinstance(coder, Tokenizes):
         facts["vocabulary"] = coder.vocabulary
-    encoded.write(
+    write(
         data.ensure(source, settings, progress),
         Path(dest),
         "token" if isinstance(coder, Tokenizes) else "latent",
@@ -58,10 +59,14 @@ def encode(
 
 
 def set_by_latents(cls: type[Family], prepared: data.Prepared) -> dict[str, Any]:
-    """Fields of the family's config that the set decides; none for images."""
-    if not cls.PARTS or prepared.encoded is None:
+    """Settings of the family's config that the set decides; none for images."""
+    stored = _encoded(prepared)
+    if not cls.PARTS or stored is None:
         return {}
-    settings = prepared.encoded.settings()
+    name, facts = stored.field.name, stored.facts
+    settings = {name: stored.field.shape, "vocabulary": facts.get("vocabulary")}
+    if name == "latent":
+        settings |= {f"latent_{moment}": tuple(facts[moment]) for moment in ("mean", "deviation")}
     return {name: value for name, value in settings.items() if name in cls.Config.model_fields}
 
 
@@ -71,6 +76,12 @@ def frozen_parts(cls: type[Family], prepared: data.Prepared) -> Mapping[str, Fam
     Raises:
         ValueError: it is damaged, or not the one that encoded the set.
     """
-    if prepared.encoded is None or not set_by_latents(cls, prepared):
+    stored = _encoded(prepared)
+    if stored is None or not set_by_latents(cls, prepared):
         return {}
-    return {cls.PARTS[0]: artefact.load(prepared.encoded.check_encoder())}
+    return {cls.PARTS[0]: artefact.load(stored.encoder())}
+
+
+def _encoded(prepared: data.Prepared) -> Stored | None:
+    """The field that a trained model made of the images."""
+    return next((s for s in prepared.fields.values() if "encoder" in s.facts), None)

@@ -15,6 +15,7 @@ from zeuxis import data, families
 from zeuxis.core import machine, pixels
 from zeuxis.core.errors import Invalid, NotFound, OutOfTime
 from zeuxis.core.family import Condition, Family, FamilyConfig, Loader
+from zeuxis.core.fields import Field
 from zeuxis.core.files import cache_folder, check_disk, read_json, read_sealed, write_sealed
 from zeuxis.core.lock import locked
 from zeuxis.core.processes import Parallel, join_processes
@@ -33,7 +34,7 @@ DEMO_FAMILY = "flow"
 BITS_DEPEND_ON = ("processor", "threads", "instructions", "device", "torch")
 OVERTIME = 1.5
 """A run of minutes ends, saved, after so many times them, for steps may become slower than planned."""
-GENERATED = ("conditions", "height", "width", "channels")
+GENERATED = ("conditions", "height", "width", "channels", "source")
 """Fields of a family's config that the data decides."""
 
 
@@ -341,12 +342,29 @@ def make_config(
         "conditions": tuple(given[name] for name in chosen) if cls.CONDITIONAL else (),
         **latents,
     }
+    if "source" in cls.Config.model_fields:
+        shape["source"] = _source(prepared)
     defaults = {
         name: field.get_default(call_default_factory=True)
         for name, field in cls.Config.model_fields.items()
         if not field.is_required()
     }
     return override(cls.Config.model_construct(**{**defaults, **shape}), dict(words), "family.")
+
+
+def _source(prepared: data.Prepared) -> Field:
+    """The field that a translation starts from.
+
+    Raises:
+        ValueError: the set has none.
+    """
+    if "source" not in prepared.fields:
+        raise Invalid(
+            f"{prepared.name} holds single images, and this family learns from pairs: name two folders of a "
+            "raw source with data.pairs=A:B (source:target), or let the source be made of each image with "
+            "data.pair=OPERATION, such as grey"
+        )
+    return prepared.fields["source"].field
 
 
 def _check_asked(keep: str, minutes: float | None, steps: bool) -> None:

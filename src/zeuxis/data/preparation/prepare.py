@@ -24,27 +24,21 @@ from zeuxis.core.files import cache_folder, naming, sha256, write_file, write_js
 from zeuxis.core.lock import locked
 from zeuxis.core.progress import Progress
 from zeuxis.core.settings import Data
+from zeuxis.data.facts import COLUMNS, FACTS, FORMAT, IMAGES, LEFT_OUT, image_array
 from zeuxis.data.preparation import clean, columns, decode, split
 from zeuxis.data.preparation.decode import Decoded, Refused, Target
 from zeuxis.data.preparation.warn import warnings_for
 from zeuxis.data.preparation.workers import decode_all
-from zeuxis.data.prepared import (
-    COLUMNS,
-    FACTS,
-    FORMAT,
-    IMAGES,
-    LEFT_OUT,
-    Prepared,
-    Texts,
-    is_prepared,
-    open_prepared,
-)
+from zeuxis.data.prepared import Prepared, Texts, is_prepared, open_prepared
 from zeuxis.data.source import Item, fingerprint_of, name_of, open_source
 from zeuxis.data.source.base import Source
 
 PEEK = 1024
 DEFAULT_SIZE = (64, 64)
 NAMED = 20
+SEAL = 1
+"""Changes with what the same source and settings become, not with how `dataset.json` says it: runs go on by
+the hash of their set."""
 POLICY = {
     "unreadable": "left out",
     "blank": "left out",
@@ -92,7 +86,7 @@ def ensure(
         prepared = open_prepared(source)
         _check_agrees(prepared, settings)
         return prepared
-    key = repr((fingerprint_of(source), settings.size, settings.channels, settings.fit, FORMAT))
+    key = repr((fingerprint_of(source), settings.size, settings.channels, settings.fit, SEAL))
     digest = hashlib.blake2b(key.encode(), digest_size=10).hexdigest()
     folder = cache_folder() / "prepared" / f"{name_of(source)}-{digest}"
     with locked(folder.with_name(f"{folder.name}.lock"), f"{folder} is in use", wait=True):
@@ -356,8 +350,9 @@ def _finish(source: Source, target: Target, rows: Rows, staging: Path) -> dict[s
         name: {"bytes": (staging / name).stat().st_size, "sha256": sha256(staging / name)}
         for name in (IMAGES, COLUMNS, LEFT_OUT)
     }
-    seal = [FORMAT, shape[1:], facts["conditions"], facts["files"][IMAGES], facts["files"][COLUMNS]]
+    seal = [SEAL, shape[1:], facts["conditions"], facts["files"][IMAGES], facts["files"][COLUMNS]]
     facts["hash"] = hashlib.sha256(json.dumps(seal).encode()).hexdigest()
+    facts["fields"] = [image_array(facts["images"])]
     facts["warnings"] = warnings_for(facts)
     return facts
 
