@@ -904,6 +904,13 @@ BREAKS = [
         "read_array(file, allow_pickle=True)",
         "test_npz.py -k header",
     ),
+    # what models of before gave
+    Break(
+        "inference/model.py",
+        "torch.sin((1 - share) * angle) * a",
+        "torch.sin((1 - share)) * a",
+        "test_before.py -k interpolate",
+    ),
     # weights of strangers
     Break("features/tensors.py", "self.spend(view.nbytes)", "pass", "test_features.py -k script"),
     Break(
