@@ -43,7 +43,7 @@ from torch import Tensor
 from benchmarks.likelihood import psnr
 from benchmarks.row import write_row
 from zeuxis.core import machine
-from zeuxis.core.family import Tokenizes
+from zeuxis.core.abilities import Tokenizes
 from zeuxis.core.pixels import from_uint8, to_array, to_pil, to_tensor, to_uint8
 from zeuxis.data import open_prepared
 from zeuxis.data.prepared import Prepared

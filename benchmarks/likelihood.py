@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.row import write_row
-from zeuxis.core.family import Reconstructs
+from zeuxis.core.abilities import Reconstructs
 from zeuxis.data import open_prepared
 from zeuxis.inference.model import load
 

@@ -23,7 +23,8 @@ from torch import Tensor
 from benchmarks import row
 from zeuxis import families
 from zeuxis.core import machine
-from zeuxis.core.family import Family, Generates, Sequential
+from zeuxis.core.abilities import Generates, Sequential
+from zeuxis.core.family import Family
 from zeuxis.core.pixels import to_levels
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import override
@@ -86,7 +87,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     noise = model.noise(Rng(range(args.batch)))
     model.stepper(args.batch).log_p()  # warms up
     began = time.perf_counter()
-    image_BCHW = model.generate(noise)
+    image_BCHW = model.generate(noise, {}, model.Controls())
     cached = time.perf_counter() - began
     level_BCHW = to_levels(image_BCHW, config.levels)
     image_BCHW = image_BCHW.contiguous(memory_format=torch.channels_last)

@@ -29,7 +29,8 @@ from torch.utils.flop_counter import flop_registry
 from benchmarks import row
 from zeuxis import families
 from zeuxis.core import machine
-from zeuxis.core.family import Batch, Condition, Context, Family
+from zeuxis.core.abilities import Batch
+from zeuxis.core.family import Condition, Context, Family
 from zeuxis.core.pixels import from_uint8
 from zeuxis.core.processes import Parallel
 from zeuxis.core.rng import Rng

@@ -32,7 +32,7 @@ from torch import Tensor
 
 from benchmarks.row import write_row
 from zeuxis.core import machine
-from zeuxis.core.family import Batch
+from zeuxis.core.abilities import Batch
 from zeuxis.core.pixels import from_uint8
 from zeuxis.core.processes import Parallel
 from zeuxis.core.rng import Rng

@@ -3,6 +3,7 @@
 import torch
 
 from zeuxis import families
+from zeuxis.core.abilities import EMPTY
 from zeuxis.core.family import Condition, Context
 from zeuxis.core.pixels import from_uint8
 from zeuxis.core.rng import Rng
@@ -31,6 +32,11 @@ def config_for(name, conditional=True, **values):
 
 def build(name, seed=0, conditional=True, **values):
     return families.build(name, config_for(name, conditional, **values), seed)
+
+
+def new_images(model, rng, cond=EMPTY, controls=None):
+    """New images of a family."""
+    return model.generate(model.noise(rng), cond, controls or model.Controls())
 
 
 def pixels(config, n, seed=0):

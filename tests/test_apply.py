@@ -12,7 +12,7 @@ from PIL import Image
 
 from tests.front import zeuxis
 from tests.kit import able, build, config_for, wake
-from zeuxis.core.family import (
+from zeuxis.core.abilities import (
     Completes,
     Decodes,
     Denoises,

@@ -198,10 +198,10 @@ def test_completion_keeps_what_is_known_and_never_looks_at_what_is_hidden():
     model = make(height=9, width=12, channels=3)
     image, mask = images(model), (draws(4, 1, 9, 12) < 0.4).float()
     noise = model.noise(Rng(range(4)))
-    out = model.complete(image, mask, noise)
+    out = model.complete(image, mask, noise, {}, model.Controls())
     assert torch.equal(out * (1 - mask), image * (1 - mask)) and out.abs().max() <= 1
     other = torch.where(mask > 0, images(model, seed=9), image)
-    assert torch.equal(out * mask, model.complete(other, mask, noise) * mask)
+    assert torch.equal(out * mask, model.complete(other, mask, noise, {}, model.Controls()) * mask)
     assert not torch.allclose(out * mask, image * mask, atol=0.05)
 
 
@@ -281,7 +281,9 @@ def test_what_was_not_learnt_is_refused_in_a_sentence():
         model.codes(model.encode(image))
     plain = make(corrupt=())
     with pytest.raises(ValueError, match="learnt to undo nothing, not mask"):
-        plain.complete(image, torch.ones(4, 1, 8, 8), plain.noise(Rng(range(4))))
+        plain.complete(
+            image, torch.ones(4, 1, 8, 8), plain.noise(Rng(range(4))), {}, plain.Controls()
+        )
 
 
 @pytest.mark.parametrize("bits", [[1] * 13, [8] * 4, [5, 5, 3, 1, 1]], ids=str)

@@ -10,7 +10,7 @@ from tests.front import pictures, tiny, workshop
 from tests.kit import able, build, loader_for
 from zeuxis import data
 from zeuxis.core import machine
-from zeuxis.core.family import Generates
+from zeuxis.core.abilities import Generates
 from zeuxis.core.settings import Data, Training
 from zeuxis.evaluation import allowance, evaluate
 from zeuxis.evaluation.allowance import Allowance

@@ -16,7 +16,7 @@ from PIL import Image
 from tests.front import zeuxis
 from tests.kit import able, build, config_for, wake
 from zeuxis import families
-from zeuxis.core.family import Sequential
+from zeuxis.core.abilities import Sequential
 from zeuxis.data.pictures import Pictures
 from zeuxis.inference import artefact, codec
 from zeuxis.inference.model import load

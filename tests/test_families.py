@@ -1,33 +1,27 @@
 """The contract that every family keeps. A new family is tested here by being in the table."""
 
 import math
+import typing
 
 import pydantic
 import pytest
 import torch
 
-from tests.kit import (
-    ALL,
-    able,
-    batch_for,
-    build,
-    config_for,
-    context,
-    loader_for,
-    wake,
-)
+from tests.kit import ALL, able, batch_for, build, config_for, context, loader_for, new_images, wake
 from zeuxis import families
-from zeuxis.core.family import (
+from zeuxis.core.abilities import (
     Completes,
     Decodes,
     Denoises,
+    Draws,
     Encodes,
     Generates,
     Interpolates,
     Reconstructs,
     Scores,
     Sequential,
-    Translates,
+    Varies,
+    abilities_of,
 )
 from zeuxis.core.pixels import from_levels, to_levels
 from zeuxis.core.processes import Parallel
@@ -60,6 +54,19 @@ def test_every_setting_and_control_says_what_it_is(name):
             n for n, f in schema.model_fields.items() if not f.description and n not in generated
         ]
         assert not silent
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_abilities_say_what_they_take_and_give(name):
+    """And those with randomness are generic in the family's own controls."""
+    cls = families.get(name)
+    for ability in abilities_of(cls):
+        assert isinstance(ability.takes, tuple) and ability.gives, ability
+    steered = [base for base in vars(cls).get("__orig_bases__", ()) if typing.get_args(base)]
+    assert {typing.get_args(base) for base in steered} <= {(cls.Controls,)}
+    assert {b for b in abilities_of(cls) if issubclass(b, Draws)} == {
+        typing.get_origin(base) for base in steered
+    }
 
 
 def test_families_are_final():
@@ -193,7 +200,7 @@ def test_any_size_and_channel_count(name, shape):
     slow = isinstance(model, Sequential) and h * w > 1000  # a step a number
     if isinstance(model, Generates) and not slow:
         with torch.no_grad():
-            assert model.sample(Rng([1])).shape == (1, c, h, w)
+            assert new_images(model, Rng([1])).shape == (1, c, h, w)
 
 
 @pytest.mark.parametrize("name", able(Generates))
@@ -201,13 +208,13 @@ def test_any_size_and_channel_count(name, shape):
 def test_a_sample_depends_on_its_own_seed_and_label_only(name):
     model = wake(build(name)).eval()
     label = torch.tensor([[0, 1], [1, 0], [2, -1]])
-    together = model.sample(Rng([5, 6, 7]), {"label": label})
-    alone = model.sample(Rng([6]), {"label": label[1:2]})
+    together = new_images(model, Rng([5, 6, 7]), {"label": label})
+    alone = new_images(model, Rng([6]), {"label": label[1:2]})
     c = model.config
     assert together.shape == (3, c.channels, c.height, c.width)
     assert torch.allclose(together[1:2], alone, atol=1e-4)
     assert not torch.allclose(together[0], together[1], atol=1e-3)
-    other = model.sample(Rng([6]), {"label": torch.tensor([[2, 1]])})
+    other = new_images(model, Rng([6]), {"label": torch.tensor([[2, 1]])})
     assert not torch.equal(alone, other)  # the label is heard
 
 
@@ -217,7 +224,9 @@ def test_generate_is_deterministic_and_works_without_labels(name):
     model = wake(build(name)).eval()
     noise = model.noise(Rng([1, 2]))
     state = torch.get_rng_state()
-    assert torch.equal(model.generate(noise), model.generate(noise))
+    assert torch.equal(
+        model.generate(noise, {}, model.Controls()), model.generate(noise, {}, model.Controls())
+    )
     assert torch.equal(state, torch.get_rng_state())
 
 
@@ -227,7 +236,7 @@ def test_samples_are_in_range_whatever_the_weights(name):
     model = build(name).eval()
     for p in model.parameters():
         p.mul_(100)
-    images = model.sample(Rng(range(4)))
+    images = new_images(model, Rng(range(4)))
     assert torch.isfinite(images).all() and images.abs().max() <= 1
 
 
@@ -328,21 +337,21 @@ def test_what_is_known_stays_and_what_is_hidden_has_no_say(name):
     image = batch_for(model, 3)["image"]
     mask = torch.zeros(3, 1, *image.shape[2:])
     mask[:, :, 2:5, 1:6] = 1
-    painted = model.complete(image, mask, model.noise(Rng([1, 2, 3])))
+    painted = model.complete(image, mask, model.noise(Rng([1, 2, 3])), {}, model.Controls())
     assert torch.allclose(painted * (1 - mask), image * (1 - mask), atol=1e-5)
     other = image * (1 - mask) + mask * -image
-    again = model.complete(other, mask, model.noise(Rng([1, 2, 3])))
+    again = model.complete(other, mask, model.noise(Rng([1, 2, 3])), {}, model.Controls())
     assert torch.equal(painted * mask, again * mask) and painted.abs().max() <= 1
-    alone = model.complete(image[1:2], mask[1:2], model.noise(Rng([2])))
+    alone = model.complete(image[1:2], mask[1:2], model.noise(Rng([2])), {}, model.Controls())
     assert torch.allclose(painted[1:2], alone, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", able(Translates))
+@pytest.mark.parametrize("name", able(Varies))
 @torch.no_grad()
-def test_translations_hear_their_source(name):
+def test_variations_depend_on_their_image(name):
     model = wake(build(name)).eval()
     source = batch_for(model, 2)["image"]
-    out = model.translate(source, model.noise(Rng([1, 1])))
+    out = model.vary(source, model.noise(Rng([1, 1])), {}, model.Controls())
     assert out.shape == source.shape and out.abs().max() <= 1
     assert not torch.allclose(out[0], out[1], atol=1e-3)
 

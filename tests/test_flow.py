@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from tests.kit import CONDITIONS, batch_for, build, changed, context, loader_for, wake
+from tests.kit import CONDITIONS, batch_for, build, changed, context, loader_for, new_images, wake
 from zeuxis import families
-from zeuxis.core import family
+from zeuxis.core.abilities import EMPTY, Decodes, Encodes
+from zeuxis.core.family import Family
 from zeuxis.core.pixels import from_uint8
 from zeuxis.core.processes import Parallel
 from zeuxis.core.rng import Rng
@@ -65,7 +66,7 @@ def test_an_untrained_flow_is_that_of_a_gaussian(norms):
     """Its outputs start at zero, and what is left has a known end: noise times the deviation."""
     model = build("flow", norms=norms, deviation=0.3).eval()
     noise = model.noise(Rng([1, 2]))
-    end = model.generate(noise, controls=FlowControls(steps=100, churn=0))
+    end = model.generate(noise, {}, FlowControls(steps=100, churn=0))
     assert torch.allclose(end, (0.3 * noise["image"]).clamp(-1, 1), atol=2e-3)
 
 
@@ -74,14 +75,14 @@ def test_new_noise_on_the_way_keeps_the_distribution_and_forgets_the_first():
     """By default a quarter at each step, and each row's by itself, whatever the others are."""
     model = build("flow", deviation=0.3).eval()
     noise = model.noise(Rng(range(64)))
-    half = model.generate(noise, controls=FlowControls(steps=20, churn=0.5))
+    half = model.generate(noise, {}, FlowControls(steps=20, churn=0.5))
     assert half.std().item() == pytest.approx(0.3, rel=0.03)
     alike = torch.corrcoef(torch.stack([half.flatten(), noise["image"].flatten()]))[0, 1]
     assert abs(alike) < 0.05
-    usual = model.generate(noise, controls=FlowControls(steps=20))
-    assert torch.equal(usual, model.generate(noise, controls=FlowControls(steps=20, churn=0.25)))
+    usual = model.generate(noise, {}, FlowControls(steps=20))
+    assert torch.equal(usual, model.generate(noise, {}, FlowControls(steps=20, churn=0.25)))
     some = {"image": noise["image"][3:5]}
-    assert torch.equal(usual[3:5], model.generate(some, controls=FlowControls(steps=20)))
+    assert torch.equal(usual[3:5], model.generate(some, {}, FlowControls(steps=20)))
 
 
 @pytest.mark.parametrize("attributes", [1, 2])
@@ -133,7 +134,7 @@ def test_it_overfits_two_images_and_draws_them_again():
         loss["total"].backward()
         optimiser.step()
     with torch.no_grad():
-        drawn = model.sample(Rng(range(32)))
+        drawn = new_images(model, Rng(range(32)))
     nearest = torch.cdist(drawn.flatten(1), image[:2].flatten(1)).min(dim=1).values / 8
     assert nearest.median() < 0.6  # the two are 1.4 apart, noise is about as far
 
@@ -228,9 +229,9 @@ def test_strength_says_how_much_of_the_source_is_left():
     source, noise = batch_for(model)["image"], model.noise(Rng([1, 2, 3, 4]))
 
     def made(strength):
-        return model.translate(source, noise, {}, FlowControls(strength=strength))
+        return model.vary(source, noise, {}, FlowControls(strength=strength))
 
-    assert torch.allclose(made(1.0), model.generate(noise), atol=1e-5)
+    assert torch.allclose(made(1.0), model.generate(noise, {}, model.Controls()), atol=1e-5)
     assert torch.allclose(made(1e-3), source, atol=0.02)
     far = [(made(strength) - source).square().mean().item() for strength in (0.2, 0.5, 0.8)]
     assert far == sorted(far)
@@ -242,14 +243,18 @@ def test_completion_keeps_what_is_known_and_does_not_hear_what_is_not():
     image, noise = batch_for(model)["image"], model.noise(Rng([1, 2, 3, 4]))
     mask = torch.zeros(4, 1, 8, 8)
     mask[:, :, 2:6, 3:] = 1
-    out = model.complete(image, mask, noise)
+    out = model.complete(image, mask, noise, {}, model.Controls())
     assert torch.equal(out * (1 - mask), image * (1 - mask)) and out.abs().max() <= 1
     other = torch.where(mask > 0, torch.nan, image)
-    assert torch.equal(model.complete(other, mask, noise), out)
-    assert not torch.equal(model.complete(-image, mask, noise) * mask, out * mask)
+    assert torch.equal(model.complete(other, mask, noise, {}, model.Controls()), out)
+    assert not torch.equal(
+        model.complete(-image, mask, noise, {}, model.Controls()) * mask, out * mask
+    )
     more = model.complete(image, mask, noise, {}, FlowControls(repeats=4))
     assert not torch.equal(more, out)
-    alone = model.complete(image[1:2], mask[1:2], {"image": noise["image"][1:2]})
+    alone = model.complete(
+        image[1:2], mask[1:2], {"image": noise["image"][1:2]}, {}, model.Controls()
+    )
     assert torch.allclose(alone, out[1:2], atol=1e-4)
 
 
@@ -312,7 +317,7 @@ def test_autoguidance_without_an_early_copy_is_refused():
         model.generate(model.noise(Rng([1])), {}, FlowControls(autoguidance_scale=2.0))
 
 
-class Halves(family.Family, family.Encodes, family.Decodes):
+class Halves(Family, Encodes, Decodes):
     """A toy autoencoder: the latents are the means of 2 x 2 pixels, twice, in other units."""
 
     def __init__(self):
@@ -322,11 +327,11 @@ class Halves(family.Family, family.Encodes, family.Decodes):
     def loss(self, phase, batch, ctx):
         raise NotImplementedError
 
-    def encode(self, image_BCHW, cond=family.EMPTY):
+    def encode(self, image_BCHW, cond=EMPTY):
         small = nn.functional.avg_pool2d(image_BCHW, 2)
         return torch.cat([small, small], 1) * self.gain[:, None, None] + 3
 
-    def decode(self, latent, cond=family.EMPTY):
+    def decode(self, latent, cond=EMPTY):
         small = ((latent - 3) / self.gain[:, None, None]).mean(1, keepdim=True)
         return nn.functional.interpolate(small, scale_factor=2).clamp(-1, 1)
 
@@ -374,11 +379,11 @@ def test_a_flow_of_latents_edits_by_way_of_them():
     smooth = model.parts["decoder"].decode(model.parts["decoder"].encode(image))
     assert torch.allclose(model.reconstruct(image), smooth, atol=0.05)
     noise = model.noise(Rng([1, 2, 3, 4]))
-    near = model.translate(image, noise, {}, FlowControls(strength=1e-3))
+    near = model.vary(image, noise, {}, FlowControls(strength=1e-3))
     assert torch.allclose(near, smooth, atol=0.01)
     mask = torch.zeros(4, 1, 8, 8)
     mask[:, :, :3] = 1
-    out = model.complete(image, mask, noise)
+    out = model.complete(image, mask, noise, {}, model.Controls())
     assert torch.equal(out * (1 - mask), image * (1 - mask)) and torch.isfinite(out).all()
 
 
@@ -391,7 +396,7 @@ def test_what_a_flow_of_latents_cannot_do_it_says():
         model.denoise(image, torch.ones(1))
     alone = families.build("flow", model.config)
     with pytest.raises(ValueError, match="without a part 'decoder'"):
-        alone.sample(Rng([1]))
+        new_images(alone, Rng([1]))
     with pytest.raises(ValueError, match="cannot encode"):
         alone.encode(image)
 
@@ -426,7 +431,7 @@ def test_an_untrained_flow_jumps_as_a_gaussian_does():
     assert torch.allclose(after, expected, atol=1e-5)
     noise = model.noise(Rng([1, 2]))
     for steps in (1, 2, 3, 4):
-        end = model.generate(noise, controls=FlowControls(steps=steps))
+        end = model.generate(noise, {}, FlowControls(steps=steps))
         assert torch.allclose(end, (DEVIATION * noise["image"]).clamp(-1, 1), atol=1e-5)
 
 
@@ -456,10 +461,10 @@ def test_the_copy_jumps_and_the_network_does_all_else():
     model = wake(build("flow", jumps=0.5)).eval()
     image, noise = batch_for(model)["image"], model.noise(Rng([1, 2, 3, 4]))
     asked = {
-        "jumps": lambda: model.generate(noise, controls=FlowControls(steps=4)),
-        "no jumps": lambda: model.generate(noise, controls=FlowControls(steps=4, most_jumps=3)),
-        "more steps": lambda: model.generate(noise, controls=FlowControls(steps=5)),
-        "translate": lambda: model.translate(image, noise, {}, FlowControls(steps=4)),
+        "jumps": lambda: model.generate(noise, {}, FlowControls(steps=4)),
+        "no jumps": lambda: model.generate(noise, {}, FlowControls(steps=4, most_jumps=3)),
+        "more steps": lambda: model.generate(noise, {}, FlowControls(steps=5)),
+        "vary": lambda: model.vary(image, noise, {}, FlowControls(steps=4)),
         "encode": lambda: model.encode(image),
     }
     before = {key: each() for key, each in asked.items()}
@@ -542,7 +547,7 @@ def trained_toy(updates=600):
 def astray(model, images, **controls):
     """Root mean square distance of each of 64 samples from the nearest image, averaged."""
     with torch.no_grad():
-        drawn = model.sample(Rng(range(64)), controls=FlowControls(**controls))
+        drawn = new_images(model, Rng(range(64)), {}, FlowControls(**controls))
     return (torch.cdist(drawn.flatten(1), images.flatten(1)).min(dim=1).values / 4).mean().item()
 
 

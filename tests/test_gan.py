@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.autograd import gradcheck, gradgradcheck
 
-from tests.kit import batch_for, build, changed, context, loader_for, wake
+from tests.kit import batch_for, build, changed, context, loader_for, new_images, wake
 from zeuxis.core.processes import Parallel
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
@@ -163,7 +163,7 @@ def test_odd_and_oblong_sizes(network, shape):
         for phase in model.phases():
             model.loss(phase.name, batch_for(model, 2), context(2))["total"].backward()
         with torch.no_grad():
-            assert model.sample(Rng([1])).shape == (1, 1, *shape)
+            assert new_images(model, Rng([1])).shape == (1, 1, *shape)
 
 
 @pytest.mark.parametrize("network", ["residual", "dcgan"])
@@ -212,8 +212,8 @@ def test_truncation_scales_the_latent():
     model = wake(build("gan")).eval()
     noise = model.noise(Rng([3]))
     with torch.no_grad():
-        half = model.generate(noise, controls=model.Controls(truncation=0.5))
-        assert torch.equal(half, model.generate({"z": noise["z"] / 2}))
+        half = model.generate(noise, {}, model.Controls(truncation=0.5))
+        assert torch.equal(half, model.generate({"z": noise["z"] / 2}, {}, model.Controls()))
     with pytest.raises(ValueError):
         model.Controls(truncation=-1.0)
 
@@ -245,7 +245,7 @@ def test_a_fresh_generator_paints_no_checkerboard():
     """Neighbours within and across patches differ alike: nothing is at the pixel grid's period."""
     model = build("gan", height=32, width=32, features=32).eval()
     with torch.no_grad():
-        image = model.sample(Rng(range(16)))
+        image = new_images(model, Rng(range(16)))
     within = (image[..., 1:-1:2] - image[..., 0:-2:2]).abs().mean()
     spectrum = torch.fft.rfft2(image - image.mean((2, 3), keepdim=True)).abs().mean((0, 1))
     assert within < 0.2 * image.std() or spectrum[16, 16] < 0.05 * spectrum.max()

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.kit import ALL, able, build, loader_for, wake
-from zeuxis.core.family import Generates, Scores
+from zeuxis.core.abilities import Generates, Scores
 from zeuxis.core.processes import Parallel
 from zeuxis.core.settings import Training
 from zeuxis.inference import artefact

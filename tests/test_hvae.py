@@ -6,7 +6,7 @@ import pydantic
 import pytest
 import torch
 
-from tests.kit import batch_for, build, changed, context, wake
+from tests.kit import batch_for, build, changed, context, new_images, wake
 from zeuxis.core.rng import Rng, derive_seed
 from zeuxis.families.hvae import HVAE, HVAEControls, mixture_mean
 from zeuxis.nn.hierarchy import normal_nats
@@ -158,7 +158,7 @@ def test_each_grid_has_a_temperature_and_the_last_holds_for_the_finer():
         scaled = torch.cat(
             [f * v for f, v in zip(factors, noise["latent"].split(sizes, 1), strict=True)], 1
         )
-        cold = model.generate(noise, controls=HVAEControls(temperature=given))
+        cold = model.generate(noise, {}, HVAEControls(temperature=given))
         assert torch.equal(cold, model.decode(scaled))
     for wrong in (0.0, 1.5, (), (0.5, 2.0)):
         with pytest.raises(pydantic.ValidationError):
@@ -174,10 +174,10 @@ def test_fixed_levels_keep_the_coarse_numbers_of_a_seed_s_first_image(kept):
     first = model.noise(Rng.for_images(7, [0]))["latent"]
     cut = sum(sizes[:kept])
     expected = torch.cat([first.expand(2, -1)[:, :cut], noise["latent"][:, cut:]], 1)
-    drawn = model.generate(noise, controls=HVAEControls(fixed_levels=kept, fixed_seed=7))
+    drawn = model.generate(noise, {}, HVAEControls(fixed_levels=kept, fixed_seed=7))
     assert torch.equal(drawn, model.decode(expected))
     assert torch.equal(drawn[0], drawn[1]) == (kept >= 3)
-    other = model.generate(noise, controls=HVAEControls(fixed_levels=kept, fixed_seed=8))
+    other = model.generate(noise, {}, HVAEControls(fixed_levels=kept, fixed_seed=8))
     assert not torch.equal(drawn, other)
 
 
@@ -231,7 +231,7 @@ def test_it_learns_what_two_images_have_in_common():
         optimiser.step()
     assert losses["total"] < 0.15  # 2 at first; one bit in 64 pixels is 0.016
     with torch.no_grad():
-        drawn = model.sample(Rng(range(16)))
+        drawn = new_images(model, Rng(range(16)))
     nearest = torch.cdist(drawn.flatten(1), image[:2].flatten(1)).min(dim=1).values / 8
     assert nearest.median() < 0.5  # the two are 1.4 apart
 

@@ -6,7 +6,8 @@ from torch import nn
 
 from tests.kit import build, pixels, wake
 from zeuxis import families
-from zeuxis.core.family import Decodes, Family, FamilyConfig
+from zeuxis.core.abilities import Decodes
+from zeuxis.core.family import Family, FamilyConfig
 from zeuxis.core.files import read_sealed, sha256, write_sealed
 from zeuxis.core.processes import Parallel
 from zeuxis.core.settings import Training

@@ -12,7 +12,7 @@ from PIL import Image
 import zeuxis
 from tests.kit import ALL
 from zeuxis import data, families
-from zeuxis.core.family import Generates
+from zeuxis.core.abilities import Generates
 from zeuxis.core.settings import Data, override
 from zeuxis.inference.model import load
 from zeuxis.training import run as training

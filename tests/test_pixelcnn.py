@@ -7,7 +7,7 @@ import pydantic
 import pytest
 import torch
 
-from tests.kit import CONDITIONS, batch_for, changed, context, wake
+from tests.kit import CONDITIONS, batch_for, changed, context, new_images, wake
 from zeuxis import families
 from zeuxis.core.pixels import from_levels, to_levels
 from zeuxis.core.rng import Rng
@@ -58,7 +58,7 @@ def test_the_cached_sampler_is_the_naive_one(size, levels, widths):
     cond = {"label": torch.tensor([[0, 1], [2, -1], [-1, 0]])}
     noise = model.noise(Rng([1, 2, 3]))
     expected, all_log_p = naive(model, noise["uniform"], cond)
-    cached = model.generate(noise, cond)
+    cached = model.generate(noise, cond, model.Controls())
     assert torch.equal(to_levels(cached, levels), to_levels(expected, levels))
     stepper = model.stepper(3, cond)
     for level, log_p in zip(
@@ -186,7 +186,7 @@ def test_images_are_rounded_to_the_levels():
     assert torch.equal(
         model.bits_per_dim({"image": image}, args), model.bits_per_dim({"image": rounded}, args)
     )
-    drawn_images = model.sample(Rng([1, 2]))
+    drawn_images = new_images(model, Rng([1, 2]))
     assert torch.allclose(from_levels(to_levels(drawn_images, 4), 4), drawn_images)
 
 
@@ -211,13 +211,15 @@ def test_completion_keeps_what_is_known_and_ignores_what_is_not(orders):
     generator = torch.Generator().manual_seed(0)
     mask = (torch.rand(4, 1, 8, 8, generator=generator) < 0.5).float()
     noise = model.noise(Rng(range(4)))
-    done = model.complete(image, mask, noise)
+    done = model.complete(image, mask, noise, {}, model.Controls())
     known = mask.expand_as(image) == 0
     assert torch.equal(done[known], image[known])
     assert not torch.allclose(done[~known], image[~known], atol=0.1)
     other = torch.where(known, image, -image)
-    assert torch.equal(model.complete(other, mask, noise), done)
-    alone = model.complete(image[2:3], mask[2:3], {"uniform": noise["uniform"][2:3]})
+    assert torch.equal(model.complete(other, mask, noise, {}, model.Controls()), done)
+    alone = model.complete(
+        image[2:3], mask[2:3], {"uniform": noise["uniform"][2:3]}, {}, model.Controls()
+    )
     assert torch.allclose(alone, done[2:3], atol=1e-4)
 
 
@@ -226,8 +228,8 @@ def test_an_open_image_is_completed_as_it_is_generated():
     model = model_of()
     noise = model.noise(Rng([1, 2]))
     everything = torch.ones(2, 1, 8, 8)
-    completed = model.complete(torch.rand(2, 1, 8, 8), everything, noise)
-    assert torch.equal(completed, model.generate(noise))
+    completed = model.complete(torch.rand(2, 1, 8, 8), everything, noise, {}, model.Controls())
+    assert torch.equal(completed, model.generate(noise, {}, model.Controls()))
 
 
 def test_the_order_is_the_one_in_which_what_is_known_comes_first():
@@ -254,7 +256,7 @@ def test_in_the_other_orders_the_upper_half_hears_the_lower():
     noise = one.noise(Rng([4]))
 
     def upper(model, known):
-        return model.complete(known, mask, noise)[:, :, :4]
+        return model.complete(known, mask, noise, {}, model.Controls())[:, :, :4]
 
     assert torch.equal(upper(one, image), upper(one, other))
     assert not torch.equal(upper(two, image), upper(two, other))
@@ -267,7 +269,7 @@ def test_the_first_pixel_is_drawn_last_in_the_reverse_order_given_all_others():
     mask = torch.zeros(4, 1, 8, 8)
     mask[..., 0, 0] = 1
     noise = model.noise(Rng(range(4)))
-    done = model.complete(image, mask, noise)
+    done = model.complete(image, mask, noise, {}, model.Controls())
     turned = image.flip(2, 3)
     given = model._given(model.label_of({}, 4), torch.ones(4, dtype=torch.int64))
     last = model.output.log_p(turned[..., -1, -1], raw(model, turned, given)[..., -1, -1], 0)
@@ -343,10 +345,10 @@ def test_the_inverse_is_that_of_the_cumulated_probabilities():
 def test_temperature_makes_likely_numbers_likelier():
     model = model_of(levels=3, scale=0.4)
     noise = model.noise(Rng(range(64)))
-    cold = model.generate(noise, controls=PixelCNN.Controls(temperature=0.2))
+    cold = model.generate(noise, {}, PixelCNN.Controls(temperature=0.2))
     bits = [
         model.bits_per_dim({"image": image}, Rng(range(64))).mean()
-        for image in (cold, model.generate(noise))
+        for image in (cold, model.generate(noise, {}, model.Controls()))
     ]
     assert bits[0] < bits[1]
 

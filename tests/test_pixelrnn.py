@@ -7,7 +7,7 @@ import pydantic
 import pytest
 import torch
 
-from tests.kit import batch_for, build, changed, config_for, wake
+from tests.kit import batch_for, build, changed, config_for, new_images, wake
 from zeuxis.core.pixels import from_levels, to_levels
 from zeuxis.core.rng import Rng
 from zeuxis.nn import lstm
@@ -235,7 +235,7 @@ def test_the_cached_sampler_draws_what_the_whole_network_would(layer, output, sh
     h, w, c = shape
     model = awake(layer=layer, output=output, height=h, width=w, channels=c, kernel=5, levels=64)
     noise, cond = model.noise(Rng([1, 2])), {"label": torch.tensor([[0, 1], [-1, 0]])}
-    assert torch.equal(model.generate(noise, cond), naive(model, noise, cond))
+    assert torch.equal(model.generate(noise, cond, model.Controls()), naive(model, noise, cond))
     cooler = model.Controls(temperature=0.5)
     assert torch.equal(model.generate(noise, cond, cooler), naive(model, noise, cond, 0.5))
 
@@ -263,14 +263,14 @@ def test_completing_forces_what_is_known_and_hears_it(layer):
     image = batch_for(model, 2)["image"] + 0.001  # off the levels: kept as it is
     mask = torch.zeros(2, 1, 6, 5)
     mask[:, :, 3:] = 1
-    done = model.complete(image, mask, noise)
+    done = model.complete(image, mask, noise, {}, model.Controls())
     assert torch.equal(done[:, :, :3], image[:, :, :3])
-    other = model.complete(torch.where(mask > 0, 0.0, image), mask, noise)
+    other = model.complete(torch.where(mask > 0, 0.0, image), mask, noise, {}, model.Controls())
     assert torch.equal(done, other)  # what the mask covers has no influence
-    mirrored = model.complete(image.flip(3), mask, noise)
+    mirrored = model.complete(image.flip(3), mask, noise, {}, model.Controls())
     assert not torch.equal(done[:, :, 3:], mirrored[:, :, 3:])
-    everything = model.complete(image, torch.ones_like(mask), noise)
-    assert torch.equal(everything, model.generate(noise))
+    everything = model.complete(image, torch.ones_like(mask), noise, {}, model.Controls())
+    assert torch.equal(everything, model.generate(noise, {}, model.Controls()))
 
 
 @pytest.mark.parametrize("layer", LAYERS)
@@ -309,5 +309,5 @@ def test_an_even_kernel_is_refused_in_a_sentence():
 @torch.no_grad()
 def test_a_single_pixel_is_an_image(layer):
     model = awake(layer=layer, height=1, width=1)
-    assert model.sample(Rng([1])).shape == (1, 1, 1, 1)
+    assert new_images(model, Rng([1])).shape == (1, 1, 1, 1)
     assert torch.isfinite(model.bits_per_dim(batch_for(model, 2), Rng([1, 2]))).all()

@@ -183,7 +183,9 @@ def test_truncation_0_without_noise_paints_one_image():
     assert torch.allclose(images, images[:1].expand_as(images), atol=1e-6)
     images = model.generate(noise, label, controls(truncation=0.0))
     assert not torch.allclose(images[0], images[1], atol=1e-4)
-    assert torch.equal(model.generate(noise), model.generate(noise, {}, controls()))
+    assert torch.equal(
+        model.generate(noise, {}, model.Controls()), model.generate(noise, {}, controls())
+    )
 
 
 @torch.no_grad()
@@ -195,7 +197,9 @@ def test_noise_0_leaves_only_what_the_latent_says():
         model.generate(first, {}, controls(noise=0.0)),
         model.generate(other, {}, controls(noise=0.0)),
     )
-    assert not torch.equal(model.generate(first), model.generate(other))
+    assert not torch.equal(
+        model.generate(first, {}, model.Controls()), model.generate(other, {}, model.Controls())
+    )
     for name in first:
         turned = model.generate({**first, name: second[name]}, {}, controls(mixing=1))
         assert not torch.equal(turned, model.generate(first, {}, controls(mixing=1))), name
@@ -206,8 +210,13 @@ def test_mixing_takes_the_finer_styles_of_the_second_latent():
     model = wake(build("stylegan"))
     noise, count = model.noise(Rng([1, 2])), len(model.config.layers())
     second = {**noise, "z": noise["mix"]}
-    assert torch.equal(model.generate(noise, {}, controls(mixing=0)), model.generate(second))
-    assert torch.equal(model.generate(noise, {}, controls(mixing=count)), model.generate(noise))
+    assert torch.equal(
+        model.generate(noise, {}, controls(mixing=0)), model.generate(second, {}, model.Controls())
+    )
+    assert torch.equal(
+        model.generate(noise, {}, controls(mixing=count)),
+        model.generate(noise, {}, model.Controls()),
+    )
     w, other = (model.styles(model.mapping(noise[name])) for name in ("z", "mix"))
     by_hand = torch.cat([w[:, :1], other[:, 1:]], 1)
     mixed = model.generate(noise, {}, controls(mixing=1))
@@ -234,7 +243,7 @@ def test_running_means_move_only_in_update_and_follow_the_stats():
     model = wake(build("stylegan"))
     before = model.w_mean.clone()
     losses = model.loss("generator", batch_for(model), context())
-    model.generate(model.noise(Rng([1])))
+    model.generate(model.noise(Rng([1])), {}, model.Controls())
     assert torch.equal(model.w_mean, before) and model.path_mean == 0
     assert losses["path"] == 0  # no mean yet to compare with
     stats = {k: v.detach() for k, v in losses.items() if k.startswith("stat/")}

@@ -398,10 +398,12 @@ def test_what_is_fitted_at_the_end_lowers_the_bound(values):
     latent = model.encode(batches[0]["image"], cond)
     again = model.decode(latent, cond)
     assert torch.allclose(again, model.reconstruct(batches[0]["image"], cond), atol=1e-4)
-    assert model.generate(noise, cond).isfinite().all()
+    assert model.generate(noise, cond, model.Controls()).isfinite().all()
     copy = VAE(model.config)
     copy.load_state_dict(model.state_dict())
-    assert torch.equal(copy.generate(noise, cond), model.generate(noise, cond))
+    assert torch.equal(
+        copy.generate(noise, cond, copy.Controls()), model.generate(noise, cond, model.Controls())
+    )
 
 
 def test_the_total_correlation_is_that_of_the_average_posterior():
@@ -545,9 +547,15 @@ def test_unknown_labels_are_those_that_are_not_given():
     model = wake(build("vae")).eval()
     noise = model.noise(Rng([1, 2]))
     unknown = torch.full((2, 2), -1)
-    assert torch.equal(model.generate(noise), model.generate(noise, {"label": unknown}))
+    assert torch.equal(
+        model.generate(noise, {}, model.Controls()),
+        model.generate(noise, {"label": unknown}, model.Controls()),
+    )
     first = torch.zeros(2, 2, dtype=torch.int64)
-    assert not torch.equal(model.generate(noise), model.generate(noise, {"label": first}))
+    assert not torch.equal(
+        model.generate(noise, {}, model.Controls()),
+        model.generate(noise, {"label": first}, model.Controls()),
+    )
     batch = batch_for(model)
     blind = {**batch, "label": torch.full_like(batch["label"], -1)}
     for share in (0.0, 1.0):
@@ -570,7 +578,7 @@ def test_sides_need_no_common_factor(height, width, patch):
 def test_temperature_scales_the_latent():
     model = wake(build("vae")).eval()
     noise = model.noise(Rng([3]))
-    cold = model.generate(noise, controls=VAEControls(temperature=0.5))
+    cold = model.generate(noise, {}, VAEControls(temperature=0.5))
     assert torch.equal(cold, model.decode(noise["z"] * 0.5))
     for temperature in (0.0, 1.5):
         with pytest.raises(pydantic.ValidationError):

@@ -126,7 +126,7 @@ BREAKS = [
         "test_sampling.py",
     ),
     Break("sampling/stochastic.py", " * sign.to(noise)", "", "test_sampling.py -k signs"),
-    Break("families/flow.py", "churn=chosen.churn", "churn=0.0", "test_flow.py -k new_noise"),
+    Break("families/flow.py", "churn=controls.churn", "churn=0.0", "test_flow.py -k new_noise"),
     Break(
         "sampling/ode.py", "(2 * (t - times[i - 1])))", "(t - times[i - 1]))", "test_sampling.py"
     ),
@@ -212,7 +212,7 @@ BREAKS = [
     ),
     Break(
         "families/flow.py",
-        "if jumps and chosen.steps <= chosen.most_jumps",
+        "if jumps and controls.steps <= controls.most_jumps",
         "if jumps and False",
         "test_flow.py -k copy_jumps",
     ),
@@ -256,8 +256,8 @@ BREAKS = [
     Break("families/flow.py", ", net=self.early)", ")", "test_flow.py -k autoguidance"),
     Break(
         "families/flow.py",
-        "even(chosen.steps, chosen.strength)",
-        "even(chosen.steps)",
+        "even(controls.steps, controls.strength)",
+        "even(controls.steps)",
         "test_flow.py -k strength",
     ),
     # hvae

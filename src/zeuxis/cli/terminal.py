@@ -25,8 +25,9 @@ from rich.table import Table
 from rich.text import Text
 
 from zeuxis import families
+from zeuxis.core.abilities import Scores, abilities_of
 from zeuxis.core.errors import Error, Invalid
-from zeuxis.core.family import Condition, Family, Scores
+from zeuxis.core.family import Condition, Family
 from zeuxis.core.files import read_json
 from zeuxis.core.progress import Event, Progress, Watch, stopping, ticks
 from zeuxis.core.settings import Data, Training, explain
@@ -396,11 +397,7 @@ def show_families() -> None:
 
 def abilities(cls: type[Family]) -> list[str]:
     """What a family can do, in words, from the abilities that it inherits."""
-    words = [
-        base.__name__.lower()
-        for base in cls.__mro__
-        if base.__module__ == Family.__module__ and not issubclass(base, Family)
-    ]
+    words = [ability.__name__.lower() for ability in abilities_of(cls)]
     if issubclass(cls, Scores):
         words[words.index("scores")] = f"scores (bits/dim, {cls.kind})"
     return words

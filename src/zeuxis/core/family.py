@@ -1,4 +1,4 @@
-"""The contracts: what a family is, what its loss may know, and the abilities that it declares.
+"""The contract of a family: its config, its phases, and what its loss may know.
 
 Every class here is abstract and every class in `zeuxis.families` is final: a family never inherits
 from another family. A variant is a field of its config; a bigger difference is another file.
@@ -12,24 +12,16 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, ClassVar, Literal, Self, final
+from typing import ClassVar, Literal, Self, final
 
 import pydantic
 import torch
 from torch import Tensor, nn
 
+from zeuxis.core.abilities import Batch, Controls
 from zeuxis.core.fields import STANDARD, Field
-from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
-
-if TYPE_CHECKING:
-    from zeuxis.sampling.raster import Stepper
-
-Batch = Mapping[str, Tensor]
-"""Named tensors that share their first axis, as `zeuxis.core.fields` says: `image` (B, C, H, W) float32 in
-[-1, 1] inside a family (uint8 in a loader's batch); `label` (B, A) int64, one column a condition, -1 where
-unknown; `source` of a family whose config has one."""
 
 Loader = Callable[[int, slice], Batch]
 """(draw, rows) -> those rows of global batch number `draw`. Pure in (seed, draw, row); images are uint8."""
@@ -37,8 +29,6 @@ Loader = Callable[[int, slice], Batch]
 Losses = Mapping[str, Tensor]
 """Scalar terms of one phase, each a mean over rows. `total` is differentiated, `stat/...`, of any shape,
 goes to `update`, the rest is only logged."""
-
-EMPTY: Batch = {}
 
 LONGEST_SIDE = 8192
 """Pixels of a generated image's height and width; a square of it is the largest that is decoded."""
@@ -66,16 +56,6 @@ class FamilyConfig(pydantic.BaseModel, frozen=True, extra="forbid", use_attribut
     def nats_per_bit(self) -> float:
         """Nats of an image that has one bit per dimension."""
         return math.log(2) * self.channels * self.height * self.width
-
-
-class Controls(
-    pydantic.BaseModel, frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
-):
-    """What a user may turn when sampling. A family without controls uses this one."""
-
-
-AnyControls = Controls
-"""The same class under a name that a family's own `Controls` does not hide."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -211,167 +191,3 @@ class Family(nn.Module, abc.ABC):
 
     def finish(self, batches: Iterable[Batch], rng: Rng) -> None:
         """Once after the last step, on the averaged weights: fitted priors, latent statistics."""
-
-
-class Generates(abc.ABC):
-    """Ability: draws new images. All randomness is in `noise`; `generate` is deterministic."""
-
-    Controls: ClassVar[type[Controls]]
-
-    @abc.abstractmethod
-    def noise(self, rng: Rng) -> Batch:
-        """What `generate` starts from, one row per row of `rng`."""
-
-    @abc.abstractmethod
-    def generate(
-        self,
-        noise: Batch,
-        cond: Batch = EMPTY,
-        controls: AnyControls | None = None,
-        progress: Progress | None = None,
-    ) -> Tensor:
-        """Images (B, C, H, W) in [-1, 1]. `cond` may hold `label` (B, A); missing means unknown."""
-
-    @final
-    def sample(
-        self,
-        rng: Rng,
-        cond: Batch = EMPTY,
-        controls: AnyControls | None = None,
-        progress: Progress | None = None,
-    ) -> Tensor:
-        """`generate(noise(rng), ...)`."""
-        return self.generate(self.noise(rng), cond, controls, progress)
-
-
-class Interpolates(abc.ABC):  # noqa: B024 - a promise about what the other abilities do
-    """Ability: near latents make near images, so that a walk from one to another is smooth.
-
-    A family that `Generates` promises it of its noise, all of it standard normal; one that `Encodes`
-    and `Decodes`, of its latents.
-    """
-
-
-class Encodes(abc.ABC):
-    """Ability: maps an image to a latent."""
-
-    @abc.abstractmethod
-    def encode(self, image_BCHW: Tensor, cond: Batch = EMPTY) -> Tensor:
-        """The most likely latent of each image, (B, ...)."""
-
-
-class Decodes(abc.ABC):
-    """Ability: maps a latent to an image."""
-
-    @abc.abstractmethod
-    def decode(self, latent: Tensor, cond: Batch = EMPTY) -> Tensor:
-        """Images (B, C, H, W) in [-1, 1]."""
-
-
-class Tokenizes(abc.ABC):
-    """Ability: its latents are tokens, (B, h, w) int64, each of which stands for a vector."""
-
-    @property
-    @abc.abstractmethod
-    def vocabulary(self) -> int:
-        """How many tokens there are: 0 to `vocabulary` - 1."""
-
-    @abc.abstractmethod
-    def codes(self, token_Bhw: Tensor) -> Tensor:
-        """The vectors (B, D, h, w) that tokens stand for."""
-
-    @abc.abstractmethod
-    def tokens(self, code_BDhw: Tensor) -> Tensor:
-        """The tokens (B, h, w) whose vectors are nearest."""
-
-
-class Reconstructs(abc.ABC):
-    """Ability: maps an image to itself through a bottleneck."""
-
-    @abc.abstractmethod
-    def reconstruct(self, image_BCHW: Tensor, cond: Batch = EMPTY) -> Tensor:
-        """The image after the bottleneck, same shape, in [-1, 1]."""
-
-
-class Denoises(abc.ABC):
-    """Ability: takes Gaussian noise away."""
-
-    @abc.abstractmethod
-    def denoise(self, image_BCHW: Tensor, deviation_B: Tensor, cond: Batch = EMPTY) -> Tensor:
-        """The expected clean image, (B, C, H, W) in [-1, 1].
-
-        Args:
-            image_BCHW: noisy, in units of [-1, 1] and perhaps beyond.
-            deviation_B: standard deviation of the noise in those units.
-            cond: `label` (B, A), if known.
-        """
-
-
-class Completes(abc.ABC):
-    """Ability: paints what a mask leaves open. All randomness is in `noise`."""
-
-    Controls: ClassVar[type[Controls]]
-
-    @abc.abstractmethod
-    def noise(self, rng: Rng) -> Batch:
-        """What `complete` starts from, one row per row of `rng`."""
-
-    @abc.abstractmethod
-    def complete(
-        self,
-        image_BCHW: Tensor,
-        mask_B1HW: Tensor,
-        noise: Batch,
-        cond: Batch = EMPTY,
-        controls: AnyControls | None = None,
-        progress: Progress | None = None,
-    ) -> Tensor:
-        """Images (B, C, H, W) in [-1, 1], equal to `image_BCHW` where the mask is 0.
-
-        Args:
-            image_BCHW: what is known; its values where the mask is 1 have no influence.
-            mask_B1HW: 1.0 where the image is to be painted, else 0.0.
-            noise: of `noise(rng)`.
-            cond: `label` (B, A), if known.
-            controls: the family's.
-            progress: told of progress.
-        """
-
-
-class Translates(abc.ABC):
-    """Ability: turns a source image into another. All randomness is in `noise`."""
-
-    Controls: ClassVar[type[Controls]]
-
-    @abc.abstractmethod
-    def noise(self, rng: Rng) -> Batch:
-        """What `translate` starts from, one row per row of `rng`."""
-
-    @abc.abstractmethod
-    def translate(
-        self,
-        source_BCHW: Tensor,
-        noise: Batch,
-        cond: Batch = EMPTY,
-        controls: AnyControls | None = None,
-        progress: Progress | None = None,
-    ) -> Tensor:
-        """Images (B, C, H, W) in [-1, 1]."""
-
-
-class Sequential(abc.ABC):
-    """Ability: models an image one number at a time, in raster order, the channels innermost."""
-
-    @abc.abstractmethod
-    def stepper(self, rows: int, cond: Batch = EMPTY) -> "Stepper":
-        """At the first number of `rows` new images. Each step costs one position, not one image."""
-
-
-class Scores(abc.ABC):
-    """Ability: tells how likely an image is, or a bound of it."""
-
-    kind: ClassVar[Literal["exact", "bound", "estimate"]]
-
-    @abc.abstractmethod
-    def bits_per_dim(self, batch: Batch, rng: Rng) -> Tensor:
-        """Negative log2-likelihood of the 8-bit image per dimension, (B,) float32; lower is better."""

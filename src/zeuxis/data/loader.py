@@ -16,8 +16,9 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from zeuxis.core.abilities import Batch
 from zeuxis.core.errors import Invalid
-from zeuxis.core.family import Batch, Loader
+from zeuxis.core.family import Loader
 from zeuxis.core.rng import derive_seed
 from zeuxis.core.settings import Data
 from zeuxis.data.augment import augment, is_active

@@ -18,8 +18,8 @@ import torch
 from torch.nn import functional as F
 
 from zeuxis.core import machine
+from zeuxis.core.abilities import Generates, Reconstructs, Scores
 from zeuxis.core.errors import Invalid
-from zeuxis.core.family import Generates, Reconstructs, Scores
 from zeuxis.core.files import write_json
 from zeuxis.core.log import read_log
 from zeuxis.core.pixels import grid

@@ -30,9 +30,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zeuxis.core import family
+from zeuxis.core import abilities
+from zeuxis.core.abilities import EMPTY, Batch, Controls
 from zeuxis.core.errors import Invalid
-from zeuxis.core.family import EMPTY, Batch, Context, FamilyConfig, Losses
+from zeuxis.core.family import Context, Family, FamilyConfig, Losses
 from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training, suggest
@@ -138,13 +139,13 @@ class Damage(nn.Module):
 
 
 class Autoencoder(
-    family.Family,
-    family.Interpolates,
-    family.Encodes,
-    family.Decodes,
-    family.Reconstructs,
-    family.Denoises,
-    family.Completes,
+    Family,
+    abilities.Interpolates,
+    abilities.Encodes,
+    abilities.Decodes,
+    abilities.Reconstructs,
+    abilities.Denoises,
+    abilities.Completes[Controls],
 ):
     """Encoder and decoder, trained together; labels are not used."""
 
@@ -268,8 +269,8 @@ class Autoencoder(
         image_BCHW: Tensor,
         mask_B1HW: Tensor,
         noise: Batch,
-        cond: Batch = EMPTY,
-        controls: family.Controls | None = None,
+        cond: Batch,
+        controls: Controls,
         progress: Progress | None = None,
     ) -> Tensor:
         """The expected image where the mask is 1, else the given; a ValueError if masks were no part."""

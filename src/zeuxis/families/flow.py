@@ -20,9 +20,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zeuxis.core import family
+from zeuxis.core import abilities
+from zeuxis.core.abilities import EMPTY, Batch, Controls
 from zeuxis.core.errors import Invalid, Unable
-from zeuxis.core.family import EMPTY, Batch, Context, Family, FamilyConfig, Losses, Phase
+from zeuxis.core.family import Context, Family, FamilyConfig, Losses, Phase
 from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
@@ -115,7 +116,7 @@ class FlowConfig(FamilyConfig):
         return 1.0 if self.latent else self.deviation
 
 
-class FlowControls(family.Controls):
+class FlowControls(Controls):
     """What can be turned when sampling a `Flow`."""
 
     steps: int = pydantic.Field(16, ge=1, le=1000)
@@ -129,22 +130,22 @@ class FlowControls(family.Controls):
     autoguidance_scale: float = pydantic.Field(1.0, ge=0)
     """More than 1 leads away from what an early copy of the network would do (`family.early`)."""
     strength: float = pydantic.Field(0.6, gt=0, le=1)
-    """When an image is given to translate: how much of it becomes noise first; 1 keeps nothing."""
+    """When an image is varied: how much of it becomes noise first; 1 keeps nothing."""
     repeats: int = pydantic.Field(2, ge=1, le=100)
     """When a mask is painted: how often each step is taken; more fits the surroundings better."""
 
 
 class Flow(
     Family,
-    family.Generates,
-    family.Interpolates,
-    family.Encodes,
-    family.Decodes,
-    family.Reconstructs,
-    family.Completes,
-    family.Translates,
-    family.Denoises,
-    family.Scores,
+    abilities.Generates[FlowControls],
+    abilities.Interpolates,
+    abilities.Encodes,
+    abilities.Decodes,
+    abilities.Reconstructs,
+    abilities.Completes[FlowControls],
+    abilities.Varies[FlowControls],
+    abilities.Denoises,
+    abilities.Scores,
 ):
     """Rectified flow of pixels or latents, conditional on any number of labels at once.
 
@@ -249,19 +250,16 @@ class Flow(
         return {"image": rng.normal("image", *self.config.shape)}
 
     def generate(
-        self,
-        noise: Batch,
-        cond: Batch = EMPTY,
-        controls: family.Controls | None = None,
-        progress: Progress | None = None,
+        self, noise: Batch, cond: Batch, controls: FlowControls, progress: Progress | None = None
     ) -> Tensor:
         """Follow the velocity from noise to images (B, C, H, W), clamped to [-1, 1]."""
-        chosen = _chosen(controls)
         # The early copy stood still before jumps were learned.
-        jumps = self.config.jumps and chosen.autoguidance_scale == 1
-        solve = jump if jumps and chosen.steps <= chosen.most_jumps else _solver(chosen, noise)
-        velocity, x_BCHW = self._guided(cond, chosen), noise["image"]
-        return self._image(solve(velocity, x_BCHW, even(chosen.steps), progress))
+        jumps = self.config.jumps and controls.autoguidance_scale == 1
+        solve = (
+            jump if jumps and controls.steps <= controls.most_jumps else _solver(controls, noise)
+        )
+        velocity, x_BCHW = self._guided(cond, controls), noise["image"]
+        return self._image(solve(velocity, x_BCHW, even(controls.steps), progress))
 
     def encode(self, image_BCHW: Tensor, cond: Batch = EMPTY) -> Tensor:
         """The noise (B, C, H, W) that `decode` turns into the image, by the flow backwards."""
@@ -276,38 +274,37 @@ class Flow(
         """`decode(encode(image))`: there is no bottleneck, what differs is the solver's error."""
         return self.decode(self.encode(image_BCHW, cond), cond)
 
-    def translate(
+    def vary(
         self,
-        source_BCHW: Tensor,
+        image_BCHW: Tensor,
         noise: Batch,
-        cond: Batch = EMPTY,
-        controls: family.Controls | None = None,
+        cond: Batch,
+        controls: FlowControls,
         progress: Progress | None = None,
     ) -> Tensor:
-        """Start on the source's own line at t = `strength` (SDEdit, https://arxiv.org/abs/2108.01073)."""
-        chosen, source_BCHW = _chosen(controls), self._data(source_BCHW)
-        x_BCHW = torch.lerp(source_BCHW, noise["image"], chosen.strength)
-        times, solve = even(chosen.steps, chosen.strength), _solver(chosen, noise)
-        return self._image(solve(self._guided(cond, chosen), x_BCHW, times, progress))
+        """Start on the image's own line at t = `strength` (SDEdit, https://arxiv.org/abs/2108.01073)."""
+        x_BCHW = torch.lerp(self._data(image_BCHW), noise["image"], controls.strength)
+        times, solve = even(controls.steps, controls.strength), _solver(controls, noise)
+        return self._image(solve(self._guided(cond, controls), x_BCHW, times, progress))
 
     def complete(
         self,
         image_BCHW: Tensor,
         mask_B1HW: Tensor,
         noise: Batch,
-        cond: Batch = EMPTY,
-        controls: family.Controls | None = None,
+        cond: Batch,
+        controls: FlowControls,
         progress: Progress | None = None,
     ) -> Tensor:
         """Follow the velocity while what is known stays known (`sampling.complete`)."""
-        chosen, open_B1HW = _chosen(controls), mask_B1HW.bool()
+        open_B1HW = mask_B1HW.bool()
         x_BCHW = complete(
-            self._guided(cond, chosen),
+            self._guided(cond, controls),
             self._data(torch.where(open_B1HW, 0.0, image_BCHW)),
             F.adaptive_max_pool2d(mask_B1HW, self.config.shape[1:]),
             functools.partial(shuffled, noise["image"]),
-            even(chosen.steps),
-            chosen.repeats,
+            even(controls.steps),
+            controls.repeats,
             progress,
         )
         return torch.where(open_B1HW, self._image(x_BCHW), image_BCHW)
@@ -329,9 +326,13 @@ class Flow(
             nats_B = level_nats(velocity, batch["image"].clone(), rng, SCORING)
         return nats_B / self.config.nats_per_bit
 
-    def _guided(self, cond: Batch, chosen: FlowControls) -> Callable[..., Tensor]:
+    def _guided(self, cond: Batch, controls: FlowControls) -> Callable[..., Tensor]:
         """The velocity (x, t), or its mean (x, t, length), under the labels of `cond`, guided as asked."""
-        label_BA, scale, auto = cond.get("label"), chosen.guidance_scale, chosen.autoguidance_scale
+        label_BA, scale, auto = (
+            cond.get("label"),
+            controls.guidance_scale,
+            controls.autoguidance_scale,
+        )
         if auto != 1 and not self.config.early:
             raise Invalid(
                 f"autoguidance_scale is {auto}, but this flow kept no early copy of itself to be "
@@ -358,7 +359,7 @@ class Flow(
         if not self.config.latent:
             return image_BCHW
         encoder = self.parts.get("decoder")
-        if not isinstance(encoder, family.Encodes):
+        if not isinstance(encoder, abilities.Encodes):
             raise Unable(
                 "this flow models latents, and its part 'decoder' cannot encode an image into them; "
                 "give it one that encodes as well, such as a vae"
@@ -370,7 +371,7 @@ class Flow(
         if not self.config.latent:
             return x_BCHW.clamp(-1, 1)
         decoder = self.parts.get("decoder")
-        if not isinstance(decoder, family.Decodes):
+        if not isinstance(decoder, abilities.Decodes):
             raise Invalid(
                 "this flow models latents and was built without a part 'decoder' that turns them into "
                 "images; name the trained model whose latents it learned"
@@ -393,10 +394,6 @@ class Flow(
             raise Unable(f"a flow of latents cannot {verb}: it knows no density of pixels")
 
 
-def _chosen(controls: family.Controls | None) -> FlowControls:
-    return FlowControls() if controls is None else FlowControls.model_validate(controls)
-
-
-def _solver(chosen: FlowControls, noise: Batch) -> Callable[..., Tensor]:
+def _solver(controls: FlowControls, noise: Batch) -> Callable[..., Tensor]:
     fresh = functools.partial(shuffled, noise["image"])
-    return functools.partial(stochastic, fresh=fresh, churn=chosen.churn)
+    return functools.partial(stochastic, fresh=fresh, churn=controls.churn)

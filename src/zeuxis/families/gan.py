@@ -22,9 +22,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zeuxis.core import family
+from zeuxis.core import abilities
+from zeuxis.core.abilities import Batch, Controls
 from zeuxis.core.errors import Invalid
-from zeuxis.core.family import EMPTY, Batch, Context, FamilyConfig, Losses, Phase
+from zeuxis.core.family import Context, Family, FamilyConfig, Losses, Phase
 from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
@@ -92,7 +93,7 @@ class GANConfig(FamilyConfig):
         return pyramid.widths(self.features, self.features_max, len(self.grids()))
 
 
-class GANControls(family.Controls):
+class GANControls(Controls):
     """What may be turned when sampling."""
 
     truncation: float = pydantic.Field(1.0, ge=0, le=2)
@@ -263,7 +264,7 @@ class Discriminator(nn.Module):
         return verdict_B, None if self.classes is None else full(self.classes(hidden_BF))
 
 
-class GAN(family.Family, family.Generates, family.Interpolates):
+class GAN(Family, abilities.Generates[GANControls], abilities.Interpolates):
     """Two players: in every step the discriminator moves first."""
 
     Config = GANConfig
@@ -383,12 +384,8 @@ class GAN(family.Family, family.Generates, family.Interpolates):
         return {"z": rng.normal("z", self.config.latent)}
 
     def generate(
-        self,
-        noise: Batch,
-        cond: Batch = EMPTY,
-        controls: family.Controls | None = None,
-        progress: Progress | None = None,
+        self, noise: Batch, cond: Batch, controls: GANControls, progress: Progress | None = None
     ) -> Tensor:
         """One pass of the generator."""
-        z_BZ = noise["z"] * getattr(controls, "truncation", 1.0)
+        z_BZ = noise["z"] * controls.truncation
         return self.generator(z_BZ, self.label_of(cond, len(z_BZ))).clamp(-1, 1)

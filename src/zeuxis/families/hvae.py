@@ -25,8 +25,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zeuxis.core import family
-from zeuxis.core.family import EMPTY, Batch, Context, FamilyConfig, Losses
+from zeuxis.core import abilities
+from zeuxis.core.abilities import EMPTY, Batch, Controls
+from zeuxis.core.family import Context, Family, FamilyConfig, Losses
 from zeuxis.core.pixels import from_levels, to_levels
 from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
@@ -100,7 +101,7 @@ def _several(value: Any) -> Any:
 Temperature = Annotated[float, pydantic.Field(gt=0, le=1)]
 
 
-class HVAEControls(family.Controls):
+class HVAEControls(Controls):
     """What may be turned when sampling."""
 
     temperature: Annotated[tuple[Temperature, ...], pydantic.BeforeValidator(_several)] = (
@@ -227,13 +228,13 @@ class Decoder(nn.Module):
 
 
 class HVAE(
-    family.Family,
-    family.Generates,
-    family.Interpolates,
-    family.Encodes,
-    family.Decodes,
-    family.Reconstructs,
-    family.Scores,
+    Family,
+    abilities.Generates[HVAEControls],
+    abilities.Interpolates,
+    abilities.Encodes,
+    abilities.Decodes,
+    abilities.Reconstructs,
+    abilities.Scores,
 ):
     """Encoder from fine to coarse and decoder from coarse to fine, trained together on the bound."""
 
@@ -290,22 +291,19 @@ class HVAE(
         return {"latent": rng.normal("latent", sum(self.config.sizes()))}
 
     def generate(
-        self,
-        noise: Batch,
-        cond: Batch = EMPTY,
-        controls: family.Controls | None = None,
-        progress: Progress | None = None,
+        self, noise: Batch, cond: Batch, controls: HVAEControls, progress: Progress | None = None
     ) -> Tensor:
         """The mean of p(x | u, y): a clean image, without the pixel noise of the density."""
-        turned = controls if isinstance(controls, HVAEControls) else HVAEControls()
         sizes, latent_BN = self.config.sizes(), noise["latent"]
-        kept = sum(sizes[: turned.fixed_levels])
+        kept = sum(sizes[: controls.fixed_levels])
         if kept:
-            other_BN = self.noise(Rng.for_images(turned.fixed_seed, [0]))["latent"].to(latent_BN)
+            other_BN = self.noise(Rng.for_images(controls.fixed_seed, [0]))["latent"].to(latent_BN)
             coarse_BN = other_BN[:, :kept].expand(len(latent_BN), -1)
             latent_BN = torch.cat([coarse_BN, latent_BN[:, kept:]], 1)
-        last = len(turned.temperature) - 1
-        factors = [turned.temperature[min(i, last)] for i, n in enumerate(sizes) for _ in range(n)]
+        last = len(controls.temperature) - 1
+        factors = [
+            controls.temperature[min(i, last)] for i, n in enumerate(sizes) for _ in range(n)
+        ]
         return self.decode(latent_BN * latent_BN.new_tensor(factors), cond)
 
     def encode(self, image_BCHW: Tensor, cond: Batch = EMPTY) -> Tensor:

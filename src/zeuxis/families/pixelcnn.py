@@ -22,9 +22,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zeuxis.core import family
+from zeuxis.core import abilities
+from zeuxis.core.abilities import EMPTY, Batch, Controls
 from zeuxis.core.errors import Invalid
-from zeuxis.core.family import EMPTY, Batch, Context, FamilyConfig, Losses
+from zeuxis.core.family import Context, Family, FamilyConfig, Losses
 from zeuxis.core.pixels import from_levels, to_levels
 from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
@@ -72,7 +73,7 @@ class PixelCNNConfig(FamilyConfig):
         return self
 
 
-class PixelCNNControls(family.Controls):
+class PixelCNNControls(Controls):
     """What may be turned when sampling."""
 
     temperature: float = pydantic.Field(1.0, gt=0, le=1)
@@ -80,7 +81,7 @@ class PixelCNNControls(family.Controls):
 
 
 class PixelCNNStepper:
-    """Cached stepping through the numbers of a batch of images; see `zeuxis.core.family.Stepper`."""
+    """Cached stepping through the numbers of a batch of images; see `zeuxis.sampling.raster.Stepper`."""
 
     def __init__(self, model: "PixelCNN", rows: int, given_BE: Tensor) -> None:
         config = model.config
@@ -115,11 +116,11 @@ class PixelCNNStepper:
 
 
 class PixelCNN(
-    family.Family,
-    family.Generates,
-    family.Completes,
-    family.Scores,
-    family.Sequential,
+    Family,
+    abilities.Generates[PixelCNNControls],
+    abilities.Completes[PixelCNNControls],
+    abilities.Scores,
+    abilities.Sequential,
 ):
     """The causal network and the distribution of each pixel that its features describe."""
 
@@ -189,8 +190,8 @@ class PixelCNN(
     def generate(
         self,
         noise: Batch,
-        cond: Batch = EMPTY,
-        controls: family.Controls | None = None,
+        cond: Batch,
+        controls: PixelCNNControls,
         progress: Progress | None = None,
     ) -> Tensor:
         """Number by number, the level at which the cumulated probability passes the uniform."""
@@ -203,8 +204,8 @@ class PixelCNN(
         image_BCHW: Tensor,
         mask_B1HW: Tensor,
         noise: Batch,
-        cond: Batch = EMPTY,
-        controls: family.Controls | None = None,
+        cond: Batch,
+        controls: PixelCNNControls,
         progress: Progress | None = None,
     ) -> Tensor:
         """Number by number, the known ones forced, in the order in which most is known before the rest.
@@ -229,13 +230,14 @@ class PixelCNN(
         self,
         uniform_BHWC: Tensor,
         given_BE: Tensor,
-        controls: family.Controls | None,
+        controls: PixelCNNControls,
         progress: Progress | None,
         known: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
-        temperature = controls.temperature if isinstance(controls, PixelCNNControls) else 1.0
         stepper = PixelCNNStepper(self, len(uniform_BHWC), given_BE)
-        return paint(stepper, uniform_BHWC, self.config.levels, temperature, known, progress)
+        return paint(
+            stepper, uniform_BHWC, self.config.levels, controls.temperature, known, progress
+        )
 
     def _nats(
         self, image_BCHW: Tensor, given_BE: Tensor, kept: list[Tensor] | None = None

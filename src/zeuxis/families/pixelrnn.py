@@ -24,9 +24,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zeuxis.core import family
+from zeuxis.core import abilities
+from zeuxis.core.abilities import EMPTY, Batch, Controls
 from zeuxis.core.errors import Invalid
-from zeuxis.core.family import EMPTY, Batch, Context, FamilyConfig, Losses
+from zeuxis.core.family import Context, Family, FamilyConfig, Losses
 from zeuxis.core.pixels import from_levels, to_levels
 from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
@@ -70,7 +71,7 @@ class PixelRNNConfig(FamilyConfig):
         return kernel
 
 
-class PixelRNNControls(family.Controls):
+class PixelRNNControls(Controls):
     """What may be turned when sampling."""
 
     temperature: float = pydantic.Field(1.0, gt=0, le=2)
@@ -169,11 +170,11 @@ class PixelStepper:
 
 
 class PixelRNN(
-    family.Family,
-    family.Generates,
-    family.Scores,
-    family.Sequential,
-    family.Completes,
+    Family,
+    abilities.Generates[PixelRNNControls],
+    abilities.Scores,
+    abilities.Sequential,
+    abilities.Completes[PixelRNNControls],
 ):
     """Row LSTM or Diagonal BiLSTM over the pixels before each pixel; its likelihood is exact."""
 
@@ -230,8 +231,8 @@ class PixelRNN(
     def generate(
         self,
         noise: Batch,
-        cond: Batch = EMPTY,
-        controls: family.Controls | None = None,
+        cond: Batch,
+        controls: PixelRNNControls,
         progress: Progress | None = None,
     ) -> Tensor:
         """Images (B, C, H, W), level by level: the inverse of each distribution at its uniform."""
@@ -242,8 +243,8 @@ class PixelRNN(
         image_BCHW: Tensor,
         mask_B1HW: Tensor,
         noise: Batch,
-        cond: Batch = EMPTY,
-        controls: family.Controls | None = None,
+        cond: Batch,
+        controls: PixelRNNControls,
         progress: Progress | None = None,
     ) -> Tensor:
         """Draw what the mask leaves open, in raster order, the rest forced.
@@ -265,12 +266,13 @@ class PixelRNN(
         uniform_BHWC: Tensor,
         known: tuple[Tensor, Tensor] | None,
         cond: Batch,
-        controls: family.Controls | None,
+        controls: PixelRNNControls,
         progress: Progress | None,
     ) -> Tensor:
-        temperature = controls.temperature if isinstance(controls, PixelRNNControls) else 1.0
         stepper = self.stepper(len(uniform_BHWC), cond)
-        return paint(stepper, uniform_BHWC, self.config.levels, temperature, known, progress)
+        return paint(
+            stepper, uniform_BHWC, self.config.levels, controls.temperature, known, progress
+        )
 
     def _bits(self, image_BCHW: Tensor, label_BE: Tensor) -> Tensor:
         """Bits per dimension of each image, (B,)."""

@@ -26,9 +26,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zeuxis.core import family
+from zeuxis.core import abilities
+from zeuxis.core.abilities import Batch, Controls
 from zeuxis.core.errors import Invalid
-from zeuxis.core.family import EMPTY, Batch, Context, FamilyConfig, Losses, Phase
+from zeuxis.core.family import Context, Family, FamilyConfig, Losses, Phase
 from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
@@ -105,7 +106,7 @@ class StyleGANConfig(FamilyConfig):
         return [first, *(twice if self.fine else twice[:-1])]
 
 
-class StyleGANControls(family.Controls):
+class StyleGANControls(Controls):
     """What may be turned when sampling."""
 
     truncation: float = pydantic.Field(1.0, ge=0, le=2)
@@ -215,7 +216,7 @@ class Discriminator(nn.Module):
         return (hidden_BF * given_BF).sum(1) / math.sqrt(hidden_BF.shape[1])
 
 
-class StyleGAN(family.Family, family.Generates, family.Interpolates):
+class StyleGAN(Family, abilities.Generates[StyleGANControls], abilities.Interpolates):
     """Two players: in every step the discriminator moves first."""
 
     Config = StyleGANConfig
@@ -377,17 +378,16 @@ class StyleGAN(family.Family, family.Generates, family.Interpolates):
     def generate(
         self,
         noise: Batch,
-        cond: Batch = EMPTY,
-        controls: family.Controls | None = None,
+        cond: Batch,
+        controls: StyleGANControls,
         progress: Progress | None = None,
     ) -> Tensor:
         """One pass of the mapping network and the painter."""
-        turned = controls if isinstance(controls, StyleGANControls) else StyleGANControls()
         label_BA = self.label_of(cond, len(noise["z"]))
-        near = (turned.truncation, turned.truncation_layers)
+        near = (controls.truncation, controls.truncation_layers)
         w_BLZ = self.styles(self.mapper(noise["z"], label_BA), *near)
-        if turned.mixing is not None:
+        if controls.mixing is not None:
             second_BLZ = self.styles(self.mapper(noise["mix"], label_BA), *near)
-            start_B = torch.full((len(w_BLZ),), turned.mixing, device=w_BLZ.device)
+            start_B = torch.full((len(w_BLZ),), controls.mixing, device=w_BLZ.device)
             w_BLZ = mix(w_BLZ, second_BLZ, start_B)
-        return self.synthesise(w_BLZ, noise, turned.noise)
+        return self.synthesise(w_BLZ, noise, controls.noise)

@@ -30,9 +30,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zeuxis.core import family
+from zeuxis.core import abilities
+from zeuxis.core.abilities import EMPTY, Batch
 from zeuxis.core.errors import Invalid
-from zeuxis.core.family import EMPTY, Batch, Context, FamilyConfig, Losses, Phase
+from zeuxis.core.family import Context, Family, FamilyConfig, Losses, Phase
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
 from zeuxis.nn import pyramid, quantise, spectral, towers
@@ -178,7 +179,7 @@ class Discriminator(nn.Module):
 
 
 class Tokenizer(
-    family.Family, family.Encodes, family.Decodes, family.Reconstructs, family.Tokenizes
+    Family, abilities.Encodes, abilities.Decodes, abilities.Reconstructs, abilities.Tokenizes
 ):
     """Encoder, quantiser and decoder, and a discriminator that only training needs."""
 

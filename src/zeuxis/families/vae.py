@@ -29,9 +29,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zeuxis.core import family
+from zeuxis.core import abilities
+from zeuxis.core.abilities import EMPTY, Batch, Controls
 from zeuxis.core.errors import Invalid
-from zeuxis.core.family import EMPTY, Batch, Context, FamilyConfig, Losses
+from zeuxis.core.family import Context, Family, FamilyConfig, Losses
 from zeuxis.core.pixels import from_levels, to_levels
 from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
@@ -125,7 +126,7 @@ class VAEConfig(FamilyConfig):
         return pyramid.widths(self.features, self.features_max, len(self.grids()))
 
 
-class VAEControls(family.Controls):
+class VAEControls(Controls):
     """What may be turned when sampling."""
 
     temperature: float = pydantic.Field(1.0, gt=0, le=1)
@@ -185,13 +186,13 @@ class Decoder(nn.Module):
 
 
 class VAE(
-    family.Family,
-    family.Generates,
-    family.Interpolates,
-    family.Encodes,
-    family.Decodes,
-    family.Reconstructs,
-    family.Scores,
+    Family,
+    abilities.Generates[VAEControls],
+    abilities.Interpolates,
+    abilities.Encodes,
+    abilities.Decodes,
+    abilities.Reconstructs,
+    abilities.Scores,
 ):
     """Encoder, decoder with a learned scale, and prior, trained together on the bound."""
 
@@ -311,15 +312,10 @@ class VAE(
         return {"z": rng.normal("z", self.config.latent)}
 
     def generate(
-        self,
-        noise: Batch,
-        cond: Batch = EMPTY,
-        controls: family.Controls | None = None,
-        progress: Progress | None = None,
+        self, noise: Batch, cond: Batch, controls: VAEControls, progress: Progress | None = None
     ) -> Tensor:
         """The centre of p(x | z, y): a clean image, without the pixel noise of the density."""
-        temperature = controls.temperature if isinstance(controls, VAEControls) else 1.0
-        return self.decode(noise["z"] * temperature, cond)
+        return self.decode(noise["z"] * controls.temperature, cond)
 
     def encode(self, image_BCHW: Tensor, cond: Batch = EMPTY) -> Tensor:
         """The latent (B, Z) of the mean of q(z | x, y)."""

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from zeuxis.core import npz
+from zeuxis.core.abilities import Tokenizes
 from zeuxis.core.errors import Invalid, NotFound
-from zeuxis.core.family import Tokenizes
 from zeuxis.core.files import write_file
 from zeuxis.core.pixels import to_pil
 from zeuxis.core.progress import Progress

@@ -31,8 +31,8 @@ import pydantic
 import torch
 from PIL import Image
 
+from zeuxis.core.abilities import Sequential
 from zeuxis.core.errors import Invalid, NotFound
-from zeuxis.core.family import Sequential
 from zeuxis.core.files import LARGEST_JSON, parse_json, write_file
 from zeuxis.core.pixels import grid, to_pil
 from zeuxis.core.progress import Progress

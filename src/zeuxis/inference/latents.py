@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from zeuxis import data
+from zeuxis.core.abilities import Decodes, Encodes, Tokenizes
 from zeuxis.core.errors import Unable
-from zeuxis.core.family import Decodes, Encodes, Family, Tokenizes
+from zeuxis.core.family import Family
 from zeuxis.core.progress import Progress
 from zeuxis.core.settings import Data
 from zeuxis.data.preparation.encode import write

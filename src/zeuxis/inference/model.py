@@ -14,22 +14,21 @@ import torch
 from torch import Tensor
 
 from zeuxis.core import machine
-from zeuxis.core.errors import Invalid, NotFound, Unable
-from zeuxis.core.family import (
+from zeuxis.core.abilities import (
     Completes,
-    Condition,
     Controls,
     Decodes,
     Denoises,
     Encodes,
-    Family,
     Generates,
     Interpolates,
     Reconstructs,
     Scores,
     Sequential,
-    Translates,
+    Varies,
 )
+from zeuxis.core.errors import Invalid, NotFound, Unable
+from zeuxis.core.family import Condition, Family
 from zeuxis.core.pixels import from_uint8, to_array, to_tensor, to_uint8
 from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng, derive_seed
@@ -47,7 +46,7 @@ VERBS: Mapping[str, type] = {
     "reconstruct": Reconstructs,
     "denoise": Denoises,
     "complete": Completes,
-    "translate": Translates,
+    "translate": Varies,
     "interpolate": Interpolates,
     "score": Scores,
     "compress": Sequential,
@@ -320,7 +319,7 @@ class Model:
         Raises:
             ValueError: a family that does not translate, or images of another shape.
         """
-        family = self._able(Translates, "translate")
+        family = self._able(Varies, "translate")
         settings = self.controls(controls)
         pixels, given = self._pixels(images_NHWC), self._conditions(labels, len(images_NHWC))
 
@@ -328,7 +327,7 @@ class Model:
             noise = family.noise(self._rng(seed, rows))
             source = self._inside(_padded(pixels, rows))
             inner = _within(rows, len(pixels), progress)
-            return to_uint8(family.translate(source, noise, given(rows), settings, inner))
+            return to_uint8(family.vary(source, noise, given(rows), settings, inner))
 
         return to_array(self._lanes(len(pixels), call, progress))
 

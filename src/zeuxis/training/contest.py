@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from zeuxis import families
+from zeuxis.core.abilities import Generates
 from zeuxis.core.errors import Invalid
-from zeuxis.core.family import Generates
 from zeuxis.core.files import read_json, write_file, write_json
 from zeuxis.core.log import read_log
 from zeuxis.core.pixels import grid, save_png

@@ -14,8 +14,9 @@ from typing import Any
 
 import torch
 
+from zeuxis.core.abilities import Batch
 from zeuxis.core.errors import OutOfTime, Stopped
-from zeuxis.core.family import Batch, Family, Loader
+from zeuxis.core.family import Family, Loader
 from zeuxis.core.log import Log
 from zeuxis.core.machine import Pace
 from zeuxis.core.processes import Parallel

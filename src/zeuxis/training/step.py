@@ -14,8 +14,9 @@ import pydantic
 import torch
 from torch import Tensor
 
+from zeuxis.core.abilities import Batch
 from zeuxis.core.errors import Diverged, Invalid
-from zeuxis.core.family import Batch, Context, Family, Loader, Phase
+from zeuxis.core.family import Context, Family, Loader, Phase
 from zeuxis.core.fields import Field
 from zeuxis.core.machine import arithmetic
 from zeuxis.core.processes import Parallel
