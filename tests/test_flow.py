@@ -539,7 +539,7 @@ def trained_toy(updates=600):
     )
     state = step.start(model, training, torch.device("cpu"), "float32", Parallel())
     for _ in range(updates):
-        step.train_step(state, lambda draw, rows: {"image": image[rows]})
+        step.train_step(state, lambda draw, rows: {"image": (255 * (image[rows] > 0)).byte()})
         state.step += 1
     return state.average, image[:2]
 
