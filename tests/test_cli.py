@@ -14,7 +14,6 @@ from PIL import Image
 import zeuxis as library
 from tests.front import classes, pictures, tiny, workshop, zeuxis
 from tests.kit import ALL
-from zeuxis import families
 from zeuxis.cli import main, terminal
 from zeuxis.core.errors import Diverged, Stopped
 from zeuxis.training import recipes
@@ -79,16 +78,6 @@ def test_the_front_page_names_every_command(capsys):
     assert all(words[0] in text for words in COMMANDS)
     assert zeuxis("--version") == 0
     assert library.__version__ in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("name", ALL)
-def test_help_of_a_family_lists_its_schemas(name, capsys):
-    assert zeuxis("train", name, "--help") == 0
-    text = capsys.readouterr().out
-    cls = families.get(name)
-    fields = set(cls.Config.model_fields) - set(terminal.FROM_DATA)
-    expected = [f"family.{field}" for field in fields] + ["training.lr", "data.flip"]
-    assert all(word in text for word in [*expected, *cls.Controls.model_fields])
 
 
 def test_the_labels_of_the_examples_are_those_of_the_demo(capsys):

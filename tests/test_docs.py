@@ -28,7 +28,7 @@ def check(words):
     while words and hasattr(command, "commands"):
         assert words[0] in command.commands, words
         command, words = command.commands[words[0]], words[1:]
-    if "--help" not in words:
+    if not {"--help", "--help-all"} & set(words):
         command.make_context("zeuxis", list(words))
 
 

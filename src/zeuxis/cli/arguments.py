@@ -25,7 +25,7 @@ Trained = Annotated[
 
 def examples(*lines: str) -> str:
     """The closing words of a command's help."""
-    return "\n  ".join(["[bold]Examples[/bold]", *lines])
+    return "\n  ".join(["Examples:", *lines])
 
 
 Controls = Annotated[

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from typer.core import TyperCommand, TyperGroup
 
 from zeuxis import __version__
 from zeuxis.cli import verbs
 from zeuxis.cli.arguments import Controls, Grid, Label, Source, Trained, examples, pairs
+from zeuxis.cli.help import App, FamilyCommand, Group, usage
 from zeuxis.core.errors import Stopped
 from zeuxis.core.progress import leaving, stopping
 from zeuxis.core.words import printable
@@ -28,9 +28,17 @@ STOPPED_DRAWING = (
 )
 UNDONE = "stopped before anything was done; the same command begins again"
 
+START = "Start here"
+USE = "Use a trained model"
+MEASURE = "Measure"
+DATA = "Images and families"
 
-class _Commands(TyperGroup):
+
+class _Commands(Group):
     """Commands whose Ctrl-C is our sentence, not the "Aborted!" of the library that parses them."""
+
+    headings = (START, USE, MEASURE, DATA)
+    rest = USE
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
@@ -38,41 +46,23 @@ class _Commands(TyperGroup):
             return super().invoke(ctx)
 
 
-app = typer.Typer(
+app = App(
     name="zeuxis",
     cls=_Commands,
-    help="Train, measure and use generative image models on whatever hardware is at hand.",
-    epilog="Start with [bold]zeuxis demo[/bold]. Every command explains itself with --help.",
-    context_settings={"help_option_names": ["-h", "--help"]},
-    no_args_is_help=True,
+    help="Train generative image models on the hardware you have, measure them, and use them.",
+    epilog="Start with `zeuxis demo`. Every command explains itself: `zeuxis train --help`.",
+    context_settings={"help_option_names": ["--help", "-h"]},
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,
 )
-data_app = typer.Typer(
-    help="Look at images, prepare them for training, fetch known sets.", no_args_is_help=True
+data_app = App(
+    cls=Group,
+    help="Look at images, prepare them for training, fetch known data sets.",
+    rich_markup_mode=None,
 )
-app.add_typer(data_app, name="data")
+app.add_typer(data_app, name="data", rich_help_panel=DATA)
 app.add_typer(verbs.app)
-
-
-class _FamilyCommand(TyperCommand):
-    """A command whose help, once a family is named, also lists that family's settings."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Remember the family, then parse as usual."""
-        from zeuxis.families import FAMILIES
-
-        ctx.obj = next((word for word in args if word in FAMILIES), None)
-        return super().parse_args(ctx, args)
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Print the usual help, then the family's settings and controls."""
-        super().format_help(ctx, formatter)
-        if ctx.obj:
-            from zeuxis.cli import terminal
-
-            terminal.show_family(ctx.obj)
 
 
 def _version(wanted: bool) -> None:
@@ -95,15 +85,18 @@ Evaluate = Annotated[
     bool,
     typer.Option(
         "--evaluate/--no-evaluate",
-        help="Measure the result, in a fifth of the training time and 3 minutes at most.",
+        help="Measure the result after training: a fifth of the training time, 3 minutes at most.",
     ),
 ]
 
 
-@app.command(epilog=examples("zeuxis demo", "zeuxis demo --minutes 10 --out runs/longer"))
+@app.command(
+    rich_help_panel=START,
+    epilog=examples("zeuxis demo", "zeuxis demo --minutes 10 --out runs/longer"),
+)
 def demo(
     minutes: Annotated[
-        float, typer.Option(help="Until a first report; measuring adds a fifth at most.")
+        float, typer.Option(help="Minutes up to the first report; measuring adds a fifth at most.")
     ] = 3.0,
     out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/demo"),
     evaluate: Evaluate = True,
@@ -118,20 +111,23 @@ def demo(
 
 
 @app.command(
-    cls=_FamilyCommand,
+    cls=FamilyCommand,
+    rich_help_panel=START,
     epilog=examples(
         "zeuxis train gan photos/ --minutes 10",
         "zeuxis train flow avatars --steps 2000 --seed 3 --out runs/faces",
         "zeuxis train vae photos.zip --minutes 5 data.size=32x48 data.flip=true",
         "zeuxis train flow more-photos/ --from runs/faces --minutes 2",
-        "zeuxis train gan --help        the settings of one family",
+        "zeuxis train gan --help-all    every setting of one family",
     ),
 )
 def train(
     family: Annotated[
         str,
         typer.Argument(
-            metavar="FAMILY", help="gan, vae, flow ...: see `zeuxis families`.", show_default=False
+            metavar="FAMILY",
+            help="Kind of model: flow, gan, vae ...; `zeuxis families` lists them.",
+            show_default=False,
         ),
     ],
     source: Source,
@@ -139,7 +135,7 @@ def train(
         list[str] | None,
         typer.Argument(
             metavar="PATH=VALUE",
-            help="Settings, as family.NAME=VALUE, training.NAME=VALUE or data.NAME=VALUE.",
+            help="Settings, such as data.size=64 training.lr=3e-4 family.features=64.",
             show_default=False,
         ),
     ] = None,
@@ -149,23 +145,24 @@ def train(
     minutes: Annotated[
         float | None,
         typer.Option(
-            help="Wall time until a first report: planning, steps, probes and saves. A few steps are timed "
-            "first; by that, steps, threads and precision are chosen once and written down."
+            help="How long to train, up to the first report. A few steps are timed first, to choose how many "
+            "fit."
         ),
     ] = None,
     steps: Annotated[
         int | None,
         typer.Option(
-            help="Optimiser steps, instead of --minutes: nothing is chosen by a clock, so that the same "
-            "command gives the same bits."
+            help="How many steps to train, instead of --minutes. The same command then gives the same "
+            "weights, bit for bit."
         ),
     ] = None,
-    preset: Annotated[str | None, typer.Option(help="A recipe to start from.")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="A tested set of settings to start from.")
+    ] = None,
     seed: Annotated[
         int,
         typer.Option(
-            help="Same seed, --steps, machine and threads: same bits. After --minutes, the command that "
-            "repeats a run's bits is printed."
+            help="Random seed: the same seed, --steps, machine and threads give the same weights."
         ),
     ] = 0,
     device: Annotated[
@@ -174,8 +171,8 @@ def train(
     threads: Annotated[
         int | None,
         typer.Option(
-            help="Processor threads. By default one a core, or with --minutes one in all where that is "
-            "quicker, as on a busy machine. A run that goes on keeps its number.",
+            help="Processor threads. By default one per core, or with --minutes a single one where that is "
+            "faster, as on a busy machine.",
             min=1,
         ),
     ] = None,
@@ -184,14 +181,14 @@ def train(
     ] = None,
     keep: Annotated[
         Literal["last", "best"],
-        typer.Option(help="Leave the weights of the last step, or of the best probe."),
+        typer.Option(help="Keep the weights of the last step, or of the best score on the way."),
     ] = "last",
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Rename an old run of that folder and start anew.")
+        bool, typer.Option("--fresh", help="Start anew; an old run in that folder is renamed.")
     ] = False,
     evaluate: Evaluate = True,
 ) -> None:
-    """Train a family on images; the same command again continues a stopped run."""
+    """Train a model on images; the same command again continues a stopped run."""
     from zeuxis.cli import terminal
     from zeuxis.training import run as training
 
@@ -217,11 +214,12 @@ def train(
 
 
 @app.command(
+    rich_help_panel=START,
     epilog=examples(
         "zeuxis sample runs/demo --count 64 --seed 7 --grid sheet.png",
         "zeuxis sample runs/demo --count 16 --label hair=red --label background=sky",
         "zeuxis sample runs/flow-photos --count 8 steps=20 guidance_scale=2",
-    )
+    ),
 )
 def sample(
     run: Trained,
@@ -235,7 +233,7 @@ def sample(
     grid: Grid = None,
     label: Label = None,
 ) -> None:
-    """Draw new images from a trained model into numbered PNG files."""
+    """Draw new images from a trained model, as numbered PNG files."""
     from zeuxis.cli import terminal
     from zeuxis.inference import results
 
@@ -253,7 +251,9 @@ def sample(
     terminal.show_samples(folder, grid)
 
 
-@app.command(epilog=examples("zeuxis evaluate runs/gan-photos --data photos/"))
+@app.command(
+    rich_help_panel=MEASURE, epilog=examples("zeuxis evaluate runs/gan-photos --data photos/")
+)
 def evaluate(
     run: Trained,
     data: Annotated[
@@ -261,7 +261,7 @@ def evaluate(
     ],
     samples: Annotated[int, typer.Option(help="How many images to draw.", min=8)] = 2000,
 ) -> None:
-    """Measure a trained model against real images; writes a report into the run's folder."""
+    """Measure a trained model against real images, and write a report into the run's folder."""
     from zeuxis.cli import terminal
     from zeuxis.training import run as training
 
@@ -273,44 +273,47 @@ def evaluate(
 Network = Annotated[
     str,
     typer.Option(
-        help="What images are compared by: efficientnet-lite0, inception, dinov2-b, dinov2-l, or an ONNX "
-        "file of your own."
+        help="Feature network: efficientnet-lite0, inception, dinov2-b, dinov2-l, or an ONNX file of your "
+        "own."
     ),
 ]
 Weights = Annotated[
     Path | None,
     typer.Option(
-        help="File of the network's weights, where no package carries them.", show_default=False
+        help="File with the network's weights, for inception and dinov2.", show_default=False
     ),
 ]
 Size = Annotated[
     str | None,
     typer.Option(
-        metavar="64|96x64", help="Bring all images to this height x width.", show_default=False
+        metavar="64|96x64", help="Resize all images to this height x width.", show_default=False
     ),
 ]
 
 
 @app.command(
+    rich_help_panel=MEASURE,
     epilog=examples(
         "zeuxis compare generated/ photos/",
         "zeuxis compare generated/ photos.safetensors --samples 5000",
         "zeuxis compare fakes.zip photos/ --network inception --weights pt_inception-2015-12-05.pth",
-    )
+    ),
 )
 def compare(
     judged: Annotated[
         str,
         typer.Argument(
             metavar="A",
-            help="Images to judge: any source, or a statistics file.",
+            help="Images to measure: any source, or a statistics file.",
             show_default=False,
         ),
     ],
     by: Annotated[
         str,
         typer.Argument(
-            metavar="B", help="What they are judged by: the same kinds.", show_default=False
+            metavar="B",
+            help="Reference images: any source, or a statistics file.",
+            show_default=False,
         ),
     ],
     out: Annotated[
@@ -318,15 +321,17 @@ def compare(
     ] = None,
     network: Network = "efficientnet-lite0",
     weights: Weights = None,
-    samples: Annotated[int, typer.Option(help="Images of each side at most.", min=16)] = 10_000,
+    samples: Annotated[
+        int, typer.Option(help="Use at most this many images of each set.", min=16)
+    ] = 10_000,
     size: Size = None,
     channels: Annotated[
         Literal["1", "3", "4"] | None,
-        typer.Option(help="Bring all to grey, colour, or colour with alpha."),
+        typer.Option(help="Convert all to grey (1), colour (3), or colour with alpha (4)."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of every draw.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
 ) -> None:
-    """Judge any images by any others, from any tool: every measure, and what is wrong in words."""
+    """Compare two sets of images, from any tool: every metric, and a diagnosis in plain words."""
     from zeuxis.cli import terminal
     from zeuxis.evaluation import compare as comparing
 
@@ -339,10 +344,11 @@ def compare(
 
 
 @app.command(
+    rich_help_panel=MEASURE,
     epilog=examples(
         "zeuxis statistics photos/ photos.safetensors",
         "zeuxis statistics photos/ photos.npz --network inception --weights pt_inception-2015-12-05.pth",
-    )
+    ),
 )
 def statistics(
     source: Source,
@@ -350,7 +356,7 @@ def statistics(
         Path,
         typer.Argument(
             metavar="FILE",
-            help="What to write: .safetensors for compare, .npz for pytorch-fid, .pkl for StyleGAN.",
+            help="File to write: .safetensors for `zeuxis compare`, .npz for pytorch-fid, .pkl for StyleGAN.",
             show_default=False,
         ),
     ],
@@ -358,7 +364,7 @@ def statistics(
     weights: Weights = None,
     size: Size = None,
 ) -> None:
-    """Save what a set of images is to the measures, to compare with it later or elsewhere."""
+    """Save a set's feature statistics, for comparisons without the images."""
     from zeuxis.cli import terminal
     from zeuxis.evaluation import compare as comparing
 
@@ -370,10 +376,11 @@ def statistics(
 
 
 @app.command(
+    rich_help_panel=MEASURE,
     epilog=examples(
         "zeuxis compare-families photos/ --minutes 5",
         "zeuxis compare-families avatars --families flow,gan,vae --minutes 3 data.conditions=hair",
-    )
+    ),
 )
 def compare_families(
     source: Source,
@@ -388,16 +395,17 @@ def compare_families(
     families: Annotated[
         str | None,
         typer.Option(
-            help="Names between commas. By default all that generate.", show_default=False
+            help="Names separated by commas. By default all that generate images.",
+            show_default=False,
         ),
     ] = None,
     minutes: Annotated[float, typer.Option(help="Minutes of training for each family.")] = 5.0,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the runs. By default runs/contest-SOURCE.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of every run.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed of every run.")] = 0,
 ) -> None:
-    """Train several families under one budget and lay the results side by side on one page."""
+    """Train several families for equal time and show the results side by side on one page."""
     from zeuxis.cli import terminal
     from zeuxis.training import contest
 
@@ -414,7 +422,7 @@ def compare_families(
     terminal.show_contest(result)
 
 
-@app.command(epilog=examples("zeuxis families", "zeuxis train flow --help"))
+@app.command(rich_help_panel=DATA, epilog=examples("zeuxis families", "zeuxis train flow --help"))
 def families() -> None:
     """List the families, what each can do, and what it can be conditioned on."""
     from zeuxis.cli import terminal
@@ -430,7 +438,7 @@ def inspect(
         typer.Option(help="Folder of the page that is written. By default runs/inspect-SOURCE."),
     ] = None,
 ) -> None:
-    """Say what is in a source: sizes, classes, duplicates, damage; with a contact sheet."""
+    """Say what is in a set of images: sizes, classes, duplicates, damaged files; with a contact sheet."""
     from zeuxis import data
     from zeuxis.cli import terminal
 
@@ -455,13 +463,15 @@ def prepare(
         str | None, typer.Option(metavar="64|96x64", help="Height x width, or one number for both.")
     ] = None,
     channels: Annotated[
-        Literal["1", "3", "4"] | None, typer.Option(help="Grey, colour, or colour with alpha.")
+        Literal["1", "3", "4"] | None,
+        typer.Option(help="1 for grey, 3 for colour, 4 for colour with alpha."),
     ] = None,
     fit: Annotated[
-        Literal["crop", "pad", "stretch"], typer.Option(help="What to do with other shapes.")
+        Literal["crop", "pad", "stretch"],
+        typer.Option(help="What to do with images of another shape."),
     ] = "crop",
 ) -> None:
-    """Turn a source into one array of pixels on disk, cleaned, labelled and split."""
+    """Clean, resize, label and split images once, into a folder that training reads fast."""
     from zeuxis import data
     from zeuxis.cli import terminal
     from zeuxis.core.settings import Data, override
@@ -483,7 +493,7 @@ def encode(
         Path, typer.Argument(metavar="DEST", help="Folder to write.", show_default=False)
     ],
 ) -> None:
-    """Write what a trained model encodes each image to, to train on in place of pixels.
+    """Encode images by a trained model, to train another on the latents or tokens.
 
     Images are encoded as they are stored: not flipped, not cropped.
     """
@@ -509,7 +519,7 @@ def get(
         Path, typer.Argument(metavar="DEST", help="Folder to write.", show_default=False)
     ],
 ) -> None:
-    """Fetch a known set, with its credits and licence."""
+    """Fetch a known data set, with its credits and licence."""
     from zeuxis import data
     from zeuxis.cli import terminal
 
@@ -519,7 +529,7 @@ def get(
 
 
 def _form(size: str | None, channels: str | None = None) -> Any:
-    """Size (`64` or `96x64`) and channels as settings of the data room."""
+    """Size (`64` or `96x64`) and channels as `Data` settings."""
     from zeuxis.core.settings import Data, override
 
     words = {"size": size, "channels": channels}
@@ -534,7 +544,9 @@ def main(words: Sequence[str] | None = None) -> int:
     """
     with leaving() as came:
         try:
-            app(words)
+            return int(app(words, prog_name="zeuxis", standalone_mode=False) or 0)
+        except typer.TyperException as error:
+            return _end(usage(error), 2)
         except Stopped as stop:
             return _end(stop, 130)
         except Exception as error:
@@ -546,7 +558,6 @@ def main(words: Sequence[str] | None = None) -> int:
             if code is None or os.environ.get("ZEUXIS_TRACEBACK"):
                 raise
             return _end(terminal.sentence(error), code)
-    return 0
 
 
 def _end(sentence: object, code: int) -> int:

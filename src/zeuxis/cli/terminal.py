@@ -10,11 +10,10 @@ import errno
 import os
 import shlex
 import time
-import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pydantic
 from rich import progress as bars
@@ -30,7 +29,7 @@ from zeuxis.core.errors import Error, Invalid
 from zeuxis.core.family import Condition, Family
 from zeuxis.core.files import read_json
 from zeuxis.core.progress import Event, Progress, Watch, stopping, ticks
-from zeuxis.core.settings import Data, Training, explain
+from zeuxis.core.settings import explain, similar
 from zeuxis.core.words import printable
 from zeuxis.data import Inspection, Prepared, inspect
 from zeuxis.evaluation.report.measures import missing
@@ -41,8 +40,6 @@ from zeuxis.training import recipes
 
 EVERY = 10.0
 """Seconds between plain lines."""
-
-FROM_DATA = ("height", "width", "channels", "conditions")
 
 
 class _Console(Console):
@@ -403,68 +400,6 @@ def abilities(cls: type[Family]) -> list[str]:
     return words
 
 
-def show_family(name: str) -> None:
-    """The settings, controls and presets of one family, from its schemas."""
-    out = _console()
-    cls = families.get(name)
-    own = {key: field for key, field in cls.Config.model_fields.items() if key not in FROM_DATA}
-    _settings_table(out, f"Settings of {name}", "family.", own)
-    defaults = cls.TRAINING.model_dump()
-    _settings_table(out, "Training", "training.", Training.model_fields, defaults)
-    _settings_table(out, "Data", "data.", Data.model_fields)
-    _settings_table(out, "Controls of `zeuxis sample`", "", cls.Controls.model_fields)
-    for preset in recipes.names(name):
-        out.say(f"  --preset {preset:<16} {recipes.headline(name, preset)}")
-
-
-def _settings_table(
-    out: _Console,
-    title: str,
-    prefix: str,
-    fields: Mapping[str, pydantic.fields.FieldInfo],
-    defaults: Mapping[str, Any] | None = None,
-) -> None:
-    if not fields:
-        return
-    table = Table(title=title, title_justify="left", box=None, pad_edge=True, header_style="dim")
-    for column in ("name", "type", "default", ""):
-        table.add_column(column, overflow="fold", no_wrap=column in ("name", "default"))
-    for name, field in fields.items():
-        default = (defaults or {}).get(name, field.get_default(call_default_factory=True))
-        words = (f"{prefix}{name}", kind(field.annotation), _word(default), field.description or "")
-        table.add_row(*map(Text, words))
-    out.print(table, soft_wrap=False)
-    out.print()
-
-
-def kind(annotation: Any) -> str:
-    """A type as the reader of a help page wants it.
-
-    >>> kind(Literal["a", "b"]), kind(int | None), kind(tuple[float, float]), kind(bool)
-    ('a|b', 'int', 'float,float', 'true|false')
-    """
-    options = typing.get_args(annotation)
-    origin = typing.get_origin(annotation)
-    if origin is Literal:
-        return "|".join(str(option) for option in options)
-    if origin is typing.Union or isinstance(annotation, types.UnionType):
-        return "|".join(kind(option) for option in options if option is not type(None))
-    if origin is tuple:
-        return ",".join("..." if option is Ellipsis else kind(option) for option in options)
-    if annotation is bool:
-        return "true|false"
-    return getattr(annotation, "__name__", str(annotation))
-
-
-def _word(value: Any) -> str:
-    """A value as it would be typed."""
-    if value is None:
-        return "auto"
-    if isinstance(value, tuple):
-        return ",".join(_word(part) for part in value) or "none"
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
 # Errors
 
 
@@ -508,7 +443,8 @@ def sentence(error: BaseException) -> str:
         return explain(error)
     if isinstance(error, OSError) and error.errno is not None:
         name = os.fsdecode(error.filename) if error.filename else ""
-        where = f"{name}: " if name else ""
+        near = similar(name) if name and error.errno == errno.ENOENT else ""
+        where = f"{name}{near}: " if name else ""
         unknown = f"{error.strerror or error}; name another path, or mend that {AGAIN}"
         return where + ADVICE.get(error.errno, unknown)
     return " ".join(str(error).split()) or type(error).__name__

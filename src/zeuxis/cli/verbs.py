@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from zeuxis.cli.arguments import Controls, Grid, Label, Source, Trained, examples, pairs
+from zeuxis.cli.help import App
 
-app = typer.Typer()
+app = App()
 
 Out = Annotated[
     Path | None,

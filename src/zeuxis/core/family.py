@@ -48,9 +48,13 @@ class FamilyConfig(pydantic.BaseModel, frozen=True, extra="forbid", use_attribut
     """What every family has to know of its data. These four are filled in from the prepared set."""
 
     height: int = pydantic.Field(ge=1, le=LONGEST_SIDE)
+    """Pixels from top to bottom."""
     width: int = pydantic.Field(ge=1, le=LONGEST_SIDE)
+    """Pixels from left to right."""
     channels: int = pydantic.Field(ge=1, le=4)
+    """1 for grey, 3 for colour, 4 for colour with alpha."""
     conditions: tuple[Condition, ...] = ()
+    """What a sample can be asked to have, in the order of a batch's `label`."""
 
     @property
     def nats_per_bit(self) -> float:

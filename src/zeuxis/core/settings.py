@@ -6,6 +6,7 @@ import reprlib
 import types
 import typing
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
@@ -46,8 +47,9 @@ class Training(Settings):
     decay: Literal["linear", "cosine", "constant"] = "linear"
     """How the learning rate falls after the warm-up."""
     betas: tuple[Share, Share] = (0.9, 0.99)
-    """Adam's moments, each at least 0 and below 1."""
+    """Decay of AdamW's running means of the gradient and of its square."""
     weight_decay: float = pydantic.Field(0.0, ge=0)
+    """Share of each weight that a step takes away, times the learning rate (as in AdamW); 0 is off."""
     clip: float = pydantic.Field(0.0, ge=0)
     """Largest norm of a phase's gradient; 0 does not clip."""
     average: float = pydantic.Field(0.05, ge=0, le=1)
@@ -80,12 +82,57 @@ class Data(Settings):
     flip: bool = False
     """Mirror half of the images left to right."""
     flip_vertical: bool = False
+    """Mirror half of the images top to bottom."""
     crop: float = pydantic.Field(0.0, ge=0, lt=1)
     """Largest share of each side that a random crop removes."""
     rotate: float = pydantic.Field(0.0, ge=0, le=180)
     """Largest rotation in degrees, either way."""
     colour: float = pydantic.Field(0.0, ge=0, le=1)
     """Strength of random brightness, contrast and saturation."""
+
+
+ALIASES = {
+    "steps": "epochs iterations iters max_steps num_steps total_steps n_steps",
+    "size": "resolution image_size img_size imsize res height width",
+    "batch_size": "batch bs minibatch batchsize",
+    "lr": "learning_rate rate",
+    "optimiser": "optimizer",
+    "average": "ema",
+    "precision": "dtype amp fp16 bf16 mixed_precision",
+    "colour": "color",
+    "out": "output outdir out_dir output_dir save_dir outfile",
+    "device": "gpu gpus cuda",
+    "threads": "workers num_workers jobs",
+    "count": "number num n samples num_samples num_images",
+    "label": "class classes labels",
+    "guidance_scale": "cfg guidance",
+    "truncation": "psi truncation_psi",
+    "flow": "diffusion ddpm ddim edm dit flow_matching rectified_flow",
+    "gan": "biggan r3gan sagan",
+    "gan --preset dcgan": "dcgan",
+    "gan family.loss=wasserstein family.penalty=one_centred": "wgan wgan_gp",
+    "stylegan": "stylegan2 stylegan3",
+    "vae": "cvae beta_vae",
+    "hvae": "nvae vdvae",
+    "autoencoder": "ae",
+    "tokenizer": "vqvae vq_vae vqgan fsq",
+    "pixelcnn": "autoregressive pixelsnail",
+}
+"""What other programs call our settings, options and families."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """What `name` most likely stands for: what others call by it, or the known name spelled most like it.
+
+    >>> nearest("epochs", ["steps", "seed"]), nearest("widht", ["width"]), nearest("x", ["steps"])
+    ('steps', 'width', None)
+    """
+    known = list(known)
+    word = name.lower().replace("-", "_")
+    for ours, theirs in ALIASES.items():
+        if word in theirs.split() and ours.split()[0] in known:
+            return ours
+    return next(iter(difflib.get_close_matches(name, known, n=1)), None)
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
@@ -95,8 +142,25 @@ def suggest(name: str, known: Iterable[str]) -> str:
     "did you mean 'width'?"
     """
     known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known) or 'none'}"
+    near = nearest(name, known)
+    return f"did you mean {near!r}?" if near else f"there are {', '.join(known) or 'none'}"
+
+
+def similar(path: str | Path, names: Iterable[str] = ()) -> str:
+    """` (did you mean PATH?)` if a path or one of `names` is spelled much like it; else nothing."""
+    if near := difflib.get_close_matches(str(path), names, n=1):
+        return f" (did you mean {near[0]}?)"
+    missing = Path(path)
+    while not missing.parent.is_dir() and missing != missing.parent:
+        missing = missing.parent
+    try:
+        beside = [found.name for found in missing.parent.iterdir()]
+    except OSError:
+        return ""
+    near = [
+        name for name in difflib.get_close_matches(missing.name, beside) if name != missing.name
+    ]
+    return f" (did you mean {missing.parent / near[0]}?)" if near else ""
 
 
 S = TypeVar("S", bound=pydantic.BaseModel)
@@ -117,7 +181,7 @@ def override(settings: S, words: dict[str, str], where: str = "") -> S:
     values = {name: getattr(settings, name) for name in fields}
     for name, text in words.items():
         if name not in fields:
-            raise NotFound(f"no setting {where}{name}; {suggest(name, fields)}")
+            raise NotFound(f"there is no setting {where}{name}; {suggest(name, fields)}")
         values[name] = _parse(fields[name].annotation, text, where + name)
     try:
         return type(settings).model_validate(values)
@@ -183,6 +247,8 @@ def _parse_several(options: tuple[Any, ...], text: str, name: str) -> tuple[Any,
     """Values between commas, or 48x64; one whole number where two are wanted stands for both."""
     if options[0] is str:
         return tuple(w.strip() for w in text.split(",") if w.strip() not in ("", "none"))
+    if text == "none" and options[-1] is Ellipsis:
+        return ()
     words = [word for word in text.replace("x", ",").split(",") if word.strip()]
     if options == (int, int) and len(words) == 1:
         words *= 2

@@ -37,7 +37,7 @@ from zeuxis.core.files import (
     write_json,
     write_sealed,
 )
-from zeuxis.core.settings import Hash, checked
+from zeuxis.core.settings import Hash, checked, similar
 from zeuxis.core.words import code
 
 FORMAT = 1
@@ -219,7 +219,7 @@ def read(folder: Path) -> dict[str, Any]:
 def _tree(folder: Path, depth: int = 0) -> _Tree:
     if not (folder / "config.json").is_file():
         raise NotFound(
-            f"{folder} holds no trained model (no config.json); "
+            f"{folder} holds no trained model (no config.json){similar(folder)}; "
             "give the folder that `zeuxis train` wrote"
         )
     content = read_sealed(inside(folder, "config.json"))

@@ -329,7 +329,10 @@ def make_config(
         if name in latents:
             raise Invalid(f"family.{name} comes from the set, which {prepared.folder} encodes")
         if name in GENERATED:
-            raise Invalid(f"family.{name} comes from the data; use data.size or data.conditions")
+            raise Invalid(
+                f"family.{name} comes from the data; use data.size, data.channels or data.conditions "
+                "(family.features or family.widths set the size of the network)"
+            )
     given = {condition.name: condition for condition in prepared.conditions}
     chosen = settings.conditions if settings.conditions is not None else tuple(given)
     for name in chosen:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from zeuxis.core.errors import Invalid, NotFound
+from zeuxis.core.settings import similar
 from zeuxis.data.prepared import Prepared, is_prepared, open_prepared
 from zeuxis.data.source import arrays, avatars
 from zeuxis.data.source.base import (
@@ -174,6 +175,6 @@ def _existing(source: str | Path) -> Path | None:
     if str(source) in EMBEDDED:
         return None
     raise NotFound(
-        f"there is no {path}; a source is a folder of images, a zip, tar shards, idx, npz or parquet "
-        f"files, a prepared set, or {', '.join(EMBEDDED)}"
+        f"there is no {path}{similar(path, EMBEDDED)}; a source is a folder of images, a zip, "
+        f"tar shards, idx, npz or parquet files, a prepared set, or {', '.join(EMBEDDED)}"
     )
