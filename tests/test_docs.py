@@ -15,7 +15,10 @@ ROOT_COMMAND = typer.main.get_command(main.app)
 
 
 def commands(text):
-    """Lines of code blocks that call zeuxis."""
+    """Lines of code blocks, and words of tables, that call zeuxis."""
+    for row in re.findall(r"^\|.*\|$", text, re.M):
+        for words in re.findall(r"`zeuxis ([^`]*)`", row):
+            yield words.split()
     for block in re.findall(r"^```\w*\n(.*?)^```", text, re.M | re.S):
         for line in block.splitlines():
             if line.startswith("zeuxis "):
