@@ -12,7 +12,7 @@ from zeuxis import data
 from zeuxis.core import machine
 from zeuxis.core.abilities import Generates
 from zeuxis.core.settings import Data, Training
-from zeuxis.evaluation import allowance, evaluate
+from zeuxis.evaluation import allowance, by_image, evaluate
 from zeuxis.evaluation.allowance import Allowance
 from zeuxis.inference import results
 from zeuxis.inference.model import Model, load
@@ -116,10 +116,10 @@ def test_likelihoods_are_of_as_many_images_as_there_is_time_for(clock, tmp_path)
             clock[0] += 2.0 * len(images) / 32
             return np.arange(len(images))
 
-    images = np.zeros((256, 2, 2, 1), np.uint8)
+    images, labels = np.zeros((256, 2, 2, 1), np.uint8), np.zeros((256, 0), np.int64)
     for seconds, expected in ((None, [256]), (100.0, [32, 256]), (18.0, [32, 128]), (5.0, [32])):
         calls.clear()
-        found = evaluate._bits(Slow(), images, None, Allowance(seconds), lambda done, total: None)
+        found = by_image._bits(Slow(), images, labels, Allowance(seconds), lambda done, total: None)
         assert calls == expected and len(found) == expected[-1]
 
 

@@ -18,6 +18,7 @@ import pydantic
 import torch
 from torch import Tensor, nn
 
+from zeuxis.core import abilities
 from zeuxis.core.abilities import Batch, Controls
 from zeuxis.core.fields import STANDARD, Field
 from zeuxis.core.rng import Rng
@@ -29,6 +30,8 @@ Loader = Callable[[int, slice], Batch]
 Losses = Mapping[str, Tensor]
 """Scalar terms of one phase, each a mean over rows. `total` is differentiated, `stat/...`, of any shape,
 goes to `update`, the rest is only logged."""
+
+Shows = Literal["generate", "translate", "reconstruct"]
 
 LONGEST_SIDE = 8192
 """Pixels of a generated image's height and width; a square of it is the largest that is decoded."""
@@ -168,6 +171,16 @@ class Family(nn.Module, abc.ABC):
     def fields(self) -> Mapping[str, Field]:
         """What the keys of a batch mean: those that mean the same everywhere, and the config's own."""
         return {**STANDARD, **{n: value for n, value in self.config if isinstance(value, Field)}}
+
+    @final
+    def shows(self) -> Shows | None:
+        """What is drawn of it wherever a model is looked at or measured; None: it makes no images."""
+        if isinstance(self, abilities.Translates):
+            return "translate"
+        if isinstance(self, abilities.Generates):
+            return "generate"
+        codes = isinstance(self, abilities.Encodes) and isinstance(self, abilities.Decodes)
+        return "reconstruct" if codes or isinstance(self, abilities.Reconstructs) else None
 
     @final
     def label_of(self, batch: Batch, rows: int) -> Tensor:

@@ -100,6 +100,9 @@ def _unseen(left_out: Mapping[str, str]) -> list[str]:
 
 def _praise(found: Found, unseen: Sequence[str]) -> Finding:
     mine, real = found.get("kernel_distance"), found.get("kernel_distance_of_real")
+    if mine is None and "frechet_distance" not in found:
+        sentence = "There were no images to compare, so nothing was looked for."
+        return Finding(damage="none", strength=0.0, mood="fair", sentence=sentence)
     if mine is None:
         return Finding(
             damage="none",

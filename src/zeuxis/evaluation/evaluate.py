@@ -7,7 +7,6 @@ Every number names the side of the data it was measured on: `train` (what the mo
 import contextlib
 import dataclasses
 import json
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -18,16 +17,17 @@ import torch
 from torch.nn import functional as F
 
 from zeuxis.core import machine
-from zeuxis.core.abilities import Generates, Reconstructs, Scores
 from zeuxis.core.errors import Invalid
+from zeuxis.core.family import Family
 from zeuxis.core.files import write_json
 from zeuxis.core.log import read_log
-from zeuxis.core.pixels import grid
 from zeuxis.core.progress import Progress
 from zeuxis.core.rng import derive_seed
 from zeuxis.data import Prepared
 from zeuxis.evaluation import diagnosis, sides
 from zeuxis.evaluation.allowance import Allowance, duration, lessons, looks
+from zeuxis.evaluation.by_image import by_image, pairs
+from zeuxis.evaluation.drawn import Drawn, drawn, sources_of
 from zeuxis.evaluation.report import Page, write
 from zeuxis.evaluation.report.measures import REFERENCES, cards, distances, missing, rows
 from zeuxis.evaluation.report.pictures import HIDDEN, TILES, beside, hide
@@ -36,12 +36,11 @@ from zeuxis.evaluation.sides import Side, look, measure
 from zeuxis.features import Features, extractor, features
 from zeuxis.inference import artefact
 from zeuxis.inference.model import LANE, Model, load
-from zeuxis.metrics import Estimate, Measured, mean
+from zeuxis.metrics import Estimate, Measured
 from zeuxis.metrics.balance import predicted_balance
 from zeuxis.metrics.classifier import taught
 from zeuxis.metrics.kernel import kernel_distance
 from zeuxis.metrics.nearest import Copies, copies
-from zeuxis.metrics.similarity import psnr, ssim
 
 REFERENCE_IMAGES = 500
 JUDGES = 2000
@@ -50,8 +49,6 @@ LABELLED = 50
 """Images on each side that a classifier needs at least."""
 NO_CLASSES = "the data has no classes"
 TEACH_STEPS = 300
-SCORED = 256
-"""Hold-out images whose likelihood and reconstructions are measured."""
 PROBE_REAL = 1024
 
 
@@ -120,17 +117,15 @@ def evaluate(
         if seconds is not None:
             samples = _affordable(model, prepared, samples, allowance, look_seconds)
         most = JUDGES if seconds is None else min(JUDGES, 2 * samples)
-        chosen = _Rows.of(prepared, samples, seed, isinstance(model.family, Generates), most)
+        chosen = _Rows.of(prepared, samples, seed, model.family, most)
         began = time.perf_counter()
-        fake, labels = made(model, prepared, chosen.source, samples, seed, part(0, 35))
+        made = drawn(model, prepared, chosen.source, samples, seed, part(0, 35))
         drawing = time.perf_counter() - began
-        found = _compared(model, fake, labels, prepared, chosen, seed, part)
-        copied = _copied(model, fake, prepared, chosen, seed, found)
-        found.take(_abilities(model, prepared, chosen, allowance, part(84, 88)))
+        found = _compared(model, made, prepared, chosen, seed, part)
+        copied = _copied(model, made.images, prepared, chosen, seed, found)
+        found.take(by_image(model, prepared, chosen.judge, chosen.side, allowance, part(84, 88)))
         teaching = look_seconds * lessons(prepared.images[:1].size)
-        found.take(
-            _classes(model, prepared, chosen, fake, labels, allowance, teaching, part(88, 100))
-        )
+        found.take(_classes(model, prepared, chosen, made, allowance, teaching, part(88, 100)))
         if any(name.startswith("effective_classes_") for name in found):
             found.left_out.pop("effective_classes", None)  # a classifier named the samples' classes
         findings = diagnosis.findings(found, found.left_out)
@@ -148,10 +143,10 @@ def evaluate(
             "rows": [dataclasses.asdict(row) for row in rows(found)],
             "notes": [*_notes(model, prepared, chosen), *allowance.notes],
             "not_measured": found.left_out,
-            "facts": _facts(model, prepared, len(fake), seed, drawing),
+            "facts": _facts(model, prepared, len(made.images), seed, drawing),
             "report": "report.html",
         }
-        page = _page(model, prepared, chosen, fake, copied, found, result)
+        page = _page(model, prepared, chosen, made.images, copied, found, result)
     folder = Path(out) if out is not None else model.folder
     if out is None:
         _check_stays(folder)
@@ -162,10 +157,10 @@ def evaluate(
 
 def preview(model: Model, prepared: Prepared) -> Path:
     """Write `report.html` with samples, curves and facts before anything is measured; its path."""
-    chosen = _Rows.of(prepared, TILES, 0, isinstance(model.family, Generates), TILES)
+    chosen = _Rows.of(prepared, TILES, 0, model.family, TILES)
     with _quick_threads(prepared):
         began = time.perf_counter()
-        fake, _ = made(model, prepared, chosen.source, TILES, 0)
+        fake = drawn(model, prepared, chosen.source, TILES, 0).images
         said = (
             "Nothing has been measured yet: `zeuxis evaluate` does it, and writes this page anew."
         )
@@ -199,8 +194,8 @@ def _affordable(
     model: Model, prepared: Prepared, asked: int, allowance: Allowance, look_seconds: float
 ) -> int:
     """Samples that can be drawn and compared in the time that is left."""
-    rows = prepared.train[:LANE]
-    lane_seconds = duration(lambda: made(model, prepared, rows, LANE, 0))
+    rows = sources_of(model.family, prepared).train[:LANE]
+    lane_seconds = duration(lambda: drawn(model, prepared, rows, LANE, 0))
 
     def seconds(count: int) -> float:
         judges = min(len(prepared.holdout) or count, JUDGES, 2 * count)
@@ -240,13 +235,24 @@ class _Rows:
     """Real images, none of them judges, that the same measure is tried on."""
     side: str
     source: np.ndarray
-    """What a family that does not generate makes its images from: none of them judges."""
+    """What a family makes its images from, unless it generates (`drawn.sources_of`): none of them judges."""
 
     @classmethod
-    def of(cls, prepared: Prepared, count: int, seed: int, generates: bool, judges: int) -> "_Rows":
+    def of(cls, prepared: Prepared, count: int, seed: int, family: Family, judges: int) -> "_Rows":
+        rows = cls._paired(prepared, count, seed, family, judges)
+        stored = sources_of(family, prepared)
+        if stored.paired:
+            return rows
+        side = stored.holdout if len(stored.holdout) >= sides.FEWEST else stored.train
+        return dataclasses.replace(rows, source=draw(side, count, seed, "source"))
+
+    @classmethod
+    def _paired(
+        cls, prepared: Prepared, count: int, seed: int, family: Family, judges: int
+    ) -> "_Rows":
         train = draw(prepared.train, count, seed, "train")
         holdout = draw(prepared.holdout, max(count, judges), seed, "holdout")
-        if not generates and len(holdout) >= 2 * sides.FEWEST:
+        if family.shows() != "generate" and len(holdout) >= 2 * sides.FEWEST:
             judge, source = holdout[::2], holdout[1::2][:count]
             return cls(train, holdout, judge, train, "hold-out", source)
         if len(holdout) >= sides.FEWEST:
@@ -255,27 +261,6 @@ class _Rows:
         half = len(both) // 2
         judge, other = both[:half], both[half:]
         return cls(train, holdout[:0], judge, other, "train (there is no hold-out)", other)
-
-
-def made(
-    model: Model,
-    prepared: Prepared,
-    sources: np.ndarray,
-    count: int,
-    seed: int,
-    progress: Progress | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """What is judged, and the labels that were asked for.
-
-    Of a family that generates, `count` samples; of another, the images of the rows `sources` after
-    their way through the model.
-    """
-    if isinstance(model.family, Generates):
-        labels = model.draw_labels(count, seed)
-        return model.sample(count, seed=seed, labels=labels, progress=progress), labels
-    images = prepared.images[np.sort(sources)]
-    labels = np.zeros((len(images), 0), np.int64)
-    return model.reconstruct(images, progress=progress), labels
 
 
 def _check(model: Model, prepared: Prepared, samples: int) -> None:
@@ -293,14 +278,20 @@ def _check(model: Model, prepared: Prepared, samples: int) -> None:
 
 def _compared(
     model: Model,
-    fake: np.ndarray,
-    labels: np.ndarray,
+    made: Drawn,
     prepared: Prepared,
     chosen: _Rows,
     seed: int,
     part: Callable[[float, float], Progress],
 ) -> Measured:
     """The samples against the judges; beside it other real images, whole and damaged."""
+    fake, labels = made.images, made.labels
+    if model.family.shows() is None:
+        found = Measured()
+        found.leave_out(
+            _shows_nothing(model), "kernel_distance", "frechet_distance", *sides.OF_SETS
+        )
+        return found
     if min(len(fake), len(chosen.judge), len(chosen.other)) < sides.FEWEST:
         return _few(fake, prepared.images, chosen)
     eye = extractor("efficientnet-lite0")
@@ -353,6 +344,10 @@ def _few(fake: np.ndarray, images: np.ndarray, chosen: _Rows) -> Measured:
 NO_HOLDOUT = "there is no hold-out: too few images"
 
 
+def _shows_nothing(model: Model) -> str:
+    return f"a {model.facts.get('family')} makes no images by itself"
+
+
 def _copied(
     model: Model,
     fake: np.ndarray,
@@ -362,9 +357,11 @@ def _copied(
     found: Measured,
 ) -> Copies | None:
     """Put exact and near copies of training images into `found`."""
-    if not isinstance(model.family, Generates):
+    shows = model.family.shows()
+    if shows in ("reconstruct", None):
         why = f"a {model.facts['family']} does not generate: it is given the images that it makes"
-        found.leave_out(why, "exact_copy_rate", "exact_repeat_rate", "copy_rate")
+        reason = why if shows else _shows_nothing(model)
+        found.leave_out(reason, "exact_copy_rate", "exact_repeat_rate", "copy_rate")
         return None
     images, train = prepared.images, prepared.train
     same = sides.identical(fake, images, "training images", train, seed)
@@ -399,79 +396,20 @@ def coarse(pixels_NHWC: np.ndarray, factor: int) -> np.ndarray:
     return large.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
 
 
-def _abilities(
-    model: Model, prepared: Prepared, chosen: _Rows, allowance: Allowance, progress: Progress
-) -> Measured:
-    """Likelihood and reconstructions of images that training never saw, where the family has them."""
-    held = chosen.judge[:SCORED]
-    images, found = prepared.images[held], Measured()
-    kind, fewest = (
-        f"a {model.facts.get('family')}",
-        f"{len(held)} images to judge by, at least 2 are needed",
-    )
-    receipt = {"side": chosen.side, "interval": "95 %, normal, over images"}
-    scores = isinstance(model.family, Scores) and "image" in model.family.needs()
-    if scores and len(held) >= 2 and allowance.affords(0.0):
-        known = {condition.name: i for i, condition in enumerate(prepared.conditions)}
-        columns = [known.get(condition.name) for condition in model.conditions]
-        labels = None
-        if columns and None not in columns:
-            labels = prepared.labels[held][:, columns]
-        bits = _bits(model, images, labels, allowance, progress)
-        found["bits_per_dim"] = mean(bits, {**receipt, "kind": str(model.family.kind)})
-    elif scores and len(held) >= 2:
-        found.leave_out(allowance.short, "bits_per_dim")
-    else:
-        found.leave_out(fewest if scores else f"{kind} scores no images", "bits_per_dim")
-    if isinstance(model.family, Reconstructs) and len(held) >= 2 and not allowance.affords(0.0):
-        found.leave_out(allowance.short, "psnr", "ssim")
-    elif isinstance(model.family, Reconstructs) and len(held) >= 2:
-        again = model.reconstruct(images)
-        found["psnr"] = mean(psnr(images, again), receipt)
-        found.attempt(("ssim",), lambda: {"ssim": mean(ssim(images, again), receipt)})
-    else:
-        reconstructs = isinstance(model.family, Reconstructs)
-        found.leave_out(fewest if reconstructs else f"{kind} does not reconstruct", "psnr", "ssim")
-    progress(1, 1)
-    return found
-
-
-def _bits(
-    model: Model,
-    images: np.ndarray,
-    labels: np.ndarray | None,
-    allowance: Allowance,
-    progress: Progress,
-) -> np.ndarray:
-    """Bits/dim of the first images, as many as half of the time allows, at least a batch of the networks."""
-
-    def score(count: int) -> np.ndarray:
-        given = None if labels is None else labels[:count]
-        return model.bits_per_dim(images[:count], given, progress=progress)
-
-    if allowance.left() == math.inf or len(images) <= LANE:
-        return score(len(images))
-    began = time.perf_counter()
-    first = score(LANE)
-    batches = int(0.5 * allowance.left() / (time.perf_counter() - began))
-    return score(min(len(images), batches * LANE)) if batches > 1 else first
-
-
-PAIRS = 4
-
-
 def _classes(
     model: Model,
     prepared: Prepared,
     chosen: _Rows,
-    fake: np.ndarray,
-    labels: np.ndarray,
+    made: Drawn,
     allowance: Allowance,
     seconds: float,
     progress: Progress,
 ) -> Measured:
     """Samples as lessons and as an exam, for each condition; a model without any is watched for balance."""
-    found = Measured()
+    found, fake, labels = Measured(), made.images, made.labels
+    if model.family.shows() is None:
+        found.leave_out(_shows_nothing(model), "taught")
+        return found
     asked = {condition: column for column, condition in enumerate(model.conditions)}
     usable = [c for c in prepared.conditions if not asked or c in asked]
     if not usable:
@@ -513,13 +451,19 @@ def _classes(
     return found
 
 
+NOTES: Mapping[str | None, str] = {
+    "reconstruct": "A {0} does not generate: what is called samples here are real images ({1}) after their "
+    "way through the model, judged by other real images.",
+    "translate": "What is called samples here are translations of sources ({1}), judged by other real "
+    "images.",
+    None: "A {0} makes no images by itself: there are no samples to show or to compare.",
+}
+
+
 def _notes(model: Model, prepared: Prepared, chosen: _Rows) -> list[str]:
     notes = []
-    if not isinstance(model.family, Generates):
-        notes.append(
-            f"A {model.facts['family']} does not generate: what is called samples here are real images "
-            f"({chosen.side}) after their way through the model, judged by other real images."
-        )
+    if said := NOTES.get(model.family.shows()):
+        notes.append(said.format(model.facts["family"], chosen.side))
     trained_on = model.facts.get("dataset_hash")
     if trained_on not in (None, prepared.hash):
         notes.append(
@@ -555,7 +499,7 @@ def _page(
 ) -> Page:
     held = len(chosen.holdout) >= HIDDEN
     real_rows = chosen.holdout if held else chosen.train
-    tiles, real = hide(prepared.images[real_rows[:HIDDEN]], fake[: TILES - HIDDEN])
+    tiles, real = hide(prepared.images[real_rows[:HIDDEN]][: len(fake)], fake[: TILES - HIDDEN])
     log = list(read_log(model.folder / "log.jsonl"))
     name = str(model.facts.get("family", "model"))
     source = model.facts.get("source", prepared.name)
@@ -572,22 +516,12 @@ def _page(
         real=real,
         real_side="from the hold-out, never seen in training" if held else "from the training set",
         steps=list(sheets(model, log)),
-        pairs=_pairs(model, prepared, chosen),
-        neighbours=list(beside(fake, prepared.images, copied, prepared.train)),
+        pairs=pairs(model, prepared, chosen.judge),
+        neighbours=list(beside(fake, prepared.images, copied, prepared.train)) if len(fake) else (),
         curves=list(curves(log)),
         facts=list(facts(model, prepared, result["facts"])),
         receipts=json.dumps(result["estimates"], indent=1, ensure_ascii=False),
     )
-
-
-def _pairs(model: Model, prepared: Prepared, chosen: _Rows) -> np.ndarray:
-    """Real images above their reconstructions, one sheet; empty where the family has none."""
-    if not isinstance(model.family, Reconstructs):
-        return np.zeros((0, 0, prepared.channels), np.uint8)
-    shown = PAIRS * max(1, 256 // (PAIRS * prepared.width))
-    images = prepared.images[chosen.judge[:shown]]
-    both = [images, model.reconstruct(images)]
-    return grid(np.concatenate(both), columns=len(images))
 
 
 def draw(rows: np.ndarray, count: int, seed: int, name: str) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import resource
 import shlex
 import statistics
@@ -149,7 +150,8 @@ def make(
         )
         for precision in dict(ways)
     }
-    measured = _seconds_per_step(states, ways, loader, budget)
+    most = math.inf if minutes is not None else training.steps
+    measured = _seconds_per_step(states, ways, loader, budget, most)
     way = ways[0] if minutes is None else parallel.agree(machine.quicker(measured))
     precision, threads = way
     machine.set_threads(threads)
@@ -270,14 +272,19 @@ def read(run: Mapping[str, Any]) -> Plan:
 
 
 def _seconds_per_step(
-    states: Mapping[str, step.State], ways: Sequence[Way], loader: Loader, budget: float
+    states: Mapping[str, step.State],
+    ways: Sequence[Way],
+    loader: Loader,
+    budget: float,
+    most: float,
 ) -> dict[Way, float]:
     """Time of a step in each way, measured in turns so that a busy moment hits all alike.
 
     A turn is a whole cycle of the usual lazy terms, or less where steps are slow, spread over the whole
     run, so that a phase that starts late takes its share. The first turn
     warms up (kernels are compiled on first use, those of lazy terms too) and is not counted. Processes
-    that train together make the same number of steps, for each of them waits for the others.
+    that train together make the same number of steps, for each of them waits for the others. After two
+    turns of each way it ends with the time, or with the `most` steps, which a short run has itself.
     """
     turns: dict[Way, list[float]] = {way: [] for way in ways}
     counts = dict.fromkeys(ways, 0)
@@ -296,7 +303,8 @@ def _seconds_per_step(
             if state.device.type == "cuda":
                 torch.cuda.synchronize(state.device)
             turns[way].append((time.perf_counter() - before) / done)
-        if agree(len(turns[way]) >= 2 and time.perf_counter() - began > budget):
+        over = time.perf_counter() - began > budget or counts[way] >= most
+        if agree(len(turns[way]) >= 2 and over):
             return {way: statistics.median(times[1:]) for way, times in turns.items()}
 
 

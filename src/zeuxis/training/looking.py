@@ -4,13 +4,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from zeuxis.core import pixels
 from zeuxis.core.family import Family
 from zeuxis.core.rng import Rng
 from zeuxis.data import Prepared
 from zeuxis.evaluation import evaluate as evaluation
+from zeuxis.evaluation.drawn import Drawn, drawn, laid_out, sources_of
 from zeuxis.inference.model import LANE, Model
 from zeuxis.training.loop import Probe, Sheet
 
@@ -24,7 +23,7 @@ def probe(
     score = evaluation.probe(prepared, PROBE_IMAGES)
 
     def look(average: Family, step: int, check: Callable[[], None]) -> Mapping[str, float]:
-        return score(_drawn(average, prepared, facts, precision, PROBE_IMAGES, check, rng))
+        return score(_drawn(average, prepared, facts, precision, PROBE_IMAGES, check, rng).images)
 
     return look
 
@@ -39,10 +38,9 @@ def sheet(
     """Draws the same seeds each time, into a picture in `folder` if there is one."""
 
     def look(average: Family, step: int, check: Callable[[], None]) -> None:
-        drawn = _drawn(average, prepared, facts, precision, SHEET_IMAGES, check, rng)
-        if folder:
-            path = folder / "samples" / f"step-{step:08d}.png"
-            pixels.save_png(path, pixels.grid(drawn, columns=8))
+        made = _drawn(average, prepared, facts, precision, SHEET_IMAGES, check, rng)
+        if folder and len(made.images):
+            pixels.save_png(folder / "samples" / f"step-{step:08d}.png", laid_out(made))
 
     return look
 
@@ -55,9 +53,8 @@ def _drawn(
     count: int,
     check: Callable[[], None],
     rng: type[Rng],
-) -> np.ndarray:
-    """Samples; of a family that does not generate, what it makes of training images."""
+) -> Drawn:
+    """What it shows, made from nothing or from training data."""
     model = Model(average, facts, Path(), precision, rng)
-    sources = evaluation.draw(prepared.train, count, 0, "sheet")
-    made, _ = evaluation.made(model, prepared, sources, count, 0, lambda done, total: check())
-    return made
+    rows = evaluation.draw(sources_of(average, prepared).train, count, 0, "sheet")
+    return drawn(model, prepared, rows, count, 0, lambda done, total: check())

@@ -35,6 +35,9 @@ TABLE = {  # name of the estimate -> title, what is better
     "bits_per_dim": ("Bits per dimension", LOW),
     "psnr": ("PSNR of reconstructions, dB", HIGH),
     "ssim": ("SSIM of reconstructions", HIGH),
+    "translation_psnr": ("PSNR of translations, dB", HIGH),
+    "translation_ssim": ("SSIM of translations", HIGH),
+    "translation_perceptual": ("Perceptual distance of translations to the truth", LOW),
 }
 STARTS = {  # beginnings of names that go on with a condition's or a statistic's
     "taught_": ("Taught by it, right about", HIGH),

@@ -7,6 +7,7 @@ import numpy as np
 
 from zeuxis.data import Prepared
 from zeuxis.data.pictures import picture
+from zeuxis.evaluation.drawn import COLUMNS, cell
 from zeuxis.evaluation.report.charts import number
 from zeuxis.inference.model import Model
 
@@ -30,16 +31,16 @@ def sheets(model: Model, log: list[dict[str, float]]) -> Iterator[tuple[str, np.
     paths = sorted((model.folder / "samples").glob("step-*.png"))
     keep = np.unique(np.linspace(0, len(paths) - 1, min(SHEETS, len(paths))).round().astype(int))
     scores = {line["step"]: line["kernel_distance"] for line in log if "kernel_distance" in line}
-    config = model.family.config
-    columns = min(8, max(2, 280 // (config.width + 1)))
-    lines = min(8, max(2, 280 // (config.height + 1)))
+    height, width = cell(model.family)
+    columns = min(COLUMNS, max(2, 280 // (width + 1)))
+    lines = min(8, max(2, 280 // (height + 1)))
     for path in (paths[i] for i in keep):
         try:
             step = int(path.stem.removeprefix("step-"))
             sheet = picture(path, None, model.folder)
         except ValueError:
             continue  # the run may be a stranger's
-        sheet = sheet[: lines * (config.height + 1) - 1, : columns * (config.width + 1) - 1]
+        sheet = sheet[: lines * (height + 1) - 1, : columns * (width + 1) - 1]
         score = f", distance {number(scores[step])}" if step in scores else ""
         yield f"step {step:,}{score}", sheet
 
@@ -86,12 +87,11 @@ def facts(
     if there := known.get("machine"):
         yield "Trained on", f"{_machine(there)}, torch {there.get('torch')}"
     yield "Started", str(known.get("started", "unknown"))
-    here, each = measured["machine"], measured["sampling_seconds"] / measured["samples"]
-    yield (
-        "Measured on",
-        f"{_machine(here)}; {measured['samples']:,} samples from seed {measured['seed']}",
-    )
-    yield "Sampling", f"{1000 * each:.2g} ms an image ({measured['precision']})"
+    here, count = measured["machine"], measured["samples"]
+    yield "Measured on", f"{_machine(here)}; {count:,} samples from seed {measured['seed']}"
+    if count:
+        each = 1000 * measured["sampling_seconds"] / count
+        yield "Sampling", f"{each:.2g} ms an image ({measured['precision']})"
     yield "Made with", f"zeuxis {known.get('zeuxis', '')}"
 
 

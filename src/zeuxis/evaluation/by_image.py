@@ -1,0 +1,153 @@
+"""What is measured image by image: likelihood, and how near a model comes to what it was to make again."""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from zeuxis.core.abilities import Reconstructs, Scores
+from zeuxis.core.pixels import grid
+from zeuxis.core.progress import Progress
+from zeuxis.data import Prepared
+from zeuxis.evaluation.allowance import Allowance
+from zeuxis.evaluation.drawn import above, drawn, labels_of, sources_of
+from zeuxis.inference.model import LANE, Model
+from zeuxis.metrics import Measured, mean
+from zeuxis.metrics.perceptual import perceptual_distance, perceptual_receipt
+from zeuxis.metrics.similarity import psnr, ssim
+
+SCORED = 256
+"""Images whose likelihood, reconstructions or translations are measured."""
+PAIRS = 4
+RECONSTRUCTED = ("psnr", "ssim")
+TRANSLATED = ("translation_psnr", "translation_ssim", "translation_perceptual")
+
+
+def by_image(
+    model: Model,
+    prepared: Prepared,
+    rows: np.ndarray,
+    side: str,
+    allowance: Allowance,
+    progress: Progress,
+) -> Measured:
+    """Likelihood, reconstructions and translations of the first of some images, where the family has them.
+
+    Args:
+        model: the model.
+        prepared: a set.
+        rows: its images to measure by.
+        side: what they are called.
+        allowance: the time that is left.
+        progress: told of progress.
+    """
+    held, family, found = rows[:SCORED], model.family, Measured()
+    receipt = {"side": side, "interval": "95 %, normal, over images"}
+
+    def measure(names: tuple[str, ...], why: str, call: Callable[[], Measured]) -> None:
+        few = f"{len(held)} images to judge by, at least 2 are needed" if len(held) < 2 else ""
+        short = "" if allowance.affords(0.0) else allowance.short
+        if reason := why or few or short:
+            found.leave_out(reason, *names)
+        else:
+            found.take(call())
+
+    kind = f"a {model.facts.get('family')}"
+    scores = isinstance(family, Scores) and "image" in family.needs()
+    measure(
+        ("bits_per_dim",),
+        "" if scores else f"{kind} scores no images",
+        lambda: _likelihood(model, prepared, held, receipt, allowance, progress),
+    )
+    if family.shows() == "translate":
+        paired = sources_of(family, prepared).paired
+        measure(
+            TRANSLATED,
+            "" if paired else "the sources are not paired with images",
+            lambda: _nearness(drawn_again(model, prepared, held), TRANSLATED, receipt),
+        )
+    remakes = isinstance(family, Reconstructs) or family.shows() == "reconstruct"
+    measure(
+        RECONSTRUCTED,
+        "" if remakes else f"{kind} does not reconstruct",
+        lambda: _nearness(drawn_again(model, prepared, held), RECONSTRUCTED, receipt),
+    )
+    progress(1, 1)
+    return found
+
+
+def _likelihood(
+    model: Model,
+    prepared: Prepared,
+    held: np.ndarray,
+    receipt: Mapping[str, str],
+    allowance: Allowance,
+    progress: Progress,
+) -> Measured:
+    assert isinstance(model.family, Scores)
+    images, labels = prepared.images[held], labels_of(model, prepared, held)
+    bits = _bits(model, images, labels, allowance, progress)
+    return Measured({"bits_per_dim": mean(bits, {**receipt, "kind": str(model.family.kind)})})
+
+
+def _nearness(
+    both: tuple[np.ndarray, np.ndarray], names: tuple[str, ...], receipt: Mapping[str, str]
+) -> Measured:
+    """PSNR, SSIM and, of translations, the perceptual distance to the truth."""
+    found = Measured({names[0]: mean(psnr(*both), receipt)})
+    found.attempt(names[1:2], lambda: {names[1]: mean(ssim(*both), receipt)})
+    if names == TRANSLATED:
+        seen = {**receipt, **perceptual_receipt()}
+        found.attempt(names[2:], lambda: {names[2]: mean(perceptual_distance(*both), seen)})
+    return found
+
+
+def drawn_again(
+    model: Model, prepared: Prepared, rows: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Images of a set, and what the model makes of them or of their sources."""
+    if model.family.shows() == "generate":
+        images = prepared.images[rows]
+        return images, model.reconstruct(images)
+    rows = np.sort(rows)
+    return prepared.images[rows], drawn(model, prepared, rows, len(rows), 0).images
+
+
+def _bits(
+    model: Model,
+    images: np.ndarray,
+    labels: np.ndarray,
+    allowance: Allowance,
+    progress: Progress,
+) -> np.ndarray:
+    """Bits/dim of the first images, as many as half of the time allows, at least a batch of the networks."""
+
+    def score(count: int) -> np.ndarray:
+        return model.bits_per_dim(images[:count], labels[:count], progress=progress)
+
+    if allowance.left() == math.inf or len(images) <= LANE:
+        return score(len(images))
+    began = time.perf_counter()
+    first = score(LANE)
+    batches = int(0.5 * allowance.left() / (time.perf_counter() - began))
+    return score(min(len(images), batches * LANE)) if batches > 1 else first
+
+
+def pairs(model: Model, prepared: Prepared, rows: np.ndarray) -> np.ndarray:
+    """A sheet of images above their reconstructions, or of sources above translations above the truth.
+
+    Empty where the family makes neither.
+    """
+    rows = np.sort(rows[: PAIRS * max(1, 256 // (PAIRS * prepared.width))])
+    translates = model.family.shows() == "translate"
+    if not (translates or isinstance(model.family, Reconstructs)) or not len(rows):
+        return np.zeros((0, 0, prepared.channels), np.uint8)
+    if not translates:
+        return grid(np.concatenate(drawn_again(model, prepared, rows)), columns=len(rows))
+    made = drawn(model, prepared, rows, len(rows), 0)
+    assert made.sources is not None
+    columns = [made.sources, made.images]
+    if sources_of(model.family, prepared).paired:
+        columns.append(prepared.images[rows])
+    return grid(above(*columns), columns=len(rows))

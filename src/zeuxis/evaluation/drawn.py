@@ -1,0 +1,154 @@
+"""What a model makes to be looked at and measured: sheets, probes and reports all draw here.
+
+Shapes: N images, H height, W width, C channels, A conditions; h, w, c of what they were made from.
+"""
+
+import colorsys
+import dataclasses
+
+import numpy as np
+
+from zeuxis.core.abilities import Reconstructs
+from zeuxis.core.family import Family
+from zeuxis.core.fields import Field
+from zeuxis.core.pixels import grid
+from zeuxis.core.progress import Progress
+from zeuxis.data import Prepared
+from zeuxis.data.prepared import Stored
+from zeuxis.inference.model import Model
+
+COLUMNS = 8
+"""Images beside one another on a sheet."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """Images that a model made.
+
+    Attributes:
+        images: (N, H, W, C) uint8; none of a family that has nothing to show.
+        labels: (N, A) int64, what was asked for; -1 is unknown.
+        sources: (N, h, w, c) uint8, what they were made from; None where that was noise alone.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    sources: np.ndarray | None = None
+
+
+def drawn(
+    model: Model,
+    prepared: Prepared,
+    rows: np.ndarray,
+    count: int,
+    seed: int,
+    progress: Progress | None = None,
+) -> Drawn:
+    """What the family shows (`Family.shows`).
+
+    Args:
+        model: a trained model.
+        prepared: a set with what it was trained on.
+        rows: of `sources_of`; a family that generates needs none.
+        count: how many a family that generates draws.
+        seed: of the noise.
+        progress: told of progress.
+    """
+    config, shows = model.family.config, model.family.shows()
+    if shows == "generate":
+        labels = model.draw_labels(count, seed)
+        images = model.sample(count, seed=seed, labels=labels, progress=progress)
+        return Drawn(images=images, labels=labels)
+    if shows is None:
+        nothing = np.zeros((0, config.height, config.width, config.channels), np.uint8)
+        return Drawn(images=nothing, labels=np.zeros((0, len(config.conditions)), np.int64))
+    stored, rows = sources_of(model.family, prepared), np.sort(rows)
+    given = stored.take(rows)
+    own = stored.paired
+    labels = labels_of(model, prepared, rows) if own else model.draw_labels(len(rows), seed)
+    if shows == "translate":
+        images = model.translate(given, seed=seed, labels=labels, progress=progress)
+    elif isinstance(model.family, Reconstructs):
+        images = model.reconstruct(given, labels, progress)
+    else:
+        images = model.decode(model.encode(given, labels), labels, progress)
+    return Drawn(images=images, labels=labels, sources=visible(stored.field, given))
+
+
+def sources_of(family: Family, prepared: Prepared) -> Stored:
+    """What its images are made from: the sources of a translation, else the images themselves."""
+    return prepared.fields["source" if family.shows() == "translate" else "image"]
+
+
+def labels_of(model: Model, prepared: Prepared, rows: np.ndarray) -> np.ndarray:
+    """(N, A) int64 labels of images of a set, in the order of the model's conditions; -1 is unknown."""
+    known = {condition: i for i, condition in enumerate(prepared.conditions)}
+    labels = np.full((len(rows), len(model.conditions)), -1, np.int64)
+    for column, condition in enumerate(model.conditions):
+        if condition in known:
+            labels[:, column] = prepared.labels[rows, known[condition]]
+    return labels
+
+
+def laid_out(made: Drawn) -> np.ndarray:
+    """The images on one sheet, what each was made from above it, (H', W', C') uint8."""
+    given = [] if made.sources is None else [made.sources]
+    return grid(above(*given, made.images), COLUMNS)
+
+
+def above(*several: np.ndarray) -> np.ndarray:
+    """Images above images, all enlarged to the height of the highest, (N, H', W', C') uint8."""
+    height = max(each.shape[1] for each in several)
+    channels = max(each.shape[3] for each in several)
+    alike = [_channels(_high(each, height), channels) for each in several]
+    width = max(each.shape[2] for each in alike)
+    return np.concatenate([_wide(each, width) for each in alike], 1)
+
+
+def cell(family: Family) -> tuple[int, int]:
+    """Height and width of what stands for one image on a sheet."""
+    config, shows = family.config, family.shows()
+    sides = [(config.height, config.width)] * (1 if shows == "generate" else 2)
+    if shows == "translate":
+        height, width = family.fields()["source"].shape[-2:]
+        sides[0] = (height, width)
+    shape = above(*(np.zeros((1, *each, 1), np.uint8) for each in sides)).shape
+    return shape[1], shape[2]
+
+
+def visible(field: Field, stored: np.ndarray) -> np.ndarray:
+    """Items of a field as images, (N, h, w, c) uint8: classes of a map in colours, missing ones black."""
+    if field.kind == "image":
+        return stored
+    if field.kind == "mask":
+        return 255 * stored[..., None]
+    count = max(1, len(field.classes))
+    colours = [colorsys.hsv_to_rgb(i / count, 0.65, 0.95 - 0.3 * (i % 2)) for i in range(count)]
+    palette = np.array([*colours, (0, 0, 0)])
+    return (255 * palette[stored]).round().astype(np.uint8)
+
+
+def _high(images_NHWC: np.ndarray, height: int) -> np.ndarray:
+    """Enlarged to a height without smoothing."""
+    old = images_NHWC.shape[1]
+    width = max(1, round(images_NHWC.shape[2] * height / old))
+    down = np.arange(height) * old // height
+    right = np.arange(width) * images_NHWC.shape[2] // width
+    return images_NHWC[:, down][:, :, right]
+
+
+def _wide(images_NHWC: np.ndarray, width: int) -> np.ndarray:
+    """On white of that width."""
+    missing = width - images_NHWC.shape[2]
+    around = ((0, 0), (0, 0), (missing // 2, missing - missing // 2), (0, 0))
+    return np.pad(images_NHWC, around, constant_values=255)
+
+
+def _channels(images_NHWC: np.ndarray, channels: int) -> np.ndarray:
+    """Grey as colour, and opaque where others have an alpha channel."""
+    own = images_NHWC.shape[3]
+    if own == 1 and channels > 1:
+        images_NHWC = images_NHWC.repeat(3, 3)
+    if channels == 4 and own < 4:
+        images_NHWC = np.pad(images_NHWC, ((0, 0),) * 3 + ((0, 1),), constant_values=255)
+    return images_NHWC
