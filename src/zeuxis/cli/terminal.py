@@ -241,12 +241,18 @@ def _measured(path: Path) -> Mapping[str, Any]:
 
 
 def _verdict(out: _Console, report: Mapping[str, Any]) -> None:
-    """The report's own words."""
+    """The verdict, and the report's own words."""
     out.print("\n[bold]How good it is[/bold]")
+    said = report.get("verdict", {})
+    if said:
+        out.say(f"  {said['sentence']}")
     for line in [*report["words"], *report["notes"]]:
-        out.say(f"  {line}")
-    for line in missing(report.get("not_measured", {})):
-        out.say(f"  Not measured: {line}")
+        out.say(f"  - {line}")
+    for line in missing(report.get("not_measured", {}), most=3):
+        out.say(f"  - Not measured: {line}")
+    if said.get("command"):
+        out.print("\n[bold]What to do next[/bold]")
+        out.say(f"  {said['action']}: {said['command']}")
 
 
 def _made(out: _Console, what: object) -> None:

@@ -82,6 +82,26 @@ def save_png(path: Path, pixels_HWC: np.ndarray, sync: bool = True) -> None:
     write_file(path, lambda beside: beside.write_bytes(content), sync)
 
 
+SHEET = 512
+"""Pixels that the longer side of a sheet has at least."""
+
+
+def enlarged(pixels_HWC: np.ndarray, least: int = SHEET) -> np.ndarray:
+    """An image enlarged without smoothing by a whole factor, until its longer side has `least` pixels.
+
+    >>> enlarged(np.zeros((100, 20, 3), np.uint8)).shape
+    (600, 120, 3)
+    """
+    height, width = pixels_HWC.shape[:2]
+    factor = whole_factor(height, width, least)
+    return pixels_HWC.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def whole_factor(height: int, width: int, least: int = SHEET) -> int:
+    """The smallest whole factor that gives the longer side `least` pixels."""
+    return max(1, -(-least // max(height, width)))
+
+
 def grid(
     pixels_NHWC: np.ndarray, columns: int = 0, gap: int = 1, scale: int = 1, ground: int = 255
 ) -> np.ndarray:

@@ -17,9 +17,10 @@ from zeuxis.core.settings import Data
 from zeuxis.data.pictures import MOST, pictures
 from zeuxis.data.source import name_of
 from zeuxis.evaluation import diagnosis, sides
-from zeuxis.evaluation.report import Page, write
+from zeuxis.evaluation.report import Page, Verdict, write
 from zeuxis.evaluation.report.measures import cards, distances, missing, rows
 from zeuxis.evaluation.report.pictures import HIDDEN, TILES, beside, hide
+from zeuxis.evaluation.report.verdict import verdict
 from zeuxis.evaluation.sides import Side, look
 from zeuxis.features import Extractor, Features, extractor
 from zeuxis.metrics import Estimate, Measured, files
@@ -77,8 +78,10 @@ def compare(
     part(85, 100)(1, 1)
     findings = diagnosis.findings(found, found.left_out)
     measured = sides.facts(found)
+    said = verdict(found, findings, list(cards(found)))
     result = {
         "format": 1,
+        "verdict": dataclasses.asdict(said),
         "scores": {name: known["value"] for name, known in measured.items()},
         "estimates": measured,
         "findings": [dataclasses.asdict(finding) for finding in findings],
@@ -98,7 +101,7 @@ def compare(
     }
     folder = Path(out) if out else Path("runs") / f"compare-{fake.name}-{real.name}"
     folder.mkdir(parents=True, exist_ok=True)
-    write(folder / "report.html", _page(fake, real, found, copied, result))
+    write(folder / "report.html", _page(fake, real, found, copied, result, said))
     write_json(folder / "report.json", result)
     return {**result, "report": str(folder / "report.html")}
 
@@ -276,6 +279,7 @@ def _page(
     found: Measured,
     copied: Copies | None,
     result: dict[str, Any],
+    said: Verdict,
 ) -> Page:
     tiles, places = np.zeros((0, 8, 8, 1), np.uint8), frozenset[int]()
     near = []
@@ -290,6 +294,7 @@ def _page(
     return Page(
         title=f"{fake.name}, judged by {real.name}",
         summary=f"{_count(fake)} images against {_count(real)}.",
+        verdict=said,
         notes=result["notes"],
         cards=list(cards(found)),
         findings=[(one["mood"], one["sentence"]) for one in result["findings"]],

@@ -1,9 +1,10 @@
-"""What is wrong with a set of images, in plain words: each kind of damage has its own witness.
+"""Defects of a set of images, found by indicators and said in plain words.
 
-A distance says that two sets differ; the witnesses say how. Each is a number of `zeuxis.evaluation.sides`
-with a threshold, taken at the edge of its interval that is kinder, so that chance alone accuses nobody. What
-is beyond it the furthest, in thresholds, is named first. The thresholds were chosen on one half of
-Fashion-MNIST's hold-out; `benchmarks/damage_ladder.py` tries them on the other half and on the avatars.
+A distance says that two sets differ; the indicators say how. Each is a metric of `zeuxis.evaluation.sides`
+with a threshold. A defect is reported only if even the end of the confidence interval that is closer to zero
+passes the threshold, so that chance alone reports nothing. The defect furthest beyond its threshold comes
+first. The thresholds were chosen on one half of Fashion-MNIST's hold-out; `benchmarks/damage_ladder.py` tries
+them on the other half and on the avatars.
 """
 
 import dataclasses
@@ -27,7 +28,7 @@ Damage = Literal[
 Found = Mapping[str, Estimate]
 
 SHIFT = 0.2
-"""Deviations by which a statistic of single images may differ."""
+"""Standard deviations by which a statistic of single images may differ."""
 GRAIN = 0.5
 """The same for noise, which small damage of every kind raises a little."""
 LOST = 0.1
@@ -35,11 +36,11 @@ LOST = 0.1
 CLASSES_LOST = 0.05
 """Share of the effective number of classes that may be missing."""
 REPEATED = 0.05
-"""Share of samples that may have a twin."""
+"""Share of samples that may have a near-duplicate among the others."""
 COPIED = 0.02
 """Share of samples that may be near-copies."""
 POOR = 2.0
-"""Thresholds from which on a fault is called grave."""
+"""Multiple of the threshold from which on a defect is severe."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,7 +49,7 @@ class Finding:
 
     Attributes:
         damage: its kind.
-        strength: of the evidence, in thresholds; from 1 on it is said aloud.
+        strength: of the evidence, as a multiple of the threshold; reported from 1 on.
         mood: good, fair or poor.
         sentence: what to tell people.
     """
@@ -60,19 +61,19 @@ class Finding:
 
 
 def findings(found: Found, left_out: Mapping[str, str] | None = None) -> list[Finding]:
-    """What can be said, the strongest evidence first; where nothing is wrong, that.
+    """Defects, the strongest evidence first; one finding that says so if there are none.
 
     Args:
-        found: numbers of `zeuxis.evaluation.sides` by name.
-        left_out: those that could not be measured, with reasons: praise says what was not looked for.
+        found: metrics of `zeuxis.evaluation.sides` by name.
+        left_out: those that could not be measured, with reasons; a finding of no defect names them.
     """
     praise = _praise(found, _unseen(left_out or {}))
-    return sorted(_accused(found), key=lambda one: -one.strength) or [praise]
+    return sorted(_defects(found), key=lambda one: -one.strength) or [praise]
 
 
-def _accused(found: Found) -> Iterator[Finding]:
-    for damage, (witness, sentence) in WITNESSES.items():
-        strength = witness(found)
+def _defects(found: Found) -> Iterator[Finding]:
+    for damage, (indicator, sentence) in INDICATORS.items():
+        strength = indicator(found)
         if strength >= 1:
             mood = "poor" if strength >= POOR else "fair"
             yield Finding(damage=damage, strength=strength, mood=mood, sentence=sentence(found))
@@ -85,14 +86,14 @@ LOOKED_FOR = {
     "repeat_rate": "repeats",
     "coverage": "missing kinds of image",
     "effective_classes_": "missing classes",
-    "kernel_distance_of_real": "what other real images get",
-    "shift": "blur, noise, blocks and colour",
+    "kernel_distance_of_real": "the baseline of other real images",
+    "shift": "blur, noise, JPEG blocks and colour",
 }
-"""Beginning of a measure's name -> the fault that it would show."""
+"""Beginning of a metric's name -> the defect that it would show."""
 
 
 def _unseen(left_out: Mapping[str, str]) -> list[str]:
-    """Faults that were not looked for."""
+    """Defects that were not looked for."""
     return [
         words for name, words in LOOKED_FOR.items() if any(one.startswith(name) for one in left_out)
     ]
@@ -108,24 +109,28 @@ def _praise(found: Found, unseen: Sequence[str]) -> Finding:
             damage="none",
             strength=0.0,
             mood="fair",
-            sentence="Only a distance could be measured; images would tell what is right and wrong.",
+            sentence="Only a distance could be measured: the diagnosis needs the images of both sets.",
         )
     if real is not None and mine.interval[0] > max(real.interval[1], 0.0):
         return Finding(
             damage="unlike",
             strength=1.0,
             mood="fair",
-            sentence="The images differ from real ones beyond chance, but in no way that has a name here: "
-            "look at the pictures.",
+            sentence="The images differ from real ones by more than chance, but no known defect explains it: "
+            "look at them.",
         )
-    close = "" if real is None else ": the images are as close to real ones as other real ones are"
-    among = "among what was looked for" if unseen else "that can be measured"
+    close = (
+        ""
+        if real is None
+        else ": the images are as close to the reference set as other real images are"
+    )
+    among = " among those looked for" if unseen else ""
     missed = f" Not looked for: {', '.join(unseen)}." if unseen else ""
     return Finding(
         damage="none",
         strength=0.0,
         mood="fair" if unseen else "good",
-        sentence=f"Nothing is wrong {among}{close}.{missed}",
+        sentence=f"No defect found{among}{close}.{missed}",
     )
 
 
@@ -154,7 +159,7 @@ def _blur(found: Found) -> float:
 
 
 def _noise(found: Found) -> float:
-    """Where grain and blocks are both there, the weaker is taken for a trace of the stronger."""
+    """Noise; if there are JPEG blocks too, only the stronger of the two is reported."""
     grain, blocks = _shift(found, "noise", GRAIN), _shift(found, "blocks")
     return grain if grain >= blocks else 0.0
 
@@ -172,7 +177,7 @@ def _colour(found: Found) -> float:
 
 
 def _modes(found: Found) -> float:
-    """Classes are missing; without labels: real images go without, though samples are like real ones."""
+    """Missing classes; without labels, coverage that is lower than precision explains."""
     classes = [_missing(found, name) for name in found if name.startswith("effective_classes_")]
     if classes:
         return max(max(classes) / CLASSES_LOST, float(bool(_rare(found))))
@@ -180,7 +185,7 @@ def _modes(found: Found) -> float:
 
 
 def _rare(found: Found) -> list[str]:
-    """Classes that are made less than half as often as the data has them, beyond doubt."""
+    """Classes generated significantly less than half as often as they occur in the data."""
     return [
         f"{word} ({name.removeprefix('rarest_').replace('_', ' ')})"
         for name, estimate in found.items()
@@ -190,13 +195,13 @@ def _rare(found: Found) -> list[str]:
 
 
 def _collapse(found: Found) -> float:
-    """Twins among the samples, alike or equal; equal ones beyond what real images have."""
+    """Near-duplicates among the samples, or identical ones beyond those of real images."""
     alike = found["repeat_rate"].interval[0] if "repeat_rate" in found else 0.0
     return max(alike, _equal(found)) / REPEATED
 
 
 def _equal(found: Found) -> float:
-    """Share of samples with an equal twin, at least, beyond that of real images."""
+    """Lower bound of the share of samples identical to another, beyond that of real images."""
     if "exact_repeat_rate" not in found:
         return 0.0
     real = found.get("exact_repeat_rate_of_real")
@@ -204,7 +209,7 @@ def _equal(found: Found) -> float:
 
 
 def _copies(found: Found) -> float:
-    """Near-copies that are no exact ones."""
+    """Near-copies that are not exact copies."""
     if "copy_rate" not in found:
         return 0.0
     exact = found["exact_copy_rate"].value if "exact_copy_rate" in found else 0.0
@@ -212,7 +217,7 @@ def _copies(found: Found) -> float:
 
 
 def _exact(found: Found) -> float:
-    """A single exact copy is no chance and is said."""
+    """Exact copies; a single one cannot be chance and is reported."""
     rate = found["exact_copy_rate"].value if "exact_copy_rate" in found else 0.0
     return max(1.0, rate / COPIED) if rate else 0.0
 
@@ -227,21 +232,21 @@ def _say_colour(found: Found) -> str:
     }[name]
     shift = found[f"shift_{name}"]
     return (
-        f"The images are {words[shift.value < 0]} than real ones, by {abs(shift.value):.1f} times what real "
-        "images usually differ by."
+        f"The images are {words[shift.value < 0]} than real ones, by {abs(shift.value):.1f} standard "
+        "deviations of real images."
     )
 
 
 def _say_modes(found: Found) -> str:
     if named := _rare(found):
         more = f" and {len(named) - 6} more" if len(named) > 6 else ""
-        return f"Kinds of image are made far too rarely: {', '.join(named[:6])}{more}."
+        return f"Some classes are generated far too rarely: {', '.join(named[:6])}{more}."
     mine, real = found.get("coverage"), found.get("coverage_of_real")
     if mine is None or real is None or mine.value >= real.value:
-        return "Some classes are made too rarely, others too often."
+        return "Some classes are generated too rarely, others too often."
     return (
-        f"Kinds of image are missing: {mine.value:.0%} of real images have one like them, and "
-        f"{real.value:.0%} have among other real images."
+        f"Some kinds of image are missing: the images cover {100 * mine.value:.0f} % of real images; other "
+        f"real images cover {100 * real.value:.0f} %."
     )
 
 
@@ -249,12 +254,12 @@ def _say_collapse(found: Found) -> str:
     if _equal(found) >= REPEATED:
         rate = found["exact_repeat_rate"]
         return (
-            f"The images repeat themselves: {round(rate.value * rate.n):,} of {rate.n:,} equal another one "
-            f"in every pixel; {rate.receipt['different_images']:,} different images are left."
+            f"The images repeat: {round(rate.value * rate.n):,} of {rate.n:,} are identical to another one; "
+            f"only {rate.receipt['different_images']:,} are different."
         )
     return (
-        f"The images repeat themselves: {found['repeat_rate'].value:.0%} of them have a twin among the "
-        "others (real images: 1 %)."
+        f"The images repeat: {100 * found['repeat_rate'].value:.0f} % have a near-duplicate among the others "
+        "(real images: 1 %)."
     )
 
 
@@ -269,19 +274,21 @@ def _say_exact(found: Found) -> str:
 
 def _say_copies(found: Found) -> str:
     rate = found["copy_rate"]
-    return f"Images were given back: {rate.value:.0%} of them are near-copies of ones they are compared with."
+    return (
+        f"Memorisation: {100 * rate.value:.0f} % of the images are near-copies of reference images."
+    )
 
 
-WITNESSES: dict[Damage, tuple[Callable[[Found], float], Callable[[Found], str]]] = {
+INDICATORS: dict[Damage, tuple[Callable[[Found], float], Callable[[Found], str]]] = {
     "blur": (_blur, lambda found: "The images are blurred: fine detail is missing."),
     "noise": (
         _noise,
-        lambda found: "The images are noisy: there is grain that real ones do not have.",
+        lambda found: "The images are noisy: they have grain that real images do not have.",
     ),
     "jpeg": (
         _jpeg,
         lambda found: (
-            "The images show 8x8 blocks, as JPEG compression leaves: store both sides alike."
+            "The images show 8x8 blocks, as JPEG compression leaves them: store both sets in one format."
         ),
     ),
     "colour": (_colour, _say_colour),

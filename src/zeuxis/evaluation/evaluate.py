@@ -28,10 +28,11 @@ from zeuxis.evaluation import diagnosis, sides
 from zeuxis.evaluation.allowance import Allowance, duration, lessons, looks
 from zeuxis.evaluation.by_image import by_image, pairs
 from zeuxis.evaluation.drawn import Drawn, drawn, sources_of
-from zeuxis.evaluation.report import Page, write
+from zeuxis.evaluation.report import Page, Verdict, write
 from zeuxis.evaluation.report.measures import REFERENCES, cards, distances, missing, rows
 from zeuxis.evaluation.report.pictures import HIDDEN, TILES, beside, hide
 from zeuxis.evaluation.report.training import curves, facts, sheets, summary
+from zeuxis.evaluation.report.verdict import UNMEASURED, advised, verdict
 from zeuxis.evaluation.sides import Side, look, measure
 from zeuxis.features import Features, extractor, features
 from zeuxis.inference import artefact
@@ -130,12 +131,14 @@ def evaluate(
             found.left_out.pop("effective_classes", None)  # a classifier named the samples' classes
         findings = diagnosis.findings(found, found.left_out)
         shown = list(cards(found))
+        said = advised(verdict(found, findings, shown), findings, model.folder, model.facts)
         words = [
             f"{card.title} {card.value} {card.unit}. {card.words} ({card.side})" for card in shown
         ]
         measured = sides.facts(found)
         result = {
             "format": 1,
+            "verdict": dataclasses.asdict(said),
             "scores": {name: known["value"] for name, known in measured.items()},
             "estimates": measured,
             "findings": [dataclasses.asdict(finding) for finding in findings],
@@ -146,7 +149,7 @@ def evaluate(
             "facts": _facts(model, prepared, len(made.images), seed, drawing),
             "report": "report.html",
         }
-        page = _page(model, prepared, chosen, made.images, copied, found, result)
+        page = _page(model, prepared, chosen, made.images, copied, found, result, said)
     folder = Path(out) if out is not None else model.folder
     if out is None:
         _check_stays(folder)
@@ -161,16 +164,14 @@ def preview(model: Model, prepared: Prepared) -> Path:
     with _quick_threads(prepared):
         began = time.perf_counter()
         fake = drawn(model, prepared, chosen.source, TILES, 0).images
-        said = (
-            "Nothing has been measured yet: `zeuxis evaluate` does it, and writes this page anew."
-        )
         result = {
-            "notes": [said, *_notes(model, prepared, chosen)],
+            "notes": _notes(model, prepared, chosen),
             "findings": [],
             "estimates": {},
             "facts": _facts(model, prepared, len(fake), 0, time.perf_counter() - began),
         }
-        page = _page(model, prepared, chosen, fake, None, Measured(), result)
+        said = advised(UNMEASURED, [], model.folder, model.facts)
+        page = _page(model, prepared, chosen, fake, None, Measured(), result, said)
     _check_stays(model.folder)
     write(model.folder / "report.html", page)
     return model.folder / "report.html"
@@ -496,6 +497,7 @@ def _page(
     copied: Copies | None,
     found: Measured,
     result: Mapping[str, Any],
+    said: Verdict,
 ) -> Page:
     held = len(chosen.holdout) >= HIDDEN
     real_rows = chosen.holdout if held else chosen.train
@@ -506,6 +508,7 @@ def _page(
     return Page(
         title=f"{name.upper() if len(name) < 4 else name.capitalize()}, trained on {source}",
         summary=summary(model),
+        verdict=said,
         notes=result["notes"],
         cards=list(cards(found)),
         findings=[(one["mood"], one["sentence"]) for one in result["findings"]],

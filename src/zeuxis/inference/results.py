@@ -11,7 +11,7 @@ from zeuxis.core import machine
 from zeuxis.core.errors import Conflict, Invalid
 from zeuxis.core.files import check_disk, sync_files, write_json
 from zeuxis.core.lock import locked
-from zeuxis.core.pixels import grid, png_bytes, save_png
+from zeuxis.core.pixels import enlarged, grid, png_bytes, save_png
 from zeuxis.core.progress import Event, Watch, ticks
 from zeuxis.core.settings import override
 from zeuxis.inference.model import LANE, load
@@ -115,8 +115,7 @@ def write(folder: Path, images_NHWC: np.ndarray, facts: Mapping[str, object]) ->
 def write_sheet(sheet: Path | None, images_NHWC: np.ndarray, columns: int = 0) -> None:
     """Write images side by side as one PNG file, if one was asked for, small ones enlarged."""
     if sheet is not None:
-        scale = max(1, 64 // images_NHWC.shape[1])
-        save_png(sheet, grid(images_NHWC, columns=columns, scale=scale, gap=2))
+        save_png(sheet, enlarged(grid(images_NHWC, columns=columns)))
 
 
 def written(folder: Path) -> list[Path]:

@@ -40,7 +40,8 @@ def sheet(
     def look(average: Family, step: int, check: Callable[[], None]) -> None:
         made = _drawn(average, prepared, facts, precision, SHEET_IMAGES, check, rng)
         if folder and len(made.images):
-            pixels.save_png(folder / "samples" / f"step-{step:08d}.png", laid_out(made))
+            path = folder / "samples" / f"step-{step:08d}.png"
+            pixels.save_png(path, pixels.enlarged(laid_out(made)))
 
     return look
 

@@ -241,7 +241,7 @@ def demo(
     for i, picture in enumerate(pictures[:16]):
         pixels.save_png(folder / "samples" / f"{i:04d}.png", picture)
     sheet = folder / "samples" / "grid.png"
-    pixels.save_png(sheet, pixels.grid(pictures, scale=4, gap=4))
+    pixels.save_png(sheet, pixels.enlarged(pixels.grid(pictures)))
     tell(Event("note", f"16 samples: {sheet.parent}; 64 on one sheet: {sheet}"))
     if evaluate:
         planned = read_sealed(folder / "run.json")["plan"]

@@ -1,4 +1,4 @@
-"""One HTML file that explains a trained model: no request leaves it, and a phone can read it."""
+"""One HTML file that explains a trained model: it loads nothing, and reads well on a phone too."""
 
 import base64
 import dataclasses
@@ -6,11 +6,12 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from zeuxis.core.files import write_file
-from zeuxis.core.pixels import png_bytes
+from zeuxis.core.pixels import SHEET, png_bytes, whole_factor
 from zeuxis.core.words import markup
 from zeuxis.evaluation.report.charts import curve
 
@@ -20,11 +21,11 @@ class Card:
     """One score in words.
 
     Attributes:
-        title: what was asked.
-        value: the answer, short.
-        unit: what stands small beside it.
+        title: the metric's name.
+        value: its value.
+        unit: what the value counts.
         words: what it means, a sentence or two.
-        side: which images it used, and its interval.
+        side: its interval, and which images it used.
         mood: good, fair or poor.
     """
 
@@ -37,8 +38,25 @@ class Card:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What a report comes to.
+
+    Attributes:
+        word: good, usable or not yet; "unknown" where too little was measured.
+        sentence: that, and why.
+        action: what to do next; may be empty.
+        command: the command that does it; may be empty.
+    """
+
+    word: Literal["good", "usable", "not yet", "unknown"]
+    sentence: str
+    action: str = ""
+    command: str = ""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Row:
-    """One measure in the table of all: its name, what it is here, what real images get, what is better."""
+    """One line of the table of all metrics: name, value, what real images get, which direction is better."""
 
     title: str
     value: str
@@ -62,12 +80,13 @@ class Page:
 
     Attributes:
         title, summary: the head.
-        notes: what the reader must know before believing the rest.
+        verdict: one sentence, and what to do next; None shows none.
+        notes: what limits the scores.
         cards: the scores.
         findings: (good, fair or poor; sentence): what is right and wrong, worst first.
-        rows: every measure.
+        rows: every metric.
         left_out: lines on what was not measured, and why.
-        ladder: the model's distance among known ones.
+        ladder: the kernel distance beside those of real and damaged real images, as an SVG.
         tiles_NHWC: real images hidden among generated ones.
         real: places of the real ones in `tiles_NHWC`.
         real_side: where they come from.
@@ -81,6 +100,7 @@ class Page:
 
     title: str
     summary: str
+    verdict: Verdict | None = None
     notes: Sequence[str]
     cards: Sequence[Card]
     findings: Sequence[tuple[str, str]] = ()
@@ -106,16 +126,20 @@ def write(path: Path, page: Page) -> None:
 
 def render(page: Page) -> str:
     """The page as HTML."""
+    notes = "".join(f'<p class="note">{markup(note)}</p>' for note in page.notes)
+    said = "".join(f'<li class="{mood}">{markup(words)}</li>' for mood, words in page.findings)
+    findings = f'<h2>What is right and wrong</h2><ul class="findings">{said}</ul>' if said else ""
     parts = [
-        f"<p>{markup(page.summary)}</p>",
-        *(f'<p class="note">{markup(note)}</p>' for note in page.notes),
-        _game(page),
-        _scores(page),
-        _table(page.rows),
-        _left_out(page.left_out),
+        f'<p class="summary">{markup(page.summary)}</p>',
+        _verdict(page),
+        _cards(page.cards[:FIRST]),
+        f'<div class="two"><div>{_game(page)}</div><div>{findings}{notes}{_ladder(page)}</div></div>',
+        _cards(page.cards[FIRST:], "Do labels mean what they say?"),
         _growth(page.steps),
         _through(page.pairs),
         _nearest(page.neighbours),
+        _table(page.rows),
+        _left_out(page.left_out),
         _curves(page.curves),
         _facts(page),
     ]
@@ -142,52 +166,80 @@ def document(title: str, parts: Iterable[str], sharp: bool) -> str:
     )
 
 
-def image(pixels_HWC: np.ndarray, alt: str = "") -> str:
-    """An image element that carries its own pixels."""
+def image(pixels_HWC: np.ndarray, alt: str = "", least: int = 0) -> str:
+    """An image element that carries its own pixels.
+
+    Args:
+        pixels_HWC: uint8.
+        alt: what it shows, in words.
+        least: pixels that its longer side is shown at, at least: enlarged by a whole factor.
+    """
     height, width = pixels_HWC.shape[:2]
+    factor = whole_factor(height, width, least)
     code = base64.b64encode(png_bytes(pixels_HWC)).decode()
     return (
-        f'<img src="data:image/png;base64,{code}" width="{width}" height="{height}" '
-        f'alt="{markup(alt)}">'
+        f'<img src="data:image/png;base64,{code}" width="{width * factor}" '
+        f'height="{height * factor}" alt="{markup(alt)}">'
     )
 
 
-def _scores(page: Page) -> str:
-    if not page.cards and not page.findings:
+def _verdict(page: Page) -> str:
+    said = page.verdict
+    if said is None:
         return ""
-    cards = "".join(
+    todo = f"<p>{markup(said.action)}:</p><pre>{markup(said.command)}</pre>" if said.command else ""
+    kind = {"good": "good", "not yet": "poor"}.get(said.word, "fair")
+    return f'<div class="verdict {kind}"><p>{markup(said.sentence)}</p><div>{todo}</div></div>'
+
+
+FIRST = 3
+"""Cards under the verdict: distance, coverage, memorisation; others come further down."""
+
+
+def _cards(cards: Sequence[Card], title: str = "") -> str:
+    if not cards:
+        return ""
+    heading = f"<h2>{title}</h2>" if title else ""
+    each = "".join(
         f'<div class="card"><h3>{markup(card.title)}</h3>'
         f'<div class="value {card.mood}">{markup(card.value)}</div>'
         f'<div class="unit">{markup(card.unit)}</div>'
         f'<p>{markup(card.words)}</p><div class="side">{markup(card.side)}</div></div>'
-        for card in page.cards
+        for card in cards
     )
-    scale = (
-        '<div class="card" style="margin-top:1rem"><h3>How far from new real images</h3>'
-        f'{page.ladder}<div class="side">Kernel distance to the judges; '
-        "left is closer. The pale bar is the interval. The grey marks are real images, as they are "
-        "and damaged on purpose.</div></div>"
-        if page.ladder
-        else ""
+    return f'{heading}<div class="cards">{each}</div>'
+
+
+def _ladder(page: Page) -> str:
+    if not page.ladder:
+        return ""
+    return (
+        f"<h2>Distance from real images</h2>{page.ladder}"
+        '<p class="side">Kernel distance to the reference images; further left is closer. The pale bar is '
+        "the 95 % interval. Grey marks are real images, unchanged and with detail removed.</p>"
     )
-    said = "".join(f'<li class="{mood}">{markup(words)}</li>' for mood, words in page.findings)
-    findings = f'<ul class="findings">{said}</ul>' if said else ""
-    return f'<h2>How good is it?</h2>{findings}<div class="cards">{cards}</div>{scale}'
 
 
 def _table(rows: Sequence[Row]) -> str:
     if not rows:
         return ""
+    half = -(-len(rows) // 2) if len(rows) > 8 else len(rows)
+    tables = "".join(_half(part) for part in (rows[:half], rows[half:]) if part)
+    return (
+        "<h2>All metrics</h2><p>With 95 % intervals, beside what other real images get where that was "
+        f'measured.</p><div class="two">{tables}</div>'
+    )
+
+
+def _half(rows: Sequence[Row]) -> str:
     body = "".join(
         f"<tr><td>{markup(row.title)}</td><td>{markup(row.value)}</td><td>{markup(row.interval)}</td>"
         f"<td>{markup(row.real)}</td><td>{markup(row.better)}</td></tr>"
         for row in rows
     )
     return (
-        "<h2>Every measure</h2><p>Each with its 95 % interval, and with what other real images get where "
-        'that was measured.</p><div class="wide"><table class="measures"><thead><tr><th>Measure</th>'
-        "<th>Here</th><th>95 %</th><th>Real images</th><th>Better</th></tr></thead>"
-        f"<tbody>{body}</tbody></table></div>"
+        '<div class="wide"><table class="measures"><thead><tr><th>Metric</th><th>Value</th><th>95 %</th>'
+        f"<th>Real images</th><th>Better</th></tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 
@@ -195,7 +247,11 @@ def _left_out(lines: Sequence[str]) -> str:
     if not lines:
         return ""
     items = "".join(f"<li>{markup(line)}</li>" for line in lines)
-    return f"<h2>What was not measured</h2><ul>{items}</ul>"
+    return f'<h2>What was not measured</h2><ul class="left">{items}</ul>'
+
+
+WIDE = 700
+"""Pixels that the sheet of samples takes on a large screen, about."""
 
 
 def _game(page: Page) -> str:
@@ -206,25 +262,27 @@ def _game(page: Page) -> str:
         f"{image(tile, f'picture {i + 1}')}</button>"
         for i, tile in enumerate(page.tiles_NHWC)
     )
+    width = page.tiles_NHWC.shape[2]
+    tile = width * max(whole_factor(1, 8 * width), WIDE // (8 * width))
     return (
-        f"<h2>Can you tell?</h2><p>{len(page.real)} of these {len(page.tiles_NHWC)} pictures are "
-        f"real ({markup(page.real_side)}), the others were generated, in no order and not chosen. "
-        f'Pick the real ones, then look.</p><div class="guess">{tiles}</div><div class="act">'
-        '<button type="button" id="reveal">Reveal the real ones</button>'
+        f"<h2>Can you tell them apart?</h2><p>{len(page.real)} of these {len(page.tiles_NHWC)} images are "
+        f"real ({markup(page.real_side)}); the others are samples, not cherry-picked. Pick the real ones, "
+        f'then look.</p><div class="guess" style="--tile:{tile}px">{tiles}</div>'
+        '<div class="act"><button type="button" id="reveal">Reveal the real ones</button>'
         f'<span id="found" class="soft" aria-live="polite">0 of {len(page.real)} picked</span></div>'
     )
 
 
 def _growth(steps: Iterable[tuple[str, np.ndarray]]) -> str:
     figures = "".join(
-        f"<figure>{image(sheet, caption)}<figcaption>{markup(caption)}</figcaption></figure>"
+        f"<figure>{image(sheet, caption, SHEET)}<figcaption>{markup(caption)}</figcaption></figure>"
         for caption, sheet in steps
     )
     if not figures:
         return ""
     return (
-        "<h2>As it learned</h2><p>The same random numbers, drawn again and again while training went "
-        f'on.</p><div class="steps">{figures}</div>'
+        "<h2>Samples during training</h2><p>The same seeds, drawn again as training went on.</p>"
+        f'<div class="steps">{figures}</div>'
     )
 
 
@@ -232,8 +290,9 @@ def _through(pairs_HWC: np.ndarray) -> str:
     if not pairs_HWC.size:
         return ""
     return (
-        "<h2>Through the bottleneck</h2><p>Above, real images that the measures use; below, what the "
-        f'model makes of them.</p><div class="wide">{image(pairs_HWC, "real and reconstructed")}</div>'
+        "<h2>Reconstructions</h2><p>Top row: real images that training never saw, or as the notes say. "
+        f'Below: their reconstructions.</p><div class="wide">{image(pairs_HWC, "real and reconstructed")}'
+        "</div>"
     )
 
 
@@ -247,10 +306,10 @@ def _nearest(neighbours: Iterable[Neighbours]) -> str:
     if not rows:
         return ""
     return (
-        "<h2>Did it copy?</h2><p>Left, a sample; right of the line, the three training images that "
-        "are most like it, and in how many pixels the first of them differs visibly. The first four "
-        "samples are those closest to a training image of all that were drawn; the others are simply "
-        f'the first.</p><div class="near">{rows}</div>'
+        "<h2>Memorisation</h2><p>Left of each line a sample, right of it the three most similar training "
+        "images, and in how many pixels the first of them differs visibly. The first four samples are the "
+        "ones closest to any training image; the others are simply the first ones drawn.</p>"
+        f'<div class="near">{rows}</div>'
     )
 
 
@@ -259,7 +318,7 @@ def _curves(curves: Iterable[tuple[str, Sequence[int], Sequence[float]]]) -> str
     if not drawn:
         return ""
     return (
-        "<h2>The training</h2><p>Everything that was logged, over training steps.</p>"
+        "<h2>Training curves</h2><p>Everything that was logged, over training steps.</p>"
         f'<div class="curves">{drawn}</div>'
     )
 
@@ -269,6 +328,6 @@ def _facts(page: Page) -> str:
         f"<tr><td>{markup(name)}</td><td>{markup(value)}</td></tr>" for name, value in page.facts
     )
     return (
-        f"<h2>What was done with what</h2><table>{rows}</table><details><summary>How each number was "
-        f"computed</summary><pre>{markup(page.receipts, lines=True)}</pre></details>"
+        f'<h2>Data, training and machine</h2><div class="two"><table>{rows}</table><details><summary>How '
+        f"each number was computed</summary><pre>{markup(page.receipts, lines=True)}</pre></details></div>"
     )

@@ -1,4 +1,4 @@
-"""Numbers as people read them: cards for the first questions, a table of every measure, a ladder."""
+"""Scores as people read them: cards for the first three, a table of all metrics, a chart of distances."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -12,26 +12,26 @@ COPIES_ALLOWED = 0.02
 
 LOW, HIGH, ONE, ZERO = "lower", "higher", "near 1", "near 0"
 TABLE = {  # name of the estimate -> title, what is better
-    "frechet_distance": ("Frechet distance, bias removed", LOW),
-    "frechet_infinity": ("Frechet distance of endless samples", LOW),
+    "frechet_distance": ("Frechet distance, bias-corrected", LOW),
+    "frechet_infinity": ("Frechet distance extrapolated to infinite samples", LOW),
     "kernel_distance": ("Kernel distance", LOW),
     "kernel_distance_to_train": ("Kernel distance to the training images", LOW),
     "gaussian_kernel_distance": ("Gaussian kernel distance x 1,000", LOW),
     "sliced_wasserstein": ("Sliced Wasserstein distance, squared", LOW),
-    "precision": ("Precision: like some real image", HIGH),
-    "recall": ("Recall: real images like some sample", HIGH),
-    "density": ("Density: crowd around real images", ONE),
-    "coverage": ("Coverage: real images with a sample near", HIGH),
-    "different_bins": ("Bins that differ, of all", "near 0.05"),
+    "precision": ("Precision: samples that resemble real images", HIGH),
+    "recall": ("Recall: real images that samples resemble", HIGH),
+    "density": ("Density: samples around each real image", ONE),
+    "coverage": ("Coverage: real images with a sample nearby", HIGH),
+    "different_bins": ("Statistically different bins, share", "near 0.05"),
     "bin_divergence": ("Divergence of the bins, nats", ZERO),
     "class_score": ("Class-probability score", "like real"),
-    "diversity": ("Variety, perceptual, against real", ONE),
-    "diversity_within": ("Variety within classes, against real", ONE),
-    "ms_ssim_diversity": ("Variety, 1 - MS-SSIM, against real", ONE),
-    "repeat_rate": ("Repeats: samples with a twin", "near 0.01"),
+    "diversity": ("Diversity: perceptual distance of pairs, relative to real", ONE),
+    "diversity_within": ("Diversity within classes, relative to real", ONE),
+    "ms_ssim_diversity": ("Diversity: 1 - MS-SSIM of pairs, relative to real", ONE),
+    "repeat_rate": ("Repeated samples: with a near-duplicate", "near 0.01"),
     "copy_rate": ("Near-copies", LOW),
     "exact_copy_rate": ("Exact copies", ZERO),
-    "exact_repeat_rate": ("Exact repeats: samples with an equal twin", ZERO),
+    "exact_repeat_rate": ("Exact repeats: samples with an identical other", ZERO),
     "bits_per_dim": ("Bits per dimension", LOW),
     "psnr": ("PSNR of reconstructions, dB", HIGH),
     "ssim": ("SSIM of reconstructions", HIGH),
@@ -40,19 +40,19 @@ TABLE = {  # name of the estimate -> title, what is better
     "translation_perceptual": ("Perceptual distance of translations to the truth", LOW),
 }
 STARTS = {  # beginnings of names that go on with a condition's or a statistic's
-    "taught_": ("Taught by it, right about", HIGH),
-    "recognised_": ("Recognised as asked:", HIGH),
-    "bias_amplification_": ("Bias amplification of", ZERO),
-    "effective_classes_": ("Effective number of classes of", "like real"),
-    "rarest_": ("Rarest class against the data's share, of", ONE),
-    "shift_": ("Shift, in deviations:", ZERO),
+    "taught_": ("Classification accuracy score:", HIGH),
+    "recognised_": ("Samples classified as the label asked for:", HIGH),
+    "bias_amplification_": ("Bias amplification:", ZERO),
+    "effective_classes_": ("Effective number of classes:", "like real"),
+    "rarest_": ("Frequency of the rarest class, relative to the data:", ONE),
+    "shift_": ("Shift in standard deviations:", ZERO),
 }
 ENDS = ("_of_real", "_by_real")
-"""What the same measure is on real images."""
+"""Endings of the same metric on real images."""
 
 
 def rows(found: Mapping[str, Estimate]) -> Iterator[Row]:
-    """Every measure, each beside what real images get."""
+    """Every metric, each beside what real images get."""
     for name, estimate in found.items():
         named = _named(name)
         if named is None:
@@ -60,7 +60,7 @@ def rows(found: Mapping[str, Estimate]) -> Iterator[Row]:
         title, better = named
         real = next((found[name + end] for end in ENDS if name + end in found), None)
         if name == "frechet_distance" and "raw" in estimate.receipt:
-            title += f" (raw {number(estimate.receipt['raw'])}{_floor(estimate)})"
+            title += f" (uncorrected {number(estimate.receipt['raw'])}{_floor(estimate)})"
         if "caution" in estimate.receipt:
             title += "; too few images, an upper bound"
         yield Row(
@@ -83,8 +83,8 @@ def _named(name: str) -> tuple[str, str] | None:
     return None
 
 
-def missing(left_out: Mapping[str, str]) -> list[str]:
-    """A line for each reason why measures were left out, which names them.
+def missing(left_out: Mapping[str, str], most: int = 1000) -> list[str]:
+    """A line for each reason why metrics were left out, which names `most` of them.
 
     >>> missing({"precision": "5 images of a", "copy_rate": "a holds no images", "recall": "5 images of a"})
     ['precision, recall: 5 images of a', 'near-copies: a holds no images']
@@ -92,11 +92,15 @@ def missing(left_out: Mapping[str, str]) -> list[str]:
     named: dict[str, list[str]] = {}
     for name, why in left_out.items():
         named.setdefault(why, []).append(plain(name))
-    return [f"{', '.join(names)}: {why}" for why, names in named.items()]
+    lines = []
+    for why, names in named.items():
+        more = f" and {len(names) - most} more" if len(names) > most else ""
+        lines.append(f"{', '.join(names[:most])}{more}: {why}")
+    return lines
 
 
 def plain(name: str) -> str:
-    """A measure's name in a sentence.
+    """A metric's name in a sentence.
 
     >>> plain("copy_rate"), plain("frechet_distance"), plain("coverage_of_real")
     ('near-copies', 'Frechet distance', 'coverage of real images')
@@ -111,20 +115,20 @@ def plain(name: str) -> str:
 
 
 UNNUMBERED = {
-    "effective_classes": "balance of classes",
-    "shift": "blur, noise, blocks and colour",
-    "taught": "accuracy of a classifier that it taught",
+    "effective_classes": "class balance",
+    "shift": "blur, noise, JPEG blocks and colour",
+    "taught": "classification accuracy score",
 }
 PROPER = ("Frechet", "Gaussian", "PSNR", "SSIM", "Wasserstein")
 
 
 def _floor(estimate: Estimate) -> str:
     floor = estimate.receipt.get("noise_floor")
-    return "" if floor is None else f", of it {number(floor)} by chance"
+    return "" if floor is None else f", of which {number(floor)} is bias"
 
 
 def cards(found: Mapping[str, Estimate]) -> Iterator[Card]:
-    """The few numbers to read first, in words."""
+    """The scores to read first, in words."""
     if "kernel_distance" in found and "kernel_distance_of_real" in found:
         yield _distance_card(found)
     if "coverage" in found and "coverage_of_real" in found:
@@ -141,23 +145,31 @@ def _distance_card(found: Mapping[str, Estimate]) -> Card:
     half = found.get("kernel_distance_of_real_shrunk_2x")
     quarter = found.get("kernel_distance_of_real_shrunk_4x")
     if mine.interval[0] <= max(real.interval[1], 0):
-        mood, words = "good", "As close to new real images as other real images are."
+        mood, words = "good", "As close to real images as other real images are."
     elif half is None or mine.value <= half.value:
-        share_of = f", {mine.value / half.value:.0%} of the way" if half else ""
-        mood, words = "fair", f"Closer than real images that lost half their detail{share_of}."
-        words = words if half else "Further than other real images are."
+        share_of = f" ({mine.value / half.value:.0%} of that distance)" if half else ""
+        mood, words = (
+            "fair",
+            f"Closer to real images than real images downsampled to half their detail{share_of}.",
+        )
+        words = words if half else "Further from real images than other real images are."
     elif quarter is None or mine.value <= quarter.value:
-        mood, words = "fair", "Between real images at half and at a quarter of their detail."
+        mood = "fair"
+        words = (
+            "As far from real images as real images between a half and a quarter of their detail."
+        )
     else:
-        mood, words = "poor", "Further than real images that kept a quarter of their detail."
+        mood, words = (
+            "poor",
+            "Further from real images than real images downsampled to a quarter of their detail.",
+        )
     return Card(
-        title="How close to real, as a whole?",
+        title="Kernel distance",
         value=number(mine.value),
-        unit="kernel distance, 0 is real",
+        unit=f"other real images: {number(real.value)} (lower is better)",
         words=words,
-        side=f"95 %: {span(mine)}; {mine.receipt['fake']:,} samples against "
-        f"{mine.receipt['real']:,} images{_side(mine)}. Real images: {number(real.value)} "
-        f"({span(real)})",
+        side=f"95 %: {span(mine)}; other real images: {span(real)}; {mine.receipt['fake']:,} samples "
+        f"against {mine.receipt['real']:,} images{_side(mine)}",
         mood=mood,
     )
 
@@ -166,21 +178,27 @@ def _variety_card(found: Mapping[str, Estimate]) -> Card:
     mine, real = found["coverage"], found["coverage_of_real"]
     ratio = mine.value / max(real.value, 1e-9)
     words = {
-        "good": "Nearly all kinds of real image have something like them among the samples.",
-        "fair": "Some kinds of real image have nothing like them among the samples.",
-        "poor": "Most kinds of real image have nothing like them among the samples.",
+        "good": "Nearly all kinds of real image occur among the samples.",
+        "fair": "Some kinds of real image are missing among the samples.",
+        "poor": "Most kinds of real image are missing among the samples.",
     }
     mood = "good" if ratio > 0.9 else "fair" if ratio > 0.5 else "poor"
     return Card(
-        title="How much of the variety is there?",
+        title="Coverage and diversity",
         value=percent(mine.value),
-        unit=f"of real images are covered; by other real images: {percent(real.value)}",
+        unit=f"of real images are covered; by other real images: {percent(real.value)}{_diversity(found)}",
         words=words[mood],
         side=f"95 %: {percent(mine.interval[0])} to {percent(mine.interval[1])}; "
         f"{mine.receipt['fake']:,} samples, {mine.receipt['real']:,} images{_side(mine)}, "
         f"k = {mine.receipt['k']}",
         mood=mood,
     )
+
+
+def _diversity(found: Mapping[str, Estimate]) -> str:
+    if "diversity" not in found:
+        return ""
+    return f". Diversity {number(found['diversity'].value)}; real images: 1"
 
 
 def _side(estimate: Estimate) -> str:
@@ -191,19 +209,19 @@ def _copy_card(rate: Estimate) -> Card:
     count = round(rate.value * rate.n)
     control = "New real images would score about 1 %."
     if rate.interval[0] > COPIES_ALLOWED:
-        mood, words = "poor", f"It repeats training images. {control}"
+        mood, words = "poor", f"The model has memorised training images. {control}"
     elif rate.value > COPIES_ALLOWED:
-        mood, words = "fair", f"It may repeat some training images. {control}"
+        mood, words = "fair", f"The model may have memorised some training images. {control}"
     else:
-        mood, words = "good", f"It does not repeat its training images. {control}"
+        mood, words = "good", f"No memorisation found. {control}"
     return Card(
-        title="Does it copy?",
+        title="Memorisation",
         value=percent(rate.value),
         unit=f"of samples are near-copies ({count:,} of {rate.n:,})",
         words=words,
-        side=f"95 %: {percent(rate.interval[0])} to {percent(rate.interval[1])}; against all "
-        f"{rate.receipt['train']:,} training images. A near-copy differs visibly from one of them in "
-        f"fewer than {rate.receipt['threshold_pixels']} pixels, as 1 % of the {rate.receipt['control']} do",
+        side=f"95 %: {percent(rate.interval[0])} to {percent(rate.interval[1])}; compared with all "
+        f"{rate.receipt['train']:,} training images. A near-copy differs visibly from one of them in fewer "
+        f"than {rate.receipt['threshold_pixels']} pixels; 1 % of the {rate.receipt['control']} do",
         mood=mood,
     )
 
@@ -212,12 +230,12 @@ def _taught_card(name: str, mine: Estimate, real: Estimate) -> Card:
     label = name.replace("_", " ")
     ratio = mine.value / max(real.value, 1e-9)
     return Card(
-        title=f"Does “{label}” mean what it says?",
+        title=f"Classification accuracy score: {label}",
         value=percent(mine.value),
-        unit=f"named right; taught by as many real images: {percent(real.value)}",
-        words=f"A small classifier learned “{label}” from samples alone, then named it in real "
-        "images that nobody had trained on.",
-        side=f"95 %: {percent(mine.interval[0])} to {percent(mine.interval[1])}; taught by "
+        unit=f"of real images classified correctly; trained on real images: {percent(real.value)}",
+        words=f"Accuracy on held-out real images of a small classifier of “{label}” that was trained on "
+        "samples alone: whether labels mean what they say.",
+        side=f"95 %: {percent(mine.interval[0])} to {percent(mine.interval[1])}; trained on "
         f"{mine.receipt['taught_with']:,} samples, tested on {mine.n:,} hold-out images",
         mood="good" if ratio > 0.95 else "fair" if ratio > 0.8 else "poor",
     )

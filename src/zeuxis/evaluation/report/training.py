@@ -40,6 +40,8 @@ def sheets(model: Model, log: list[dict[str, float]]) -> Iterator[tuple[str, np.
             sheet = picture(path, None, model.folder)
         except ValueError:
             continue  # the run may be a stranger's
+        factor = max(1, sheet.shape[1] // (COLUMNS * (width + 1) - 1))  # it was enlarged by that
+        sheet = sheet[::factor, ::factor]
         sheet = sheet[: lines * (height + 1) - 1, : columns * (width + 1) - 1]
         score = f", distance {number(scores[step])}" if step in scores else ""
         yield f"step {step:,}{score}", sheet

@@ -1,0 +1,106 @@
+"""One sentence that sums up a report, and what to do next."""
+
+import dataclasses
+import math
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from zeuxis.core.words import printable
+from zeuxis.evaluation.diagnosis import Finding
+from zeuxis.evaluation.report import Card, Verdict
+from zeuxis.evaluation.report.charts import number
+from zeuxis.metrics import Estimate
+
+REASONS = {
+    "blur": "fine detail is missing",
+    "noise": "the images are noisy",
+    "jpeg": "the images show JPEG blocks",
+    "colour": "the colours differ from those of real images",
+    "modes": "some kinds of image are missing",
+    "collapse": "the images repeat each other",
+    "copies": "images are near-copies of real ones",
+    "exact copies": "images are exact copies of real ones",
+    "unlike": "the images differ measurably from real ones",
+}
+"""Damage -> why a set of images is not good."""
+COPIED = ("copies", "exact copies")
+LONGER = 2
+"""Times the minutes of a run that the next one is to have."""
+
+
+UNMEASURED = Verdict(word="unknown", sentence="Nothing has been measured yet.")
+
+
+def verdict(
+    found: Mapping[str, Estimate], findings: Sequence[Finding], cards: Sequence[Card]
+) -> Verdict:
+    """Sum up: good if nothing found is worse than on real images, not yet if anything is poor.
+
+    Args:
+        found: every measured number.
+        findings: of `zeuxis.evaluation.diagnosis`, the strongest first.
+        cards: of `zeuxis.evaluation.report.measures`.
+    """
+    mine = found.get("kernel_distance")
+    if mine is None or not cards:
+        return Verdict(word="unknown", sentence="Unknown: too little was measured for a verdict.")
+    moods = [finding.mood for finding in findings] + [card.mood for card in cards]
+    word: Literal["good", "usable", "not yet"] = (
+        "not yet" if "poor" in moods else "usable" if "fair" in moods else "good"
+    )
+    reasons = [REASONS[one.damage] for one in findings if one.damage in REASONS][:2]
+    if not reasons:
+        close = word == "good"
+        reasons = ["as close to real images as other real images are" if close else cards[0].words]
+    real = found.get("kernel_distance_of_real")
+    beside = "" if real is None else f"; other real images: {_about(real)}"
+    scores = f"kernel distance {number(mine.value)}{beside}"
+    why = " and ".join(reasons).rstrip(".")
+    return Verdict(
+        word=word, sentence=f"{word.capitalize()}: {why[:1].lower()}{why[1:]} ({scores})."
+    )
+
+
+def _about(estimate: Estimate) -> str:
+    low, high = estimate.interval
+    return "about 0" if low <= 0 <= high else number(estimate.value)
+
+
+def advised(
+    given: Verdict, findings: Sequence[Finding], folder: Path, facts: Mapping[str, Any]
+) -> Verdict:
+    """The verdict on a trained model with what to do next.
+
+    Args:
+        given: the verdict.
+        findings: of `zeuxis.evaluation.diagnosis`.
+        folder: the run.
+        facts: of the model, from `config.json`.
+    """
+    run, source = shlex.quote(str(folder)), shlex.quote(str(facts.get("source", "SOURCE")))
+    if given.word == "unknown":
+        action, command = "Measure it", f"zeuxis evaluate {run} --data {source}"
+    elif given.word == "good":
+        action, command = "Draw images", f"zeuxis sample {run} --count 64 --seed 7 --grid sheet.png"
+    elif any(one.damage in COPIED for one in findings):
+        action = "Train on more images, or with augmentation"
+        words = ["data.flip=true", "data.crop=0.1"]
+        command = _train(facts, source, f"{folder}-augmented", words)
+    else:
+        action = "Train longer"
+        command = _train(facts, source, f"{folder}-longer", [], f" --from {run}")
+    typed = command == printable(command)
+    return dataclasses.replace(given, action=action, command=command if typed else "")
+
+
+def _train(
+    facts: Mapping[str, Any], source: str, out: str, more: Sequence[str], start: str = ""
+) -> str:
+    """A command that trains such a model again, longer, with the settings that were given then."""
+    minutes = math.ceil(LONGER * facts.get("progress", {}).get("seconds", 0) / 60)
+    words = [word for word in shlex.split(str(facts.get("command", "")))[1:] if "=" in word]
+    kept = [shlex.quote(w) for w in words if not w.startswith(("training.precision=", *more))]
+    parts = [f"zeuxis train {facts.get('family')} {source}{start} --minutes {max(2, minutes)}"]
+    return " ".join([*parts, "--out", shlex.quote(out), *kept, *more])

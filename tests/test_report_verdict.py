@@ -1,0 +1,83 @@
+"""The sentence a report opens with, and the command it ends with."""
+
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.test_docs import check
+from zeuxis.core.pixels import enlarged, grid
+from zeuxis.evaluation import diagnosis
+from zeuxis.evaluation.report import Card
+from zeuxis.evaluation.report.verdict import UNMEASURED, advised, verdict
+from zeuxis.metrics import Estimate
+
+FACTS = {
+    "family": "gan",
+    "source": "my photos",
+    "progress": {"seconds": 600.0},
+    "command": "zeuxis train gan 'my photos' --seed 3 --steps 9 data.size=32 training.precision=float32",
+}
+
+
+def estimate(value, half=0.0):
+    return Estimate(value=value, interval=(value - half, value + half), n=9, receipt={})
+
+
+def card(mood):
+    return Card(title="", value="", unit="", words="Far from real.", side="", mood=mood)
+
+
+REAL = {"kernel_distance_of_real": estimate(0.0, 0.1)}
+CASES = [
+    ({"kernel_distance": estimate(0.0), **REAL}, "good", "good", "other real images: about 0"),
+    ({"kernel_distance": estimate(0.0), **REAL}, "fair", "usable", "far from real"),
+    ({"kernel_distance": estimate(0.0), **REAL}, "poor", "not yet", "far from real"),
+    (
+        {"kernel_distance": estimate(0.2), "shift_detail": estimate(-0.3)},
+        "good",
+        "usable",
+        "fine detail is missing (kernel distance 0.2)",
+    ),
+    ({"kernel_distance": estimate(0.0), "copy_rate": estimate(0.9)}, "good", "not yet", "copies"),
+    ({"frechet_distance": estimate(1.0)}, "good", "unknown", "too little was measured"),
+]
+
+
+@pytest.mark.parametrize(("found", "mood", "word", "why"), CASES)
+def test_the_verdict_is_the_worst_of_all_and_says_by_what(found, mood, word, why):
+    said = verdict(found, diagnosis.findings(found), [card(mood)])
+    assert said.word == word and why in said.sentence
+    assert said.sentence.lower().startswith(word) and said.sentence.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("word", "damage", "expected"),
+    [
+        ("good", (), "zeuxis sample 'runs/a b' --count"),
+        ("usable", (), "--from 'runs/a b' --minutes 20 --out 'runs/a b-longer' data.size=32"),
+        ("not yet", ("copies",), "--minutes 20 --out 'runs/a b-augmented' data.size=32 data.flip"),
+        ("unknown", (), "zeuxis evaluate 'runs/a b' --data 'my photos'"),
+    ],
+)
+def test_what_to_do_next_is_a_command_that_parses(word, damage, expected):
+    found = {"copy_rate": estimate(0.9)} if damage else {"kernel_distance": estimate(0.0)}
+    given = UNMEASURED.__class__(word=word, sentence="")
+    said = advised(given, diagnosis.findings(found), Path("runs/a b"), FACTS)
+    assert said.action and expected in said.command and "precision" not in said.command
+    check(shlex.split(said.command)[1:])
+
+
+def test_a_command_that_cannot_be_typed_is_left_out():
+    facts = {**FACTS, "source": "photos\x1b[2J"}
+    assert advised(UNMEASURED, [], Path("run"), facts).command == ""
+
+
+@pytest.mark.parametrize(("side", "shown"), [(16, 540), (28, 693), (64, 519), (600, 600 * 8 + 7)])
+def test_sheets_are_enlarged_by_a_whole_factor_to_512_pixels(side, shown):
+    plain = grid(np.random.default_rng(0).integers(0, 256, (8, side, side, 3), np.uint8), columns=8)
+    sheet = enlarged(plain)
+    factor = sheet.shape[1] // plain.shape[1]
+    assert sheet.shape[1] == shown and max(sheet.shape) >= 512
+    np.testing.assert_array_equal(sheet[::factor, ::factor], plain)
