@@ -382,7 +382,7 @@ def test_a_full_disk_leaves_nothing_behind(messy, tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(prepare, "_write_columns", full)
+        patch.setattr(prepare, "write_columns", full)
         with pytest.raises(ValueError, match="disk of .* is full; nothing was kept"):
             data.prepare(messy, tmp_path / "out", SMALL)
     with monkeypatch.context() as patch:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from zeuxis.core.errors import Invalid
+from zeuxis.core.errors import Invalid, NotFound
 
 Source = Annotated[
     str,
@@ -41,6 +41,29 @@ Label = Annotated[
     list[str] | None,
     typer.Option(help="What the images should show: CLASS, or CONDITION=CLASS; repeatable."),
 ]
+
+
+DataWords = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="data.NAME=VALUE",
+        help="Settings of the data, such as data.pairs=A:B or data.pair=grey for pairs.",
+        show_default=False,
+    ),
+]
+
+
+def data_words(words: Sequence[str] | None) -> dict[str, str]:
+    """`data.name=value` words by name.
+
+    Raises:
+        NotFound: a word of another group.
+    """
+    named = pairs(words, "data.pairs=A:B")
+    for path in named:
+        if not path.startswith("data."):
+            raise NotFound(f"no setting {path!r} here; settings of data start with data.")
+    return {path.removeprefix("data."): value for path, value in named.items()}
 
 
 def pairs(words: Sequence[str] | None, example: str) -> dict[str, str]:

@@ -13,7 +13,17 @@ import typer
 
 from zeuxis import __version__
 from zeuxis.cli import verbs
-from zeuxis.cli.arguments import Controls, Grid, Label, Source, Trained, examples, pairs
+from zeuxis.cli.arguments import (
+    Controls,
+    DataWords,
+    Grid,
+    Label,
+    Source,
+    Trained,
+    data_words,
+    examples,
+    pairs,
+)
 from zeuxis.cli.help import App, FamilyCommand, Group, usage
 from zeuxis.core.errors import Stopped
 from zeuxis.core.progress import leaving, stopping
@@ -433,6 +443,7 @@ def families() -> None:
 @data_app.command(epilog=examples("zeuxis data inspect photos/", "zeuxis data inspect set.zip"))
 def inspect(
     source: Source,
+    overrides: DataWords = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder of the page that is written. By default runs/inspect-SOURCE."),
@@ -441,9 +452,11 @@ def inspect(
     """Say what is in a set of images: sizes, classes, duplicates, damaged files; with a contact sheet."""
     from zeuxis import data
     from zeuxis.cli import terminal
+    from zeuxis.core.settings import Data, override
 
+    settings = override(Data(), data_words(overrides), "data.")
     with terminal.ticking("looking") as progress:
-        found = data.inspect(source, progress=progress)
+        found = data.inspect(source, settings, progress)
     page = found.write(out or Path("runs") / f"inspect-{found.name}")
     terminal.show_inspection(found, page)
 
@@ -452,6 +465,8 @@ def inspect(
     epilog=examples(
         "zeuxis data prepare photos/ prepared/photos --size 64",
         "zeuxis data prepare scans.zip prepared/scans --size 96x64 --channels 1 --fit pad",
+        "zeuxis data prepare facades/ prepared/facades data.pairs=A:B",
+        "zeuxis data prepare photos/ prepared/sharpen --size 64 data.pair=downscale:4",
     )
 )
 def prepare(
@@ -459,6 +474,7 @@ def prepare(
     dest: Annotated[
         Path, typer.Argument(metavar="DEST", help="Folder to write.", show_default=False)
     ],
+    overrides: DataWords = None,
     size: Annotated[
         str | None, typer.Option(metavar="64|96x64", help="Height x width, or one number for both.")
     ] = None,
@@ -476,7 +492,7 @@ def prepare(
     from zeuxis.cli import terminal
     from zeuxis.core.settings import Data, override
 
-    words = {"size": size, "channels": channels, "fit": fit}
+    words = {"size": size, "channels": channels, "fit": fit, **data_words(overrides)}
     settings = override(Data(), {name: word for name, word in words.items() if word}, "data.")
     with terminal.ticking("preparing") as progress:
         prepared = data.prepare(source, dest, settings, progress)

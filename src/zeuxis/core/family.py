@@ -138,6 +138,8 @@ class Family(nn.Module, abc.ABC):
     """A loss may mix only groups of so many consecutive rows; micro-batches hold whole groups."""
     CONDITIONAL: ClassVar[bool] = True
     """Whether labels are heard. If not, its config never has conditions."""
+    UNPAIRED: ClassVar[bool] = False
+    """Whether the sources and images of a batch need not belong together, if it has a `source`."""
 
     PARTS: ClassVar[tuple[str, ...]] = ()
     """Names of the trained models that it may build on. A family that names any takes them as the

@@ -54,6 +54,15 @@ def from_levels(level_BCHW: Tensor, levels: int = 256) -> Tensor:
     return level_BCHW.float() * (2 / (levels - 1)) - 1.0
 
 
+def paint(ids_NHW: np.ndarray) -> np.ndarray:
+    """Class ids as colours to look at, (N, H, W, 3) uint8: neighbouring ids differ most, unknown is black."""
+    ids = np.arange(-1, max(1, int(ids_NHW.max()) + 1))
+    hue = 2 * np.pi * (ids * 0.61803398875 + np.array([[0], [1 / 3], [2 / 3]]))
+    colours = np.rint(150 + 90 * np.cos(hue)).T.astype(np.uint8)
+    colours[0] = 0
+    return np.asarray(colours[ids_NHW + 1])
+
+
 def to_array(pixels_BCHW: Tensor) -> np.ndarray:
     """(B, C, H, W) uint8 tensor -> (B, H, W, C) uint8 array."""
     return pixels_BCHW.permute(0, 2, 3, 1).contiguous().cpu().numpy()

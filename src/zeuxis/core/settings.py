@@ -77,6 +77,15 @@ class Data(Settings):
     """Channels to prepare; by default what the source's images have."""
     fit: Literal["crop", "pad", "stretch"] = "crop"
     """What happens to images of another shape."""
+    pairs: str | None = None
+    """Two folders, such as A:B: the first holds what a translation starts from, the second what it leads to;
+    left:right of images that hold both halves. By default looked for if the family translates."""
+    paired: bool | None = None
+    """Whether files of equal names in the two folders belong together; by default if half of them do."""
+    pair: str | None = None
+    """Make what a translation starts from of each image: grey, downscale:4, edges, mask, jpeg:10 or blur."""
+    source_kind: Literal["image", "map"] | None = None
+    """How what a translation starts from is read; a map holds class ids. By default by the files."""
     conditions: tuple[str, ...] | None = None
     """Columns that the model is conditioned on; by default every column of classes; empty for none."""
     flip: bool = False
@@ -89,6 +98,20 @@ class Data(Settings):
     """Largest rotation in degrees, either way."""
     colour: float = pydantic.Field(0.0, ge=0, le=1)
     """Strength of random brightness, contrast and saturation."""
+
+    @pydantic.field_validator("pairs")
+    @classmethod
+    def _two_names(cls, pairs: str | None) -> str | None:
+        names = (pairs or "A:B").split(":")
+        if len(names) != 2 or not all(names) or len({*names}) < 2 or any("/" in n for n in names):
+            raise Invalid("expected two folders, source:target, such as A:B; or left:right")
+        return pairs
+
+    @pydantic.model_validator(mode="after")
+    def _one_origin(self) -> "Data":
+        if self.pair is not None and self.pairs is not None:
+            raise Invalid("found both data.pair and data.pairs; give one of them")
+        return self
 
 
 ALIASES = {

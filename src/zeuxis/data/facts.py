@@ -109,6 +109,8 @@ class Array(Model):
     count: Positive
     paired: bool = True
     """Whether item i belongs to image i; else it has items, and a hold-out, of its own."""
+    made: str = ""
+    """How it was made of the images, as `data.pair` says it."""
     encoder: Encoder | None = None
     """The model that made it of the images."""
     vocabulary: Annotated[int, pydantic.Field(ge=1, le=2**15)] = 1

@@ -14,13 +14,14 @@ import numpy as np
 
 from zeuxis.core.files import write_file
 from zeuxis.core.lock import locked
-from zeuxis.core.pixels import grid, png_bytes
+from zeuxis.core.pixels import grid, paint, png_bytes
 from zeuxis.core.settings import Data
 from zeuxis.core.words import markup
 from zeuxis.data.preparation import decode
-from zeuxis.data.preparation.prepare import Progress, choose_target, prepare_source
+from zeuxis.data.preparation.prepare import Progress, prepare_source
+from zeuxis.data.preparation.target import choose_target
 from zeuxis.data.prepared import Prepared, is_prepared, open_prepared
-from zeuxis.data.source import open_source
+from zeuxis.data.source import open_source, pairs
 
 ROOM = "zeuxis-inspect-"
 SHEET, ROWS_OF_CLASSES, MOST_SIDE, MOST_SHOWN = 96, 12, 64, 256
@@ -110,7 +111,9 @@ def inspect(
     settings = settings or Data()
     if is_prepared(Path(source)):
         return _looked(open_prepared(source))
-    opened = open_source(source)
+    opened = open_source(source, settings)
+    with decode.guarded():
+        opened.notes += pairs.hints(opened)
     try:
         with _room() as room:
             if settings.size is None and opened.items:
@@ -154,7 +157,9 @@ def _looked(prepared: Prepared) -> Inspection:
     scale = max(1, 48 // prepared.height)
     thin = max(1, max(prepared.height, prepared.width) // MOST_SHOWN)
     images = prepared.images[:, ::thin, ::thin]  # a hundred images of 4,096 px would take gigabytes
-    sheet = grid(images[spread], columns=16, scale=scale, ground=255)
+    columns = 8 if "source" in prepared.fields else 16
+    shown = _with_source(prepared, images, spread, thin)
+    sheet = grid(shown, columns=columns, scale=scale, ground=255)
     looks: list[tuple[str, str, int, np.ndarray | None]] = []
     for column, condition in enumerate(prepared.conditions):
         if len(condition.classes) > ROWS_OF_CLASSES:
@@ -169,6 +174,42 @@ def _looked(prepared: Prepared) -> Inspection:
             look = grid(images[some], columns=10, scale=scale) if len(rows) else None
             looks.append((condition.name, name, len(rows), look))
     return Inspection(prepared.name, prepared.facts, sheet, tuple(looks))
+
+
+def _with_source(
+    prepared: Prepared, images: np.ndarray, chosen: np.ndarray, thin: int
+) -> np.ndarray:
+    """Each image, at the right of its source if it has one."""
+    shown = images[chosen]
+    stored = prepared.fields.get("source")
+    if stored is None:
+        return shown
+    height, width = shown.shape[1:3]
+    some = stored.rows[chosen % len(stored.rows)][:, ::thin, ::thin]
+    ys, xs = (np.arange(n) * m // n for n, m in zip((height, width), some.shape[1:3], strict=True))
+    source = (paint(some) if stored.field.kind == "map" else some)[:, ys][:, :, xs]
+    return np.concatenate([_coloured(source), _coloured(shown)], 2)
+
+
+def _coloured(pixels_NHWC: np.ndarray) -> np.ndarray:
+    """Three channels, whatever it has."""
+    return pixels_NHWC[..., [0, 0, 0]] if pixels_NHWC.shape[-1] == 1 else pixels_NHWC[..., :3]
+
+
+def _source_row(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    """What each translation starts from."""
+    for entry in facts["fields"]:
+        if entry["name"] == "source":
+            form = entry["shape"]
+            size = f"{form[-1]} x {form[-2]}"
+            what = f"a map {size} of {len(entry.get('classes', ()))} class ids"
+            if entry["kind"] == "image":
+                what = f"an image {size}, {form[0]} channel{'s' if form[0] > 1 else ''}"
+            made = f", made of it ({entry['made']})" if entry.get("made") else ""
+            if entry.get("paired", True):
+                return [("pairs", f"each image has a source: {what}{made}")]
+            return [("pairs", f"none: {entry['count']:,} sources of their own, each {what}")]
+    return []
 
 
 def _table(facts: dict[str, Any]) -> list[tuple[str, str]]:
@@ -191,6 +232,7 @@ def _table(facts: dict[str, Any]) -> list[tuple[str, str]]:
             f"{split['train']:,} to train on, {split['holdout']:,} held out ({split['how']})",
         ),
     ]
+    rows += _source_row(facts)
     if facts["conditions"]:
         columns = [f"{c['name']} ({len(c['classes'])} classes)" for c in facts["conditions"]]
         rows.append(("columns", ", ".join(columns)))

@@ -19,7 +19,7 @@ from zeuxis.core.rng import derive_seed
 from zeuxis.core.settings import Data
 from zeuxis.data.preparation import columns
 from zeuxis.data.preparation.decode import Target, decode, guarded, header, opened
-from zeuxis.data.preparation.prepare import choose_target
+from zeuxis.data.preparation.target import choose_target
 from zeuxis.data.prepared import is_prepared, open_prepared
 from zeuxis.data.source import Item, Source, open_source
 from zeuxis.data.source.base import read_file

@@ -165,6 +165,11 @@ class Prepared:
         """Captions, "" where one is missing; None if no image has one."""
         return self._texts("texts") if self.facts["captions"] else None
 
+    @functools.cached_property
+    def source_names(self) -> Texts:
+        """The files of an unpaired source."""
+        return self._texts("source.names", len(self.fields["source"].rows))
+
     def column(self, name: str) -> Texts:
         """The words of any column, classes or not.
 
@@ -222,11 +227,12 @@ class Prepared:
                     "prepare the set again"
                 )
 
-    def _texts(self, name: str) -> Texts:
+    def _texts(self, name: str, count: int | None = None) -> Texts:
+        count = len(self) if count is None else count
         if f"{name}.bytes" not in tensors.header(self.folder / COLUMNS):
-            return Texts(np.zeros(0, np.uint8), np.zeros(len(self), np.int64))
+            return Texts(np.zeros(0, np.uint8), np.zeros(count, np.int64))
         content = self._stored(f"{name}.bytes", None).astype(np.uint8, copy=False)
-        ends = self._stored(f"{name}.ends", len(self)).astype(np.int64)
+        ends = self._stored(f"{name}.ends", count).astype(np.int64)
         if ends[0] < 0 or (ends[1:] < ends[:-1]).any() or ends[-1] > len(content):
             raise Invalid(
                 f"{self.folder / COLUMNS}: {name}.ends are no places in {name}.bytes; prepare the set again"

@@ -21,7 +21,8 @@ from zeuxis.core.lock import locked
 from zeuxis.core.processes import Parallel, join_processes
 from zeuxis.core.progress import stopping, ticks
 from zeuxis.core.rng import Rng, of_run
-from zeuxis.core.settings import Data, Training, override, suggest
+from zeuxis.core.settings import Data, Training, checked, override, suggest
+from zeuxis.data.preparation.prepare import PAIRS
 from zeuxis.evaluation import evaluate as evaluation
 from zeuxis.inference import artefact
 from zeuxis.inference.latents import frozen_parts, set_by_latents
@@ -119,7 +120,8 @@ def train(
     tell: Watch = watch if watch and processes.first else lambda event: None
     cls = families.get(family)
     settings = override(Data(), words["data"], "data.")
-    prepared = _ensure(source, settings, processes, tell)
+    translates = "source" in cls.Config.model_fields
+    prepared = _ensure(source, settings, processes, tell, translates)
     config = make_config(cls, prepared, settings, words["family"])
     asked = {"seed": str(seed), **words["training"]}
     if steps is not None:
@@ -275,13 +277,12 @@ def evaluate(
     model = load(run)
     config = model.family.config
     recorded = model.facts.get("data", {})
-    settings = Data(
-        size=(config.height, config.width),
-        channels=config.channels,  # type: ignore[arg-type]
-        fit=recorded.get("fit", "crop"),
-    )
+    form = {"size": (config.height, config.width), "channels": config.channels}
+    form |= {name: recorded[name] for name in ("fit", *PAIRS) if name in recorded}
+    settings = checked(Data, form, run)
     tell = watch or (lambda event: None)
-    prepared = data.ensure(source, settings, ticks(tell, "preparing"))
+    translates = "source" in type(config).model_fields
+    prepared = data.ensure(source, settings, ticks(tell, "preparing"), translates)
     return evaluation.evaluate(model, prepared, samples=samples, progress=ticks(tell, "measuring"))
 
 
@@ -346,7 +347,7 @@ def make_config(
         **latents,
     }
     if "source" in cls.Config.model_fields:
-        shape["source"] = _source(prepared)
+        shape["source"] = _source(cls, prepared)
     defaults = {
         name: field.get_default(call_default_factory=True)
         for name, field in cls.Config.model_fields.items()
@@ -355,11 +356,11 @@ def make_config(
     return override(cls.Config.model_construct(**{**defaults, **shape}), dict(words), "family.")
 
 
-def _source(prepared: data.Prepared) -> Field:
+def _source(cls: type[Family], prepared: data.Prepared) -> Field:
     """The field that a translation starts from.
 
     Raises:
-        ValueError: the set has none.
+        ValueError: the set has none, or an unpaired one for a family that needs pairs.
     """
     if "source" not in prepared.fields:
         raise Invalid(
@@ -367,7 +368,13 @@ def _source(prepared: data.Prepared) -> Field:
             "raw source with data.pairs=A:B (source:target), or let the source be made of each image with "
             "data.pair=OPERATION, such as grey"
         )
-    return prepared.fields["source"].field
+    stored = prepared.fields["source"]
+    if not stored.paired and not cls.UNPAIRED:
+        raise Invalid(
+            f"the sources of {prepared.name} do not belong to its images one by one, and this family learns "
+            "from pairs; give files that belong together one name"
+        )
+    return stored.field
 
 
 def _check_asked(keep: str, minutes: float | None, steps: bool) -> None:
@@ -380,11 +387,13 @@ def _check_asked(keep: str, minutes: float | None, steps: bool) -> None:
         raise Invalid(f"minutes is a positive number, not {minutes}")
 
 
-def _ensure(source: str | Path, settings: Data, processes: Parallel, tell: Watch) -> data.Prepared:
+def _ensure(
+    source: str | Path, settings: Data, processes: Parallel, tell: Watch, translates: bool
+) -> data.Prepared:
     if processes.first:
-        prepared = data.ensure(source, settings, ticks(tell, "preparing"))
+        prepared = data.ensure(source, settings, ticks(tell, "preparing"), translates)
     processes.wait()
-    return prepared if processes.first else data.ensure(source, settings)
+    return prepared if processes.first else data.ensure(source, settings, None, translates)
 
 
 def _run_file(

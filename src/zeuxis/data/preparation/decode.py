@@ -1,4 +1,4 @@
-"""From a file's bytes to (H, W, C) uint8 pixels of the wanted shape. Trusts nothing.
+"""From a file's bytes to pixels or class ids of the wanted shape. Trusts nothing.
 
 Only six decoders can be reached, the size in the header is checked before a pixel is decoded, and
 whatever goes wrong is one `ValueError` with a short reason. Imports neither torch nor the rest of the
@@ -12,7 +12,7 @@ import io
 import struct
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
@@ -25,8 +25,13 @@ PIXEL_LIMIT = 1 << 26
 """Pixels (67 million) above which a file is taken for a decompression bomb."""
 SMALLEST = 4
 """Pixels a side below which an image is left out."""
+MOST_ID = (1 << 15) - 1
+"""The largest class id of a map: ids are stored in 16 bits."""
 GAP = 2.0
 """JPEGs are decoded at the smallest scale that is still this much larger than what is wanted."""
+
+
+Part = Literal["whole", "left", "right"]
 
 
 class Refused(Invalid):
@@ -44,17 +49,32 @@ class Target:
     Attributes:
         fit: `crop` fills the frame and cuts what sticks out, `pad` shrinks what is too large (and
             never enlarges), centres it on black, `stretch` ignores proportions.
+        kind: an image, or a map of class ids: it has no channels, and no id is made of others.
+        part: the half of the file that is meant.
     """
 
     height: int
     width: int
     channels: int
     fit: str = "crop"
+    kind: Literal["image", "map"] = "image"
+    part: "Part" = "whole"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(H, W, C) of pixels, (H, W) of ids."""
+        channels = (self.channels,) if self.kind == "image" else ()
+        return (self.height, self.width, *channels)
+
+    @property
+    def dtype(self) -> Any:
+        """uint8 of pixels, int16 of ids."""
+        return np.dtype(np.uint8 if self.kind == "image" else np.int16)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Decoded:
-    """Pixels and what was seen on the way."""
+    """Pixels, or of a map (H, W) int16 ids; the size before resizing; what was seen on the way."""
 
     pixels_HWC: np.ndarray
     height: int
@@ -80,16 +100,31 @@ def decode(content: bytes | np.ndarray, target: Target | None) -> Decoded:
     """Decode, turn upright, convert to sRGB, resize.
 
     Args:
-        content: an encoded file, or pixels (H, W, C) uint8.
+        content: an encoded file, or pixels (H, W, C) uint8, or ids (H, W).
         target: the shape wanted; None keeps size and channels (1, 3 or 4).
 
     Raises:
         Refused: the file is empty, corrupt, truncated, too large, too small or of another kind.
     """
     if isinstance(content, np.ndarray):
-        return _from_array(content, target)
+        content = content[half(content.shape[1], target.part if target else "whole")]
+        return _from_ids(content, target) if content.ndim == 2 else _from_array(content, target)
     with opened(content) as image:
         return _decode(image, target)
+
+
+def half(width: int, part: Part) -> tuple[slice, slice]:
+    """Where a half of an image lies in it.
+
+    Raises:
+        Refused: it has no two halves.
+    """
+    if part == "whole":
+        return slice(None), slice(None)
+    if width % 2:
+        raise Refused("not two halves", f"it is {width} pixels wide, an odd number")
+    middle = width // 2
+    return slice(None), slice(0, middle) if part == "left" else slice(middle, width)
 
 
 @contextlib.contextmanager
@@ -117,20 +152,24 @@ def opened(content: bytes) -> Iterator[Image.Image]:
         raise Refused(word, f"{type(error).__name__}: {error}") from error
 
 
-def header(content: bytes | np.ndarray) -> tuple[int, int, str, bool]:
-    """Height, width, mode and whether it has an alpha channel, without decoding pixels.
+def header(content: bytes | np.ndarray, part: Part = "whole") -> tuple[int, int, str, bool]:
+    """Height, width (of the part), mode and whether it has an alpha channel, without decoding pixels.
 
     Raises:
         Refused: as in `decode`.
     """
     if isinstance(content, np.ndarray):
-        h, w, c = content.shape
-        return h, w, {1: "L", 3: "RGB", 4: "RGBA"}[c], c == 4
+        h, w, c = content.shape if content.ndim == 3 else (*content.shape, 1)
+        return h, _part_of(w, part), {1: "L", 3: "RGB", 4: "RGBA"}[c], c == 4
     with opened(content) as image:
         w, h = image.size
         if _orientation(image) >= 5:
             w, h = h, w
-        return h, w, image.mode, image.has_transparency_data
+        return h, _part_of(w, part), image.mode, image.has_transparency_data
+
+
+def _part_of(width: int, part: Part) -> int:
+    return len(range(width)[half(width, part)[1]])
 
 
 def _decode(image: Image.Image, target: Target | None) -> Decoded:
@@ -151,14 +190,49 @@ def _decode(image: Image.Image, target: Target | None) -> Decoded:
     if target and kind == "JPEG":
         image.draft(None, _draft_size(h, w, target, turned))
     image.load()
-    picture = _plain(image, notes)
+    of_ids = target is not None and target.kind == "map"
+    picture = _ids(image) if of_ids else _plain(image, notes)
     if orientation > 1:
         picture = picture.transpose(TURNS[orientation])
         notes.append("turned by its EXIF orientation")
+    if target and target.part != "whole":
+        across = half(picture.width, target.part)[1]
+        picture = picture.crop((across.start, 0, across.stop, picture.height))
+        w //= 2
+    if target and of_ids:
+        picture = _fitted(picture, target, Image.Resampling.NEAREST, MISSING)
+        return Decoded(np.asarray(picture).astype(np.int16), h, w, kind, mode, tuple(notes))
     if target:
         picture = _with_channels(picture, target.channels)
         picture = _fitted(picture, target)
     return Decoded(_pixels(picture), h, w, kind, mode, tuple(notes))
+
+
+MISSING = -1
+"""The id of what no class is known of, and of what lies beyond the edge of a padded map."""
+
+
+def _ids(image: Image.Image) -> Image.Image:
+    """The class ids that an indexed or grey image holds, as 32-bit numbers."""
+    if image.format in ("JPEG", "MPO", "WEBP"):
+        raise Refused("not a map", f"{image.format} changes class ids; save it as an indexed PNG")
+    if image.mode not in ("1", "L", "P", "I") and not image.mode.startswith("I;16"):
+        raise Refused("not a map", "it holds colours, no class ids; save it as an indexed PNG")
+    ids = np.asarray(image).astype(np.int32)
+    if ids.min() < MISSING or ids.max() > MOST_ID:
+        raise Refused(
+            "not a map", f"a class id of {int(ids.max())}; at most {MOST_ID:,} are stored"
+        )
+    return Image.fromarray(ids)
+
+
+def _from_ids(ids_HW: np.ndarray, target: Target | None) -> Decoded:
+    h, w = ids_HW.shape
+    if target and (h, w) != (target.height, target.width):
+        _check_size(h, w)
+        picture = Image.fromarray(ids_HW.astype(np.int32))
+        ids_HW = np.asarray(_fitted(picture, target, Image.Resampling.NEAREST, MISSING))
+    return Decoded(ids_HW.astype(np.int16), h, w, "array", "ids")
 
 
 def _from_array(pixels_HWC: np.ndarray, target: Target | None) -> Decoded:
@@ -228,6 +302,8 @@ def _orientation(image: Image.Image) -> int:
 
 def _draft_size(h: int, w: int, target: Target, turned: bool) -> tuple[int, int]:
     """Smallest (width, height) to decode a JPEG at, in the file's own orientation."""
+    if target.part != "whole":
+        return (h, w) if turned else (w, h)  # at full size, for at a smaller one w might be odd
     scale = max(target.height / h, target.width / w)
     if target.fit == "pad":
         scale = min(target.height / h, target.width / w)
@@ -300,8 +376,16 @@ def _with_channels(picture: Image.Image, channels: int) -> Image.Image:
     return picture if picture.mode == mode else picture.convert(mode)
 
 
-def _fitted(picture: Image.Image, target: Target) -> Image.Image:
-    """Antialiased bicubic resize (Parmar et al. 2022, "On aliased resizing": Pillow's is the right one)."""
+def _fitted(
+    picture: Image.Image,
+    target: Target,
+    resampling: Image.Resampling = Image.Resampling.BICUBIC,
+    ground: int = 0,
+) -> Image.Image:
+    """Antialiased bicubic resize (Parmar et al. 2022, "On aliased resizing": Pillow's is the right one).
+
+    Ids take the nearest pixel's.
+    """
     w, h = picture.size
     if (h, w) == (target.height, target.width):
         return picture
@@ -319,11 +403,11 @@ def _fitted(picture: Image.Image, target: Target) -> Image.Image:
     if size != picture.size or box != (0, 0, w, h):
         # Colours under full transparency must not bleed into edges: resize premultiplied.
         picture = picture.convert("RGBa") if alpha else picture
-        picture = picture.resize(size, Image.Resampling.BICUBIC, box)
+        picture = picture.resize(size, resampling, box)
         picture = picture.convert("RGBA") if alpha else picture
     if size == (target.width, target.height):
         return picture
-    frame = Image.new(picture.mode, (target.width, target.height))
+    frame = Image.new(picture.mode, (target.width, target.height), ground)
     frame.paste(picture, ((target.width - size[0]) // 2, (target.height - size[1]) // 2))
     return frame
 

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from zeuxis.data.preparation import clean
+from zeuxis.data.source.base import Item
+
 SHARE, FEWEST, MOST, WORTHWHILE = 0.05, 256, 5000, 400
 
 
@@ -36,3 +39,32 @@ def by_hash(groups: Sequence[str]) -> np.ndarray:
         if wanted == 0:
             break
     return chosen[inverse]
+
+
+def sides(items: Sequence[Item], clusters: np.ndarray) -> tuple[np.ndarray, str]:
+    """(N,) uint8, 1 where held out; and how it was decided."""
+    known = {item.side for item in items}
+    if {"train", "holdout"} <= known:
+        held_out = np.array([item.side == "holdout" for item in items], np.uint8)
+        loose = sum(item.side is None for item in items)
+        how = "the source's own split: its test and validation images are never trained on"
+        return held_out, how + (f"; {loose} images of neither side are trained on" if loose else "")
+    groups = _groups(items, clusters)
+    held_out = by_hash(groups).astype(np.uint8)
+    if not held_out.any():
+        few = f"a set of fewer than {WORTHWHILE} images is trained on whole"
+        one = "these images form one group, whose parts are too alike to be held out"
+        why = few if len(items) < WORTHWHILE else one
+        return held_out, f"none: {why}, and every score compares with images that were trained on"
+    return held_out, "by hash of the group (duplicate cluster, or what the source calls one)"
+
+
+def _groups(items: Sequence[Item], clusters: np.ndarray) -> list[str]:
+    """A name for each image's group: what the source calls one, joined with duplicate clusters."""
+    first: dict[str, int] = {}
+    names = [item.group or item.name for item in items]
+    same = [first.setdefault(name, row) for row, name in enumerate(names)]
+    _, heads, of = np.unique(clusters, return_index=True, return_inverse=True)
+    own = np.arange(len(items))
+    links = np.concatenate([np.stack([own, same], 1), np.stack([own, heads[of]], 1)])
+    return [names[row] for row in clean.components(len(items), links).tolist()]

@@ -140,10 +140,10 @@ class Worker:
             if "reason" in facts:
                 out.append(Refused(facts["reason"], facts["detail"]))
                 continue
-            shape = self._target.height, self._target.width, self._target.channels
-            pixels = np.frombuffer(_read(process.stdout, int(np.prod(shape))), np.uint8)
+            shape, kind = self._target.shape, self._target.dtype
+            content = _read(process.stdout, int(np.prod(shape)) * kind.itemsize)
             facts["notes"] = tuple(facts["notes"])
-            out.append(Decoded(pixels.reshape(shape), **facts))
+            out.append(Decoded(np.frombuffer(content, kind).reshape(shape), **facts))
         return out
 
     def _start(self) -> "subprocess.Popen[bytes]":

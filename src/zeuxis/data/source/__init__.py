@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from zeuxis.core.errors import Invalid, NotFound
-from zeuxis.core.settings import similar
+from zeuxis.core.settings import Data, similar
+from zeuxis.data.preparation import decode
 from zeuxis.data.prepared import Prepared, is_prepared, open_prepared
-from zeuxis.data.source import arrays, avatars
+from zeuxis.data.source import arrays, avatars, pairs
 from zeuxis.data.source.base import (
     LEADS_OUT,
     SUFFIXES,
@@ -23,27 +24,58 @@ from zeuxis.data.source.base import (
 )
 from zeuxis.data.source.parquet import ParquetSource
 from zeuxis.data.source.tar import TarShards
-from zeuxis.data.source.tree import Folder, TreeSource, Zip
+from zeuxis.data.source.tree import Folder, TreeSource, Zip, images_of
 
 __all__ = ["Item", "Source", "fingerprint_of", "name_of", "open_source"]
 
 EMBEDDED = {"avatars": avatars.open_avatars}
 
 
-def open_source(source: str | Path) -> Source:
+def open_source(
+    source: str | Path, settings: Data | None = None, translates: bool = False
+) -> Source:
     """The source at a path, whatever its kind, or an embedded one by its name.
 
+    Args:
+        source: path or name.
+        settings: `pairs`, `paired` and `source_kind` say what is read as pairs.
+        translates: whether pairs are needed, so that they are looked for.
+
     Raises:
-        ValueError: nothing is there, it may not be read, or it is of no kind that is known.
+        ValueError: nothing is there, it may not be read, or it is of no kind that is known; or pairs are
+            asked for and there are none.
     """
+    settings = settings or Data()
+    opened, folders = _opened(source, settings, translates)
+    with decode.guarded():
+        return pairs.arranged(opened, folders, settings, translates)
+
+
+def _opened(
+    source: str | Path, settings: Data, translates: bool
+) -> tuple[Source, pairs.Folders | None]:
+    """The source, and its folders of pairs if it is to be read by them."""
     path = _existing(source)
     if path is None:
-        return EMBEDDED[str(source)]()
+        return EMBEDDED[str(source)](), None
     if is_prepared(path):
-        return open_again(open_prepared(path))
+        return open_again(open_prepared(path)), None
     name = name_of(path)
-    if path.is_dir():
-        return _open_folder(path, name)
+    found = _of_arrays(path, name) if not path.is_dir() else _of_shards(path, name)
+    if found:
+        return found, None
+    if path.is_dir() or zipfile.is_zipfile(path):
+        kind, files = ("folder", Folder(path)) if path.is_dir() else ("zip", Zip(path))
+        folders = pairs.find(images_of(files), settings, translates)
+        return TreeSource(name, kind, files, folders), folders
+    raise Invalid(
+        f"{path} is not of a kind that can be read; expected a folder of images, a zip, a tar, idx, "
+        "npy, npz or parquet file, or a prepared set"
+    )
+
+
+def _of_arrays(path: Path, name: str) -> Source | None:
+    """A file of arrays, a tar or a table."""
     if arrays.find_idx(path):
         return _named(arrays.open_idx(path), name)
     if path.suffix in (".npy", ".npz"):
@@ -52,16 +84,11 @@ def open_source(source: str | Path) -> Source:
         return TarShards(name, [path])
     if path.suffix == ".parquet":
         return ParquetSource(name, [path])
-    if zipfile.is_zipfile(path):
-        return TreeSource(name, "zip", Zip(path))
-    raise Invalid(
-        f"{path} is not of a kind that can be read; expected a folder of images, a zip, a tar, idx, "
-        "npy, npz or parquet file, or a prepared set"
-    )
+    return None
 
 
-def _open_folder(path: Path, name: str) -> Source:
-    """What a folder holds is told by its files' names: idx, else tars, else parquet, else images."""
+def _of_shards(path: Path, name: str) -> Source | None:
+    """What a folder holds is told by its files' names: idx, else tars, else parquet, else images (None)."""
     if arrays.find_idx(path):
         return _named(arrays.open_idx(path), name)
     try:
@@ -79,7 +106,7 @@ def _open_folder(path: Path, name: str) -> Source:
         tables, linked = _sorted_out(sorted((path / "data").glob("*.parquet")), path)
     if tables:
         return _alone(ParquetSource(name, tables), (), linked)
-    return TreeSource(name, "folder", Folder(path))
+    return None
 
 
 def _sorted_out(entries: Iterable[Path], root: Path) -> tuple[list[Path], list[Path]]:
@@ -125,7 +152,25 @@ def open_again(prepared: Prepared) -> Source:
     source = arrays.ArraySource(prepared.name, [(prepared.images, items)], "prepared set")
     source.licence, source.credits = prepared.facts["licence"], prepared.facts["credits"]
     source.classes = {c.name: c.classes for c in prepared.conditions}
+    if "source" in prepared.fields:
+        source.partner = _partner_again(prepared)
     return source
+
+
+def _partner_again(prepared: Prepared) -> Source:
+    stored = prepared.fields["source"]
+    held_out = np.zeros(len(stored.rows), bool)
+    held_out[stored.holdout] = True
+    names = prepared.names if stored.paired else prepared.source_names
+    items = [
+        Item(name, side="holdout" if held else "train")
+        for name, held in zip(names, held_out, strict=True)
+    ]
+    partner = arrays.ArraySource(prepared.name, [(stored.rows, items)], "prepared set")
+    partner.paired = stored.paired
+    if stored.field.kind == "map":
+        partner.field, partner.legend = "map", dict(enumerate(stored.field.classes))
+    return partner
 
 
 def fingerprint_of(source: str | Path) -> str:

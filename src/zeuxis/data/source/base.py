@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from zeuxis.core.errors import Invalid
+from zeuxis.data.preparation.decode import Part
 
 Side = Literal["train", "holdout"]
 NO_COLUMNS: Mapping[str, str] = MappingProxyType({})
@@ -102,6 +103,16 @@ class Source(abc.ABC):
         self.credits = ""
         self.classes: dict[str, tuple[str, ...]] = {}
         """Order of a column's classes where the source knows one."""
+        self.part: Part = "whole"
+        """The half of each file that is meant."""
+        self.partner: Source | None = None
+        """What translations to these images start from."""
+        self.paired = True
+        """Of a partner: whether its item i belongs to image i; else it has items of its own."""
+        self.field: Literal["image", "map"] = "image"
+        """Whether it holds images or maps of class ids."""
+        self.legend: Mapping[int, str] = {}
+        """Names of a map's class ids, where the source has some."""
 
     @abc.abstractmethod
     def read(self, index: int) -> bytes | np.ndarray:
@@ -113,6 +124,30 @@ class Source(abc.ABC):
 
     def close(self) -> None:  # noqa: B027
         """Let go of open files."""
+
+
+class Chosen(Source):
+    """Some items of another source, perhaps under other names, or a half of each."""
+
+    def __init__(
+        self, whole: Source, items: Iterable[tuple[int, Item]], part: Part = "whole"
+    ) -> None:
+        super().__init__(whole.name, whole.kind)
+        numbered = list(items)
+        self.items, self.part = [item for _, item in numbered], part
+        self._whole, self._of = whole, [index for index, _ in numbered]
+        self.curated, self.classes, self.legend = whole.curated, whole.classes, whole.legend
+        self.field, self.paired = whole.field, whole.paired
+        self.problems, self.notes = whole.problems, whole.notes
+        self.licence, self.credits = whole.licence, whole.credits
+
+    def read(self, index: int) -> bytes | np.ndarray:
+        """The file or pixels of item `index`."""
+        return self._whole.read(self._of[index])
+
+    def close(self) -> None:
+        """Let go of the whole source's files."""
+        self._whole.close()
 
 
 def within(path: Path, root: Path | None) -> Path:

@@ -20,6 +20,7 @@ from typing import Any
 
 from zeuxis.core.errors import Invalid
 from zeuxis.core.files import parse_json
+from zeuxis.data.source import maps
 from zeuxis.data.source.arrays import side_of
 from zeuxis.data.source.base import (
     LEADS_OUT,
@@ -34,6 +35,7 @@ from zeuxis.data.source.base import (
     leads_out,
     read_file,
 )
+from zeuxis.data.source.pairs import Folders
 
 METADATA = ("metadata.csv", "metadata.jsonl")
 CAPTION_KEYS = ("text", "caption")
@@ -127,34 +129,43 @@ class Zip(Files):
         self._archive.close()
 
 
+def images_of(files: Files) -> list[str]:
+    """The names of images among files."""
+    return [name for name in files.names if PurePosixPath(name).suffix.lower() in SUFFIXES]
+
+
 class TreeSource(Source):
     """The images among `files`, with all that is said about them."""
 
-    def __init__(self, name: str, kind: str, files: Files) -> None:
+    def __init__(self, name: str, kind: str, files: Files, folders: Folders | None = None) -> None:
         super().__init__(name, kind)
         self._files = files
         self.problems += files.problems
-        images = [n for n in files.names if PurePosixPath(n).suffix.lower() in SUFFIXES]
-        depth = _depth(images)
+        images = images_of(files)
+        # Folders of sources and targets are no classes: images are placed as if they were not there.
+        placed = {image: folders.place(image)[1] if folders else image for image in images}
+        depth = _depth(placed.values())
         self._note_others(len(images), depth)
+        if folders:
+            self._read_legend(depth)
         known = self._metadata(set(images))
         stylegan = self._stylegan(set(images))
         captions, sidecars = self._beside(images)
-        sides = _sides(images, depth)
+        sides = _sides(placed.values(), depth)
         said = stylegan or _said(known) or _said(sidecars)
-        classes = {} if said else _class_folders(images, sides, depth)
+        classes = {} if said else _class_folders(list(dict.fromkeys(placed.values())), sides, depth)
         for image in images:
             columns = dict(known.get(image, {}))
             columns.update(sidecars.get(image, {}))
             if image in stylegan:
                 columns["label"] = stylegan[image]
-            if image in classes:
-                columns["label"] = classes[image]
+            if placed[image] in classes:
+                columns["label"] = classes[placed[image]]
             text = next((columns.pop(key) for key in CAPTION_KEYS if columns.get(key)), "")
             for key in CAPTION_KEYS:
                 columns.pop(key, None)
             text = text or captions.get(image, "")
-            self.items.append(Item(image, columns, text, sides.get(image)))
+            self.items.append(Item(image, columns, text, sides.get(placed[image])))
 
     def read(self, index: int) -> bytes:
         """The encoded file of item `index`."""
@@ -181,6 +192,17 @@ class TreeSource(Source):
                 self._licence(name)
         if others and images:
             self.notes.append(f"{others:,} other files, not images, were passed over")
+
+    def _read_legend(self, depth: int) -> None:
+        """Names of class ids, from the first legend that can be read."""
+        for name in self._files.names:
+            if self.legend or not maps.is_legend(name, depth):
+                continue
+            try:
+                content = self._files.read(name, SIDE_LIMIT)
+                self.legend = maps.read_legend(content, PurePosixPath(name).suffix.lower())
+            except (OSError, ValueError) as error:
+                self.problems.append((name, f"the names of classes cannot be read: {error}"))
 
     def _licence(self, name: str) -> None:
         try:
