@@ -89,12 +89,12 @@ def unpack(content: list[bytes], bits: list[int]) -> np.ndarray:
 def through_bytes(model: Model, images_NHWC: np.ndarray) -> tuple[np.ndarray, int]:
     """Images after the latent's bytes, and how many bytes each took."""
     family: Any = model.family
-    latent = torch.from_numpy(model.encode(images_NHWC))
+    latent = torch.from_numpy(model.encode(images_NHWC).latents)
     code = family.codes(latent).flatten(1).numpy()
     bits = family.config.number_bits()
     again = unpack(content := pack(code, bits), bits)
     decoded = family.from_codes(torch.from_numpy(again).view(latent.shape))
-    return model.decode(decoded.numpy()), len(content[0])
+    return model.decode(decoded.numpy()).images, len(content[0])
 
 
 def squeeze(pixels_HWC: np.ndarray, kind: str, quality: int) -> tuple[bytes, np.ndarray]:
@@ -262,7 +262,7 @@ def probe(model: Model, prepared: Prepared) -> dict[str, Any]:
     train, test = prepared.train, prepared.holdout
     row: dict[str, Any] = {"n": len(test), "condition": condition.name}
     pixels = from_uint8(to_tensor(np.array(prepared.images))).flatten(1)
-    latents = torch.from_numpy(model.encode(np.array(prepared.images))).flatten(1)
+    latents = torch.from_numpy(model.encode(np.array(prepared.images)).latents).flatten(1)
     row["numbers"] = latents.shape[1]
     classes = len(condition.classes)
     for name, x in (("latent", latents), ("pixels", pixels)):
@@ -282,7 +282,7 @@ def probe(model: Model, prepared: Prepared) -> dict[str, Any]:
 def tokens(model: Model, prepared: Prepared) -> dict[str, Any]:
     """A tokenizer's reconstructions and its use of its codes."""
     images_NHWC = np.array(prepared.images[prepared.holdout])
-    token_NHW = model.encode(images_NHWC)
+    token_NHW = model.encode(images_NHWC).latents
     codes = cast(Tokenizes, model.family).vocabulary
     counts_K = np.bincount(token_NHW.ravel(), minlength=codes)
     share_K = torch.from_numpy(counts_K / token_NHW.size)
@@ -293,7 +293,7 @@ def tokens(model: Model, prepared: Prepared) -> dict[str, Any]:
         "occur": round(usage(share_K, 0.0).item(), 4),
         "used": round(usage(share_K).item(), 4),
         "perplexity": round(perplexity(share_K).item(), 2),
-        **figures(images_NHWC, model.decode(token_NHW)),
+        **figures(images_NHWC, model.decode(token_NHW).images),
     }
 
 

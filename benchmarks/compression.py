@@ -20,7 +20,6 @@ from PIL import Image
 
 from benchmarks.row import write_row
 from zeuxis.data import open_prepared
-from zeuxis.data.pictures import Pictures
 from zeuxis.inference import codec
 from zeuxis.inference.model import load
 
@@ -43,20 +42,15 @@ def main() -> None:
     args = parser.parse_args()
     model, prepared = load(args.run, device="cpu"), open_prepared(args.data)
     images = prepared.images[prepared.holdout[: args.count]]
-    nothing = np.zeros((len(images), 0), np.int64)
     names = [f"{i}" for i in range(len(images))]
-    seen = Pictures(prepared.name, names, images, (), nothing, {}, len(images), ())
     with tempfile.TemporaryDirectory() as folder:
-        file, out = Path(folder) / f"a{codec.SUFFIX}", Path(folder) / "out"
+        file, out = Path(folder) / "a.zxi", Path(folder) / "out"
         began = time.perf_counter()
-        coded = codec.compress(model, seen, file)
+        coded = codec.compress(model, images, names)
+        coded.write(file)
         encoding = time.perf_counter() - began
-        one = codec.compress(
-            model,
-            Pictures(prepared.name, names[:1], images[:1], (), nothing[:1], {}, 1, ()),
-            Path(folder) / f"one{codec.SUFFIX}",
-        )
-        words = ["decompress", str(file), "--model", str(args.run), "--out", str(out)]
+        one = codec.compress(model, images[:1], names[:1])
+        words = ["decompress", str(args.run), str(file), "--out", str(out)]
         began = time.perf_counter()
         subprocess.run(
             [sys.executable, "-m", "zeuxis", *words], env={**os.environ, **ELSEWHERE}, check=True

@@ -42,7 +42,7 @@ def main() -> None:
         for way, controls in ways.items():
             if way == "jumps" and steps > MOST_STEPS:
                 continue
-            made = model.sample(args.samples, steps=steps, **controls)
+            made = model.sample(args.samples, steps=steps, **controls).images
             found = kernel_distance(features(made), real)
             low, high = found.interval or (found.value, found.value)
             table[way][str(steps)] = [round(found.value, 3), round((high - low) / 2, 3)]

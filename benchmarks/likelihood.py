@@ -38,7 +38,7 @@ def main() -> None:
     names = [condition.name for condition in model.conditions]
     images = prepared.images[prepared.holdout]
     labels = prepared.labels[prepared.holdout][:, prepared.label_columns(names)]
-    bits = model.bits_per_dim(images, labels if names else None)
+    bits = model.score(images, labels if names else None).bits
     row = {
         "family": model.facts["family"],
         "side": "hold-out",
@@ -50,7 +50,7 @@ def main() -> None:
         "trained_on": model.facts["source"],
     }
     if isinstance(model.family, Reconstructs):
-        decibels = psnr(images, model.reconstruct(images, labels if names else None))
+        decibels = psnr(images, model.reconstruct(images, labels if names else None).images)
         row["psnr_db"] = round(float(decibels.mean()), 2)
     if args.record:
         write_row("likelihood", **row)

@@ -58,7 +58,7 @@ def generated(
     labels = np.arange(count)[:, None] % CLASSES
     start = time.perf_counter()
     settings = override(model.family.Controls(), controls).model_dump()
-    images = model.sample(count, seed=seed, labels=labels, **settings)
+    images = model.sample(count, seed=seed, labels=labels, **settings).images
     seconds = time.perf_counter() - start
     facts = {"run": source.name, "family": model.facts["family"], "controls": settings}
     facts |= {"sampling_seconds": round(seconds, 1)}

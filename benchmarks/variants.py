@@ -43,7 +43,7 @@ ENOUGH = 500
 def teach(model: Model, prepared: Prepared, controls: dict[str, Any]) -> dict[str, Any]:
     """Accuracy on held-out images of two classifiers that were taught by samples."""
     labels = np.arange(SAMPLES)[:, None] % CLASSES
-    images = model.sample(SAMPLES, labels=labels, **controls)
+    images = model.sample(SAMPLES, labels=labels, **controls).images
     held, held_labels = prepared.images[prepared.holdout], prepared.labels[prepared.holdout][:, 0]
     nets = [train_classifier(images, labels[:, 0], CLASSES, seed) for seed in range(2)]
     scores = [round(accuracy(net, held, held_labels), 4) for net in nets]
@@ -55,13 +55,13 @@ def kernel(model: Model, prepared: Prepared, controls: dict[str, Any]) -> dict[s
     rows = prepared.holdout
     rows = rows if len(rows) >= ENOUGH else np.arange(len(prepared.images))
     real = features(prepared.images[rows])
-    found = kernel_distance(features(model.sample(2000, **controls)), real)
+    found = kernel_distance(features(model.sample(2000, **controls).images), real)
     return {"kernel_distance": found.value, "interval": found.interval, "n": len(rows)}
 
 
 def bits(model: Model, prepared: Prepared, controls: dict[str, Any]) -> dict[str, Any]:
     """Mean and standard error."""
-    found = model.bits_per_dim(prepared.images[prepared.holdout[:3000]])
+    found = model.score(prepared.images[prepared.holdout[:3000]]).bits
     error = found.std() / len(found) ** 0.5
     return {"bits_per_dim": float(found.mean()), "standard_error": float(error), "n": len(found)}
 
@@ -74,7 +74,7 @@ def labels(model: Model, prepared: Prepared, controls: dict[str, Any]) -> dict[s
     train_real = real[prepared.train]
     judge = train_classifier(prepared.images[prepared.train], train_real, classes)
     rows = np.random.default_rng(0).choice(prepared.train, 2000)
-    images = model.sample(2000, labels=prepared.labels[rows][:, columns], **controls)
+    images = model.sample(2000, labels=prepared.labels[rows][:, columns], **controls).images
     seen = predict(judge, images)
     shares = np.bincount(seen, minlength=classes) / np.bincount(train_real, minlength=classes)
     found = kernel_distance(features(images[:1000]), features(prepared.images[held]))

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from tests.front import pictures, tiny, workshop
+from tests.front import pictures, tiny, workshop, zeuxis
 from tests.kit import able, build, loader_for
 from zeuxis import data
+from zeuxis.cli import verbs
 from zeuxis.core import machine
 from zeuxis.core.abilities import Generates
 from zeuxis.core.settings import Data, Training
@@ -16,6 +17,7 @@ from zeuxis.evaluation import allowance, by_image, evaluate
 from zeuxis.evaluation.allowance import Allowance
 from zeuxis.inference import results
 from zeuxis.inference.model import Model, load
+from zeuxis.inference.results import Scores
 from zeuxis.training import loop
 from zeuxis.training import run as training
 
@@ -63,7 +65,7 @@ def test_samples_are_the_same_bits_at_one_thread_and_two(name, tmp_path):
         drawn = []
         for threads in (1, 2):
             torch.set_num_threads(threads)
-            drawn.append(model.sample(3, seed=5))
+            drawn.append(model.sample(3, seed=5).images)
     finally:
         torch.set_num_threads(before)
     assert (drawn[0] == drawn[1]).all()
@@ -111,10 +113,10 @@ def test_likelihoods_are_of_as_many_images_as_there_is_time_for(clock, tmp_path)
     calls = []
 
     class Slow:
-        def bits_per_dim(self, images, labels, progress):
+        def score(self, images, labels, progress):
             calls.append(len(images))
             clock[0] += 2.0 * len(images) / 32
-            return np.arange(len(images))
+            return Scores(bits=np.arange(len(images)), kind="bound")
 
     images, labels = np.zeros((256, 2, 2, 1), np.uint8), np.zeros((256, 0), np.int64)
     for seconds, expected in ((None, [256]), (100.0, [32, 256]), (18.0, [32, 128]), (5.0, [32])):
@@ -169,20 +171,18 @@ def test_the_report_tells_of_fewer_samples(run, monkeypatch):
 def test_many_images_are_announced(clock, tmp_path):
     said = []
     some = np.zeros((32, 16, 16, 3), np.uint8)
-    results._announce(tmp_path, some, 1000, 3.2, lambda event: said.append(event.text))
+    verbs.announce(tmp_path, some, 1000, 3.2, lambda event: said.append(event.text))
     assert said == ["1,000 images: about 1.7 min to draw, 4 MiB on disk, 1 MiB of memory"]
     with pytest.raises(ValueError, match="MiB free"):
-        results._announce(tmp_path, some, 10**15, 3.2, lambda event: None)
+        verbs.announce(tmp_path, some, 10**15, 3.2, lambda event: None)
 
 
-def test_few_images_are_not(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(results, "MANY", 40)
-    for count, notes in ((3, 0), (40, 1)):
-        events = []
-        results.draw(run[0], count, out=tmp_path / str(count), watch=events.append)
-        assert sum(event.kind == "note" for event in events) == notes
-        drawn = load(run[0]).sample(3)
-        assert len(results.written(tmp_path / str(count))) == count and len(drawn) == 3
+def test_few_images_are_not(run, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(verbs, "MANY", 40)
+    for count in (3, 40):
+        assert zeuxis("sample", run[0], "--count", count, "--out", tmp_path / str(count)) == 0
+        assert ("min to draw" in capsys.readouterr().err) == (count == 40)
+        assert len(results.written(tmp_path / str(count))) == count
 
 
 # The pace of training

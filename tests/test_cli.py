@@ -32,6 +32,7 @@ COMMANDS = [
     ["denoise"],
     ["complete"],
     ["translate"],
+    ["vary"],
     ["encode"],
     ["decode"],
     ["interpolate"],
@@ -124,7 +125,7 @@ def test_samples_are_the_same_from_the_command_line_and_from_python(run, tmp_pat
     assert zeuxis("sample", run, *words, "--grid", tmp_path / "sheet.png") == 0
     files = sorted((tmp_path / "out").glob("*.png"))
     assert [file.name for file in files] == [f"{i:04d}.png" for i in range(5)]
-    expected = library.load(run).sample(5, seed=7, label="dog")
+    expected = library.load(run).sample(5, seed=7, labels="dog").images
     for file, image in zip(files, expected, strict=True):
         with Image.open(file) as opened:
             np.testing.assert_array_equal(np.asarray(opened), image)
@@ -141,7 +142,8 @@ def test_drawing_again_replaces_the_samples_and_nothing_else(run, tmp_path, caps
     assert zeuxis("sample", run, "--count", 2, "--out", tmp_path / "out") == 0
     assert "wrote 2 images" in capsys.readouterr().out
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert names == ["0000.png", "0001.png", "2024-holiday.png", "notes.txt", "samples.json"]
+    kept = ["2024-holiday.png", "metadata.jsonl", "notes.txt", "samples.json"]
+    assert names == ["0000.png", "0001.png", *kept]
 
 
 def test_the_command_on_a_model_s_card_runs(run, monkeypatch):

@@ -39,17 +39,23 @@ def some(name, count, **values):
     return Pictures("some", names, images, (), np.zeros((count, 0), np.int64), {}, count, ())
 
 
+def packed_into(file, model, seen, **more):
+    coded = model.compress(seen, **more)
+    coded.write(file)
+    return coded
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("name", SEQUENTIAL)
 def test_what_went_in_comes_out_at_the_stated_size(name, channels, tmp_path):
     run = untrained(tmp_path / "run", name, height=6, width=5, channels=channels)
     seen = some(name, 40, height=6, width=5, channels=channels)
-    coded = codec.compress(load(run), seen, tmp_path / "a.zxi")
+    coded = packed_into(tmp_path / "a.zxi", load(run), seen)
     assert coded.total == (tmp_path / "a.zxi").stat().st_size
     again, names = codec.decompress(load(run), tmp_path / "a.zxi")
     assert np.array_equal(again, seen.images) and names == seen.names
     assert coded.bits_per_dim == pytest.approx(coded.stated, rel=0.01)
-    assert coded.stated == pytest.approx(load(run).bits_per_dim(seen.images).mean(), rel=1e-5)
+    assert coded.stated == pytest.approx(load(run).score(seen.images).mean, rel=1e-5)
     assert set(coded.peers) > {"PNG, one sheet", "WebP, one sheet"}
 
 
@@ -58,9 +64,8 @@ def test_several_batches_of_rows(tmp_path, monkeypatch):
     run = untrained(tmp_path / "run", "pixelcnn", height=3, width=3)
     seen = some("pixelcnn", 7, height=3, width=3)
     ticks = []
-    codec.compress(
-        load(run), seen, tmp_path / "a.zxi", lambda done, total: ticks.append((done, total))
-    )
+    told = lambda done, total: ticks.append((done, total))  # noqa: E731
+    packed_into(tmp_path / "a.zxi", load(run), seen, progress=told)
     assert ticks[-1] == (7, 7) and ticks == sorted(ticks)
     assert np.array_equal(codec.decompress(load(run), tmp_path / "a.zxi")[0], seen.images)
 
@@ -93,7 +98,7 @@ def test_small_differences_between_machines_do_no_harm(tmp_path, monkeypatch):
     monkeypatch.setattr(codec, "SURE", 0.05)
     run = untrained(tmp_path / "run", "pixelcnn", height=4, width=4)
     seen = some("pixelcnn", 8, height=4, width=4)
-    coded = codec.compress(load(run), seen, tmp_path / "a.zxi")
+    coded = packed_into(tmp_path / "a.zxi", load(run), seen)
     assert coded.written_down > 100
     cls = families.get("pixelcnn")
     plain = cls.stepper
@@ -117,7 +122,7 @@ def test_the_steps_are_taken_in_float64(tmp_path, monkeypatch):
     monkeypatch.setattr(
         codec, "_rounded", lambda stepper: types.add(stepper.log_p().dtype) or rounded(stepper)
     )
-    codec.compress(load(run), seen, tmp_path / "a.zxi")
+    packed_into(tmp_path / "a.zxi", load(run), seen)
     assert types == {torch.float64}
 
 
@@ -129,7 +134,7 @@ def test_another_instruction_set_and_thread_count_read_the_file(name, tmp_path):
         (tmp_path / "in").mkdir(exist_ok=True)
         Image.fromarray(image[..., 0]).save(tmp_path / "in" / file)
     words = ["-m", "zeuxis"]
-    plain = {**os.environ, "PYTHONPATH": str(Path(codec.__file__).parents[1])}
+    plain = {**os.environ, "PYTHONPATH": str(Path(codec.__file__).parents[2])}
     there = {
         "ONEDNN_MAX_CPU_ISA": "SSE41",
         "ATEN_CPU_CAPABILITY": "default",
@@ -137,8 +142,8 @@ def test_another_instruction_set_and_thread_count_read_the_file(name, tmp_path):
     }
     file, out = tmp_path / "a.zxi", tmp_path / "out"
     for command, surroundings in (
-        (["compress", tmp_path / "in", "--model", run, "--out", file], plain),
-        (["decompress", file, "--model", run, "--out", out], {**plain, **there}),
+        (["compress", run, tmp_path / "in", "--out", file], plain),
+        (["decompress", run, file, "--out", out], {**plain, **there}),
     ):
         subprocess.run([sys.executable, *words, *map(str, command)], env=surroundings, check=True)
     for place, image in enumerate(seen.images):
@@ -152,7 +157,7 @@ def test_bad_input_is_one_sentence(tmp_path, capsys):
     few = untrained(tmp_path / "few", "pixelcnn", height=4, width=4, levels=16)
     gan = untrained(tmp_path / "gan", "gan")
     file = tmp_path / "a.zxi"
-    codec.compress(load(run), some("pixelcnn", 2, height=4, width=4), file)
+    packed_into(file, load(run), some("pixelcnn", 2, height=4, width=4))
     content = bytearray(file.read_bytes())
     content[-5] ^= 1
     (tmp_path / "flipped.zxi").write_bytes(content)
@@ -162,17 +167,17 @@ def test_bad_input_is_one_sentence(tmp_path, capsys):
     (tmp_path / "in").mkdir()
     Image.fromarray(pixels).save(tmp_path / "in" / "a.png")
     cases = [
-        (["decompress", file, "--model", other], "was written with the model"),
-        (["decompress", tmp_path / "flipped.zxi", "--model", run], "is damaged"),
-        (["decompress", tmp_path / "short.zxi", "--model", run], "is damaged"),
-        (["decompress", tmp_path / "text.zxi", "--model", run], "no file that `zeuxis compress`"),
-        (["decompress", tmp_path / "none.zxi", "--model", run], "there is no file"),
+        (["decompress", other, file], "was written with the model"),
+        (["decompress", run, tmp_path / "flipped.zxi"], "is damaged"),
+        (["decompress", run, tmp_path / "short.zxi"], "is damaged"),
+        (["decompress", run, tmp_path / "text.zxi"], "no file that `zeuxis compress`"),
+        (["decompress", run, tmp_path / "none.zxi"], "there is no file"),
         (
-            ["compress", tmp_path / "in", "--model", gan],
+            ["compress", gan, tmp_path / "in"],
             "cannot compress; families that can: pixel",
         ),
-        (["compress", tmp_path / "in", "--model", few], "models 16 levels and files have 256"),
-        (["compress", tmp_path / "in", "--model", run, "--out", "a.png"], "is to end in .zxi"),
+        (["compress", few, tmp_path / "in"], "models 16 levels and files have 256"),
+        (["compress", run, tmp_path / "in", "--out", "a.png"], "a name that ends in .zxi"),
     ]
     for words, sentence in cases:
         if "--out" not in words:

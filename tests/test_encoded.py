@@ -86,7 +86,7 @@ def test_the_encoder_lies_beside_its_tokens_without_its_run_s_other_files(tokeni
     facts = tokens.facts["fields"][1]["encoder"]
     assert facts["sha256"] == sha256(folder / "config.json")
     assert (folder / facts["weights"]).is_file() and facts["family"] == "tokenizer"
-    painted = load(folder).decode(np.asarray(tokens.fields["token"].rows[:3]))
+    painted = load(folder).decode(np.asarray(tokens.fields["token"].rows[:3])).images
     assert painted.shape == (3, SIDE, SIDE, 3)
 
 
@@ -209,7 +209,7 @@ def test_a_flow_learns_latents_and_paints_through_the_encoder_s_decoder(prepared
         evaluate=False,
     )
     assert (run / "parts" / "decoder" / "config.json").is_file()
-    drawn = load(run).sample(2, seed=1)
+    drawn = load(run).sample(2, seed=1).images
     assert drawn.shape == (2, SIDE, SIDE, 3)
     # Continued from its checkpoint, it finds itself finished and unchanged.
     again = training.train(
@@ -221,7 +221,7 @@ def test_a_flow_learns_latents_and_paints_through_the_encoder_s_decoder(prepared
         overrides=words,
         evaluate=False,
     )
-    assert np.array_equal(load(again).sample(2, seed=1), drawn)
+    assert np.array_equal(load(again).sample(2, seed=1).images, drawn)
 
 
 def test_a_family_of_pixels_trains_on_an_encoded_set_as_on_any(tokens, tmp_path):

@@ -14,6 +14,7 @@ from zeuxis.evaluation.report.charts import curve, ladder
 from zeuxis.features import Features
 from zeuxis.features.foreign import of_module
 from zeuxis.inference.model import Model
+from zeuxis.inference.results import Images
 
 
 @pytest.fixture(autouse=True)
@@ -63,13 +64,11 @@ class Replay(Model):
         config = {"height": 8, "width": 8, "channels": 3, "conditions": prepared.conditions}
         config = changed(families.get("vae").TINY, **config)
         super().__init__(families.build("vae", config), {**content, **facts}, folder)
-        self.images, self.rows = images, np.arange(len(images))
-
-    def draw_labels(self, count, seed=0, label=None):
-        return toy(count, 9)[1][:, None]
+        self.replayed, self.rows = images, np.arange(len(images))
 
     def sample(self, count, seed=0, *, labels=None, progress=None, **controls):
-        return self.images[np.arange(count) % len(self.images)]
+        drawn = self.replayed[np.arange(count) % len(self.replayed)]
+        return Images(images=drawn, labels=toy(count, 9)[1][:, None])
 
 
 class Page(HTMLParser):

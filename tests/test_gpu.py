@@ -65,11 +65,11 @@ def test_a_run_is_saved_there_and_used_on_either(name, tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (4, *shape(here)), np.uint8)
     unknown = np.full((4, len(here.conditions)), -1)
     if name in able(Generates):
-        a, b = (m.sample(4, labels=unknown).astype(int) for m in (here, there))
+        a, b = (m.sample(4, labels=unknown).images.astype(int) for m in (here, there))
         # one pixel in a hundred may round the other way, or follow one that has
         assert (abs(a - b) <= 2).mean() > 0.9
     if name in able(Scores):
-        a, b = (m.bits_per_dim(images, labels=unknown) for m in (here, there))
+        a, b = (m.score(images, labels=unknown).bits for m in (here, there))
         assert np.allclose(a, b, rtol=1e-3)
 
 

@@ -15,7 +15,7 @@ FIXTURES = Path(__file__).parent / "fixtures"
 
 def test_an_old_model_loads_and_draws():
     model = load(FIXTURES / "gan")
-    assert model.sample(3, seed=1).shape == (3, 8, 8, 3)
+    assert model.sample(3, seed=1).images.shape == (3, 8, 8, 3)
     assert [c.name for c in model.family.config.conditions] == ["label"]
 
 

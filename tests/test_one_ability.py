@@ -13,13 +13,13 @@ from zeuxis.features.foreign import of_module
 USES = {
     "generator": lambda model, images: model.sample(len(images), seed=1),
     "completer": lambda model, images: model.complete(images, images[0, ..., 0] > 100, seed=1),
-    "varier": lambda model, images: model.translate(images, seed=1),
+    "varier": lambda model, images: model.vary(images, seed=1),
     "reconstructor": lambda model, images: model.reconstruct(images),
     "denoiser": lambda model, images: model.denoise(images, 25),
     "encoder": lambda model, images: model.encode(images),
     "decoder": lambda model, images: model.decode(images.transpose(0, 3, 1, 2) / 127.5 - 1),
-    "coder": lambda model, images: model.decode(model.encode(images)),
-    "scorer": lambda model, images: model.bits_per_dim(images),
+    "coder": lambda model, images: model.decode(model.encode(images).latents),
+    "scorer": lambda model, images: model.score(images),
 }
 """What the ability is for."""
 SHOWS = {"generator": "generate", "reconstructor": "reconstruct", "coder": "reconstruct"}

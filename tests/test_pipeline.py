@@ -64,7 +64,7 @@ def test_train_load_sample(name, photos, tmp_path):
     assert {"plan", "step", "saved", "done"} <= {event.kind for event in events}
     model = zeuxis.load(folder)
     if isinstance(model.family, Generates):
-        images = model.sample(5, seed=7, label="dark")
+        images = model.sample(5, seed=7, labels="dark")
     else:
         images = model.reconstruct(np.zeros((5, 8, 8, 3), np.uint8))
     assert images.shape == (5, 8, 8, 3) and images.dtype == np.uint8

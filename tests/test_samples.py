@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.front import classes
+from zeuxis.core import pixels
 from zeuxis.core.lock import locked
 from zeuxis.data import inspect, inspection
 from zeuxis.inference import results
@@ -16,6 +17,10 @@ from zeuxis.inference import results
 
 def images(count, level=0):
     return np.full((count, 4, 4, 1), level, np.uint8)
+
+
+def write(folder, images_NHWC, facts):
+    results.Images(images=images_NHWC, provenance=facts).write(folder)
 
 
 def note(folder):
@@ -30,9 +35,9 @@ def test_files_are_synced_all_at_once(tmp_path, monkeypatch):
         synced.append((len(list(found)), os.fstat(handle).st_ino))
 
     monkeypatch.setattr(os, "fsync", fsync)
-    results.write(tmp_path / "out", images(50), {"seed": 3})
+    write(tmp_path / "out", images(50), {"seed": 3})
     files = {path.stat().st_ino for path in results.written(tmp_path / "out")}
-    assert [count for count, _ in synced] == [0] * 2 + [50] * 53  # the note, all files, the note
+    assert [count for count, _ in synced] == [0] * 2 + [50] * 55  # note, images, metadata, note
     assert {inode for _, inode in synced[2:52]} == files
     assert note(tmp_path / "out") == {"count": 50, "seed": 3}
     assert len(results.written(tmp_path / "out")) == 50
@@ -41,8 +46,8 @@ def test_files_are_synced_all_at_once(tmp_path, monkeypatch):
 
 def test_a_kill_among_them_leaves_whole_files_and_a_note_that_counts_none(tmp_path, monkeypatch):
     folder = tmp_path / "out"
-    results.write(folder, images(9, 7), {})
-    save = results.save_png
+    write(folder, images(9, 7), {})
+    save = pixels.save_png
 
     def killed(path, *rest, **more):
         if path.name == "0003.png":
@@ -51,31 +56,31 @@ def test_a_kill_among_them_leaves_whole_files_and_a_note_that_counts_none(tmp_pa
         save(path, *rest, **more)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(results, "save_png", killed)
-        results.write(folder, images(8), {})
+        patch.setattr(pixels, "save_png", killed)
+        write(folder, images(8), {})
     assert note(folder)["count"] == 0
     assert sorted(path.name for path in results.written(folder)) == [
         f"000{i}.png" for i in range(3)
     ]
     (folder / "2024.png.tmp").write_text("mine")
-    results.write(folder, images(2), {})
+    write(folder, images(2), {})
     left = sorted(path.name for path in folder.iterdir())
-    assert left == ["0000.png", "0001.png", "2024.png.tmp", results.NOTE]
+    assert left == ["0000.png", "0001.png", "2024.png.tmp", results.METADATA, results.NOTE]
 
 
 def test_of_two_at_once_one_is_there_whole(tmp_path):
     folder, failed = tmp_path / "out", []
     start = threading.Barrier(2)
 
-    def write(count):
+    def repeat(count):
         try:
             start.wait()
             for _ in range(5):
-                results.write(folder, images(count, count), {"by": count})
+                write(folder, images(count, count), {"by": count})
         except Exception as error:
             failed.append(error)
 
-    writers = [threading.Thread(target=write, args=(count,)) for count in (5, 9)]
+    writers = [threading.Thread(target=repeat, args=(count,)) for count in (5, 9)]
     for each in writers:
         each.start()
     for each in writers:

@@ -11,8 +11,7 @@ from tests.front import pictures, tiny, workshop, zeuxis
 from zeuxis import data
 from zeuxis.core.errors import Stopped
 from zeuxis.core.progress import interruptible, leaving, stopping, ticks
-from zeuxis.inference import apply
-from zeuxis.inference.model import Model
+from zeuxis.inference import model
 from zeuxis.training import budget, closing, loop
 from zeuxis.training import run as training
 
@@ -47,11 +46,11 @@ STAGES = {
     "planning": (budget, "make", "train", "what was saved before is whole"),
     "first report": (closing, "first_report", "train", "what was saved before is whole"),
     "measuring": (closing.evaluation, "evaluate", "train", "holds the model and a first report"),
-    "drawing": (Model, "sample", "sample", "stopped while drawing"),
+    "drawing": (model.Model, "images", "sample", "stopped while sampling"),
     "evaluating": (data, "ensure", "evaluate", "stopped while measuring"),
     "demo": (training, "_avatars", "demo", "stopped"),
     "preparing": (data, "prepare", "prepare", "stopped while preparing"),
-    "treating": (apply, "treat", "reconstruct", "stopped while reconstructing"),
+    "treating": (model.Model, "images", "reconstruct", "stopped while reconstructing"),
 }
 
 

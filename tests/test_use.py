@@ -1,12 +1,10 @@
-"""The door to a trained model: seeds, labels, lanes."""
+"""A trained model in Python: seeds, labels, batches."""
 
 import numpy as np
 import pytest
 
 from tests.kit import ALL, able, build, wake
-from zeuxis.inference import artefact
-from zeuxis.inference.model import (
-    LANE,
+from zeuxis.core.abilities import (
     Completes,
     Decodes,
     Denoises,
@@ -15,8 +13,9 @@ from zeuxis.inference.model import (
     Interpolates,
     Reconstructs,
     Scores,
-    load,
 )
+from zeuxis.inference import artefact, labels
+from zeuxis.inference.model import BATCH, load
 
 TABLE = [[[0, 1], 6], [[1, 0], 3], [[2, -1], 1]]
 
@@ -38,21 +37,23 @@ def loaded(name, folder):
 
 
 def test_same_seed_same_images_alone_and_in_company(generator):
-    many = generator.sample(LANE + 3, seed=7)
-    assert many.dtype == np.uint8 and many.shape[1:] == generator.sample(1, seed=7).shape[1:]
+    many = generator.sample(BATCH + 3, seed=7)
+    assert many.images.dtype == np.uint8 and many[0].shape == generator.sample(1, seed=7)[0].shape
     assert np.array_equal(many[:2], generator.sample(2, seed=7))
     assert not np.array_equal(many[0], generator.sample(1, seed=8)[0])
-    asked = np.zeros((LANE + 1, 2), np.int64)
-    alike = generator.sample(LANE + 1, seed=7, labels=asked)
-    assert not np.array_equal(alike[0], alike[LANE])  # no lane repeats another
+    asked = np.zeros((BATCH + 1, 2), np.int64)
+    alike = generator.sample(BATCH + 1, seed=7, labels=asked)
+    assert not np.array_equal(alike[0], alike[BATCH])  # no batch repeats another
 
 
 def test_labels_by_name_fix_their_column_and_leave_the_others_to_the_data(generator):
-    drawn = generator.draw_labels(400, seed=1, label={"shape": "square"})
+    drawn = labels.drawn(
+        generator.conditions, generator.facts["dataset"], 400, 1, {"shape": "square"}
+    )
     assert (drawn[:, 0] == 1).all() and (drawn[:, 1] == 0).all()
-    free = generator.draw_labels(1000, seed=1)
+    free = labels.drawn(generator.conditions, generator.facts["dataset"], 1000, 1)
     assert abs((free[:, 0] == 0).mean() - 0.6) < 0.06
-    a, b = (generator.sample(2, label={"shape": name, "ink": "dark"}) for name in ("disc", "ring"))
+    a, b = (generator.sample(2, labels={"shape": name, "ink": "dark"}) for name in ("disc", "ring"))
     assert not np.array_equal(a, b)
 
 
@@ -66,7 +67,7 @@ def test_labels_by_name_fix_their_column_and_leave_the_others_to_the_data(genera
 )
 def test_unknown_labels_are_refused_with_a_suggestion(generator, label, sentence):
     with pytest.raises(ValueError, match=sentence):
-        generator.sample(1, label=label)
+        generator.sample(1, labels=label)
 
 
 def test_labels_that_name_no_class_are_refused(generator):
@@ -82,8 +83,8 @@ def test_unknown_controls_are_refused(generator):
 
 def test_progress_is_told_in_images_and_may_cancel(generator):
     seen = []
-    generator.sample(LANE + 1, progress=lambda done, total: seen.append((done, total)))
-    assert seen[-1] == (LANE + 1, LANE + 1) and (LANE, LANE + 1) in seen
+    generator.sample(BATCH + 1, progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (BATCH + 1, BATCH + 1) and (BATCH, BATCH + 1) in seen
     assert seen == sorted(seen)
 
     def cancel(done, total):
@@ -99,10 +100,10 @@ def test_a_walk_between_seeds_starts_and_ends_at_their_images(generator):
         with pytest.raises(ValueError, match="cannot interpolate; families that can: .*gan"):
             generator.interpolate(1, 2)
         return
-    walk = generator.interpolate(1, 2, count=5, label=asked)
+    walk = generator.interpolate(1, 2, count=5, labels=asked)
     assert len(walk) == 5 and not np.array_equal(walk[0], walk[-1])
     for place, seed in ((0, 1), (-1, 2)):
-        end = generator.sample(1, seed=seed, label=asked)
+        end = generator.sample(1, seed=seed, labels=asked)
         assert np.abs(walk[place].astype(int) - end[0]).max() <= 2
 
 
@@ -111,8 +112,8 @@ def test_a_walk_between_images_starts_and_ends_at_their_reconstructions(model):
         return
     ends = some_images(model, 2)
     walk = model.interpolate(ends[0], ends[1], count=3)
-    known = model.decode(model.encode(ends))
-    assert np.abs(walk[[0, 2]].astype(int) - known).max() <= 2
+    known = model.decode(model.encode(ends).latents)
+    assert np.abs(walk[[0, 2]].astype(int) - known.images).max() <= 2
 
 
 def test_a_completion_keeps_what_is_known_and_paints_what_is_not(model):
@@ -122,7 +123,7 @@ def test_a_completion_keeps_what_is_known_and_paints_what_is_not(model):
     mask = np.zeros(images.shape[1:3])
     mask[2:5, 1:6] = 1
     painted = model.complete(images, mask, seed=3)
-    assert np.array_equal(painted[:, mask == 0], images[:, mask == 0])
+    assert np.array_equal(painted.images[:, mask == 0], images[:, mask == 0])
     other = images.copy()
     other[:, mask == 1] = 255 - other[:, mask == 1]
     assert np.array_equal(painted, model.complete(other, mask, seed=3))  # the hidden is not seen
@@ -136,7 +137,7 @@ def test_denoising_is_told_how_much(model, monkeypatch):
         return
     images = some_images(model, 2)
     out = model.denoise(images, 25)
-    assert out.shape == images.shape and out.dtype == np.uint8
+    assert out.images.shape == images.shape and out.images.dtype == np.uint8
     assert not np.array_equal(out, model.denoise(images, 75))
     with pytest.raises(ValueError, match="sigma"):
         model.denoise(images, -1)
@@ -171,4 +172,4 @@ def test_what_a_family_cannot_do_is_said_with_those_that_can(model):
             assert len(getattr(model, verb)(images)) == 2
     if isinstance(model.family, Scores):
         with pytest.raises(ValueError, match="expected uint8 of shape"):
-            model.bits_per_dim(images[:, :-1])
+            model.score(images[:, :-1])

@@ -18,7 +18,7 @@ from zeuxis.core.family import Condition
 from zeuxis.core.files import read_json, sha256, write_sealed
 from zeuxis.evaluation import compare, evaluate
 from zeuxis.features import Features
-from zeuxis.inference import apply, artefact, latents
+from zeuxis.inference import artefact, latents
 from zeuxis.metrics import files
 from zeuxis.metrics.moments import Moments
 from zeuxis.training import looking
@@ -169,8 +169,10 @@ MAKE: dict[str, Callable[[Lab, Path], object]] = {
     "set": lambda lab, path: _quiet(["data", "prepare", lab / "photos", path, "--size", SIDE]),
     "encoded": lambda lab, path: latents.encode(lab / "set", lab / "tokenizer", path),
     "run": lambda lab, path: _quiet([*words_of_a_run(lab), "--out", path]),
-    "latents.npz": lambda lab, path: apply.encode(lab / "vae", lab / "tray", out=path),
-    "honest.zxi": lambda lab, path: apply.compress(lab / "pixelcnn", lab / "tray", out=path),
+    "latents.npz": lambda lab, path: _quiet(["encode", lab / "vae", lab / "tray", "--out", path]),
+    "honest.zxi": lambda lab, path: _quiet(
+        ["compress", lab / "pixelcnn", lab / "tray", "--out", path]
+    ),
     "honest.safetensors": lambda lab, path: compare.statistics(lab / "photos", path),
     "honest.npz": lambda lab, path: files.write_pytorch_fid(path, Moments.of(vectors())),
     "honest.pkl": lambda lab, path: files.write_stylegan(path, vectors()),

@@ -19,7 +19,10 @@ def main(run: str) -> None:
     model = load(run)
     classes = len(model.conditions[0].classes)
     labels = np.repeat(np.arange(classes), COLUMNS)[:, None]
-    rows = [model.sample(len(labels), seed=0, labels=labels), model.interpolate(1, 2, COLUMNS)]
+    rows = [
+        model.sample(len(labels), seed=0, labels=labels).images,
+        model.interpolate(1, 2, COLUMNS).images,
+    ]
     sheet = grid(np.concatenate(rows), columns=COLUMNS, scale=2)
     save_png(Path(__file__).with_name("gan.png"), sheet)
 

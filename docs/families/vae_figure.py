@@ -20,10 +20,10 @@ def main(run: str, source: str) -> None:
     model = load(run)
     classes = len(model.conditions[0].classes)
     labels = np.repeat(np.arange(classes), COLUMNS)[:, None]
-    samples = model.sample(len(labels), seed=0, labels=labels)
+    samples = model.sample(len(labels), seed=0, labels=labels).images
     data = open_prepared(source)
     real = np.asarray(data.images[data.holdout[:COLUMNS]])
-    rows = [samples, real, model.reconstruct(real), model.interpolate(1, 2, COLUMNS)]
+    rows = [samples, real, model.reconstruct(real).images, model.interpolate(1, 2, COLUMNS).images]
     sheet = grid(np.concatenate(rows), columns=COLUMNS, scale=2)
     save_png(Path(__file__).with_name("vae.png"), sheet)
 

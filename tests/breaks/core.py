@@ -5,14 +5,14 @@ from tests.breaks.base import Break
 BREAKS = [
     # samples on disk, rooms of inspections
     Break("inference/results.py", "image_HWC, sync=False)", "image_HWC)", "test_samples.py"),
-    Break("inference/results.py", "sync_files(folder, written(folder))", "pass", "test_samples.py"),
+    Break("inference/results.py", "sync_files(path, written(path))", "pass", "test_samples.py"),
     Break(
         "inference/results.py",
         '{"count": 0, **facts}',
         '{"count": len(images_NHWC), **facts}',
         "test_samples.py",
     ),
-    Break("inference/results.py", ', *folder.glob("[0-9]*.png.[0-9]*.tmp")', "", "test_samples.py"),
+    Break("inference/results.py", ', *path.glob("[0-9]*.png.[0-9]*.tmp")', "", "test_samples.py"),
     Break(
         "inference/results.py", 'being written", wait=True)', 'being written")', "test_samples.py"
     ),
@@ -42,9 +42,11 @@ BREAKS = [
         "data/pictures.py",
         "content = read_file(path, root)",
         "content = path.read_bytes()",
-        "test_apply.py -k strangers",
+        "test_verbs.py -k strangers",
     ),
-    Break("inference/apply.py", " * (pixels[..., 3] / 255)", "", "test_apply.py -k single_files"),
+    Break(
+        "inference/arguments.py", " * (pixels[..., 3] / 255)", "", "test_verbs.py -k single_files"
+    ),
     Break(
         "data/source/base.py", "if facts.st_size > most:", "if False:", "test_sources.py -k limit"
     ),
@@ -388,7 +390,7 @@ BREAKS = [
         "*_notes(model, prepared, chosen)]",
         "test_budget.py -k fewer_samples",
     ),
-    Break("inference/results.py", "if count >= MANY:", "if False:", "test_budget.py -k few_images"),
+    Break("cli/verbs.py", "if count >= MANY and", "if False and", "test_budget.py -k few_images"),
     Break(
         "core/progress.py",
         "        raise Stopped(sentence) from None",
@@ -555,7 +557,7 @@ BREAKS = [
     ),
     Break("core/pixels.py", "/ 127.5 - 1.0", "/ 128.0 - 1.0", "../src/zeuxis/core/pixels.py"),
     # the door
-    Break("inference/model.py", "drawn[:, column] = index", "pass", "test_use.py"),
+    Break("inference/labels.py", "chosen[:, column] = index", "pass", "test_use.py"),
     Break(
         "inference/model.py",
         "range(rows.start, rows.stop), self.device",
@@ -976,7 +978,7 @@ BREAKS = [
     ),
     # what models of before gave
     Break(
-        "inference/model.py",
+        "inference/verbs/draw.py",
         "torch.sin((1 - share) * angle) * a",
         "torch.sin((1 - share)) * a",
         "test_before.py -k interpolate",

@@ -5,26 +5,26 @@ from tests.breaks.base import Break
 BREAKS = [
     # verbs
     Break(
-        "inference/model.py",
-        "sigma / 127.5, device",
-        "sigma / 255, device",
+        "inference/verbs/change.py",
+        "sigma / 127.5)",
+        "sigma / 255)",
         "test_use.py -k denoising",
     ),
     Break(
-        "inference/model.py",
-        "slerp(ends[:1], ends[1:], share.cpu())",
-        "slerp(ends[1:], ends[:1], share.cpu())",
+        "inference/verbs/draw.py",
+        "slerp(ends[:1], ends[1:], share_N)",
+        "slerp(ends[1:], ends[:1], share_N)",
         "test_use.py -k walk",
     ),
     Break(
         "inference/model.py", "rows.start + size * done // total", "done", "test_use.py -k progress"
     ),
-    Break("inference/apply.py", ">= 128).astype", "< 128).astype", "test_apply.py -k complete"),
+    Break("inference/arguments.py", ">= 128).astype", "< 128).astype", "test_verbs.py -k complete"),
     Break(
-        "inference/apply.py",
+        "inference/results.py",
         "std(ddof=1) / len(self.bits) ** 0.5",
         "std(ddof=1)",
-        "test_apply.py -k score",
+        "test_verbs.py -k score",
     ),
     # compressed files
     Break(
@@ -52,12 +52,12 @@ BREAKS = [
     Break("inference/codec.py", "weights[-1] > 1:", "weights[-1] > 2:", "test_codec.py -k table"),
     # latents of a file
     Break(
-        "inference/apply.py",
+        "inference/arguments.py",
         "latents.shape[1:] != one.shape[1:] or",
         "",
-        "test_apply.py -k latents",
+        "test_verbs.py -k latents",
     ),
-    Break("inference/apply.py", "or latents.max() >= most", "", "test_apply.py -k latents"),
+    Break("inference/arguments.py", "or latents.max() >= most", "", "test_verbs.py -k latents"),
     # contests
     Break(
         "training/contest.py",

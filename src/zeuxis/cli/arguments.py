@@ -36,11 +36,6 @@ Controls = Annotated[
         show_default=False,
     ),
 ]
-Grid = Annotated[Path | None, typer.Option(help="Also write one sheet, a PNG file.")]
-Label = Annotated[
-    list[str] | None,
-    typer.Option(help="What the images should show: CLASS, or CONDITION=CLASS; repeatable."),
-]
 
 
 DataWords = Annotated[

@@ -13,17 +13,7 @@ import typer
 
 from zeuxis import __version__
 from zeuxis.cli import verbs
-from zeuxis.cli.arguments import (
-    Controls,
-    DataWords,
-    Grid,
-    Label,
-    Source,
-    Trained,
-    data_words,
-    examples,
-    pairs,
-)
+from zeuxis.cli.arguments import DataWords, Source, Trained, data_words, examples, pairs
 from zeuxis.cli.help import App, FamilyCommand, Group, usage
 from zeuxis.core.errors import Stopped
 from zeuxis.core.progress import leaving, stopping
@@ -33,9 +23,6 @@ LONGEST = 2000
 """Letters of a sentence; only what somebody's file says makes one longer."""
 STOPPED_MEASURING = "stopped while measuring; the model is as it was; the same command begins again"
 STOPPED_DEMO = "stopped; what was made so far is whole; the same command goes on"
-STOPPED_DRAWING = (
-    "stopped while drawing; images that are written are whole; the same command begins again"
-)
 UNDONE = "stopped before anything was done; the same command begins again"
 
 START = "Start here"
@@ -221,44 +208,6 @@ def train(
             watch=watch,
         )
     terminal.show_trained(folder, source)
-
-
-@app.command(
-    rich_help_panel=START,
-    epilog=examples(
-        "zeuxis sample runs/demo --count 64 --seed 7 --grid sheet.png",
-        "zeuxis sample runs/demo --count 16 --label hair=red --label background=sky",
-        "zeuxis sample runs/flow-photos --count 8 steps=20 guidance_scale=2",
-    ),
-)
-def sample(
-    run: Trained,
-    controls: Controls = None,
-    count: Annotated[int, typer.Option(help="How many images.", min=1)] = 16,
-    seed: Annotated[int, typer.Option(help="Same seed: same images.")] = 0,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Folder of the images. By default samples/RUN-seedSEED."),
-    ] = None,
-    grid: Grid = None,
-    label: Label = None,
-) -> None:
-    """Draw new images from a trained model, as numbered PNG files."""
-    from zeuxis.cli import terminal
-    from zeuxis.inference import results
-
-    with stopping(STOPPED_DRAWING), terminal.watching() as watch:
-        folder = results.draw(
-            run,
-            count,
-            seed=seed,
-            out=out,
-            sheet=grid,
-            labels=label or (),
-            controls=pairs(controls, "steps=20"),
-            watch=watch,
-        )
-    terminal.show_samples(folder, grid)
 
 
 @app.command(

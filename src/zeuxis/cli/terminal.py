@@ -11,7 +11,7 @@ import os
 import shlex
 import time
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +33,7 @@ from zeuxis.core.settings import explain, similar
 from zeuxis.core.words import printable
 from zeuxis.data import Inspection, Prepared, inspect
 from zeuxis.evaluation.report.measures import missing
-from zeuxis.inference.apply import Score, Treated
-from zeuxis.inference.codec import Coded
-from zeuxis.inference.results import written
+from zeuxis.inference.results import Result
 from zeuxis.training import recipes
 
 EVERY = 10.0
@@ -282,61 +280,16 @@ def _label_command(run: Path) -> str:
     return f"zeuxis sample {_typed(run)} --count 64 --seed 8 --grid another.png"
 
 
-def show_samples(folder: Path, grid: Path | None) -> None:
-    """Where the images lie."""
+def show_result(result: Result, path: Path | None, sheet: Path | None) -> None:
+    """What a verb gave, where it lies, and what could not be read."""
     out = _console()
-    count = len(written(folder))
-    out.say(f"wrote {count} image{'' if count == 1 else 's'} to {folder}")
-    if grid is not None:
-        out.say(f"wrote the sheet {grid}")
-
-
-def show_treated(done: Treated) -> None:
-    """Where the results lie, and what could not be read."""
-    out = _console()
-    _show_refused(out, done.refused)
-    what = f"{done.count} image{'' if done.count == 1 else 's'}"
-    kind = "the latents of " if done.folder.suffix == ".npz" else ""
-    out.say(f"wrote {kind}{what} to {done.folder}")
-    if done.sheet is not None:
-        out.say(f"wrote the sheet {done.sheet}")
-
-
-def show_likelihood(found: Score, table: Path | None) -> None:
-    """The mean in bits per dimension, what kind of number it is, and the least likely images."""
-    out = _console()
-    _show_refused(out, found.refused)
-    kinds = {
-        "exact": "exact",
-        "bound": "an upper bound: the truth is at most so much",
-        "estimate": "an estimate, neither exact nor a bound",
-    }
-    out.say(
-        f"{found.mean:.4f} bits/dim, standard error {found.standard_error:.4f} over "
-        f"{len(found.bits):,} images ({kinds[found.kind]})"
-    )
-    out.say("least likely:")
-    for row in found.bits.argsort()[::-1][:5].tolist():
-        out.say(f"  {found.bits[row]:.3f}  {found.names[row]}")
-    if table is not None:
-        out.say(f"wrote {table}")
-
-
-def _show_refused(out: _Console, refused: Sequence[tuple[str, str]]) -> None:
-    if refused:
-        name, why = refused[0]
-        out.say(f"{len(refused)} files could not be read; the first: {name}: {why}")
-
-
-def show_coded(coded: Coded) -> None:
-    """What the file weighs against what the model said, and against PNG and WebP."""
-    out = _console()
-    _made(out, coded.file)
-    out.say(f"  {coded.count:,} images in {coded.total:,} bytes, of them {coded.header:,} header")
-    out.say(f"  {coded.bits_per_dim:.4f} bits/dim coded; the model states {coded.stated:.4f}")
-    for name, size in coded.peers.items():
-        share = size / coded.total
-        out.say(f"  {name}: {size:,} bytes, {share:.2f} times as many")
+    if result.refused:
+        name, why = result.refused[0]
+        out.say(f"{len(result.refused)} files could not be read; the first: {name}: {why}")
+    for line in result.lines(path):
+        out.say(line)
+    if sheet is not None:
+        out.say(f"wrote the sheet {sheet}")
 
 
 def show_contest(result: Mapping[str, Any]) -> None:

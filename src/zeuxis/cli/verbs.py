@@ -1,251 +1,150 @@
-"""The commands that use a trained model on images: parse, call, print."""
+"""A command for each verb of a trained model, made from its declaration."""
 
+import contextlib
+import inspect
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from zeuxis.cli.arguments import Controls, Grid, Label, Source, Trained, examples, pairs
+from zeuxis.cli.arguments import Controls, Trained, examples, pairs
 from zeuxis.cli.help import App
+from zeuxis.core.progress import Event, Watch, stopping, ticks
+from zeuxis.inference.results import Images, Result, check_sheet
+from zeuxis.inference.verb import Argument, Verb
+from zeuxis.inference.verbs import VERBS
+
+MANY = 320
+"""From so many images on, time and size are said before they are drawn."""
+BLOCK = 4096
+"""Bytes of a file on most disks at least."""
+KEPT = "what is written is whole; the same command begins again"
 
 app = App()
 
-Out = Annotated[
-    Path | None,
-    typer.Option(help="Folder of the images. By default samples/RUN-VERB.", show_default=False),
-]
-Model = Annotated[
-    Path,
-    typer.Option(metavar="RUN", help="The folder that `zeuxis train` wrote.", show_default=False),
-]
-Seed = Annotated[int, typer.Option(help="Same seed: same images.")]
+
+def _command(verb: Verb) -> Callable[..., None]:
+    """The function that typer calls, with the parameters that the verb's arguments are on a command line."""
+    takes = [_parameter("run", Trained)]
+    takes += [
+        _parameter(name, Annotated[a.word, _info(a)], verb.defaults.get(name, inspect._empty))
+        for name, a in verb.arguments.items()
+    ]
+    if verb.has_controls:
+        takes.append(_parameter("controls", Controls, None))
+    help = f"{verb.gives.WRITES}." if verb.gives.WRITES else ""
+    takes.append(_parameter("out", Annotated[Path | None, typer.Option(help=help)], None))
+    if issubclass(verb.gives, Images):
+        grid = typer.Option(help="Also write one sheet, a PNG file.")
+        takes.append(_parameter("grid", Annotated[Path | None, grid], None))
+
+    def command(**words: Any) -> None:
+        run, out, grid = words.pop("run"), words.pop("out"), words.pop("grid", None)
+        controls = pairs(words.pop("controls", None), "steps=20")
+        perform(verb, run, words, controls, out, grid)
+
+    takes.sort(key=lambda p: p.default is not inspect.Parameter.empty)
+    command.__signature__ = inspect.Signature(takes)  # type: ignore[attr-defined]
+    command.__doc__ = verb.summary
+    return command
 
 
-@app.command(epilog=examples("zeuxis reconstruct runs/vae-photos photos/ --grid before-after.png"))
-def reconstruct(
-    run: Trained, source: Source, out: Out = None, grid: Grid = None, label: Label = None
-) -> None:
-    """Send images through the model's bottleneck and back."""
-    _treat("reconstruct", run, source, out, grid, label)
+def _parameter(name: str, annotation: Any, default: Any = inspect.Parameter.empty) -> Any:
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    return inspect.Parameter(name, kind, annotation=annotation, default=default)
 
 
-@app.command(
-    epilog=examples("zeuxis denoise runs/autoencoder-photos grainy/ --sigma 25 --grid both.png")
-)
-def denoise(
-    run: Trained,
-    source: Source,
-    sigma: Annotated[
-        float, typer.Option(help="Standard deviation of the noise, in levels of 255.", min=0)
-    ] = 25.0,
-    out: Out = None,
-    grid: Grid = None,
-    label: Label = None,
-) -> None:
-    """Take Gaussian noise of a known strength out of images."""
-    _treat("denoise", run, source, out, grid, label, sigma=sigma)
+def _info(argument: Argument) -> Any:
+    if not argument.option:
+        return typer.Argument(metavar=argument.metavar, help=argument.help, show_default=False)
+    names = [f"--{argument.flag}"] if argument.flag else []
+    least = getattr(argument, "least", None)
+    return typer.Option(*names, metavar=argument.metavar, help=argument.help, min=least)
 
 
-@app.command(
-    epilog=examples(
-        "zeuxis complete runs/pixelcnn-photos photos/ --mask hole.png --grid both.png",
-        "zeuxis complete runs/flow-photos photos/ --mask left-half.png --seed 3 steps=20",
-    )
-)
-def complete(
-    run: Trained,
-    source: Source,
-    mask: Annotated[
-        Path,
-        typer.Option(help="Image whose white part is to be painted.", show_default=False),
-    ],
-    controls: Controls = None,
-    seed: Seed = 0,
-    out: Out = None,
-    grid: Grid = None,
-    label: Label = None,
-) -> None:
-    """Paint what a mask leaves open; all else stays as it is."""
-    words = pairs(controls, "steps=20")
-    _treat("complete", run, source, out, grid, label, words, mask=mask, seed=seed)
-
-
-@app.command(
-    epilog=examples("zeuxis translate runs/flow-photos sketches/ --label style=oil strength=0.6")
-)
-def translate(
-    run: Trained,
-    source: Source,
-    controls: Controls = None,
-    seed: Seed = 0,
-    out: Out = None,
-    grid: Grid = None,
-    label: Label = None,
-) -> None:
-    """Turn images into others of the kind that the model knows."""
-    words = pairs(controls, "strength=0.6")
-    _treat("translate", run, source, out, grid, label, words, seed=seed)
-
-
-@app.command(epilog=examples("zeuxis encode runs/vae-photos photos/ --out latents.npz"))
-def encode(
-    run: Trained,
-    source: Source,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="File to write. By default samples/RUN-latents.npz.", show_default=False),
-    ] = None,
-    label: Label = None,
-) -> None:
-    """Write the latents of images: an .npz file with the arrays `latent` and `name`."""
-    from zeuxis.cli import terminal
-    from zeuxis.inference import apply
-
-    with terminal.ticking("encoding") as progress:
-        done = apply.encode(run, source, out=out, labels=label or (), progress=progress)
-    terminal.show_treated(done)
-
-
-@app.command(epilog=examples("zeuxis decode runs/vae-photos latents.npz --grid sheet.png"))
-def decode(
-    run: Trained,
-    file: Annotated[
-        Path,
-        typer.Argument(
-            metavar="LATENTS", help="The file that `zeuxis encode` wrote.", show_default=False
-        ),
-    ],
-    out: Out = None,
-    grid: Grid = None,
-    label: Label = None,
-) -> None:
-    """Turn latents into images."""
-    from zeuxis.cli import terminal
-    from zeuxis.inference import apply
-
-    with terminal.ticking("decoding") as progress:
-        done = apply.decode(run, file, out=out, sheet=grid, labels=label or (), progress=progress)
-    terminal.show_treated(done)
-
-
-@app.command(
-    epilog=examples(
-        "zeuxis interpolate runs/demo 7 8 --count 12 --grid walk.png",
-        "zeuxis interpolate runs/vae-photos cat.png dog.png",
-    )
-)
-def interpolate(
-    run: Trained,
-    start: Annotated[str, typer.Argument(help="A seed, or an image file.", show_default=False)],
-    end: Annotated[str, typer.Argument(help="Another of the same kind.", show_default=False)],
-    controls: Controls = None,
-    count: Annotated[int, typer.Option(help="How many images, ends included.", min=2)] = 8,
-    out: Out = None,
-    grid: Grid = None,
-    label: Label = None,
-) -> None:
-    """Walk from one image to another through the model's latents."""
-    from zeuxis.cli import terminal
-    from zeuxis.inference import apply
-
-    words = pairs(controls, "steps=20")
-    with terminal.ticking("drawing") as progress:
-        done = apply.interpolate(
-            run,
-            start,
-            end,
-            count,
-            out=out,
-            sheet=grid,
-            labels=label or (),
-            controls=words,
-            progress=progress,
-        )
-    terminal.show_treated(done)
-
-
-@app.command(epilog=examples("zeuxis score runs/pixelcnn-photos photos/ --out scores.csv"))
-def score(
-    run: Trained,
-    source: Source,
-    out: Annotated[
-        Path | None, typer.Option(help="Also write one line an image, a CSV file.")
-    ] = None,
-    label: Label = None,
-    seed: Annotated[int, typer.Option(help="Of the draws that a bound or estimate takes.")] = 0,
-) -> None:
-    """Say how likely images are to the model, in bits per dimension."""
-    from zeuxis.cli import terminal
-    from zeuxis.inference import apply
-
-    with terminal.ticking("scoring") as progress:
-        found = apply.score(run, source, out=out, labels=label or (), seed=seed, progress=progress)
-    terminal.show_likelihood(found, out)
-
-
-@app.command(
-    epilog=examples("zeuxis compress photos/ --model runs/pixelcnn-photos --out photos.zxi")
-)
-def compress(
-    source: Source,
-    model: Model,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="File to write. By default samples/RUN.zxi.", show_default=False),
-    ] = None,
-) -> None:
-    """Code images losslessly into one file, by a model that gives exact likelihoods."""
-    from zeuxis.cli import terminal
-    from zeuxis.inference import apply
-
-    with terminal.ticking("coding") as progress:
-        coded = apply.compress(model, source, out=out, progress=progress)
-    terminal.show_coded(coded)
-
-
-@app.command(
-    epilog=examples("zeuxis decompress photos.zxi --model runs/pixelcnn-photos --out photos-again")
-)
-def decompress(
-    file: Annotated[
-        Path,
-        typer.Argument(metavar="FILE", help="What `zeuxis compress` wrote.", show_default=False),
-    ],
-    model: Model,
-    out: Out = None,
-) -> None:
-    """Get the images of a compressed file back, bit for bit."""
-    from zeuxis.cli import terminal
-    from zeuxis.inference import apply
-
-    with terminal.ticking("decoding") as progress:
-        done = apply.decompress(model, file, out=out, progress=progress)
-    terminal.show_treated(done)
-
-
-def _treat(
-    verb: str,
+def perform(
+    verb: Verb,
     run: Path,
-    source: str,
-    out: Path | None,
-    grid: Path | None,
-    label: list[str] | None,
-    controls: dict[str, str] | None = None,
-    **settings: object,
-) -> None:
-    from zeuxis.cli import terminal
-    from zeuxis.inference import apply
+    words: Mapping[str, Any],
+    controls: Mapping[str, str],
+    out: Path | None = None,
+    grid: Path | None = None,
+) -> Result:
+    """Do what a command says: read its files, call the verb, write the result and say so.
 
-    with terminal.ticking(verb.removesuffix("e") + "ing") as progress:
-        done = apply.treat(
-            verb,
-            run,
-            source,
-            out=out,
-            sheet=grid,
-            labels=label or (),
-            controls=controls,
-            progress=progress,
-            **settings,
-        )
-    terminal.show_treated(done)
+    Args:
+        verb: what to do.
+        run: a trained model's folder.
+        words: the verb's arguments as words of the command line.
+        controls: the family's, as words.
+        out: where the result is written; by default where its class says.
+        grid: a PNG file for a sheet of images.
+
+    Raises:
+        Invalid: a word, a file or a control is wrong.
+        OSError: the disk is full or not writable.
+    """
+    from zeuxis.cli import terminal
+    from zeuxis.core.settings import override
+    from zeuxis.inference.model import BATCH, load
+
+    path = out or verb.gives.default_out(run, verb.name, words)
+    if path is not None:
+        verb.gives.check_out(path)
+    if grid is not None:
+        check_sheet(grid)
+    doing = verb.name.removesuffix("e") + "ing"
+    with stopping(f"stopped while {doing}; {KEPT}"), terminal.watching() as watch:
+        model = load(run, verb.device)
+        model.able(verb.needs, verb.name)
+        given = verb.read(model, words, ticks(watch, "reading"))
+        turned = override(model.family.Controls(), dict(controls)).model_dump() if controls else {}
+        with contextlib.ExitStack() as threads:
+            count = given.get("count", 0)
+            if count >= MANY and path is not None:
+                fewer = {**given, **turned, "count": BATCH}
+                _foresee(lambda: verb(model, **fewer), count, path, watch, threads)
+            result = verb(model, **given, **turned, progress=ticks(watch, doing))
+        if path is not None:
+            result.write(path)
+        if grid is not None and isinstance(result, Images):
+            result.write_sheet(grid)
+    terminal.show_result(result, path, grid)
+    return result
+
+
+def _foresee(
+    some: Callable[[], Any], count: int, folder: Path, tell: Watch, threads: contextlib.ExitStack
+) -> None:
+    """Draw some of `count` images, to choose threads and to say how long all take and how large they are."""
+    from zeuxis.core import machine
+
+    seconds = threads.enter_context(machine.quick_threads(some))
+    announce(folder, some().images, count, seconds, tell)
+
+
+def announce(folder: Path, some_NHWC: Any, count: int, seconds: float, tell: Watch) -> None:
+    """Say how long `count` images take and how large they are, by some that took `seconds`.
+
+    Raises:
+        Invalid: they do not fit on the disk.
+    """
+    from zeuxis.core.files import check_disk
+    from zeuxis.core.pixels import png_bytes
+
+    size = sum(max(BLOCK, len(png_bytes(image))) for image in some_NHWC) / len(some_NHWC)
+    check_disk(folder, round(count * size))
+    minutes = count / len(some_NHWC) * seconds / 60
+    text = (
+        f"{count:,} images: about {minutes:.1f} min to draw, {count * size / 2**20:,.0f} MiB on disk, "
+        f"{count * some_NHWC[0].size / 2**20:,.0f} MiB of memory"
+    )
+    tell(Event("note", text))
+
+
+for _verb in VERBS.values():
+    panel = "Start here" if _verb.name == "sample" else None
+    app.command(_verb.name, epilog=examples(*_verb.examples), rich_help_panel=panel)(
+        _command(_verb)
+    )

@@ -9,10 +9,11 @@ import numpy as np
 from zeuxis.core.abilities import Reconstructs, Scores
 from zeuxis.core.pixels import grid
 from zeuxis.core.progress import Progress
+from zeuxis.core.sheets import above
 from zeuxis.data import Prepared
 from zeuxis.evaluation.allowance import Allowance
-from zeuxis.evaluation.drawn import above, drawn, labels_of, sources_of
-from zeuxis.inference.model import LANE, Model
+from zeuxis.evaluation.drawn import drawn, labels_of, sources_of
+from zeuxis.inference.model import BATCH, Model
 from zeuxis.metrics import Measured, mean
 from zeuxis.metrics.perceptual import perceptual_distance, perceptual_receipt
 from zeuxis.metrics.similarity import psnr, ssim
@@ -109,7 +110,7 @@ def drawn_again(
     """Images of a set, and what the model makes of them or of their sources."""
     if model.family.shows() == "generate":
         images = prepared.images[rows]
-        return images, model.reconstruct(images)
+        return images, model.reconstruct(images).images
     rows = np.sort(rows)
     return prepared.images[rows], drawn(model, prepared, rows, len(rows), 0).images
 
@@ -124,14 +125,14 @@ def _bits(
     """Bits/dim of the first images, as many as half of the time allows, at least a batch of the networks."""
 
     def score(count: int) -> np.ndarray:
-        return model.bits_per_dim(images[:count], labels[:count], progress=progress)
+        return model.score(images[:count], labels[:count], progress=progress).bits
 
-    if allowance.left() == math.inf or len(images) <= LANE:
+    if allowance.left() == math.inf or len(images) <= BATCH:
         return score(len(images))
     began = time.perf_counter()
-    first = score(LANE)
+    first = score(BATCH)
     batches = int(0.5 * allowance.left() / (time.perf_counter() - began))
-    return score(min(len(images), batches * LANE)) if batches > 1 else first
+    return score(min(len(images), batches * BATCH)) if batches > 1 else first
 
 
 def pairs(model: Model, prepared: Prepared, rows: np.ndarray) -> np.ndarray:

@@ -13,8 +13,10 @@ from zeuxis.core.family import Family
 from zeuxis.core.fields import Field
 from zeuxis.core.pixels import grid
 from zeuxis.core.progress import Progress
+from zeuxis.core.sheets import above
 from zeuxis.data import Prepared
 from zeuxis.data.prepared import Stored
+from zeuxis.inference.labels import drawn as draw_labels
 from zeuxis.inference.model import Model
 
 COLUMNS = 8
@@ -56,22 +58,23 @@ def drawn(
     """
     config, shows = model.family.config, model.family.shows()
     if shows == "generate":
-        labels = model.draw_labels(count, seed)
-        images = model.sample(count, seed=seed, labels=labels, progress=progress)
-        return Drawn(images=images, labels=labels)
+        samples = model.sample(count, seed=seed, progress=progress)
+        return Drawn(images=samples.images, labels=samples.labels)
     if shows is None:
         nothing = np.zeros((0, config.height, config.width, config.channels), np.uint8)
         return Drawn(images=nothing, labels=np.zeros((0, len(config.conditions)), np.int64))
     stored, rows = sources_of(model.family, prepared), np.sort(rows)
     given = stored.take(rows)
     own = stored.paired
-    labels = labels_of(model, prepared, rows) if own else model.draw_labels(len(rows), seed)
+    open_to_data = draw_labels(model.conditions, model.facts.get("dataset", {}), len(rows), seed)
+    labels = labels_of(model, prepared, rows) if own else open_to_data
     if shows == "translate":
-        images = model.translate(given, seed=seed, labels=labels, progress=progress)
+        images = model.translate(given, seed, labels, progress=progress).images
     elif isinstance(model.family, Reconstructs):
-        images = model.reconstruct(given, labels, progress)
+        images = model.reconstruct(given, labels, progress=progress).images
     else:
-        images = model.decode(model.encode(given, labels), labels, progress)
+        latents = model.encode(given, labels).latents
+        images = model.decode(latents, labels, progress=progress).images
     return Drawn(images=images, labels=labels, sources=visible(stored.field, given))
 
 
@@ -96,15 +99,6 @@ def laid_out(made: Drawn) -> np.ndarray:
     return grid(above(*given, made.images), COLUMNS)
 
 
-def above(*several: np.ndarray) -> np.ndarray:
-    """Images above images, all enlarged to the height of the highest, (N, H', W', C') uint8."""
-    height = max(each.shape[1] for each in several)
-    channels = max(each.shape[3] for each in several)
-    alike = [_channels(_high(each, height), channels) for each in several]
-    width = max(each.shape[2] for each in alike)
-    return np.concatenate([_wide(each, width) for each in alike], 1)
-
-
 def cell(family: Family) -> tuple[int, int]:
     """Height and width of what stands for one image on a sheet."""
     config, shows = family.config, family.shows()
@@ -126,29 +120,3 @@ def visible(field: Field, stored: np.ndarray) -> np.ndarray:
     colours = [colorsys.hsv_to_rgb(i / count, 0.65, 0.95 - 0.3 * (i % 2)) for i in range(count)]
     palette = np.array([*colours, (0, 0, 0)])
     return (255 * palette[stored]).round().astype(np.uint8)
-
-
-def _high(images_NHWC: np.ndarray, height: int) -> np.ndarray:
-    """Enlarged to a height without smoothing."""
-    old = images_NHWC.shape[1]
-    width = max(1, round(images_NHWC.shape[2] * height / old))
-    down = np.arange(height) * old // height
-    right = np.arange(width) * images_NHWC.shape[2] // width
-    return images_NHWC[:, down][:, :, right]
-
-
-def _wide(images_NHWC: np.ndarray, width: int) -> np.ndarray:
-    """On white of that width."""
-    missing = width - images_NHWC.shape[2]
-    around = ((0, 0), (0, 0), (missing // 2, missing - missing // 2), (0, 0))
-    return np.pad(images_NHWC, around, constant_values=255)
-
-
-def _channels(images_NHWC: np.ndarray, channels: int) -> np.ndarray:
-    """Grey as colour, and opaque where others have an alpha channel."""
-    own = images_NHWC.shape[3]
-    if own == 1 and channels > 1:
-        images_NHWC = images_NHWC.repeat(3, 3)
-    if channels == 4 and own < 4:
-        images_NHWC = np.pad(images_NHWC, ((0, 0),) * 3 + ((0, 1),), constant_values=255)
-    return images_NHWC

@@ -36,7 +36,7 @@ from zeuxis.evaluation.report.verdict import UNMEASURED, advised, verdict
 from zeuxis.evaluation.sides import Side, look, measure
 from zeuxis.features import Features, extractor, features
 from zeuxis.inference import artefact
-from zeuxis.inference.model import LANE, Model, load
+from zeuxis.inference.model import BATCH, Model, load
 from zeuxis.metrics import Estimate, Measured
 from zeuxis.metrics.balance import predicted_balance
 from zeuxis.metrics.classifier import taught
@@ -180,7 +180,7 @@ def preview(model: Model, prepared: Prepared) -> Path:
 @contextlib.contextmanager
 def _quick_threads(prepared: Prepared) -> Iterator[float]:
     """In the body use the threads that look at images the quickest; yields the seconds of an image."""
-    some = prepared.images[prepared.train[:LANE]]
+    some = prepared.images[prepared.train[:BATCH]]
     with machine.quick_threads(lambda: features(some)) as seconds:
         yield seconds / len(some)
 
@@ -195,13 +195,13 @@ def _affordable(
     model: Model, prepared: Prepared, asked: int, allowance: Allowance, look_seconds: float
 ) -> int:
     """Samples that can be drawn and compared in the time that is left."""
-    rows = sources_of(model.family, prepared).train[:LANE]
-    lane_seconds = duration(lambda: drawn(model, prepared, rows, LANE, 0))
+    rows = sources_of(model.family, prepared).train[:BATCH]
+    lane_seconds = duration(lambda: drawn(model, prepared, rows, BATCH, 0))
 
     def seconds(count: int) -> float:
         judges = min(len(prepared.holdout) or count, JUDGES, 2 * count)
         values, searched = prepared.images[:1].size, len(prepared.train)
-        drawing = -(-count // LANE) * lane_seconds
+        drawing = -(-count // BATCH) * lane_seconds
         return drawing + look_seconds * looks(count, judges, searched, values)
 
     return allowance.samples(asked, seconds, shared=bool(prepared.conditions))

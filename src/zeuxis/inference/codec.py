@@ -13,7 +13,6 @@ Shapes: N images, R rows of a batch, L levels.
 """
 
 import copy
-import dataclasses
 import decimal
 import functools
 import hashlib
@@ -22,9 +21,9 @@ import json
 import math
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import pydantic
@@ -33,14 +32,16 @@ from PIL import Image
 
 from zeuxis.core.abilities import Sequential
 from zeuxis.core.errors import Invalid, NotFound
-from zeuxis.core.files import LARGEST_JSON, parse_json, write_file
+from zeuxis.core.files import LARGEST_JSON, parse_json
 from zeuxis.core.pixels import grid, to_pil
 from zeuxis.core.progress import Progress
 from zeuxis.core.settings import explain
-from zeuxis.data.pictures import Pictures
 from zeuxis.inference import artefact
-from zeuxis.inference.model import Model
+from zeuxis.inference.results import Compressed
 from zeuxis.sampling.raster import Stepper
+
+if TYPE_CHECKING:
+    from zeuxis.inference.model import Model
 
 MAGIC = b"ZEUXIS-IMAGES-1\n"
 GRID = 32
@@ -56,7 +57,6 @@ FEWEST_BITS = math.log2(1 + 255 * 2.0**-BITS)
 """What the surest number of 256 levels takes of the coded words."""
 ROWS = 256
 """Images that are walked through together."""
-SUFFIX = ".zxi"
 
 
 Natural = Annotated[int, pydantic.Field(ge=0)]
@@ -76,33 +76,13 @@ class Header(pydantic.BaseModel, strict=True):
     ]
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Coded:
-    """What a compressed file weighs, and what others make of the same images; all in bytes.
-
-    Attributes:
-        file: the file.
-        count: images in it.
-        total: bytes of the file, of which `header` are not the images' numbers.
-        header: magic, sizes, names, checksums.
-        bits_per_dim: of the coded words alone.
-        stated: what the model says of the same images (`Model.bits_per_dim`).
-        written_down: numbers in the header that were too near the middle to be rounded.
-        peers: name -> bytes, for PNG and WebP, each image by itself and all as one sheet.
-    """
-
-    file: Path
-    count: int
-    total: int
-    header: int
-    bits_per_dim: float
-    stated: float
-    written_down: int
-    peers: dict[str, int]
-
-
-def compress(model: Model, seen: Pictures, file: Path, progress: Progress | None = None) -> Coded:
-    """Code images (N, H, W, C) uint8 of the model's form into `file`.
+def compress(
+    model: "Model",
+    images_NHWC: np.ndarray,
+    names: Sequence[str],
+    progress: Progress | None = None,
+) -> Compressed:
+    """Code images (N, H, W, C) uint8 of the model's form, with the names of their files, into one file.
 
     Raises:
         ValueError: the family is not sequential, its levels are fewer than 256, or constriction is
@@ -110,7 +90,7 @@ def compress(model: Model, seen: Pictures, file: Path, progress: Progress | None
     """
     coding = _coding()
     _check(model)
-    images_NHWC = np.ascontiguousarray(seen.images)
+    images_NHWC = np.ascontiguousarray(images_NHWC)
     coder = coding.queue.RangeEncoder()
     kind = coding.model.Categorical(perfect=False)
     numbers_NT = torch.from_numpy(images_NHWC.reshape(len(images_NHWC), -1).astype(np.int64))
@@ -130,19 +110,17 @@ def compress(model: Model, seen: Pictures, file: Path, progress: Progress | None
     header = {
         "model": identity(model),
         "shape": list(images_NHWC.shape),
-        "names": list(seen.names),
+        "names": list(names),
         "pixels": hashlib.sha256(images_NHWC.tobytes()).hexdigest(),
         "words": zlib.crc32(words),
         "doubtful": doubtful,
     }
     packed = zlib.compress(json.dumps(header).encode(), 9)
     head = MAGIC + struct.pack("<I", len(packed)) + packed
-    write_file(file, lambda path: path.write_bytes(head + words))
-    stated = model.bits_per_dim(images_NHWC)
-    return Coded(
-        file=file,
+    stated = model.score(images_NHWC).bits
+    return Compressed(
+        content=head + words,
         count=len(images_NHWC),
-        total=len(head) + len(words),
         header=len(head),
         bits_per_dim=8 * len(words) / images_NHWC.size,
         stated=float(stated.astype(np.float64).mean()),
@@ -152,7 +130,7 @@ def compress(model: Model, seen: Pictures, file: Path, progress: Progress | None
 
 
 def decompress(
-    model: Model, file: Path, progress: Progress | None = None
+    model: "Model", file: Path, progress: Progress | None = None
 ) -> tuple[np.ndarray, list[str]]:
     """The images (N, H, W, C) uint8 of a file that `compress` wrote, and their names.
 
@@ -197,7 +175,7 @@ def decompress(
     return images, header["names"]
 
 
-def identity(model: Model) -> str:
+def identity(model: "Model") -> str:
     """A short name that only the same weights under the same config have."""
     config = json.dumps(model.facts["config"], sort_keys=True)
     both = f"{model.facts['family']} {artefact.weights(model.facts)} {config}"
@@ -226,7 +204,7 @@ def _rounded(stepper: Stepper) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _walks(
-    model: Model, count: int, progress: Progress | None
+    model: "Model", count: int, progress: Progress | None
 ) -> Iterator[tuple[slice, Iterator[tuple[int, Stepper]]]]:
     """(Rows, (step, stepper) for each of their numbers), in float64."""
     family = copy.deepcopy(model.family).double()
@@ -247,7 +225,7 @@ def _walks(
         yield rows, walk(rows)
 
 
-def _check_sizes(model: Model, file: Path, header: dict[str, Any], words: bytes) -> None:
+def _check_sizes(model: "Model", file: Path, header: dict[str, Any], words: bytes) -> None:
     """Refuse a header of other images than the model's, of more than the words hold, or of places outside."""
     count, *shape = header["shape"]
     config = model.family.config
@@ -262,9 +240,9 @@ def _check_sizes(model: Model, file: Path, header: dict[str, Any], words: bytes)
             raise Invalid(f"{file} is damaged (doubtful places out of range); get it again")
 
 
-def _check(model: Model) -> None:
+def _check(model: "Model") -> None:
     """Refuse a model that cannot say how likely each of 256 levels is next."""
-    levels = getattr(model.check_able("compress").config, "levels", 256)
+    levels = getattr(model.able("Sequential", "compress").config, "levels", 256)
     if levels != 256:
         raise Invalid(
             f"{model.folder} models {levels} levels and files have 256; train one with family.levels=256"

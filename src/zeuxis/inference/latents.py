@@ -51,7 +51,7 @@ def encode(
         data.ensure(source, settings, progress),
         Path(dest),
         "token" if isinstance(coder, Tokenizes) else "latent",
-        model.encode,
+        lambda images: model.encode(images).latents,
         functools.partial(artefact.copy, Path(run)),
         facts,
         progress,

@@ -1,161 +1,361 @@
-"""Samples as files: numbered PNGs, and a note of how they were made."""
+"""What verbs give: arrays with what is behind them, and the only way for them into files.
 
-import contextlib
-import os
-from collections.abc import Mapping, Sequence
+A folder of images is one that `zeuxis data` and `zeuxis train` read again: numbered PNG files and
+`metadata.jsonl` with the classes that each was asked to show.
+
+Shapes: N images, H height, W width, C channels, A conditions.
+"""
+
+import csv
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-import numpy as np
-
-from zeuxis.core import machine
 from zeuxis.core.errors import Conflict, Invalid
-from zeuxis.core.files import check_disk, sync_files, write_json
+from zeuxis.core.files import sync_files, write_file, write_json
 from zeuxis.core.lock import locked
-from zeuxis.core.pixels import enlarged, grid, png_bytes, save_png
-from zeuxis.core.progress import Event, Watch, ticks
-from zeuxis.core.settings import override
-from zeuxis.inference.model import LANE, load
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from zeuxis.core.family import Condition
 
 NOTE = "samples.json"
-"""Marks a folder as written by `write`: only such a folder is ever overwritten."""
-MANY = 10 * LANE
-"""From so many images on, time and size are said before they are drawn."""
-BLOCK = 4096
-"""Bytes of a file on most disks at least."""
+"""Marks a folder as written by `Images.write`: only such a folder is ever overwritten."""
+METADATA = "metadata.jsonl"
+SHOWN = 12
+"""Images of a sheet that shows before and after."""
 
 
-def draw(
-    run: Path,
-    count: int,
-    *,
-    seed: int = 0,
-    out: Path | None = None,
-    sheet: Path | None = None,
-    labels: Sequence[str] = (),
-    controls: Mapping[str, str] | None = None,
-    watch: Watch | None = None,
-) -> Path:
-    """Draw `count` images from the artefact `run` into a folder, and return the folder.
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Result:
+    """What a verb gives. It stands for its array wherever one is expected.
 
-    Args:
-        run: a trained model's folder.
-        count: how many images.
-        seed: image i depends on this and on i alone.
-        out: the folder; by default `samples/<run>-seed<seed>`.
-        sheet: a PNG file to write all of them to, side by side.
-        labels: one class, or `condition=class` words.
-        controls: the family's controls as words.
-        watch: told of progress, and of many images beforehand how long they take and how large they are.
-
-    Raises:
-        ValueError: no such label or control, `out` holds files of another origin, or `sheet` is no
-            name for a PNG file.
-        OSError: the disk is full or not writable.
+    Attributes:
+        provenance: run, family, verb, and what was asked for, as JSON values.
+        names: of the files that it was made from, if any.
+        refused: (file, why) of those that could not be read.
     """
-    tell: Watch = watch or (lambda event: None)
-    folder = out or Path("samples") / f"{run.resolve().name}-seed{seed}"
-    check_free(folder)
-    check_sheet(sheet)
-    model = load(run)
-    settings = override(model.family.Controls(), dict(controls or {})).model_dump()
-    asked = {"seed": seed, "label": label(labels), **settings}
-    with contextlib.ExitStack() as threads:
-        if count >= MANY:
-            seconds = threads.enter_context(
-                machine.quick_threads(lambda: model.sample(LANE, **asked))
-            )
-            _announce(folder, model.sample(LANE, **asked), count, seconds, tell)
-        images_NHWC = model.sample(count, progress=ticks(tell, "drawing"), **asked)
-    facts = {"run": os.fspath(run), "seed": seed, "labels": list(labels), "controls": settings}
-    write(folder, images_NHWC, facts)
-    write_sheet(sheet, images_NHWC)
-    return folder
 
+    provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    names: Sequence[str] = ()
+    refused: Sequence[tuple[str, str]] = ()
 
-def _announce(folder: Path, some_NHWC: np.ndarray, count: int, seconds: float, tell: Watch) -> None:
-    """Say how long `count` images take and how large they are, by some that took `seconds`.
+    SUFFIX: ClassVar[str] = ""
+    """Of the file that it is written to; none if that is a folder."""
+    WRITES: ClassVar[str]
+    """What `--out` names."""
 
-    Raises:
-        ValueError: they do not fit on the disk.
-    """
-    size = sum(max(BLOCK, len(png_bytes(image))) for image in some_NHWC) / len(some_NHWC)
-    check_disk(folder, round(count * size))
-    minutes = count / len(some_NHWC) * seconds / 60
-    memory = count * some_NHWC[0].size
-    tell(
-        Event(
-            "note",
-            f"{count:,} images: about {minutes:.1f} min to draw, {count * size / 2**20:,.0f} MiB on disk, "
-            f"{memory / 2**20:,.0f} MiB of memory",
+    @property
+    def array(self) -> "np.ndarray":
+        """The array that it stands for."""
+        raise NotImplementedError
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> "np.ndarray":
+        return self.array if dtype is None else self.array.astype(dtype)
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.array[index]
+
+    def known_as(self, provenance: Mapping[str, Any], read: Any = None) -> Self:
+        """The same with its provenance, and the names of a source's files if it was read from one."""
+        if read is None:
+            return dataclasses.replace(self, provenance=provenance)
+        return dataclasses.replace(
+            self, provenance=provenance, names=read.names, refused=read.refused
         )
-    )
+
+    @classmethod
+    def default_out(cls, run: Path, verb: str, asked: Mapping[str, Any]) -> Path | None:
+        """Where it is written if nobody says; a folder that is there already is left alone."""
+        return Path("samples") / f"{run.resolve().name}-{verb}{cls.SUFFIX}"
+
+    @classmethod
+    def check_out(cls, path: Path) -> None:
+        """Refuse a path that it cannot be written to.
+
+        Raises:
+            Invalid: the suffix is another.
+        """
+        if path.suffix.lower() != cls.SUFFIX:
+            raise Invalid(f"{path} cannot be {cls.WRITES}; give a name that ends in {cls.SUFFIX}")
+
+    def write(self, path: str | Path) -> None:
+        """Write it, whole or not at all."""
+        raise NotImplementedError
+
+    def lines(self, path: Path | None) -> Iterator[str]:
+        """What is to be said of it, and where it lies."""
+        raise NotImplementedError
 
 
-def write(folder: Path, images_NHWC: np.ndarray, facts: Mapping[str, object]) -> None:
-    """Write `0000.png`, `0001.png` ... and the note; earlier samples in `folder` are replaced.
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Images(Result):
+    """Images.
 
-    The note says how many there are once they are on the disk, and 0 until then. Another process that
-    writes to `folder` is waited for.
-
-    Raises:
-        ValueError: `folder` holds files of another origin.
+    Attributes:
+        images: (N, H, W, C) uint8.
+        labels: (N, A) int64 class indices that they were asked to show, -1 where left open.
+        conditions: what the columns of `labels` are.
+        before: (N, H, W, C) uint8, what they were made from, if anything that can be shown.
+        columns: of a sheet; 0 makes it about square.
     """
-    with locked(folder.parent / f".{folder.name}.lock", f"{folder} is being written", wait=True):
-        check_free(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / NOTE, {"count": 0, **facts})
-        for stale in (*written(folder), *folder.glob("[0-9]*.png.[0-9]*.tmp")):
-            stale.unlink()
-        for index, image_HWC in enumerate(images_NHWC):
-            save_png(folder / f"{index:04d}.png", image_HWC, sync=False)
-        sync_files(folder, written(folder))
-        write_json(folder / NOTE, {"count": len(images_NHWC), **facts})
+
+    images: "np.ndarray"
+    labels: "np.ndarray | None" = None
+    conditions: Sequence["Condition"] = ()
+    before: "np.ndarray | None" = None
+    columns: int = 0
+
+    WRITES: ClassVar[str] = "Folder of the images"
+
+    @property
+    def array(self) -> "np.ndarray":
+        """The images."""
+        return self.images
+
+    @classmethod
+    def default_out(cls, run: Path, verb: str, asked: Mapping[str, Any]) -> Path:
+        """`samples/RUN-seedSEED` or `samples/RUN-VERB`, with a number if that is there already."""
+        what = f"seed{asked['seed']}" if verb == "sample" else verb
+        name = f"{run.resolve().name}-{what}"
+        folder, number = Path("samples") / name, 2
+        while folder.exists():
+            folder, number = Path("samples") / f"{name}-{number}", number + 1
+        return folder
+
+    @classmethod
+    def check_out(cls, path: Path) -> None:
+        """Refuse a folder that holds anything but samples.
+
+        Raises:
+            Conflict: it does, or it is a file.
+        """
+        if path.exists() and not path.is_dir():
+            raise Conflict(f"{path} is a file; name a folder with --out")
+        if path.is_dir() and any(path.iterdir()) and not (path / NOTE).is_file():
+            found = min(file.name for file in path.iterdir())
+            raise Conflict(
+                f"{path} holds files that are not samples (such as {found}); "
+                "name a new or an empty folder with --out"
+            )
+
+    def write(self, path: str | Path) -> None:
+        """Write `0000.png`, `0001.png` ..., `metadata.jsonl` and the note, in place of earlier samples.
+
+        The note says how many there are once they are on the disk, and 0 until then. Another process
+        that writes to the folder is waited for.
+
+        Raises:
+            Conflict: the folder holds files of another origin.
+        """
+        from zeuxis.core.pixels import save_png
+
+        path = Path(path)
+        facts = {**self.provenance, **({"files": list(self.names)} if self.names else {})}
+        with locked(path.parent / f".{path.name}.lock", f"{path} is being written", wait=True):
+            self.check_out(path)
+            path.mkdir(parents=True, exist_ok=True)
+            write_json(path / NOTE, {"count": 0, **facts})
+            for stale in (*written(path), *path.glob("[0-9]*.png.[0-9]*.tmp")):
+                stale.unlink()
+            for index, image_HWC in enumerate(self.images):
+                save_png(path / f"{index:04d}.png", image_HWC, sync=False)
+            sync_files(path, written(path))
+            rows = "".join(json.dumps(row) + "\n" for row in self._rows())
+            write_file(path / METADATA, lambda beside: beside.write_text(rows, "utf-8"))
+            write_json(path / NOTE, {"count": len(self.images), **facts})
+
+    def _rows(self) -> Iterator[dict[str, str]]:
+        """A line of `metadata.jsonl` for each image: its file and its classes."""
+        for index in range(len(self.images)):
+            row = {"file_name": f"{index:04d}.png"}
+            if self.labels is not None:
+                for condition, at in zip(self.conditions, self.labels[index].tolist(), strict=True):
+                    row |= {condition.name: condition.classes[at]} if at >= 0 else {}
+            yield row
+
+    def write_sheet(self, path: Path) -> None:
+        """Write all side by side as one PNG file, or some below what they were made from."""
+        from zeuxis.core.pixels import enlarged, grid, save_png
+        from zeuxis.core.sheets import above
+
+        shown, columns = self.images, self.columns
+        if self.before is not None:
+            shown = above(self.before[:SHOWN], self.images[:SHOWN])
+            columns = len(shown)
+        save_png(path, enlarged(grid(shown, columns=columns)))
+
+    def lines(self, path: Path | None) -> Iterator[str]:
+        """How many there are, and where."""
+        yield f"wrote {_images(len(self))} to {path}"
 
 
-def write_sheet(sheet: Path | None, images_NHWC: np.ndarray, columns: int = 0) -> None:
-    """Write images side by side as one PNG file, if one was asked for, small ones enlarged."""
-    if sheet is not None:
-        save_png(sheet, enlarged(grid(images_NHWC, columns=columns)))
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Latents(Result):
+    """Latents of images.
+
+    Attributes:
+        latents: (N, ...) float32; of a tokenizer, the tokens (N, h, w) int64.
+    """
+
+    latents: "np.ndarray"
+
+    SUFFIX: ClassVar[str] = ".npz"
+    WRITES: ClassVar[str] = "File of the latents (.npz)"
+
+    @property
+    def array(self) -> "np.ndarray":
+        """The latents."""
+        return self.latents
+
+    def write(self, path: str | Path) -> None:
+        """Write an .npz file with the arrays `latent` (N, ...) and `name` (N,)."""
+        import numpy as np
+
+        def save(beside: Path) -> None:
+            with beside.open("wb") as stream:
+                np.savez(stream, latent=self.latents, name=np.array(self.names))
+
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        write_file(Path(path), save)
+
+    def lines(self, path: Path | None) -> Iterator[str]:
+        """How many there are, and where."""
+        yield f"wrote the latents of {_images(len(self))} to {path}"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Scores(Result):
+    """How likely images are.
+
+    Attributes:
+        bits: (N,) float32 bits per dimension.
+        kind: exact, bound or estimate.
+    """
+
+    bits: "np.ndarray"
+    kind: str
+
+    SUFFIX: ClassVar[str] = ".csv"
+    WRITES: ClassVar[str] = "Also write one line an image, a table (.csv)"
+    KINDS: ClassVar[Mapping[str, str]] = {
+        "exact": "exact",
+        "bound": "an upper bound of the true value",
+        "estimate": "an estimate, neither exact nor a bound",
+    }
+
+    @property
+    def array(self) -> "np.ndarray":
+        """Bits per dimension."""
+        return self.bits
+
+    @classmethod
+    def default_out(cls, run: Path, verb: str, asked: Mapping[str, Any]) -> None:
+        """No table unless one is asked for."""
+        return None
+
+    @property
+    def mean(self) -> float:
+        """Over the images."""
+        return float(self.bits.mean(dtype="float64"))
+
+    @property
+    def standard_error(self) -> float:
+        """Of the mean; NaN of a single image."""
+        return float(self.bits.astype("float64").std(ddof=1) / len(self.bits) ** 0.5)
+
+    def write(self, path: str | Path) -> None:
+        """Write a table with a line an image."""
+        import numpy as np
+
+        names = self.names or [str(index) for index in range(len(self))]
+        table = zip(names, np.asarray(self.bits).tolist(), strict=True)
+
+        def save(beside: Path) -> None:
+            with beside.open("w", newline="", encoding="utf-8") as file:
+                writer = csv.writer(file)
+                writer.writerow(["name", "bits_per_dim"])
+                writer.writerows((name, f"{value:.6f}") for name, value in table)
+
+        write_file(Path(path), save)
+
+    def lines(self, path: Path | None) -> Iterator[str]:
+        """The mean, what kind of figure it is, and the least likely images."""
+        error = f", standard error {self.standard_error:.4f}" if len(self) > 1 else ""
+        yield (
+            f"{self.mean:.4f} bits/dim{error} over {_images(len(self))} ({self.KINDS[self.kind]})"
+        )
+        if self.names:
+            yield "least likely:"
+            for row in self.bits.argsort()[::-1][:5].tolist():
+                yield f"  {self.bits[row]:.3f}  {self.names[row]}"
+        if path is not None:
+            yield f"wrote {path}"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Compressed(Result):
+    """A lossless file of images, and what it weighs; sizes in bytes.
+
+    Attributes:
+        content: of the file.
+        count: images in it.
+        header: bytes that are not the images' numbers: magic, sizes, names, checksums.
+        bits_per_dim: of the coded words alone.
+        stated: what the model says of the same images.
+        written_down: numbers in the header that were too near the middle to be rounded.
+        peers: name -> bytes, for PNG and WebP, each image by itself and all as one sheet.
+    """
+
+    content: bytes
+    count: int
+    header: int
+    bits_per_dim: float
+    stated: float
+    written_down: int
+    peers: Mapping[str, int]
+
+    SUFFIX: ClassVar[str] = ".zxi"
+    WRITES: ClassVar[str] = "File of the compressed images (.zxi)"
+
+    def __len__(self) -> int:
+        return self.count
+
+    @property
+    def total(self) -> int:
+        """Bytes of the file."""
+        return len(self.content)
+
+    def write(self, path: str | Path) -> None:
+        """Write the file."""
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        write_file(Path(path), lambda beside: beside.write_bytes(self.content))
+
+    def lines(self, path: Path | None) -> Iterator[str]:
+        """What it weighs against what the model states, and against PNG and WebP."""
+        yield f"wrote {path}"
+        yield f"  {_images(self.count)} in {self.total:,} bytes, of them {self.header:,} header"
+        yield f"  {self.bits_per_dim:.4f} bits/dim coded; the model states {self.stated:.4f}"
+        for name, size in self.peers.items():
+            yield f"  {name}: {size:,} bytes, {size / self.total:.2f} times as many"
 
 
 def written(folder: Path) -> list[Path]:
-    """The images that `write` left in `folder`; other files may lie beside them."""
+    """The images that `Images.write` left in `folder`; other files may lie beside them."""
     return [path for path in folder.glob("*.png") if path.stem.isdigit()]
 
 
-def check_sheet(sheet: Path | None) -> None:
+def check_sheet(sheet: Path) -> None:
     """Refuse a name that is not of a PNG file."""
-    if sheet is not None and (sheet.suffix.lower() != ".png" or sheet.is_dir()):
+    if sheet.suffix.lower() != ".png" or sheet.is_dir():
         raise Invalid(f"{sheet} cannot be a PNG file; give --grid a file name that ends in .png")
 
 
-def check_free(folder: Path) -> None:
-    """Refuse a folder that holds anything but samples.
-
-    Raises:
-        ValueError: it does, or it is a file.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise Conflict(f"{folder} is a file; name a folder with --out")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / NOTE).is_file():
-        found = min(path.name for path in folder.iterdir())
-        raise Conflict(
-            f"{folder} holds files that are not samples (such as {found}); "
-            "name a new or an empty folder with --out"
-        )
-
-
-def label(words: Sequence[str]) -> str | dict[str, str] | None:
-    """Words of the command line as `Model.sample` wants them."""
-    if len(words) == 1 and "=" not in words[0]:
-        return words[0]
-    for word in words:
-        if "=" not in word:
-            raise Invalid(f"cannot read the label {word!r}: expected CONDITION=CLASS")
-    asked = dict(word.split("=", 1) for word in words)
-    if len(asked) < len(words):
-        raise Invalid(
-            f"found a condition twice in {', '.join(words)}; give each one class, and draw the "
-            "others in another call"
-        )
-    return asked or None
+def _images(count: int) -> str:
+    return f"{count:,} image{'' if count == 1 else 's'}"

@@ -132,7 +132,7 @@ def _entry(name: str, run: Path) -> Entry:
     config = model.family.config
     samples = np.zeros((0, config.height, config.width, config.channels), np.uint8)
     if isinstance(model.family, Generates):
-        samples = model.sample(SHOWN, seed=0)
+        samples = model.sample(SHOWN, seed=0).images
     weights = next(path for path in model.facts["files"] if path.startswith("model-"))
     return Entry(
         family=name,

@@ -10,10 +10,10 @@ from zeuxis.core.rng import Rng
 from zeuxis.data import Prepared
 from zeuxis.evaluation import evaluate as evaluation
 from zeuxis.evaluation.drawn import Drawn, drawn, laid_out, sources_of
-from zeuxis.inference.model import LANE, Model
+from zeuxis.inference.model import BATCH, Model
 from zeuxis.training.loop import Probe, Sheet
 
-PROBE_IMAGES, SHEET_IMAGES = 256, LANE
+PROBE_IMAGES, SHEET_IMAGES = 256, BATCH
 
 
 def probe(

@@ -239,7 +239,7 @@ def demo(
         overrides=words,
         watch=watch,
     )
-    pictures = load(folder).sample(64, seed=7)
+    pictures = load(folder).sample(64, seed=7).images
     for i, picture in enumerate(pictures[:16]):
         pixels.save_png(folder / "samples" / f"{i:04d}.png", picture)
     sheet = folder / "samples" / "grid.png"

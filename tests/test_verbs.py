@@ -1,4 +1,4 @@
-"""The verbs on files, as a user calls them: every family that can, and a sentence from the others."""
+"""Verbs: in Python and on files they give the same, and bad values get one sentence."""
 
 import csv
 import json
@@ -17,13 +17,15 @@ from zeuxis.core.abilities import (
     Decodes,
     Denoises,
     Encodes,
+    Generates,
     Interpolates,
     Reconstructs,
     Scores,
 )
 from zeuxis.evaluation.report import training
-from zeuxis.inference import apply, artefact
-from zeuxis.inference.model import Generates, load
+from zeuxis.inference import artefact
+from zeuxis.inference.model import load
+from zeuxis.inference.verbs import VERBS
 
 TABLE = [[[0, 1], 1]]
 
@@ -57,6 +59,10 @@ def photos(tmp_path_factory):
     return folder
 
 
+def pixels_of(model, source):
+    return VERBS["reconstruct"].arguments["images"].read(model, str(source), None)
+
+
 def drawn(folder):
     images = []
     for path in sorted(folder.glob("*.png")):
@@ -85,7 +91,7 @@ def test_encode_then_decode_through_a_file(name, runs, photos, tmp_path):
     assert zeuxis("encode", runs(name), photos, "--out", file) == 0
     with np.load(file) as arrays:
         assert len(arrays["latent"]) == 5 and arrays["name"][0].endswith("photo-0.png")
-        expected = load(runs(name)).decode(arrays["latent"])
+        expected = load(runs(name)).decode(arrays["latent"]).images
     assert zeuxis("decode", runs(name), file, "--out", out) == 0
     assert np.array_equal(drawn(out).reshape(expected.shape), expected)
 
@@ -96,7 +102,7 @@ def test_encode_then_decode_through_a_file(name, runs, photos, tmp_path):
         ("vae", None, "cannot be read as numpy arrays"),
         ("vae", {"z": np.zeros((2, 8))}, "no array `latent`"),
         ("vae", {"latent": np.zeros((2, 999))}, r"shape \(2, 999\); this model's are \(N, "),
-        ("vae", {"latent": np.array("a")}, "shape"),
+        ("vae", {"latent": np.array("a")}, "no finite numbers"),
         ("vae", {"latent": np.nan}, "no finite numbers"),
         ("vae", {"latent": "x"}, "no finite numbers"),
         ("tokenizer", {"latent": 10**6}, "other tokens than 0 to"),
@@ -115,7 +121,7 @@ def test_latents_that_are_none_are_one_sentence(name, arrays, sentence, runs, tm
             model = load(runs(name))
             config = model.family.config
             blank = np.zeros((1, config.height, config.width, config.channels), np.uint8)
-            arrays = {"latent": np.full(model.encode(blank).shape, latent)}
+            arrays = {"latent": np.full(model.encode(blank).latents.shape, latent)}
         np.savez(file, **arrays)
     assert zeuxis("decode", runs(name), file, "--out", tmp_path / "out") == 2
     said = capsys.readouterr().err
@@ -141,9 +147,7 @@ def test_complete_paints_the_white_of_the_mask_only(name, runs, photos, tmp_path
     assert zeuxis("complete", runs(name), photos, *words) == 0
     known = mask == 0
     assert zeuxis("complete", runs(name), photos, *words) == 0  # again into the same folder
-    from zeuxis.inference.apply import read
-
-    images = read(load(runs(name)), photos).images[..., 0]
+    images = pixels_of(load(runs(name)), photos).images[..., 0]
     assert np.array_equal(drawn(out)[:, known], images[:, known])
     assert not np.array_equal(drawn(out), images)
 
@@ -223,14 +227,14 @@ def test_single_files_are_turned_and_cropped_as_those_of_a_source(runs, tmp_path
     exif = Image.Exif()
     exif[0x0112] = 3
     Image.fromarray(pixels, "LA").save(tmp_path / "a.png", exif=exif)
-    expected = apply.read(model, tmp_path).images[0]
-    found = apply.read_one(str(tmp_path / "a.png"), model)
+    expected = pixels_of(model, tmp_path).images[0]
+    found = VERBS["interpolate"].arguments["start"].read(model, str(tmp_path / "a.png"), None)
     assert (
         np.array_equal(found, expected)
         and (found[-1] == 255).all()
         and (found[0, :, 0] > 100).all()
     )
-    mask = apply.read_mask(tmp_path / "a.png", model)
+    mask = VERBS["complete"].arguments["mask"].read(model, tmp_path / "a.png", None)
     assert mask.tolist() == [
         [int(20 * (side - 1 - row) >= 128 and row < side - 1)] * side for row in range(side)
     ]

@@ -1,0 +1,306 @@
+"""Types of the arguments that verbs take: images, masks, latents, labels, numbers, ends of a walk.
+
+Each is a class that says how a value is read, checked and described, and an alias for signatures.
+Shapes: N images, H height, W width, C channels, A conditions.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from zeuxis.core.errors import Invalid, NotFound
+from zeuxis.inference.verb import Argument
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from zeuxis.core.progress import Progress
+    from zeuxis.data.pictures import Pictures
+    from zeuxis.inference.model import Model
+
+MOST = 100_000
+"""Images of a source, at most, that one call takes."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Number(Argument):
+    """A number of at least `least`, or any."""
+
+    least: float | None = None
+
+    def schema(self) -> Any:
+        """The type with its bounds."""
+        import pydantic
+
+        return Annotated[self.word, pydantic.Field(ge=self.least, allow_inf_nan=False)]
+
+    def check(self, model: "Model", value: Any, given: Mapping[str, Any]) -> Any:
+        """The number."""
+        import pydantic
+
+        try:
+            return pydantic.TypeAdapter(self.schema()).validate_python(value)
+        except pydantic.ValidationError as error:
+            name = next((name for name, one in given.items() if one is value), "value")
+            kind = "a whole number" if self.word is int else "a number"
+            least = "" if self.least is None else f" of at least {self.least:g}"
+            raise Invalid(f"{name} is {value!r}; expected {kind}{least}") from error
+
+    def plain(self, value: Any) -> Any:
+        """The number."""
+        return value
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PixelsOf(Argument):
+    """Images of the model's size: (N, H, W, C) uint8, or what `data.pictures.pictures` read.
+
+    Attributes:
+        exact: only uint8; else numbers on the same scale, and perhaps beyond, do as well.
+        source: they are what a family `Translates`, so of the source's size.
+    """
+
+    exact: bool = True
+    source: bool = False
+
+    def read(self, model: "Model", word: str, progress: "Progress | None") -> "Pictures":
+        """The images of a source, brought to the model's size and channels."""
+        from zeuxis.data.pictures import pictures
+
+        height, width, channels = model.shape(self.source)
+        form: Any = channels
+        return pictures(word, (height, width), form, MOST, progress=progress)
+
+    def check(self, model: "Model", value: Any, given: Mapping[str, Any]) -> "np.ndarray":
+        """(N, H, W, C) uint8, or as given if not `exact`."""
+        import numpy as np
+
+        images_NHWC = np.asarray(getattr(value, "images", value))
+        expected = model.shape(self.source)
+        if images_NHWC.shape[1:] != expected or images_NHWC.ndim != 4:
+            raise Invalid(
+                f"images are {images_NHWC.dtype} of shape {images_NHWC.shape[1:]}, "
+                f"expected uint8 of shape {expected} (height, width, channels)"
+            )
+        if self.exact and images_NHWC.dtype != np.uint8:
+            raise Invalid(f"images are {images_NHWC.dtype}, expected uint8, 0 to 255")
+        if not len(images_NHWC):
+            raise Invalid("expected at least 1 image, found 0")
+        return np.require(images_NHWC, requirements=("C", "W"))
+
+    def plain(self, value: Any) -> Any:
+        """The name of the source."""
+        return getattr(value, "name", None)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NamedPixelsOf(PixelsOf):
+    """Images with the names of their files."""
+
+    def check(self, model: "Model", value: Any, given: Mapping[str, Any]) -> Any:
+        """(N, H, W, C) uint8 and N names, which are numbers if nothing was read from files."""
+        images = super().check(model, value, given)
+        return images, list(getattr(value, "names", map(str, range(len(images)))))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MaskOf(Argument):
+    """What is to be painted: (H, W) for all images, or (N, H, W); other than 0 is open."""
+
+    def read(self, model: "Model", word: Path, progress: "Progress | None") -> "np.ndarray":
+        """(H, W) uint8 of an image file at the model's size: 1 where it is white and opaque."""
+        import numpy as np
+
+        from zeuxis.core.pixels import to_pil
+        from zeuxis.data.pictures import picture
+        from zeuxis.data.preparation.decode import Target
+
+        height, width, _ = model.shape()
+        pixels = picture(word, Target(height, width, 4))
+        grey = np.asarray(to_pil(pixels[..., :3]).convert("L")) * (pixels[..., 3] / 255)
+        mask = (grey >= 128).astype(np.uint8)
+        if not mask.any():
+            raise Invalid(f"the mask {word} is black: white is what is to be painted")
+        return mask
+
+    def check(self, model: "Model", value: Any, given: Mapping[str, Any]) -> "np.ndarray":
+        """(N, H, W) bool."""
+        import numpy as np
+
+        open_NHW = np.asarray(value) != 0
+        images = given["images"]
+        count, size = len(getattr(images, "images", images)), model.shape()[:2]
+        if open_NHW.shape not in (size, (count, *size)):
+            raise Invalid(
+                f"the mask has shape {open_NHW.shape}, expected {size} or {(count, *size)}"
+            )
+        return np.broadcast_to(open_NHW, (count, *size))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LatentsOf(Argument):
+    """What `encode` gives: (N, ...) float32, or tokens (N, h, w) int64."""
+
+    def read(self, model: "Model", word: Path, progress: "Progress | None") -> "np.ndarray":
+        """The array `latent` of an .npz file."""
+        from zeuxis.core import npz
+
+        if word.suffix.lower() != ".npz":
+            raise Invalid(f"{word} cannot hold latents; give a file name that ends in .npz")
+        if not word.is_file():
+            raise NotFound(f"there is no file {word}; `zeuxis encode` writes one")
+        latents = npz.read(word).get("latent")
+        if latents is None:
+            raise Invalid(f"{word} holds no array `latent`")
+        return latents
+
+    def check(self, model: "Model", value: Any, given: Mapping[str, Any]) -> "np.ndarray":
+        """(N, ...) float32 or int64."""
+        import numpy as np
+
+        from zeuxis.core.abilities import Encodes, Tokenizes
+
+        latents, family = np.asarray(value), model.family
+        if latents.dtype.kind not in "iuf" or not np.isfinite(latents).all():
+            raise Invalid("the latents are no finite numbers; encode images anew")
+        if isinstance(family, Encodes):
+            one = model.encode(np.zeros((1, *model.shape()), np.uint8)).latents
+            if latents.shape[1:] != one.shape[1:] or not len(latents):
+                expected = str(one.shape[1:])[1:]
+                raise Invalid(
+                    f"the latents have shape {latents.shape}; this model's are (N, {expected}"
+                )
+        if isinstance(family, Tokenizes):
+            most = family.vocabulary
+            if latents.dtype.kind == "f" or latents.min() < 0 or latents.max() >= most:
+                raise Invalid(f"the latents are other tokens than 0 to {most - 1}; encode anew")
+        return latents.astype(np.int64 if latents.dtype.kind in "iu" else np.float32)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LabelsOf(Argument):
+    """What images show: a class name, names by condition, or (N, A) class indices, -1 unknown."""
+
+    def read(self, model: "Model", word: Sequence[str] | None, progress: "Progress | None") -> Any:
+        """`CLASS`, or `CONDITION=CLASS` words, as a name or names by condition."""
+        words = list(word or ())
+        if len(words) == 1 and "=" not in words[0]:
+            return words[0]
+        for one in words:
+            if "=" not in one:
+                raise Invalid(f"cannot read the label {one!r}: expected CONDITION=CLASS")
+        asked = dict(one.split("=", 1) for one in words)
+        if len(asked) < len(words):
+            raise Invalid(
+                f"found a condition twice in {', '.join(words)}; give each one class, and draw the "
+                "others in another call"
+            )
+        return asked or None
+
+    def check(self, model: "Model", value: Any, given: Mapping[str, Any]) -> Any:
+        """(N, A) int64 where the call has images, with what their source says; else as given."""
+        from zeuxis.inference import labels
+
+        images = given.get("images", given.get("latents"))
+        if images is None:
+            return value
+        if value is None and hasattr(images, "conditions"):
+            value = labels.of_source(model.conditions, images)
+        return labels.table(model.conditions, value, len(getattr(images, "images", images)))
+
+    def plain(self, value: Any) -> Any:
+        """The names that were asked for."""
+        return value if isinstance(value, str | Mapping) else None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EndOf(Argument):
+    """One end of a walk: a seed, or an image (H, W, C) uint8."""
+
+    def read(self, model: "Model", word: str, progress: "Progress | None") -> "int | np.ndarray":
+        """A whole number is a seed; else an image file, at the model's size and channels."""
+        from zeuxis.data.pictures import picture
+        from zeuxis.data.preparation.decode import Target
+
+        if word.lstrip("-").isdigit():
+            return int(word)
+        return picture(Path(word), Target(*model.shape()))
+
+    def plain(self, value: Any) -> Any:
+        """The seed."""
+        return value if isinstance(value, int) else "an image"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FileOf(Argument):
+    """A file of somebody's."""
+
+    def check(self, model: "Model", value: Any, given: Mapping[str, Any]) -> Path:
+        """The path."""
+        return Path(value)
+
+    def plain(self, value: Any) -> Any:
+        """The path."""
+        return str(value)
+
+
+_IMAGES: dict[str, Any] = {"word": str, "body": list[bytes], "option": False, "metavar": "SOURCE"}
+
+Pixels = Annotated[
+    Any,
+    PixelsOf(
+        help="Images in any form that Zeuxis reads: a folder, zip, tar, idx, npz, npy or parquet file, "
+        "a prepared set. They are brought to the model's size.",
+        **_IMAGES,
+    ),
+]
+NamedPixels = Annotated[Any, NamedPixelsOf(help="Images to compress, from any source.", **_IMAGES)]
+NoisyPixels = Annotated[
+    Any, PixelsOf(help="Noisy images, from any source.", exact=False, **_IMAGES)
+]
+SourcePixels = Annotated[
+    Any, PixelsOf(help="Images to translate, from any source.", source=True, **_IMAGES)
+]
+Mask = Annotated[
+    Any,
+    MaskOf(help="Image whose white part is to be painted.", word=Path, body=bytes, metavar="FILE"),
+]
+Latents = Annotated[
+    Any,
+    LatentsOf(
+        help="The file that `zeuxis encode` wrote.",
+        word=Path,
+        body=bytes,
+        option=False,
+        metavar="LATENTS",
+    ),
+]
+Labels = Annotated[
+    Any,
+    LabelsOf(
+        help="What the images should show: CLASS, or CONDITION=CLASS; repeatable.",
+        word=list[str] | None,
+        body=dict[str, str] | None,
+        flag="label",
+    ),
+]
+Count = Annotated[int, Number(help="How many images.", word=int, least=1)]
+Steps = Annotated[int, Number(help="How many images, ends included.", word=int, least=2)]
+Seed = Annotated[int, Number(help="Same seed: same images.", word=int)]
+Sigma = Annotated[
+    float,
+    Number(help="Standard deviation of the noise, in levels of 255.", word=float, least=0),
+]
+Start = Annotated[
+    Any, EndOf(help="A seed, or an image file.", body=int | bytes, option=False, metavar="START")
+]
+End = Annotated[
+    Any, EndOf(help="Another of the same kind.", body=int | bytes, option=False, metavar="END")
+]
+Coded = Annotated[
+    Any,
+    FileOf(
+        help="What `zeuxis compress` wrote.", word=Path, body=bytes, option=False, metavar="FILE"
+    ),
+]

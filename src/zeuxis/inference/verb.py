@@ -1,0 +1,215 @@
+"""A verb, what can be done with a trained model, is declared once, as a function with types.
+
+From its signature follow the method of `Model`, the command, the JSON schema of a request, and the
+tests that hold for all verbs. The type of an argument knows how it is given in each of these places, the
+type of the result how it is written. Nothing here imports torch or numpy before a verb is called.
+
+    @verb("Completes", "zeuxis complete runs/flow photos/ --mask hole.png")
+    def complete(model, images: Pixels, mask: Mask, seed: Seed = 0, ...) -> Images:
+        ...
+"""
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from zeuxis.core.errors import Invalid
+from zeuxis.inference.results import Result
+
+if TYPE_CHECKING:
+    import pydantic
+
+    from zeuxis.core.progress import Progress
+    from zeuxis.inference.model import Model
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Argument:
+    """How an argument is given: in Python, as a word of the command line, in a JSON body.
+
+    Attributes:
+        help: a sentence for a reader of `--help` or of a form.
+        word: type of a word on the command line.
+        body: type in a JSON body.
+        option: it has a name on the command line (`--seed 3`); else it goes by its place.
+        metavar: what stands for its value in help.
+        flag: its name on the command line, if not the parameter's.
+    """
+
+    help: str
+    word: Any = str
+    body: Any = str
+    option: bool = True
+    metavar: str | None = None
+    flag: str | None = None
+
+    def read(self, model: "Model", word: Any, progress: "Progress | None") -> Any:
+        """The value that a word of the command line stands for; files are read here."""
+        return word
+
+    def schema(self) -> Any:
+        """Type in a JSON body, with its bounds."""
+        return self.body
+
+    def check(self, model: "Model", value: Any, given: Mapping[str, Any]) -> Any:
+        """The value as the verb takes it.
+
+        Args:
+            model: that the verb is asked of.
+            value: as Python gives it, or `read`.
+            given: the arguments of the call, as they were given.
+
+        Raises:
+            Invalid: it is wrong.
+        """
+        return value
+
+    def plain(self, value: Any) -> Any:
+        """What the provenance of a result says of a value, as JSON; None leaves it out."""
+        return None
+
+
+@dataclasses.dataclass(frozen=True)
+class Verb:
+    """A function of a model, under the name that it has everywhere.
+
+    Attributes:
+        run: the function; its first parameter is the model.
+        needs: name of the ability in `core.abilities` that a family must have.
+        examples: commands.
+        device: where the model runs, if it is not to be chosen.
+    """
+
+    run: Callable[..., Result]
+    needs: str
+    examples: tuple[str, ...]
+    device: str = "auto"
+
+    @property
+    def name(self) -> str:
+        """As it is typed and called."""
+        return self.run.__name__
+
+    @property
+    def summary(self) -> str:
+        """The first paragraph of the docstring."""
+        return " ".join((inspect.getdoc(self.run) or "").split("\n\n")[0].split())
+
+    @property
+    def gives(self) -> type[Result]:
+        """Class of the result."""
+        found: type[Result] = inspect.signature(self.run).return_annotation
+        return found
+
+    @functools.cached_property
+    def arguments(self) -> dict[str, Argument]:
+        """What it takes, in order, but for the model, the family's controls and `progress`."""
+        return {
+            name: argument
+            for name, parameter in self._parameters.items()
+            for argument in getattr(parameter.annotation, "__metadata__", ())
+            if isinstance(argument, Argument)
+        }
+
+    @functools.cached_property
+    def defaults(self) -> dict[str, Any]:
+        """Values of the arguments that may be left out."""
+        return {
+            name: self._parameters[name].default
+            for name in self.arguments
+            if self._parameters[name].default is not inspect.Parameter.empty
+        }
+
+    @property
+    def has_controls(self) -> bool:
+        """Whether the family's controls apply."""
+        return "controls" in self._parameters
+
+    @functools.cached_property
+    def _parameters(self) -> Mapping[str, inspect.Parameter]:
+        return inspect.signature(self.run).parameters
+
+    def __call__(
+        self, model: "Model", *values: Any, progress: "Progress | None" = None, **given: Any
+    ) -> Result:
+        """Check every value, then run.
+
+        Args:
+            model: a trained model.
+            values: arguments by place.
+            progress: called with (images done, of how many).
+            given: arguments by name; what is no argument is a control of the family.
+
+        Raises:
+            Unable: the family cannot do that.
+            Invalid: an argument or control is wrong or missing.
+        """
+        model.able(self.needs, self.name)
+        asked, controls = self._bind(values, given)
+        checked = {
+            name: argument.check(model, asked[name], asked)
+            for name, argument in self.arguments.items()
+        }
+        facts = {name: a.plain(asked[name]) for name, a in self.arguments.items()}
+        if self.has_controls:
+            checked["controls"] = model.controls(controls)
+            facts["controls"] = checked["controls"].model_dump()
+        result = self.run(model, **checked, progress=progress)
+        origin = {"run": str(model.folder), "family": model.facts["family"], "verb": self.name}
+        known = {name: value for name, value in facts.items() if value is not None}
+        read = next((value for value in asked.values() if hasattr(value, "refused")), None)
+        return result.known_as(origin | known, read)
+
+    def _bind(
+        self, values: tuple[Any, ...], given: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The arguments by name, and what is left for the family's controls."""
+        names = list(self.arguments)
+        if len(values) > len(names):
+            raise Invalid(f"{self.name} takes at most {len(names)} values: {', '.join(names)}")
+        asked = self.defaults | dict(zip(names, values, strict=False)) | dict(given)
+        controls = {name: asked.pop(name) for name in list(asked) if name not in names}
+        if controls and not self.has_controls:
+            raise Invalid(f"{self.name} takes no {', '.join(controls)}, only {', '.join(names)}")
+        missing = [name for name in names if name not in asked]
+        if missing:
+            raise Invalid(f"{self.name} needs {' and '.join(missing)}")
+        return asked, controls
+
+    def read(
+        self, model: "Model", words: Mapping[str, Any], progress: "Progress | None" = None
+    ) -> dict[str, Any]:
+        """The values that words of the command line stand for, by name."""
+        return {
+            name: self.arguments[name].read(model, word, progress) for name, word in words.items()
+        }
+
+    def body(
+        self, controls: "type[pydantic.BaseModel] | None" = None
+    ) -> "type[pydantic.BaseModel]":
+        """The JSON body of a request, as a model with a schema; with the family's controls, if given."""
+        import pydantic
+
+        fields: dict[str, Any] = {}
+        for name, argument in self.arguments.items():
+            default = self.defaults.get(name, ...)
+            fields[name] = (
+                argument.schema(),
+                pydantic.Field(default, description=argument.help),
+            )
+        if self.has_controls and controls is not None:
+            fields["controls"] = (controls, pydantic.Field(default_factory=controls))
+        made: type[pydantic.BaseModel] = pydantic.create_model(
+            f"{self.name.title()}Request",
+            __config__=pydantic.ConfigDict(extra="forbid"),
+            __doc__=self.summary,
+            **fields,
+        )
+        return made
+
+
+def verb(needs: str, *examples: str, device: str = "auto") -> Callable[[Callable[..., Any]], Verb]:
+    """Make a function a verb; `Verb` says what the values are."""
+    return lambda run: Verb(run, needs, examples, device)

@@ -1,0 +1,149 @@
+"""Verbs that turn images into others."""
+
+from typing import TYPE_CHECKING
+
+from zeuxis.inference.arguments import (
+    Labels,
+    Mask,
+    NoisyPixels,
+    Pixels,
+    Seed,
+    Sigma,
+    SourcePixels,
+)
+from zeuxis.inference.results import Images
+from zeuxis.inference.verb import verb
+
+if TYPE_CHECKING:
+    from zeuxis.core.family import Controls
+    from zeuxis.core.progress import Progress
+    from zeuxis.inference.model import Model
+
+
+@verb("Reconstructs", "zeuxis reconstruct runs/vae-photos photos/ --grid before-after.png")
+def reconstruct(
+    model: "Model", images: Pixels, labels: Labels = None, progress: "Progress | None" = None
+) -> Images:
+    """Send images through the model's bottleneck and back."""
+    done = model.images(
+        lambda ask: ask.family.reconstruct(ask.inputs["images"], ask.cond),
+        len(images),
+        inputs={"images": model.pixels(images)},
+        labels=labels,
+        progress=progress,
+    )
+    return Images(images=done, labels=labels, conditions=model.conditions, before=images)
+
+
+@verb("Denoises", "zeuxis denoise runs/autoencoder-photos grainy/ --sigma 25 --grid both.png")
+def denoise(
+    model: "Model",
+    images: NoisyPixels,
+    sigma: Sigma = 25.0,
+    labels: Labels = None,
+    progress: "Progress | None" = None,
+) -> Images:
+    """Take Gaussian noise of a known strength out of images.
+
+    Images may be floats, on the scale of 0 to 255 and perhaps beyond, so that noise is not clipped.
+    """
+    import numpy as np
+    import torch
+
+    from zeuxis.core.pixels import to_tensor
+
+    image_NCHW = to_tensor(np.require(images, np.float32, ("C", "W"))) / 127.5 - 1
+    sigma_N = torch.full((len(images),), sigma / 127.5)
+    done = model.images(
+        lambda ask: ask.family.denoise(ask.inputs["image"], ask.inputs["sigma"], ask.cond),
+        len(images),
+        inputs={"image": image_NCHW, "sigma": sigma_N},
+        labels=labels,
+        progress=progress,
+    )
+    before = np.clip(np.rint(images), 0, 255).astype(np.uint8)
+    return Images(images=done, labels=labels, conditions=model.conditions, before=before)
+
+
+@verb(
+    "Completes",
+    "zeuxis complete runs/pixelcnn-photos photos/ --mask hole.png --grid both.png",
+    "zeuxis complete runs/flow-photos photos/ --mask left-half.png --seed 3 steps=20",
+)
+def complete(
+    model: "Model",
+    images: Pixels,
+    mask: Mask,
+    seed: Seed = 0,
+    labels: Labels = None,
+    controls: "Controls | None" = None,
+    progress: "Progress | None" = None,
+) -> Images:
+    """Paint what a mask leaves open; all else stays as it is."""
+    import numpy as np
+    import torch
+
+    mask_N1HW = torch.from_numpy(mask.astype(np.float32))[:, None]
+    done = model.images(
+        lambda ask: ask.family.complete(
+            ask.inputs["images"],
+            ask.inputs["mask"],
+            ask.noise(),
+            ask.cond,
+            controls,
+            ask.progress,
+        ),
+        len(images),
+        inputs={"images": model.pixels(images), "mask": mask_N1HW},
+        seed=seed,
+        labels=labels,
+        progress=progress,
+    )
+    before = np.where(mask[..., None], 128, images).astype(np.uint8)
+    return Images(images=done, labels=labels, conditions=model.conditions, before=before)
+
+
+@verb("Varies", "zeuxis vary runs/flow-photos sketches/ --label style=oil strength=0.6")
+def vary(
+    model: "Model",
+    images: Pixels,
+    seed: Seed = 0,
+    labels: Labels = None,
+    controls: "Controls | None" = None,
+    progress: "Progress | None" = None,
+) -> Images:
+    """Paint images anew, near or far from what they are; labels say what they are to become."""
+    done = model.images(
+        lambda ask: ask.family.vary(
+            ask.inputs["images"], ask.noise(), ask.cond, controls, ask.progress
+        ),
+        len(images),
+        inputs={"images": model.pixels(images)},
+        seed=seed,
+        labels=labels,
+        progress=progress,
+    )
+    return Images(images=done, labels=labels, conditions=model.conditions, before=images)
+
+
+@verb("Translates", "zeuxis translate runs/pix2pix-maps maps/ --grid both.png")
+def translate(
+    model: "Model",
+    images: SourcePixels,
+    seed: Seed = 0,
+    labels: Labels = None,
+    controls: "Controls | None" = None,
+    progress: "Progress | None" = None,
+) -> Images:
+    """Turn images of one kind into images of another, as the pairs of the training data do."""
+    done = model.images(
+        lambda ask: ask.family.translate(
+            ask.inputs["source"], ask.noise(), ask.cond, controls, ask.progress
+        ),
+        len(images),
+        inputs={"source": model.pixels(images)},
+        seed=seed,
+        labels=labels,
+        progress=progress,
+    )
+    return Images(images=done, labels=labels, conditions=model.conditions, before=images)

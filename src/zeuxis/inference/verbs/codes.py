@@ -1,0 +1,48 @@
+"""Verbs between images and their latents."""
+
+from typing import TYPE_CHECKING
+
+from zeuxis.inference.arguments import Labels, Pixels
+from zeuxis.inference.arguments import Latents as LatentsGiven
+from zeuxis.inference.results import Images, Latents
+from zeuxis.inference.verb import verb
+
+if TYPE_CHECKING:
+    from zeuxis.core.progress import Progress
+    from zeuxis.inference.model import Model
+
+
+@verb("Encodes", "zeuxis encode runs/vae-photos photos/ --out latents.npz")
+def encode(
+    model: "Model", images: Pixels, labels: Labels = None, progress: "Progress | None" = None
+) -> Latents:
+    """Give the latents of images; of a tokenizer, their tokens."""
+    latents = model.batches(
+        lambda ask: ask.family.encode(ask.inputs["images"], ask.cond),
+        len(images),
+        inputs={"images": model.pixels(images)},
+        labels=labels,
+        progress=progress,
+    )
+    latents = latents.float() if latents.is_floating_point() else latents
+    return Latents(latents=latents.cpu().numpy())
+
+
+@verb("Decodes", "zeuxis decode runs/vae-photos latents.npz --grid sheet.png")
+def decode(
+    model: "Model",
+    latents: LatentsGiven,
+    labels: Labels = None,
+    progress: "Progress | None" = None,
+) -> Images:
+    """Turn latents into images."""
+    import torch
+
+    done = model.images(
+        lambda ask: ask.family.decode(ask.inputs["latents"], ask.cond),
+        len(latents),
+        inputs={"latents": torch.from_numpy(latents)},
+        labels=labels,
+        progress=progress,
+    )
+    return Images(images=done, labels=labels, conditions=model.conditions)
