@@ -4,6 +4,7 @@ import errno
 import fcntl
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -11,10 +12,11 @@ import sys
 import pytest
 import torch
 
+from zeuxis.core.errors import NotFound, Stopped
 from zeuxis.core.files import write_sealed
 from zeuxis.core.processes import Parallel
 from zeuxis.training import checkpoint
-from zeuxis.training.folder import LOCK, opened
+from zeuxis.training.folder import LOCK, STOP, begin, opened, request_stop
 
 REQUEST = {"family": "vae", "training": {"steps": 6}}
 RUN = {"request": REQUEST, "plan": {"steps": 6}}
@@ -22,10 +24,13 @@ LONGER = {"family": "vae", "training": {"steps": 10}}
 
 
 def entered(folder, request=REQUEST, fresh=False, processes=None):
-    """Open and leave; the notes."""
+    """Open and leave, what is fresh with a plan; the notes."""
     notes = []
-    with opened(folder, request, fresh, notes.append, processes or Parallel()):
+    with opened(folder, fresh, notes.append, processes or Parallel()):
+        begin(folder, request, notes.append, processes or Parallel())
         assert folder.is_dir()
+        if fresh:
+            write_sealed(folder / "run.json", RUN)
     return [note.text for note in notes]
 
 
@@ -65,7 +70,7 @@ def test_a_folder_of_other_things_is_refused_and_left_as_it_is(tmp_path):
 @pytest.mark.parametrize("fresh", [False, True])
 def test_nobody_else_trains_in_a_folder_or_moves_it_away_meanwhile(tmp_path, fresh):
     folder = saved(tmp_path / "run")
-    with opened(folder, REQUEST, False, print, Parallel()):
+    with opened(folder, False, print, Parallel()):
         words = rf"is being trained by process {os.getpid()} on .*wait for it, stop it, or"
         with pytest.raises(ValueError, match=words):
             entered(folder, fresh=fresh)
@@ -102,7 +107,7 @@ def test_a_lock_that_was_removed_and_made_again_is_not_two(tmp_path, monkeypatch
         monkeypatch.undo()
 
     monkeypatch.setattr(fcntl, "flock", removed_meanwhile)
-    with opened(tmp_path, REQUEST, False, print, Parallel()):
+    with opened(tmp_path, False, print, Parallel()):
         assert (tmp_path / LOCK).exists()
         with pytest.raises(ValueError, match="is being trained"):
             entered(tmp_path)
@@ -139,7 +144,8 @@ def test_a_run_that_cannot_be_known_any_more_says_the_way_on(tmp_path, how):
         (folder / "run.json").write_text("{}")
     with pytest.raises(ValueError, match=r"move it away \(`zeuxis train --fresh` does that\)"):
         entered(folder)
-    assert len(entered(folder, fresh=True)) == 1 and not any(folder.iterdir())
+    assert len(entered(folder, fresh=True)) == 1
+    assert [path.name for path in folder.iterdir()] == ["run.json"]
 
 
 def test_a_longer_run_is_pointed_to_the_weights_that_are_there(tmp_path):
@@ -183,3 +189,42 @@ def test_a_run_is_not_continued_through_a_link_that_leads_out(tmp_path, name):
     (run / name).symlink_to(mine)
     with pytest.raises(ValueError, match=f"{name} is a link that leads out"):
         entered(run)
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_where_nothing_began_all_is_as_it_was(tmp_path, fresh):
+    """Neither an empty folder after a mistyped source, nor an old run that is gone for nothing."""
+    folder = tmp_path / "run"
+    if fresh:
+        saved(folder)
+    before = sorted(tmp_path.rglob("*"))
+    notes = []
+    with pytest.raises(KeyError), opened(folder, fresh, notes.append, Parallel()):
+        raise KeyError
+    assert sorted(tmp_path.rglob("*")) == before
+    assert [fresh and "again" in note.text for note in notes[1:]] == [True] * fresh
+
+
+def test_a_request_to_stop_reaches_whoever_trains_there_and_nobody_later(tmp_path, monkeypatch):
+    monkeypatch.setattr("zeuxis.training.folder.LOOK", 0.0)
+    (tmp_path / STOP).touch()  # of a run that was killed before it saw it
+    with opened(tmp_path, False, print, Parallel()) as check:
+        check()
+        assert request_stop(tmp_path) == f"process {os.getpid()} on {platform.node()}"
+        with pytest.raises(Stopped):
+            check()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("left", [None, "process 99999999 on {}", "process x on {}", "mine"])
+def test_where_nobody_trains_there_is_nothing_to_stop(tmp_path, left):
+    if left is not None:  # what a kill leaves
+        (tmp_path / LOCK).write_text(left.format(platform.node()))
+    with pytest.raises(NotFound, match="nothing is being trained in .*nothing to stop"):
+        request_stop(tmp_path)
+    assert not (tmp_path / STOP).exists()
+
+
+def test_a_process_of_another_machine_is_asked(tmp_path):
+    (tmp_path / LOCK).write_text("process 99999999 on elsewhere")
+    assert request_stop(tmp_path).endswith("elsewhere") and (tmp_path / STOP).exists()

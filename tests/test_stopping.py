@@ -1,8 +1,10 @@
-"""Ctrl-C and SIGTERM: what is said, what is kept, and that a second one ends it at once."""
+"""Ctrl-C, SIGTERM and requests to stop: what is said, what is kept, and that a second one ends it at once."""
 
+import os
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -10,12 +12,13 @@ from tests import worker
 from tests.front import pictures, tiny, workshop, zeuxis
 from zeuxis import data
 from zeuxis.core.errors import Stopped
-from zeuxis.core.progress import interruptible, leaving, stopping, ticks
+from zeuxis.core.progress import Event, interruptible, leaving, stopping, ticks
 from zeuxis.inference import model
-from zeuxis.training import budget, closing, loop
+from zeuxis.training import budget, closing, folder, loop
 from zeuxis.training import run as training
 
 WORDS = ["--steps", "3", "--threads", "1", "training.batch_size=8", *tiny("vae")]
+OVERRIDES = dict(word.split("=") for word in WORDS if "=" in word) | {"training.log_every": "1"}
 
 
 @pytest.fixture(autouse=True)
@@ -26,11 +29,11 @@ def quick(tmp_path):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("stopping")
-    with workshop(folder / "cache"):
-        photos = pictures(folder / "photos")
-        assert zeuxis("train", "vae", photos, "--no-evaluate", "--out", folder / "run", *WORDS) == 0
-    return photos, folder / "run"
+    place = tmp_path_factory.mktemp("stopping")
+    with workshop(place / "cache"):
+        photos = pictures(place / "photos")
+        assert zeuxis("train", "vae", photos, "--no-evaluate", "--out", place / "run", *WORDS) == 0
+    return photos, place / "run"
 
 
 def interrupt(*args, **kwargs):
@@ -90,6 +93,77 @@ def test_what_was_stopped_goes_on_by_the_same_command(tmp_path, monkeypatch):
     assert not (tmp_path / "run" / "report.json").exists()
     assert zeuxis(*command) == 0
     assert (tmp_path / "run" / "report.json").exists()
+
+
+def at(kind, text=""):
+    """Whether an event is of this moment of a run."""
+    return lambda event: event.kind == kind and text in event.text
+
+
+MOMENTS = {
+    "preparing": (at("prepare", "preparing"), "what was saved before is whole"),
+    "planning": (at("note", "being planned"), "what was saved before is whole"),
+    "training": (at("step"), "stopped at step 1 of 3; the state is saved"),
+    "measuring": (at("prepare", "measuring"), "holds the model and a first report"),
+}
+
+
+@pytest.mark.parametrize(
+    ("moment", "ask"), [*((moment, "a file") for moment in MOMENTS), ("training", "a call")]
+)
+def test_a_run_in_a_thread_ends_on_request_and_goes_on(moment, ask, tmp_path, monkeypatch):
+    """No signal reaches a thread: another one, or another process, asks."""
+    monkeypatch.setattr(folder, "LOOK", 0.0)
+    (is_now, words), out, ended = MOMENTS[moment], tmp_path / "run", []
+    asked = threading.Event()
+
+    def watch(event):
+        if is_now(event):
+            asked.set() if ask == "a call" else folder.request_stop(out)
+
+    def train(**more):
+        try:
+            ended.append(training.train("vae", photos, out=out, steps=3, threads=1, **more))
+        except Stopped as stopped:
+            ended.append(str(stopped))
+
+    planned = budget.make
+
+    def planning(*args):
+        watch(Event("note", "being planned"))
+        return planned(*args)
+
+    photos = pictures(tmp_path / "photos")
+    given = {"overrides": OVERRIDES, "evaluate": moment == "measuring"}
+    with monkeypatch.context() as patch:
+        patch.setattr(budget, "make", planning)
+        thread = threading.Thread(
+            target=train, kwargs={**given, "watch": watch, "stop": asked.is_set}
+        )
+        thread.start()
+        thread.join()
+    train(**given)
+    assert words in ended[0] and "the same command" in ended[0]
+    assert ended[1] == out and (out / "report.json").exists() == given["evaluate"]
+    assert not (out / folder.STOP).exists()
+
+
+def test_the_command_says_what_it_did(run, monkeypatch, tmp_path, capsys):
+    photos, trained = run
+    assert zeuxis("stop", trained) == 2
+    assert "nothing is being trained" in capsys.readouterr().err
+    monkeypatch.setattr(folder, "LOOK", 0.0)
+    planned = budget.make
+
+    def planning(*args):
+        assert zeuxis("stop", tmp_path / "run") == 0
+        return planned(*args)
+
+    monkeypatch.setattr(budget, "make", planning)
+    assert zeuxis("train", "vae", photos, "--out", tmp_path / "run", *WORDS) == 130
+    said = capsys.readouterr()
+    assert said.out.startswith(f"asked process {os.getpid()} on ") and "goes on" in said.err
+    assert not (tmp_path / "run").exists()  # nothing had been decided
 
 
 START = """

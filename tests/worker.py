@@ -15,7 +15,7 @@ from zeuxis.core.files import write_sealed
 from zeuxis.core.processes import Parallel, join_processes
 from zeuxis.core.settings import Training
 from zeuxis.training import loop, step
-from zeuxis.training.folder import opened
+from zeuxis.training.folder import begin, opened
 
 
 def probe(average, at, check):
@@ -32,7 +32,8 @@ def run(family, folder, steps, save_every=1, watch=lambda event: None):
     model = build(family)
     loader = loader_for(model.config, 4)
     asked = {"request": {"family": family, "steps": steps}}
-    with opened(folder, asked["request"], False, watch, Parallel()):
+    with opened(folder, False, watch, Parallel()):
+        begin(folder, asked["request"], watch, Parallel())
         if not (folder / "run.json").exists():
             write_sealed(folder / "run.json", asked)
         return loop.fit(

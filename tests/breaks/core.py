@@ -498,9 +498,7 @@ BREAKS = [
         "True",
         "test_log.py -k taken_away",
     ),
-    Break(
-        "training/folder.py", "            _sweep(folder)\n", "", "test_folder.py -k half_written"
-    ),
+    Break("training/folder.py", "        _sweep(folder)\n", "", "test_folder.py -k half_written"),
     Break("training/folder.py", "        write_sealed(file, run)\n", "", "test_folder.py -k anew"),
     Break(
         "training/folder.py",
@@ -508,6 +506,37 @@ BREAKS = [
         "    if changed and not lost:",
         "test_folder.py -k anew",
     ),
+    Break(
+        "training/folder.py",
+        "_undo(folder, aside, tell)\n",
+        "pass\n",
+        "test_folder.py -k as_it_was",
+    ),
+    Break(
+        "training/folder.py",
+        "(folder / STOP).unlink(missing_ok=True)\n        try",
+        "pass\n        try",
+        "test_folder.py -k nobody_later",
+    ),
+    Break(
+        "core/lock.py",
+        "    if host == platform.node():",
+        "    if False:",
+        "test_folder.py -k nothing_to_stop",
+    ),
+    Break(
+        "training/run.py", '"preparing", check=check)', '"preparing")', "test_stopping.py -k thread"
+    ),
+    Break(
+        "training/budget.py",
+        "if parallel.any(is_asked(check)):",
+        "if False:",
+        "test_stopping.py -k planning-a",
+    ),
+    Break(
+        "training/loop.py", "interruptible(check)", "interruptible()", "test_stopping.py -k thread"
+    ),
+    Break("training/closing.py", "seconds, check)", "seconds)", "test_stopping.py -k thread"),
     Break(
         "training/folder.py",
         "    with _lock(folder):\n        folder.rename",

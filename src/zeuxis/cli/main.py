@@ -210,6 +210,15 @@ def train(
     terminal.show_trained(folder, source)
 
 
+@app.command(epilog=examples("zeuxis stop runs/flow-photos"))
+def stop(run: Trained) -> None:
+    """Stop the training in a run's folder, wherever it was started; what it learned is saved."""
+    from zeuxis.training.folder import request_stop
+
+    who = request_stop(run)
+    typer.echo(f"asked {who} to stop: it saves its state, and its command goes on later")
+
+
 @app.command(
     rich_help_panel=MEASURE, epilog=examples("zeuxis evaluate runs/gan-photos --data photos/")
 )

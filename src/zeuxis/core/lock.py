@@ -30,7 +30,7 @@ def locked(path: Path, doing: str, wait: bool = False) -> Iterator[str]:
         handle, reason = _take(path, wait), ""
     except BlockingIOError as error:
         raise Invalid(
-            f"{doing} by {_holder(path)}; wait for it, stop it, or name another folder"
+            f"{doing} by {_words(path) or 'another process'}; wait for it, stop it, or name another folder"
         ) from error
     except OSError as error:
         handle, reason = None, str(error.strerror)
@@ -43,6 +43,25 @@ def locked(path: Path, doing: str, wait: bool = False) -> Iterator[str]:
                     path.unlink()
             finally:
                 os.close(handle)
+
+
+def holder(path: Path) -> str | None:
+    """`process N on HOST` that holds the lock, or None if nobody does.
+
+    A process of another machine is believed; one of this machine has to be alive.
+    """
+    words = _words(path)
+    if words is None:
+        return None
+    process, _, host = words.removeprefix("process ").partition(" on ")
+    if host == platform.node():
+        try:
+            os.kill(int(process), 0)
+        except (ProcessLookupError, ValueError, OverflowError):
+            return None
+        except PermissionError:  # somebody else's, and alive
+            pass
+    return words
 
 
 def _take(path: Path, wait: bool) -> int:
@@ -70,10 +89,10 @@ def _is(path: Path, handle: int) -> bool:
         return False
 
 
-def _holder(path: Path) -> str:
-    """The words that the holder wrote; it may be about to write them, or to be gone."""
+def _words(path: Path) -> str | None:
+    """What the holder wrote; it may be about to write it, or to be gone."""
     try:
         words = path.read_text(encoding="utf-8", errors="replace")[:100]
     except OSError:
-        words = ""
-    return words if words.startswith("process ") and words.isprintable() else "another process"
+        return None
+    return words if words.startswith("process ") and words.isprintable() else None

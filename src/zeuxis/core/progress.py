@@ -1,4 +1,4 @@
-"""What is told while something runs, and how Ctrl-C or SIGTERM ends it."""
+"""What is told while something runs, and how Ctrl-C, SIGTERM or a request ends it."""
 
 import contextlib
 import dataclasses
@@ -13,6 +13,9 @@ from zeuxis.core.errors import Stopped
 
 Progress = Callable[[int, int], None]
 """(done, total): called between the steps of long work, to show progress; may raise to cancel."""
+
+Check = Callable[[], None]
+"""Called between the parts of long work; raises `Stopped`, without words, once an end was asked for."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -38,19 +41,25 @@ class Event:
 Watch = Callable[[Event], None]
 
 
-def ticks(watch: Watch, doing: str, most: float = math.inf) -> Progress:
+def unasked() -> None:
+    """A check where nobody can ask for an end."""
+
+
+def ticks(watch: Watch, doing: str, most: float = math.inf, check: Check = unasked) -> Progress:
     """(done, total) calls as `prepare` events with the seconds that are left, at the pace so far.
 
     Args:
         watch: told.
         doing: what, as a word.
         most: seconds that all of it takes at most.
+        check: called each time.
     """
     began, first, last = time.monotonic(), 0, 0
     end = began + most
 
     def tick(done: int, total: int) -> None:
         nonlocal began, first, last
+        check()
         now = time.monotonic()
         if done < last:  # something else begins
             began, first = now, done
@@ -64,26 +73,39 @@ def ticks(watch: Watch, doing: str, most: float = math.inf) -> Progress:
     return tick
 
 
+def is_asked(check: Check) -> bool:
+    """Whether an end was asked for."""
+    try:
+        check()
+    except Stopped:
+        return True
+    return False
+
+
 @contextlib.contextmanager
 def stopping(sentence: str) -> Iterator[None]:
-    """Make of Ctrl-C in the body a `Stopped` with this sentence: what is kept, and what goes on."""
+    """Make of Ctrl-C or a request in the body a `Stopped` that says what is kept, and what goes on."""
     try:
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Stopped) as stop:
+        if isinstance(stop, Stopped) and stop.args:
+            raise
         raise Stopped(sentence) from None
 
 
 @contextlib.contextmanager
-def interruptible() -> Iterator[Callable[[], None]]:
-    """Turn the first Ctrl-C or SIGTERM into a request; the yielded check raises `Stopped` after it.
+def interruptible(check: Check = unasked) -> Iterator[Check]:
+    """Turn the first Ctrl-C or SIGTERM into a request, beside those that `check` knows of.
 
-    The second goes to whoever handled it before, and ends the body at once.
+    The second goes to whoever handled it before, and ends the body at once. Outside the main thread
+    signals are not seen.
     """
     asked: list[int] = []  # no lock: a second signal may arrive while the first is handled
 
-    def check() -> None:
+    def either() -> None:
         if asked:
-            raise Stopped("stopped as asked")
+            raise Stopped
+        check()
 
     def ask(number: int, frame: FrameType | None) -> None:
         asked.append(number)
@@ -96,7 +118,7 @@ def interruptible() -> Iterator[Callable[[], None]]:
         return
     before = {number: signal.signal(number, ask) for number in SIGNALS}
     try:
-        yield check
+        yield either
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -17,9 +17,10 @@ import torch
 
 from zeuxis import families
 from zeuxis.core import machine
-from zeuxis.core.errors import Invalid
+from zeuxis.core.errors import Invalid, Stopped
 from zeuxis.core.family import Family, FamilyConfig, Loader
 from zeuxis.core.processes import Parallel
+from zeuxis.core.progress import Check, is_asked, unasked
 from zeuxis.core.settings import Training, explain
 from zeuxis.training import step
 
@@ -120,6 +121,7 @@ def make(
     sheets_a_probe: float = 1.0,
     fixed: frozenset[str] = frozenset(),
     parts: Mapping[str, Family] | None = None,
+    check: Check = unasked,
 ) -> Plan:
     """Measure a few steps, a probe and a sheet, and turn a time budget, if there is one, into steps.
 
@@ -140,6 +142,7 @@ def make(
             of the run, none is tried.
         fixed: names of settings that the user has set, to be left alone: those of training, and "threads".
         parts: trained models that the family builds on.
+        check: called between steps.
     """
     began = time.perf_counter()
     ways = _ways(training, device, parallel, minutes, fixed)
@@ -151,7 +154,7 @@ def make(
         for precision in dict(ways)
     }
     most = math.inf if minutes is not None else training.steps
-    measured = _seconds_per_step(states, ways, loader, budget, most)
+    measured = _seconds_per_step(states, ways, loader, budget, most, check)
     way = ways[0] if minutes is None else parallel.agree(machine.quicker(measured))
     precision, threads = way
     machine.set_threads(threads)
@@ -277,6 +280,7 @@ def _seconds_per_step(
     loader: Loader,
     budget: float,
     most: float,
+    check: Check,
 ) -> dict[Way, float]:
     """Time of a step in each way, measured in turns so that a busy moment hits all alike.
 
@@ -288,7 +292,8 @@ def _seconds_per_step(
     """
     turns: dict[Way, list[float]] = {way: [] for way in ways}
     counts = dict.fromkeys(ways, 0)
-    agree = next(iter(states.values())).parallel.agree
+    parallel = next(iter(states.values())).parallel
+    agree = parallel.agree
     began = time.perf_counter()
     while True:
         for way in ways:
@@ -296,6 +301,8 @@ def _seconds_per_step(
             state = states[way[0]]
             before, done = time.perf_counter(), 0
             while done < CYCLE and agree(not done or time.perf_counter() - before < budget / 4):
+                if parallel.any(is_asked(check)):
+                    raise Stopped
                 state.step = _place(counts[way], state.training.steps)
                 step.train_step(state, loader)
                 counts[way] += 1

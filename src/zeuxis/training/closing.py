@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from zeuxis.core.progress import Event, Watch, stopping, ticks
+from zeuxis.core.progress import Check, Event, Watch, stopping, ticks, unasked
 from zeuxis.data import Prepared
 from zeuxis.evaluation import evaluate as evaluation
 from zeuxis.inference.model import load
@@ -19,12 +19,19 @@ def first_report(folder: Path, prepared: Prepared, device: str, tell: Watch) -> 
     tell(Event("note", f"samples: {sheets[-1] if sheets else 'none'}; a first report: {page}"))
 
 
-def measure(folder: Path, prepared: Prepared, device: str, seconds: float, tell: Watch) -> None:
+def measure(
+    folder: Path,
+    prepared: Prepared,
+    device: str,
+    seconds: float,
+    tell: Watch,
+    check: Check = unasked,
+) -> None:
     """Measure the weights in about so many seconds at most, unless they are measured."""
     if is_measured(folder):
         return
     kept = f"{folder} holds the model and a first report; the same command measures it"
     with stopping(f"stopped while measuring; {kept}"):
         tell(Event("note", f"measuring it takes about {seconds:.0f} s at most"))
-        model, progress = load(folder, device), ticks(tell, "measuring", seconds)
+        model, progress = load(folder, device), ticks(tell, "measuring", seconds, check)
         evaluation.evaluate(model, prepared, seconds=seconds, progress=progress)

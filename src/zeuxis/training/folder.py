@@ -5,59 +5,113 @@ or missing `run.json` is written anew from it.
 """
 
 import contextlib
+import os
 import shutil
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from zeuxis.core.errors import Conflict, Invalid
+from zeuxis.core.errors import Conflict, Invalid, NotFound, Stopped
 from zeuxis.core.files import inside, read_json, read_sealed, write_sealed
-from zeuxis.core.lock import locked
+from zeuxis.core.lock import holder, locked
 from zeuxis.core.processes import Parallel
+from zeuxis.core.progress import Check
 from zeuxis.inference import artefact
 from zeuxis.training import checkpoint
 from zeuxis.training.loop import Event, Watch
 
 SET_ASIDE = "move it away (`zeuxis train --fresh` does that)"
 LOCK = ".lock"
+STOP = ".stop"
+"""A file that asks whoever trains in the folder to stop."""
+LOOK = 1.0
+"""Seconds between looks for it."""
 WRITTEN = ("*.json*", "README.md*", "model-*", "samples/step-*", "checkpoints/*", "parts/*")
 """What training writes into the folder, each first as `<name>.<number>.tmp`."""
 
 
 @contextlib.contextmanager
 def opened(
-    folder: Path, request: Mapping[str, Any], fresh: bool, tell: Watch, processes: Parallel
-) -> Iterator[None]:
-    """Make the run's folder, or check that it holds this very run; nobody else trains in it meanwhile.
+    folder: Path,
+    fresh: bool,
+    tell: Watch,
+    processes: Parallel,
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Check]:
+    """Hold the run's folder, which is made for it: nobody else trains in it meanwhile.
+
+    Of processes that train together, the first does this. If nothing begins in it, the folder is at the
+    end as it was before.
+
+    Args:
+        folder: of the run.
+        fresh: set aside what is there.
+        tell: told of what was set aside.
+        processes: that train together.
+        stop: another way to ask for an end than `request_stop`.
+
+    Yields:
+        A check that raises `Stopped` once an end was asked for.
+
+    Raises:
+        ValueError: it is a file, or it is in training.
+    """
+    if not processes.first:
+        yield _check_for(folder, stop)
+        return
+    if folder.exists() and not folder.is_dir():
+        raise Invalid(f"{folder} is a file; give a folder as --out")
+    aside = _set_aside(folder, tell) if fresh else None
+    made = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    with _lock(folder) as unlocked:
+        if unlocked:
+            tell(Event("note", f"{folder} has no lock ({unlocked}): train only once in it"))
+        (folder / STOP).unlink(missing_ok=True)
+        try:
+            yield _check_for(folder, stop)
+        finally:
+            (folder / STOP).unlink(missing_ok=True)
+            if made:
+                _undo(folder, aside, tell)
+
+
+def begin(folder: Path, request: Mapping[str, Any], tell: Watch, processes: Parallel) -> None:
+    """Check that an opened folder holds this very run or nothing, and remove what a kill left half written.
 
     Of processes that train together, the first does this and the others wait.
 
     Args:
         folder: of the run.
         request: JSON values of what was asked for: they tell one run from another.
-        fresh: set aside what is there.
-        tell: told of what was set aside or mended.
+        tell: told of what was mended.
         processes: that train together.
 
     Raises:
-        ValueError: it holds another run (what differs is listed) or something else, or it is in training.
+        ValueError: it holds another run (what differs is listed) or something else.
     """
-    with contextlib.ExitStack() as held:
-        if processes.first:
-            if folder.exists() and not folder.is_dir():
-                raise Invalid(f"{folder} is a file; give a folder as --out")
-            if fresh:
-                _set_aside(folder, tell)
-            folder.mkdir(parents=True, exist_ok=True)
-            unlocked = held.enter_context(_lock(folder))
-            if unlocked:
-                tell(Event("note", f"{folder} has no lock ({unlocked}): train only once in it"))
-            for link in filter(Path.is_symlink, folder.iterdir()):
-                inside(folder, link.name)
-            _check(folder, request, tell)
-            _sweep(folder)
-        processes.wait()
-        yield
+    if processes.first:
+        for link in filter(Path.is_symlink, folder.iterdir()):
+            inside(folder, link.name)
+        _check(folder, request, tell)
+        _sweep(folder)
+    processes.wait()
+
+
+def request_stop(folder: Path) -> str:
+    """Ask whoever trains in the folder to stop, as Ctrl-C does; who that is, as `process N on HOST`.
+
+    It is seen within a second or a step: the state is saved, and the same command goes on later.
+
+    Raises:
+        ValueError: nobody trains there.
+    """
+    who = holder(folder / LOCK)
+    if who is None:
+        raise NotFound(f"nothing is being trained in {folder}, so there is nothing to stop")
+    (folder / STOP).touch()
+    return who
 
 
 def check_apart(folder: Path, source: Path) -> None:
@@ -109,10 +163,26 @@ def _lock(folder: Path) -> contextlib.AbstractContextManager[str]:
     return locked(folder / LOCK, f"{folder} is being trained")
 
 
-def _set_aside(folder: Path, tell: Watch) -> None:
-    """Rename the folder, unless it is empty or in training."""
+def _check_for(folder: Path, stop: Callable[[], bool]) -> Check:
+    """A check that asks `stop` each time and looks for a file once in a while."""
+    due = 0.0
+
+    def check() -> None:
+        nonlocal due
+        if stop():
+            raise Stopped
+        if time.monotonic() >= due:
+            due = time.monotonic() + LOOK
+            if os.path.lexists(folder / STOP):
+                raise Stopped
+
+    return check
+
+
+def _set_aside(folder: Path, tell: Watch) -> Path | None:
+    """Rename the folder, unless it is empty or in training; its new path."""
     if not folder.exists() or not any(folder.iterdir()):
-        return
+        return None
     if folder.samefile(Path.cwd()):
         raise Invalid("the current folder cannot be set aside; give another --out")
     number = 1
@@ -122,6 +192,17 @@ def _set_aside(folder: Path, tell: Watch) -> None:
         folder.rename(aside)
         (aside / LOCK).unlink(missing_ok=True)
     tell(Event("note", f"the old {folder} is now {aside}"))
+    return aside
+
+
+def _undo(folder: Path, aside: Path | None, tell: Watch) -> None:
+    """Remove a folder in which nothing began, and bring back what was set aside for it."""
+    if not folder.is_dir() or any(map(_counts, folder.iterdir())):
+        return
+    shutil.rmtree(folder)
+    if aside:
+        aside.rename(folder)
+        tell(Event("note", f"nothing began, so {aside} is {folder} again"))
 
 
 def _check(folder: Path, request: Mapping[str, Any], tell: Watch) -> None:

@@ -1,11 +1,12 @@
 """What is looked at as training goes on: scores of a few samples, and sheets of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from zeuxis.core import pixels
 from zeuxis.core.family import Family
+from zeuxis.core.progress import Check
 from zeuxis.core.rng import Rng
 from zeuxis.data import Prepared
 from zeuxis.evaluation import evaluate as evaluation
@@ -22,7 +23,7 @@ def probe(
     """Scores of 256 samples."""
     score = evaluation.probe(prepared, PROBE_IMAGES)
 
-    def look(average: Family, step: int, check: Callable[[], None]) -> Mapping[str, float]:
+    def look(average: Family, step: int, check: Check) -> Mapping[str, float]:
         return score(_drawn(average, prepared, facts, precision, PROBE_IMAGES, check, rng).images)
 
     return look
@@ -37,7 +38,7 @@ def sheet(
 ) -> Sheet:
     """Draws the same seeds each time, into a picture in `folder` if there is one."""
 
-    def look(average: Family, step: int, check: Callable[[], None]) -> None:
+    def look(average: Family, step: int, check: Check) -> None:
         made = _drawn(average, prepared, facts, precision, SHEET_IMAGES, check, rng)
         if folder and len(made.images):
             path = folder / "samples" / f"step-{step:08d}.png"
@@ -52,7 +53,7 @@ def _drawn(
     facts: Mapping[str, Any],
     precision: str,
     count: int,
-    check: Callable[[], None],
+    check: Check,
     rng: type[Rng],
 ) -> Drawn:
     """What it shows, made from nothing or from training data."""

@@ -20,7 +20,7 @@ from zeuxis.core.family import Family, Loader
 from zeuxis.core.log import Log
 from zeuxis.core.machine import Pace
 from zeuxis.core.processes import Parallel
-from zeuxis.core.progress import Event, Watch, interruptible, stopping
+from zeuxis.core.progress import Check, Event, Watch, interruptible, is_asked, stopping, unasked
 from zeuxis.core.rng import of_run
 from zeuxis.core.settings import Training
 from zeuxis.inference import artefact
@@ -30,10 +30,10 @@ from zeuxis.training.step import State, draws, dtype, start, to_device, train_st
 __all__ = ["Event", "OutOfTime", "Probe", "Sheet", "Stopped", "Watch", "fit"]
 
 
-Probe = Callable[[Family, int, Callable[[], None]], Mapping[str, float]]
-"""(averaged model, step, check) -> scores. `check` raises `Stopped` if the user has interrupted.
+Probe = Callable[[Family, int, Check], Mapping[str, float]]
+"""(averaged model, step, check) -> scores. `check` raises `Stopped` if an end was asked for.
 The first score decides what `keep="best"` means: lower is better."""
-Sheet = Callable[[Family, int, Callable[[], None]], None]
+Sheet = Callable[[Family, int, Check], None]
 """(averaged model, step, check): draws a few samples to look at."""
 
 ON = "the same command goes on"
@@ -56,6 +56,7 @@ def fit(
     run: Mapping[str, Any] | None = None,
     watch: Watch = lambda event: None,
     pace: Pace | None = None,
+    check: Check = unasked,
 ) -> Family:
     """Train `model`, continuing what `folder` holds, and return the weights that were kept.
 
@@ -75,9 +76,11 @@ def fit(
         run: JSON values for each checkpoint: what `run.json` holds.
         watch: told of steps, probes and saves.
         pace: how fast steps were planned to be, and how long they may take.
+        check: raises `Stopped` once an end was asked for, other than by a signal.
 
     Raises:
-        Stopped: after Ctrl-C or SIGTERM, or when the time is over (`OutOfTime`); the state was saved.
+        Stopped: after Ctrl-C, SIGTERM or a request, or when the time is over (`OutOfTime`); the state
+            was saved.
         Diverged: gradients stopped being finite for good.
         OSError: the disk is full, or `folder` was taken away; the last checkpoint is whole.
     """
@@ -109,10 +112,10 @@ def fit(
 
     with (
         stopping(f"stopped at once; {folder} holds what was saved last; {ON}"),
-        interruptible() as check,
+        interruptible(check) as either,
     ):
         try:
-            _loop(state, loader, log, probes, sheet, keep, watch, check, keep_on_disk, pace)
+            _loop(state, loader, log, probes, sheet, keep, watch, either, keep_on_disk, pace)
         except Stopped as stop:
             keep_on_disk()
             at = f"step {state.step} of {training.steps}; the state is saved; {ON}"
@@ -132,7 +135,7 @@ def _loop(
     sheet: Sheet | None,
     keep: str,
     watch: Watch,
-    check: Callable[[], None],
+    check: Check,
     keep_on_disk: Callable[[], None],
     pace: Pace,
 ) -> None:
@@ -155,7 +158,7 @@ def _loop(
         state.seconds = time.perf_counter() - began
         if _due(state.step, training.save_every, training.steps):
             keep_on_disk()
-        if state.parallel.any(_asked(check)):
+        if state.parallel.any(is_asked(check)):
             raise Stopped
         if state.parallel.any(pace.over()):
             raise OutOfTime
@@ -181,7 +184,7 @@ def _loop(
 
 
 def run_probes(
-    state: State, probes: tuple[Probe, ...], keep: str, check: Callable[[], None]
+    state: State, probes: tuple[Probe, ...], keep: str, check: Check
 ) -> dict[str, float]:
     """Scores of the averaged weights; remembers the best ones if they are to be kept."""
     scores: dict[str, float] = {}
@@ -197,14 +200,6 @@ def run_probes(
                 key: value.clone() for key, value in artefact.state(state.average).items()
             }
     return scores
-
-
-def _asked(check: Callable[[], None]) -> bool:
-    try:
-        check()
-    except Stopped:
-        return True
-    return False
 
 
 def _save(

@@ -4,7 +4,7 @@ import dataclasses
 import math
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +19,17 @@ from zeuxis.core.fields import Field
 from zeuxis.core.files import cache_folder, check_disk, read_json, read_sealed, write_sealed
 from zeuxis.core.lock import locked
 from zeuxis.core.processes import Parallel, join_processes
-from zeuxis.core.progress import stopping, ticks
+from zeuxis.core.progress import Check, stopping, ticks
 from zeuxis.core.rng import Rng, of_run
 from zeuxis.core.settings import Data, Training, checked, override, suggest
 from zeuxis.data.preparation.prepare import PAIRS
+from zeuxis.data.source import name_of
 from zeuxis.evaluation import evaluate as evaluation
 from zeuxis.inference import artefact
 from zeuxis.inference.latents import frozen_parts, set_by_latents
 from zeuxis.inference.model import load
 from zeuxis.training import budget, closing, looking, recipes
-from zeuxis.training.folder import SET_ASIDE, check_apart, differences, is_finished, opened
+from zeuxis.training.folder import SET_ASIDE, begin, check_apart, differences, is_finished, opened
 from zeuxis.training.loop import Event, Watch, fit
 
 DEMO_FAMILY = "flow"
@@ -83,6 +84,7 @@ def train(
     overrides: Mapping[str, str] | None = None,
     evaluate: bool = True,
     watch: Watch | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Path:
     """Train a family on a folder of images (or any source) and return the run's folder.
 
@@ -105,11 +107,13 @@ def train(
         evaluate: measure the result at the end, in a fifth of the training time and 3 minutes at most;
             without, `report.html` shows samples and no scores.
         watch: told of what happens.
+        stop: asked time and again; true ends the run as Ctrl-C does, also in another thread than the
+            main one. From elsewhere `zeuxis stop` and `zeuxis.training.folder.request_stop` do.
 
     Raises:
         ValueError: bad input; the message says what was found, what was expected and what to do.
-        zeuxis.training.errors.Stopped: interrupted; the state was saved and the same call continues.
-        zeuxis.training.loop.Diverged: gradients stopped being finite.
+        zeuxis.core.errors.Stopped: ended on request; what it was at is saved and the same call continues.
+        zeuxis.core.errors.Diverged: gradients stopped being finite.
     """
     words = split_words({**recipes.find(family, preset), **(overrides or {})})
     _check_asked(keep, minutes, steps is not None or "steps" in words["training"])
@@ -121,29 +125,30 @@ def train(
     cls = families.get(family)
     settings = override(Data(), words["data"], "data.")
     translates = "source" in cls.Config.model_fields
-    prepared = _ensure(source, settings, processes, tell, translates)
-    config = make_config(cls, prepared, settings, words["family"])
-    asked = {"seed": str(seed), **words["training"]}
-    if steps is not None:
-        asked["steps"] = str(steps)
-    training = override(cls.TRAINING, asked, "training.")
-    parent = _parent(start_from, family)
-    request = Request(
-        family=family,
-        source=str(prepared.name),
-        dataset=prepared.hash,
-        data=settings,
-        config=config,
-        training=training,
-        minutes=minutes,
-        keep=keep,
-        parent=parent,
-    )
-    folder = Path(out) if out else Path("runs") / f"{family}-{prepared.name}"
+    folder = Path(out) if out else Path("runs") / f"{family}-{_name(source)}"
     check_apart(folder, Path(source))
-    parts = frozen_parts(cls, prepared)
-    model = _initial(family, config, training.seed, start_from, parts)
-    with opened(folder, request.as_json(), fresh, tell, processes):
+    with opened(folder, fresh, tell, processes, stop) as check:
+        prepared = _ensure(source, settings, processes, tell, check, translates)
+        config = make_config(cls, prepared, settings, words["family"])
+        asked = {"seed": str(seed), **words["training"]}
+        if steps is not None:
+            asked["steps"] = str(steps)
+        training = override(cls.TRAINING, asked, "training.")
+        parent = _parent(start_from, family)
+        request = Request(
+            family=family,
+            source=str(prepared.name),
+            dataset=prepared.hash,
+            data=settings,
+            config=config,
+            training=training,
+            minutes=minutes,
+            keep=keep,
+            parent=parent,
+        )
+        parts = frozen_parts(cls, prepared)
+        model = _initial(family, config, training.seed, start_from, parts)
+        begin(folder, request.as_json(), tell, processes)
         loader = data.batches(
             prepared,
             settings,
@@ -154,7 +159,9 @@ def train(
         )
         _check_needs(model, loader)
         fixed = frozenset({*words["training"], *(["threads"] if threads else [])})
-        run = _run_file(folder, request, loader, place, processes, prepared, fixed, parts, tell)
+        run = _run_file(
+            folder, request, loader, place, processes, prepared, fixed, parts, tell, check
+        )
         planned = budget.read(run)
         machine.set_threads(threads or planned.threads)
         for sentence in _warnings(run, place, config, prepared):
@@ -201,6 +208,7 @@ def train(
                     run=run,
                     watch=tell,
                     pace=machine.Pace(planned.seconds_per_step, limit),
+                    check=check,
                 )
             except OutOfTime as late:
                 tell(Event("note", f"time is over, since steps took longer than planned: {late}"))
@@ -209,7 +217,9 @@ def train(
         if processes.first:
             closing.first_report(folder, prepared, place.type, tell)
             if evaluate:
-                closing.measure(folder, prepared, place.type, planned.measuring_seconds, tell)
+                closing.measure(
+                    folder, prepared, place.type, planned.measuring_seconds, tell, check
+                )
         processes.wait()
     tell(Event("done", f"{folder}"))
     return folder
@@ -387,11 +397,22 @@ def _check_asked(keep: str, minutes: float | None, steps: bool) -> None:
         raise Invalid(f"minutes is a positive number, not {minutes}")
 
 
+def _name(source: str | Path) -> str:
+    """What the prepared set will be called."""
+    return data.open_prepared(source).name if data.is_prepared(Path(source)) else name_of(source)
+
+
 def _ensure(
-    source: str | Path, settings: Data, processes: Parallel, tell: Watch, translates: bool
+    source: str | Path,
+    settings: Data,
+    processes: Parallel,
+    tell: Watch,
+    check: Check,
+    translates: bool,
 ) -> data.Prepared:
     if processes.first:
-        prepared = data.ensure(source, settings, ticks(tell, "preparing"), translates)
+        progress = ticks(tell, "preparing", check=check)
+        prepared = data.ensure(source, settings, progress, translates)
     processes.wait()
     return prepared if processes.first else data.ensure(source, settings, None, translates)
 
@@ -406,6 +427,7 @@ def _run_file(
     fixed: frozenset[str],
     parts: Mapping[str, Family],
     tell: Watch,
+    check: Check,
 ) -> dict[str, Any]:
     """The plan of the run, made once before step 0 and written down; later calls read it."""
     file = folder / "run.json"
@@ -421,11 +443,12 @@ def _run_file(
             place,
             processes,
             request.minutes,
-            lambda average: probe(average, 0, lambda: None),
-            lambda average: sheet(average, 0, lambda: None),
+            lambda average: probe(average, 0, check),
+            lambda average: sheet(average, 0, check),
             looking.PROBE_IMAGES / looking.SHEET_IMAGES,
             fixed,
             parts,
+            check,
         )
         if made.remark:
             tell(Event("note", made.remark))
