@@ -208,7 +208,7 @@ def test_where_nothing_began_all_is_as_it_was(tmp_path, fresh):
 def test_a_request_to_stop_reaches_whoever_trains_there_and_nobody_later(tmp_path, monkeypatch):
     monkeypatch.setattr("zeuxis.training.folder.LOOK", 0.0)
     (tmp_path / STOP).touch()  # of a run that was killed before it saw it
-    with opened(tmp_path, False, print, Parallel()) as check:
+    with opened(tmp_path, False, print, Parallel()) as (check, _):
         check()
         assert request_stop(tmp_path) == f"process {os.getpid()} on {platform.node()}"
         with pytest.raises(Stopped):

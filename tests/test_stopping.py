@@ -142,6 +142,8 @@ def test_a_run_in_a_thread_ends_on_request_and_goes_on(moment, ask, tmp_path, mo
         )
         thread.start()
         thread.join()
+    is_prepared = any((tmp_path / "cache").rglob("dataset.json"))
+    assert is_prepared == (moment != "preparing")
     train(**given)
     assert words in ended[0] and "the same command" in ended[0]
     assert ended[1] == out and (out / "report.json").exists() == given["evaluate"]

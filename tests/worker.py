@@ -32,8 +32,8 @@ def run(family, folder, steps, save_every=1, watch=lambda event: None):
     model = build(family)
     loader = loader_for(model.config, 4)
     asked = {"request": {"family": family, "steps": steps}}
-    with opened(folder, False, watch, Parallel()):
-        begin(folder, asked["request"], watch, Parallel())
+    with opened(folder, False, watch, Parallel()) as (_, tell):
+        begin(folder, asked["request"], tell, Parallel())
         if not (folder / "run.json").exists():
             write_sealed(folder / "run.json", asked)
         return loop.fit(
@@ -45,7 +45,7 @@ def run(family, folder, steps, save_every=1, watch=lambda event: None):
             probes=(probe,),
             keep="best",
             run=asked,
-            watch=watch,
+            watch=tell,
         )
 
 

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from zeuxis.core.files import naming, write_file
 
@@ -89,15 +90,21 @@ def read_log(path: Path) -> Iterator[dict[str, float]]:
         yield from filter(None, map(_row, path.read_bytes().split(b"\n")))
 
 
-def _row(line: bytes) -> dict[str, float] | None:
-    """The JSON object, if that is what the line holds, and it says its step."""
+def parse_line(line: bytes) -> dict[str, Any] | None:
+    """The JSON object that a line holds, or None."""
     if len(line) > LONGEST:
         return None
     try:
         row = json.loads(line.decode(), parse_int=_number)
     except (ValueError, RecursionError):
         return None
-    return row if isinstance(row, dict) and type(row.get("step")) is int else None
+    return row if isinstance(row, dict) else None
+
+
+def _row(line: bytes) -> dict[str, float] | None:
+    """The JSON object, if that is what the line holds, and it says its step."""
+    row = parse_line(line)
+    return row if row is not None and type(row.get("step")) is int else None
 
 
 def _number(digits: str) -> float:

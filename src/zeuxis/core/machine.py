@@ -5,6 +5,7 @@ import ctypes
 import math
 import os
 import platform
+import resource
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -193,6 +194,16 @@ def arithmetic(device: torch.device, precision: str) -> Iterator[None]:
             yield
     else:
         yield
+
+
+def memory() -> dict[str, int]:
+    """Bytes that this process uses now: `memory`, and `gpu_memory` where there is a GPU in use."""
+    used, status = {}, Path("/proc/self/statm")
+    if status.exists():
+        used["memory"] = int(status.read_text().split()[1]) * resource.getpagesize()
+    if torch.cuda.is_initialized():
+        used["gpu_memory"] = torch.cuda.memory_allocated()
+    return used
 
 
 def processor() -> str:

@@ -59,7 +59,6 @@ def ticks(watch: Watch, doing: str, most: float = math.inf, check: Check = unask
 
     def tick(done: int, total: int) -> None:
         nonlocal began, first, last
-        check()
         now = time.monotonic()
         if done < last:  # something else begins
             began, first = now, done
@@ -69,6 +68,7 @@ def ticks(watch: Watch, doing: str, most: float = math.inf, check: Check = unask
         left = min(left, max(0.0, end - now))
         numbers = {"seconds_left": left} if left < math.inf else {}
         watch(Event("prepare", doing, done, total, numbers))
+        check()
 
     return tick
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from zeuxis.core import events
 from zeuxis.core.errors import Conflict, Invalid, NotFound, Stopped
 from zeuxis.core.files import inside, read_json, read_sealed, write_sealed
 from zeuxis.core.lock import holder, locked
@@ -27,6 +28,7 @@ STOP = ".stop"
 """A file that asks whoever trains in the folder to stop."""
 LOOK = 1.0
 """Seconds between looks for it."""
+EVENTS = "events.jsonl"
 WRITTEN = ("*.json*", "README.md*", "model-*", "samples/step-*", "checkpoints/*", "parts/*")
 """What training writes into the folder, each first as `<name>.<number>.tmp`."""
 
@@ -38,7 +40,7 @@ def opened(
     tell: Watch,
     processes: Parallel,
     stop: Callable[[], bool] = lambda: False,
-) -> Iterator[Check]:
+) -> Iterator[tuple[Check, Watch]]:
     """Hold the run's folder, which is made for it: nobody else trains in it meanwhile.
 
     Of processes that train together, the first does this. If nothing begins in it, the folder is at the
@@ -52,13 +54,13 @@ def opened(
         stop: another way to ask for an end than `request_stop`.
 
     Yields:
-        A check that raises `Stopped` once an end was asked for.
+        A check that raises `Stopped` once an end was asked for, and a `tell` that writes `events.jsonl`.
 
     Raises:
         ValueError: it is a file, or it is in training.
     """
     if not processes.first:
-        yield _check_for(folder, stop)
+        yield _check_for(folder, stop), tell
         return
     if folder.exists() and not folder.is_dir():
         raise Invalid(f"{folder} is a file; give a folder as --out")
@@ -70,7 +72,8 @@ def opened(
             tell(Event("note", f"{folder} has no lock ({unlocked}): train only once in it"))
         (folder / STOP).unlink(missing_ok=True)
         try:
-            yield _check_for(folder, stop)
+            with _recorded(folder, tell) as told:
+                yield _check_for(folder, stop), told
         finally:
             (folder / STOP).unlink(missing_ok=True)
             if made:
@@ -179,6 +182,24 @@ def _check_for(folder: Path, stop: Callable[[], bool]) -> Check:
     return check
 
 
+@contextlib.contextmanager
+def _recorded(folder: Path, tell: Watch) -> Iterator[Watch]:
+    """Tell and write down, but for what happens in a folder that holds something else than a run."""
+    if not (folder / "run.json").exists() and any(map(_counts, folder.iterdir())):
+        yield tell
+        return
+    recorder = events.Recorder(folder / EVENTS)
+
+    def both(event: Event) -> None:
+        tell(event)
+        recorder(event)
+
+    try:
+        yield both
+    finally:
+        recorder.close()
+
+
 def _set_aside(folder: Path, tell: Watch) -> Path | None:
     """Rename the folder, unless it is empty or in training; its new path."""
     if not folder.exists() or not any(folder.iterdir()):
@@ -239,8 +260,8 @@ def _check(folder: Path, request: Mapping[str, Any], tell: Watch) -> None:
 
 
 def _counts(path: Path) -> bool:
-    """Whether a file makes a folder somebody's: hidden ones and what a kill leaves do not."""
-    return path.suffix != ".tmp" and not path.name.startswith(".")
+    """Whether a file makes a folder somebody's: hidden ones, events and what a kill leaves do not."""
+    return path.suffix != ".tmp" and not path.name.startswith(".") and path.name != EVENTS
 
 
 def _sweep(folder: Path) -> None:

@@ -127,7 +127,7 @@ def train(
     translates = "source" in cls.Config.model_fields
     folder = Path(out) if out else Path("runs") / f"{family}-{_name(source)}"
     check_apart(folder, Path(source))
-    with opened(folder, fresh, tell, processes, stop) as check:
+    with opened(folder, fresh, tell, processes, stop) as (check, tell):
         prepared = _ensure(source, settings, processes, tell, check, translates)
         config = make_config(cls, prepared, settings, words["family"])
         asked = {"seed": str(seed), **words["training"]}
@@ -221,7 +221,7 @@ def train(
                     folder, prepared, place.type, planned.measuring_seconds, tell, check
                 )
         processes.wait()
-    tell(Event("done", f"{folder}"))
+        tell(Event("done", f"{folder}"))
     return folder
 
 
