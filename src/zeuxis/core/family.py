@@ -75,7 +75,7 @@ class Phase:
         every: it runs at each step that this divides.
         start: progress in [0, 1] from which it runs.
         own_batch: it is given a fresh draw of data instead of the step's.
-        own_schedule: its learning rate and its averages count from its start, as if it were a run of its own.
+        own_schedule: its learning-rate schedule and weight average start with the phase, not at step 0.
         lr: factor on the run's learning rate.
         betas: Adam's, if not the run's.
         clip: largest gradient norm, if not the run's.
@@ -100,13 +100,13 @@ class Phase:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Context:
-    """All that a loss may know of the outside.
+    """What a loss is given beside the batch.
 
     Attributes:
         step: steps of the run done so far.
         update: how often this phase has run so far; lazy terms count by it.
         progress: step / steps, in [0, 1).
-        rng: named draws, one stream per row of the batch.
+        rng: named random draws, one stream per sample of the batch.
     """
 
     step: int
@@ -135,9 +135,9 @@ class Family(nn.Module, abc.ABC):
     TINY: ClassVar[FamilyConfig]
     """A config that trains one step on two CPU cores in well under a second: tests use it."""
     GROUP: ClassVar[int] = 1
-    """A loss may mix only groups of so many consecutive rows; micro-batches hold whole groups."""
+    """Number of consecutive samples that a loss may combine; micro-batches hold whole groups."""
     CONDITIONAL: ClassVar[bool] = True
-    """Whether labels are heard. If not, its config never has conditions."""
+    """Whether the family can be conditioned on labels. If not, `conditions` is always empty."""
     UNPAIRED: ClassVar[bool] = False
     """Whether the sources and images of a batch need not belong together, if it has a `source`."""
 
@@ -146,8 +146,8 @@ class Family(nn.Module, abc.ABC):
     second argument, `parts`, and hands them to `super().__init__`."""
 
     OPTIONAL: ClassVar[tuple[str, ...]] = ()
-    """Names of submodules that a run started from another's weights may add or leave out: they come to
-    be by the others' training."""
+    """Submodules that may be missing from the checkpoint given to `--from`; they are rebuilt during
+    training."""
 
     config: FamilyConfig
     parts: Mapping[str, "Family"]

@@ -31,11 +31,11 @@ class Training(Settings):
     steps: int = pydantic.Field(1000, ge=1)
     """Optimiser steps. `--minutes` fills this in."""
     batch_size: int = pydantic.Field(64, ge=1)
-    """Images a step, over all processes and micro-batches."""
+    """Images per step, over all processes and micro-batches."""
     accumulate: int = pydantic.Field(1, ge=1)
-    """Micro-batches a step: less memory, the same result."""
+    """Micro-batches per step (gradient accumulation): less memory, the same result."""
     seed: int = 0
-    """Same seed, machine and thread count: same bits."""
+    """Random seed: the same seed, machine and thread count give the same weights."""
     optimiser: Literal["adamw", "muon"] = "adamw"
     """`muon` orthogonalises updates of convolution weights: fewer steps than AdamW (`training.muon`)."""
     lr: float = pydantic.Field(1e-3, gt=0)
@@ -45,7 +45,7 @@ class Training(Settings):
     final_lr: float = pydantic.Field(0.02, ge=0, le=1)
     """Learning rate at the end, as a share of the peak."""
     decay: Literal["linear", "cosine", "constant"] = "linear"
-    """How the learning rate falls after the warm-up."""
+    """Shape of the learning-rate decay after the warm-up."""
     betas: tuple[Share, Share] = (0.9, 0.99)
     """Decay of AdamW's running means of the gradient and of its square."""
     weight_decay: float = pydantic.Field(0.0, ge=0)
@@ -53,41 +53,41 @@ class Training(Settings):
     clip: float = pydantic.Field(0.0, ge=0)
     """Largest norm of a phase's gradient; 0 does not clip."""
     average: float = pydantic.Field(0.05, ge=0, le=1)
-    """Length of the weight average, as a share of the images seen so far; 0 keeps the last weights."""
+    """Length of the EMA of the weights, as a share of the images seen so far; 0 keeps the last weights."""
     average_max: float = pydantic.Field(0.999, ge=0, lt=1)
-    """Upper limit of the average's decay per step."""
+    """Upper limit of the EMA's decay per step."""
     precision: Literal["auto", "float32", "bfloat16", "float64"] = "auto"
-    """Arithmetic of the networks; `auto` goes by the processor, and with `--minutes` by what is faster."""
+    """Number format of the networks; `auto` goes by the processor, and with `--minutes` by what is faster."""
     log_every: int = pydantic.Field(20, ge=1)
     """Steps between lines of `log.jsonl`."""
     save_every: int = pydantic.Field(500, ge=1)
-    """Steps between checkpoints; by default those of about a minute."""
+    """Steps between checkpoints; by default about a minute's worth."""
     probe_every: int = pydantic.Field(500, ge=1)
     """Steps between scores of 256 samples; by default at least 500, or with `--minutes` 5 % of the time."""
     sheet_every: int = pydantic.Field(500, ge=1)
-    """Steps between sheets of samples, which show how a run improves and cost less than a probe."""
+    """Steps between sheets of samples, which cost less than a score."""
 
 
 class Data(Settings):
-    """How images become batches."""
+    """How images are prepared and augmented."""
 
     size: tuple[int, int] | None = None
-    """Height and width to prepare at; by default the source's own if all images share it, else 64 x 64."""
+    """Height and width, as 64 or 48x64; by default the images' own if they all share it, else 64 x 64."""
     channels: Literal[1, 3, 4] | None = None
-    """Channels to prepare; by default what the source's images have."""
+    """1 for grey, 3 for colour, 4 for colour with alpha; by default what the images have."""
     fit: Literal["crop", "pad", "stretch"] = "crop"
-    """What happens to images of another shape."""
+    """What to do with images of another shape."""
     pairs: str | None = None
-    """Two folders, such as A:B: the first holds what a translation starts from, the second what it leads to;
-    left:right of images that hold both halves. By default looked for if the family translates."""
+    """Folders of source and target images, such as A:B, or left:right for images that hold both halves;
+    by default looked for if the family translates."""
     paired: bool | None = None
-    """Whether files of equal names in the two folders belong together; by default if half of them do."""
+    """Whether files of equal names in the two folders are pairs; by default if half of them are."""
     pair: str | None = None
-    """Make what a translation starts from of each image: grey, downscale:4, edges, mask, jpeg:10 or blur."""
+    """Make each source image from its target: grey, downscale:4, edges, mask, jpeg:10 or blur."""
     source_kind: Literal["image", "map"] | None = None
-    """How what a translation starts from is read; a map holds class ids. By default by the files."""
+    """How source files are read, as images or as maps of class ids; by default by the files."""
     conditions: tuple[str, ...] | None = None
-    """Columns that the model is conditioned on; by default every column of classes; empty for none."""
+    """Label columns that the model is conditioned on; by default every column of classes; or `none`."""
     flip: bool = False
     """Mirror half of the images left to right."""
     flip_vertical: bool = False
@@ -95,7 +95,7 @@ class Data(Settings):
     crop: float = pydantic.Field(0.0, ge=0, lt=1)
     """Largest share of each side that a random crop removes."""
     rotate: float = pydantic.Field(0.0, ge=0, le=180)
-    """Largest rotation in degrees, either way."""
+    """Largest random rotation in degrees, in either direction."""
     colour: float = pydantic.Field(0.0, ge=0, le=1)
     """Strength of random brightness, contrast and saturation."""
 

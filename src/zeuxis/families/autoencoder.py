@@ -1,23 +1,24 @@
 """Autoencoder, plain and denoising, with a bounded latent.
 
-An encoder describes an image by a latent z in (-1, 1), a decoder paints the image from z alone
+An encoder maps an image to a latent z in (-1, 1), a decoder reconstructs the image from z alone
 (Hinton and Salakhutdinov, 2006, https://doi.org/10.1126/science.1127647):
 
     z = round(tanh(encoder(x))),        minimise  |decoder(z) - x|^2
 
-`round` goes to the nearest of 2^bits even levels, `bits` of each number its own, and lets gradients pass
+`round` goes to the nearest of 2^bits even levels, with `bits` per dimension, and passes gradients straight
+through
 (Bengio et al., 2013, https://arxiv.org/abs/1308.3432; as a bottleneck: Mentzer et al., 2023,
 https://arxiv.org/abs/2309.15505); without `bits` it is the identity. The networks are residual, with
 space-to-channel shortcuts (Chen et al., 2024, https://arxiv.org/abs/2410.10733).
 
-With `corrupt`, a share of the rows is damaged and the clean image is the target (Vincent et al., 2008).
-The kind of damage and its strength s modulate every block. With `skips`, damaged rows also see the
+With `corrupt`, a share of the images is damaged and the clean image is the target (Vincent et al., 2008).
+The kind of damage and its strength s modulate every block. With `skips`, damaged images also use the
 encoder's finer grids, and Gaussian noise is removed as in Karras et al., 2022
 (https://arxiv.org/abs/2206.00364, equation 7), which is the identity at s = 0:
 
     D(x, s) = d^2 / (s^2 + d^2) x + s d / sqrt(s^2 + d^2) network(x, s),      d = 0.5
 
-Reconstructions never use skips: all that they know of the image is z.
+Reconstructions never use skips: they depend on z alone.
 
 Shapes: B batch, C channels, H height, W width, Z latent size, E embedding, K kinds of damage.
 """
@@ -57,34 +58,34 @@ class AutoencoderConfig(FamilyConfig):
     blocks: int = pydantic.Field(2, ge=1)
     """Residual blocks of each grid, in the encoder and in the decoder."""
     patch: int = pydantic.Field(2, ge=1)
-    """Pixels along each side that the finest grid sees as one point."""
+    """Side of the pixel patches that are one position of the finest grid."""
     layout: Literal["flat", "spatial"] = "flat"
-    """`flat`: the latent is a vector; `spatial`: one on each point of the coarsest grid."""
+    """`flat`: the latent is one vector; `spatial`: a vector at each position of the coarsest grid."""
     latent: int = pydantic.Field(64, ge=1)
-    """Numbers in the vector, or channels of the spatial latent."""
+    """Dimensions of the vector, or channels of the spatial latent."""
     bits: tuple[int, ...] = ()
-    """Bits that each number is rounded to, in training too; several hold for equal shares of the latent:
-    `6,3,1` gives its first third 6 bits each. Empty for none."""
+    """Bits to which each dimension is rounded, in training too; several values apply to equal parts of the
+    latent: `6,3,1` gives the first third 6 bits each. Empty for no rounding."""
     error: Literal["squared", "absolute"] = "squared"
-    """What is minimised: the mean of the squares gives the best PSNR, the absolute value sharper edges."""
+    """Reconstruction loss: squared error gives the best PSNR, absolute error sharper edges."""
     corrupt: tuple[str, ...] = ("gaussian", "mask")
     """Damage to learn to undo, any of gaussian, impulse, mask and jpeg; empty for a plain autoencoder."""
     clean: float = pydantic.Field(0.5, ge=0, le=1)
-    """Share of rows left undamaged; they teach the latent."""
+    """Share of training images left undamaged; the latent is learned from them."""
     deviation_min: float = pydantic.Field(0.015, gt=0)
     """Smallest standard deviation of Gaussian noise in training, in units of [-1, 1]."""
     deviation_max: float = pydantic.Field(0.6, gt=0)
-    """Largest; strengths between the two are drawn evenly in the logarithm."""
+    """Largest standard deviation; strengths in between are drawn log-uniformly."""
     impulse_max: float = pydantic.Field(0.5, gt=0, le=1)
-    """Largest share of pixels that salt and pepper hit."""
+    """Largest share of pixels replaced by salt and pepper noise."""
     mask_max: float = pydantic.Field(0.5, gt=0, le=1)
     """Largest share of the image that is hidden."""
     quality_min: float = pydantic.Field(5, ge=1, le=100)
     """Worst quality of a JPEG; the best is 95."""
     skips: bool = True
-    """Whether damaged images reach the decoder past the latent, too: far better repairs, same latent."""
+    """Skip connections from damaged images to the decoder: far better repairs, same latent."""
     embedding: int = pydantic.Field(64, ge=1)
-    """Numbers that describe the damage."""
+    """Dimensions of the embedding of the damage."""
 
     @pydantic.model_validator(mode="after")
     def _possible(self) -> "AutoencoderConfig":

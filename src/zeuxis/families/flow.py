@@ -1,9 +1,9 @@
 """Rectified flow (Liu et al., 2022, https://arxiv.org/abs/2209.03003) with a small U-Net.
 
 Data x and noise e are joined by the straight line x_t = (1 - t) x + t e, t in [0, 1]. The network v
-learns the line's direction, E |v(x_t, t) - (e - x)|^2 (equation 1), with t logit-normal (Esser et
-al., 2024, https://arxiv.org/abs/2403.03206, section 3.1). Sampling follows v from t = 1 to 0 and
-draws some new noise on the way. A copy may learn to jump (`objectives.jumps`), in one to four steps.
+learns the line's direction, minimising E |v(x_t, t) - (e - x)|^2 (equation 1), with t logit-normal (Esser et
+al., 2024, https://arxiv.org/abs/2403.03206, section 3.1). Sampling integrates v from t = 1 to 0 and redraws
+some of the noise on the way. A copy can be distilled to one to four steps (`objectives.jumps`).
 
 Shapes: B batch, C channels, H height, W width, A attributes (label conditions). In latents C, H and
 W are those of the latent.
@@ -50,28 +50,28 @@ class FlowConfig(FamilyConfig):
     widths: tuple[int, ...] = pydantic.Field((64, 128, 192), min_length=1)
     """Channels of each level, finest first; each level halves the sides. Multiples of 32 are fast."""
     blocks: int = pydantic.Field(1, ge=1)
-    """Residual blocks a level, on the way down and again on the way up."""
+    """Residual blocks per level, on the way down and again on the way up."""
     norms: Literal[1, 2] = 1
-    """Norms in a block: before its first convolution only, or before each."""
+    """Normalisations in a block: before its first convolution only, or before each."""
     embedding: int = pydantic.Field(256, ge=8, multiple_of=2)
     """Size of the embedding of time and labels."""
     stem: int = pydantic.Field(0, ge=0)
-    """Pixels a side that become one position of the finest level; 0 chooses by the image's size."""
+    """Side of the pixel patches that are one position of the finest level; 0 chooses by the image's size."""
     drop_label: float = pydantic.Field(0.05, ge=0, le=1)
-    """Share of rows trained without labels, for guidance; each of several attributes is also hidden alone."""
+    """Dropout of labels in training, for guidance; each of several attributes is also dropped alone."""
     deviation: float = pydantic.Field(0.5, gt=0)
-    """Standard deviation of the pixels, about; the network learns what a Gaussian's flow lacks."""
+    """Approximate standard deviation of the pixels; the network learns what a Gaussian's flow lacks."""
     time_mean: float = -0.5
-    """Mean of logit(t) in training; higher means noisier."""
+    """Mean of logit(t) in training; higher trains on noisier images."""
     time_scale: float = pydantic.Field(1.25, gt=0)
     """Standard deviation of logit(t) in training."""
     early: float = pydantic.Field(0.0, ge=0, lt=1)
-    """Share of the run after which a copy of the network stands still, to guide the final one away
-    from its mistakes (`autoguidance_scale`); 0 keeps none. 0.15 is a good start."""
+    """Share of the run after which a snapshot of the network is kept for autoguidance (`autoguidance_scale`);
+    0 keeps none. 0.15 is a good start."""
     jumps: float = pydantic.Field(0.0, ge=0, lt=1)
-    """Share of the run, at its end, in which a copy learns to jump, for 1 to 4 steps; 0.125 is good."""
+    """Share of the run, at its end, for distillation to 1 to 4 steps; 0 is off, 0.125 is good."""
     latent: tuple[int, int, int] | None = None
-    """Channels, height and width of the latents to model in place of pixels; needs a decoder."""
+    """Channels, height and width of the latents to model instead of pixels; needs a decoder."""
     latent_mean: tuple[float, ...] = ()
     """Mean of each channel of the latents; by default 0."""
     latent_deviation: tuple[float, ...] = ()
@@ -120,19 +120,19 @@ class FlowControls(Controls):
     """What can be turned when sampling a `Flow`."""
 
     steps: int = pydantic.Field(16, ge=1, le=1000)
-    """Steps, of one network pass each: 4 is quick, 24 about as good as it gets."""
+    """Sampling steps, one network pass each: 4 is fast, 24 is about as good as it gets."""
     churn: float = pydantic.Field(0.25, ge=0, le=1)
-    """Share of the noise that each step draws anew, which mends mistakes; 0 draws none."""
+    """Share of the noise redrawn at each step, which corrects errors; 0 is deterministic."""
     most_jumps: int = pydantic.Field(MOST_STEPS, ge=0, le=MOST_STEPS)
-    """Up to so many steps are jumps where they were learned (`family.jumps`); autoguidance has none."""
+    """Largest `steps` for which the distilled model is used (needs `family.jumps`; no autoguidance)."""
     guidance_scale: float = pydantic.Field(1.0, ge=0)
-    """1 samples the classes as they are; more makes images more typical of their label, less varied."""
+    """Classifier-free guidance: 1 is off; higher is more typical of the label and less diverse."""
     autoguidance_scale: float = pydantic.Field(1.0, ge=0)
-    """More than 1 leads away from what an early copy of the network would do (`family.early`)."""
+    """Autoguidance: above 1 moves away from the early snapshot of the network (needs `family.early`)."""
     strength: float = pydantic.Field(0.6, gt=0, le=1)
     """When an image is varied: how much of it becomes noise first; 1 keeps nothing."""
     repeats: int = pydantic.Field(2, ge=1, le=100)
-    """When a mask is painted: how often each step is taken; more fits the surroundings better."""
+    """When filling a mask: how often each step is repeated; more fits the surroundings better."""
 
 
 class Flow(

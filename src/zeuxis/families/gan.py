@@ -5,10 +5,10 @@ generator's with group norms), the relativistic paired logistic loss, both zero-
 
     min_D  E s(D(G(z)) - D(x)) + gamma/2 (E |dD/dx|^2 + E |dD/dG(z)|^2),    min_G  E s(D(x) - D(G(z))),
 
-with s = softplus. D sees images clamped to [-1, 1], and so does who samples; what G paints beyond is drawn
-back by its square. The penalties act on the image before its differentiable augmentation, every few
-steps and then as many times as strong. Labels enter G beside z, and D by a projection (Miyato and
-Koyama, 2018, https://arxiv.org/abs/1802.05637). Nothing looks across rows: no batch statistics.
+with s = softplus. Images are clamped to [-1, 1] before D and when sampling; a squared penalty discourages
+outputs outside that range. The gradient penalties act on the image before its differentiable augmentation,
+every few steps, weighted up accordingly (lazy regularisation). Labels enter G beside z, and D by a projection
+(Miyato and Koyama, 2018, https://arxiv.org/abs/1802.05637). No batch statistics are used.
 
 Shapes: B batch, C channels, H height, W width, Z latent, E embedding, A attributes, F features.
 """
@@ -46,34 +46,34 @@ class GANConfig(FamilyConfig):
     features: int = pydantic.Field(32, ge=1)
     """Channels of the finest grid; each halving doubles them. Multiples of 16 are fastest."""
     features_max: int = pydantic.Field(128, ge=1)
-    """Most channels of any grid."""
+    """Largest number of channels of any grid."""
     blocks: int = pydantic.Field(1, ge=1)
-    """Residual blocks per grid, in both networks; the finest grid has none, they would cost most."""
+    """Residual blocks per grid in both networks; the finest grid has none, where they would cost most."""
     patch: int = pydantic.Field(1, ge=1)
-    """Pixels along each side that the finest grid sees as one point."""
+    """Side of the pixel patches that are one position of the finest grid."""
     latent: int = pydantic.Field(64, ge=1)
-    """Numbers that make one sample differ from another."""
+    """Dimensions of the latent."""
     embedding: int = pydantic.Field(64, ge=1)
-    """Numbers that describe the labels to the generator."""
+    """Dimensions of the label embedding."""
     drop_label: float = pydantic.Field(0.1, ge=0, le=1)
-    """Share of labels hidden in training, so that the model also works without them."""
+    """Dropout of labels in training, so that the model also works without them."""
     loss: adversarial.Loss = "relativistic"
-    """What the two networks play for."""
+    """Adversarial loss of generator and discriminator."""
     penalty: Literal["zero_centred", "one_centred", "none"] = "zero_centred"
     """`zero_centred`: R1 + R2; `one_centred`: between real and fake, as Wasserstein GANs have it."""
     gamma: float = pydantic.Field(1.0, ge=0)
-    """Weight of the penalty: more is calmer, less is sharper. One-centred: 10 is usual."""
+    """Weight of the gradient penalty: higher is more stable, lower is sharper. One-centred: 10 is usual."""
     gamma_end: float = pydantic.Field(1.0, gt=0)
-    """Factor that gamma has reached at the end of the run; it changes geometrically. Below 1 is sharper,
-    and lets the discriminator win where a run is long."""
+    """Factor on gamma at the end of the run, reached geometrically. Below 1 is sharper, but in long runs the
+    discriminator may win."""
     penalty_every: int = pydantic.Field(8, ge=1)
-    """Steps from one penalty to the next, which is then so many times as strong."""
+    """Steps between gradient penalties, each weighted up by this number (lazy regularisation)."""
     augment: tuple[str, ...] = ("translation",)
-    """What is done to all that the discriminator sees: colour, translation, cutout."""
+    """Differentiable augmentations of what the discriminator sees: colour, translation, cutout."""
     augment_share: float = pydantic.Field(1.0, ge=0, le=1)
-    """Share of images that it is done to."""
+    """Probability that an image is augmented."""
     classify: float = pydantic.Field(0.2, ge=0)
-    """Weight of a classifier of the labels beside the discriminator's verdict; 0 leaves it out."""
+    """Weight of an auxiliary classifier of the labels in the discriminator; 0 leaves it out."""
     spectral_norm: bool = False
     """Divide each weight of the discriminator by its largest singular value."""
 
@@ -257,7 +257,7 @@ class Discriminator(nn.Module):
             spectral.constrain(self)
 
     def forward(self, image_BCHW: Tensor, label_BA: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Judge each image. The last sum is in full precision: verdicts differ by little."""
+        """Logit of each image. The last sum is in full precision: logits differ by little."""
         hidden_BF = leaky(self.features(leaky(self.viewer(image_BCHW)).flatten(1)))
         given = self.verdict if self.labels is None else self.verdict + self.labels(label_BA)
         verdict_B = (full(hidden_BF) * given).sum(1)

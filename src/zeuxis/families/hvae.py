@@ -1,19 +1,19 @@
 """Hierarchical variational autoencoder: a small VD-VAE (Child, 2021, https://arxiv.org/abs/2011.10650).
 
-An image is described by L groups of numbers, coarse grids first, each drawn given those before it.
+An image is described by L groups of latents, coarse grids first, each drawn given those before it.
 With z_l = mean_l + scale_l u_l, where mean_l and scale_l are read off the decoder's features so far,
-each u_l is standard normal under the prior, and the posterior is told as its distance from the prior
+each u_l is standard normal under the prior, and the posterior is parametrised relative to the prior
 (the residual normal distributions of NVAE, Vahdat and Kautz, 2020, https://arxiv.org/abs/2007.03898,
 section 3.2): q(u_l | u_<l, x, y) = N(move_l, spread_l^2). The bound of Child's equation 3 becomes
 
     log p(x | y) >= E_q [log p(x | u, y)] - sum_l E_q KL(N(move_l, spread_l^2) || N(0, 1))
 
 p(x | u, y) is a mixture of logistics for each pixel (Salimans et al., 2017,
-https://arxiv.org/abs/1701.05517, equations 2 and 3). What the outside calls latent is all u_l side by
-side: a standard normal, whatever the label.
+https://arxiv.org/abs/1701.05517, equations 2 and 3). The public latent is the concatenation of all u_l:
+a standard normal, whatever the label.
 
 Shapes: B batch, C channels, H height, W width, A label conditions, E label embedding, F features,
-U latent numbers of a position, N latent numbers of an image, K numbers of a pixel's mixture.
+U latent dimensions of a position, N latent dimensions of an image, K parameters of a pixel's mixture.
 """
 
 import itertools
@@ -45,29 +45,29 @@ class HVAEConfig(FamilyConfig):
     """Settings of `HVAE`; the defaults suit 32 x 32 images."""
 
     levels: int = pydantic.Field(256, ge=2, le=256)
-    """Levels of a pixel whose likelihood is modelled; below 256 images are rounded to them."""
+    """Levels of a pixel in the likelihood; below 256, images are rounded to them."""
     features: int = pydantic.Field(64, ge=1)
     """Channels of the finest grid; each halving doubles them. Multiples of 32 are fastest."""
     features_max: int = pydantic.Field(128, ge=1)
-    """Most channels of any grid."""
+    """Largest number of channels of any grid."""
     patch: int = pydantic.Field(2, ge=1)
-    """Pixels along each side that the finest grid sees as one point."""
+    """Side of the pixel patches that are one position of the finest grid."""
     blocks: int = pydantic.Field(1, ge=1)
     """Residual blocks per grid in the encoder."""
     layers: int = pydantic.Field(2, ge=1)
-    """Groups of latent numbers per grid; the coarsest grid of all, a single point, has one."""
+    """Groups of latents per grid; the coarsest grid, a single position, has one."""
     latent: int = pydantic.Field(4, ge=1)
-    """Latent numbers of each position in each group."""
+    """Latent dimensions of each position in each group."""
     components: int = pydantic.Field(5, ge=1)
     """Logistic densities mixed for each pixel."""
     embedding: int = pydantic.Field(32, ge=1)
-    """Numbers that describe the labels."""
+    """Dimensions of the label embedding."""
     beta: float = pydantic.Field(1.0, gt=0)
-    """Weight of the latent's cost (Higgins et al., 2017). The loss is a likelihood bound at 1 only."""
+    """Weight of the KL divergence (Higgins et al., 2017). The loss is a likelihood bound at 1 only."""
     kl_warmup: float = pydantic.Field(0.0, ge=0, le=1)
-    """Share of the run over which the latent's cost rises from 0 to `beta`."""
+    """Share of the run over which the weight of the KL divergence rises from 0 to `beta`."""
     drop_label: float = pydantic.Field(0.1, ge=0, le=1)
-    """Share of labels hidden in training, so that the model also works without them."""
+    """Dropout of labels in training, so that the model also works without them."""
 
     @pydantic.model_validator(mode="after")
     def _large_enough(self) -> "HVAEConfig":
@@ -107,11 +107,11 @@ class HVAEControls(Controls):
     temperature: Annotated[tuple[Temperature, ...], pydantic.BeforeValidator(_several)] = (
         pydantic.Field((1.0,), min_length=1)
     )
-    """Factor on the latent: below 1, more typical images and less variety. One number, or one for each
-    grid, coarsest first; the last holds for all finer ones."""
+    """Factor on the latent: below 1, more typical images and less diversity. One value, or one for each grid,
+    coarsest first; the last holds for all finer ones."""
     fixed_levels: int = pydantic.Field(0, ge=0)
-    """Of so many grids, coarsest first, the latent is that of image 0 of `fixed_seed`: the samples
-    then vary in what is finer."""
+    """Number of grids, coarsest first, whose latent is that of image 0 of `fixed_seed`: samples then vary in
+    finer detail only."""
     fixed_seed: int = 0
     """Seed of the image whose coarse grids are kept."""
 

@@ -1,6 +1,6 @@
 """PixelCNN++ (Salimans et al., 2017, https://arxiv.org/abs/1701.05517).
 
-The likelihood of an image is a product over its numbers x_1 ... x_n in raster order, the channels of a
+The likelihood of an image is a product over its values x_1 ... x_n in raster order, the channels of a
 pixel innermost:
 
     log p(x | y) = sum_i log p(x_i | x_1 ... x_(i-1), y)
@@ -8,10 +8,10 @@ pixel innermost:
 One pass of a convolutional network that sees only the past gives all factors. A factor is a mixture of
 discretised logistics or, where there are few levels, a softmax. Gates and labels as in Gated PixelCNN
 (van den Oord et al., 2016, https://arxiv.org/abs/1606.05328, equation 4). The order may be any of the
-image's symmetries, told to the network as one more label: an image is completed in the order that knows most.
+image's symmetries, given to the network as one more label: completion uses the order that sees most.
 
 Shapes: B batch, C channels, H height, W width, A label conditions, E label embedding, F features,
-K raw numbers of a pixel, L levels.
+K raw outputs of a pixel, L levels.
 """
 
 from collections.abc import Callable
@@ -44,22 +44,22 @@ class PixelCNNConfig(FamilyConfig):
     """Settings of `PixelCNN`; the defaults suit 28 x 28 images."""
 
     widths: tuple[int, ...] = pydantic.Field((96,), min_length=1)
-    """Features of each resolution, finest first; each further one halves the sides. Multiples of 32."""
+    """Channels of each resolution, finest first; each further one halves the sides. Multiples of 32."""
     blocks: int = pydantic.Field(5, ge=1)
     """Gated blocks of each resolution; all but the coarsest have as many again on the way up."""
     components: int = pydantic.Field(0, ge=0)
-    """Logistics in a pixel's mixture; 0 takes 5 for grey images and 10 for colours."""
+    """Logistics in a pixel's mixture; 0 chooses 5 for grey images and 10 for colour."""
     levels: int = pydantic.Field(256, ge=2, le=256)
-    """Levels a number can have; images are rounded to them. The likelihood is of the rounded image."""
+    """Levels of a channel; images are rounded to them, and the likelihood is of the rounded image."""
     orders: Literal[1, 2, 4, 8] = 1
     """Raster orders that are learned: from the top; also from the bottom; also from the right; also
     by columns (square images only). More orders complete more masks well, and share the network."""
     dropout: float = pydantic.Field(0.0, ge=0, lt=1)
-    """Share of inner features that are silenced in each training image; for small data."""
+    """Dropout of hidden features; for small data sets."""
     embedding: int = pydantic.Field(32, ge=1)
-    """Numbers that describe the labels."""
+    """Dimensions of the label embedding."""
     drop_label: float = pydantic.Field(0.1, ge=0, le=1)
-    """Share of labels hidden in training, so that the model also works without them."""
+    """Dropout of labels in training, so that the model also works without them."""
 
     @pydantic.model_validator(mode="after")
     def _possible(self) -> "PixelCNNConfig":
@@ -77,7 +77,7 @@ class PixelCNNControls(Controls):
     """What may be turned when sampling."""
 
     temperature: float = pydantic.Field(1.0, gt=0, le=1)
-    """Divides the log-probabilities of each number: below 1, likelier ones and less variety."""
+    """Divides the log-probabilities: below 1, more likely images and less diversity."""
 
 
 class PixelCNNStepper:
@@ -210,7 +210,7 @@ class PixelCNN(
     ) -> Tensor:
         """Number by number, the known ones forced, in the order in which most is known before the rest.
 
-        A number hears what comes before it only: what is known later in the order has no say.
+        A value depends on earlier values only: what is known later in the order is ignored.
         """
         order_B = best_order(mask_B1HW, self.config.orders)
         mask_B1HW = mask_B1HW > 0

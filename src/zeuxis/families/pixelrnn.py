@@ -4,17 +4,17 @@ The likelihood of an image is a product over its pixels in raster order (equatio
 
     p(x | y) = prod over i of p(x_i | x_1, ..., x_{i-1}, y),
 
-and two-dimensional LSTMs (`zeuxis.nn.lstm`) carry what came before to each pixel. A convolution that sees
+and two-dimensional LSTMs (`zeuxis.nn.lstm`) carry the context to each pixel. A convolution that sees
 neither the pixel itself nor any later one (mask A) reads the image; Row LSTMs or Diagonal BiLSTMs with
 residual connections follow (figure 5), then two layers of ReLU and 1 x 1 convolution. Labels enter the
 gates of every LSTM as a bias (van den Oord et al., 2016, https://arxiv.org/abs/1606.05328, section 2.3).
 
-What comes out of a pixel is the distribution of its channels, one given the ones before: a mixture of
+The output at a pixel is the distribution of its channels, each given the previous ones: a mixture of
 discretised logistics (Salimans et al., 2017, https://arxiv.org/abs/1701.05517) or, as in the paper, a
-softmax over all levels. The channels of a pixel hear each other there, not by masks in the network.
+softmax over all levels. Dependence between the channels of a pixel is modelled there, not by masks.
 
-Shapes: B batch, C channels, H height, W width, P = H W pixels in raster order, N any rows, F features,
-K numbers that describe a pixel's distribution, L levels, A label conditions, E label embedding.
+Shapes: B batch, C channels, H height, W width, P = H W pixels in raster order, N any samples, F features,
+K parameters of a pixel's distribution, L levels, A label conditions, E label embedding.
 """
 
 from typing import ClassVar, Literal
@@ -43,9 +43,9 @@ class PixelRNNConfig(FamilyConfig):
     """Settings of `PixelRNN`; the defaults suit 28 x 28 images in grey."""
 
     levels: int = pydantic.Field(256, ge=2, le=256)
-    """Values that a channel can have; images are rounded to them."""
+    """Levels of a channel; images are rounded to them."""
     layer: Literal["row", "diagonal"] = "diagonal"
-    """Row LSTM: half the work, hears a triangle above the pixel. Diagonal BiLSTM: hears what precedes."""
+    """`row`: Row LSTM, half the work, sees a triangle above; `diagonal`: BiLSTM, sees all before a pixel."""
     layers: int = pydantic.Field(3, ge=1)
     """LSTM layers, each with a residual connection around it."""
     features: int = pydantic.Field(64, ge=1)
@@ -53,15 +53,15 @@ class PixelRNNConfig(FamilyConfig):
     kernel: int = pydantic.Field(7, ge=3)
     """Side of the first, masked convolution; odd."""
     head: int = pydantic.Field(128, ge=1)
-    """Features between the two last layers."""
+    """Hidden features of the output layers."""
     output: Literal["mixture", "softmax"] = "mixture"
     """Distribution of a channel: a mixture of discretised logistics, or a softmax over all levels."""
     components: int = pydantic.Field(10, ge=1)
     """Logistics in the mixture."""
     embedding: int = pydantic.Field(32, ge=1)
-    """Numbers that describe the labels."""
+    """Dimensions of the label embedding."""
     drop_label: float = pydantic.Field(0.1, ge=0, le=1)
-    """Share of labels hidden in training, so that the model also works without them."""
+    """Dropout of labels in training, so that the model also works without them."""
 
     @pydantic.field_validator("kernel")
     @classmethod
@@ -75,7 +75,7 @@ class PixelRNNControls(Controls):
     """What may be turned when sampling."""
 
     temperature: float = pydantic.Field(1.0, gt=0, le=2)
-    """Log-probabilities are divided by it: below 1, likelier images and less variety."""
+    """Divides the log-probabilities: below 1, more likely images and less diversity."""
 
 
 class Network(nn.Module):
@@ -249,7 +249,7 @@ class PixelRNN(
     ) -> Tensor:
         """Draw what the mask leaves open, in raster order, the rest forced.
 
-        A pixel hears what comes before it only: known pixels below it, or to its right in its own row,
+        A pixel depends on earlier pixels only: known pixels below it, or to its right in its own row,
         have no say. So it suits masks that are open at the bottom.
         """
         open_B1HW = mask_B1HW > 0

@@ -1,7 +1,7 @@
-"""StyleGAN2: a GAN that is steered layer by layer (Karras et al., 2020, https://arxiv.org/abs/1912.04958).
+"""StyleGAN2: a GAN controlled layer by layer (Karras et al., 2020, https://arxiv.org/abs/1912.04958).
 
-A mapping network turns z into a style w; every convolution of the painter is modulated by it and
-demodulated again, noise is added after each, and the image is the sum of what every grid paints:
+A mapping network turns z into a style w; every convolution of the generator is modulated by it and
+demodulated, noise is added after each, and the image is the sum of the outputs of all grids:
 
     w = f(z / |z|, label),   image = g(w_1, ..., w_L, noise_1, ..., noise_L),   w_1 = ... = w_L = w.
 
@@ -9,10 +9,9 @@ demodulated again, noise is added after each, and the image is the sum of what e
     min_G  E s(-D(g)) + E max(|g| - 1, 0)^2 + weight E (|J^T y| - a)^2,
            J = dg/dw, y ~ N(0, 1/HW), a: running mean of |J^T y|,
 
-with s = softplus. D sees g clamped to [-1, 1], and so does who samples: a tanh would let g grow without
-bound, and its features with it. gamma and weight are lazy: due every few steps, and then as many times
-as strong. What editing needs are `mapping`, `styles` and `synthesise`, between which the w of each layer
-may be changed.
+with s = softplus. g is clamped to [-1, 1] before D and when sampling: with a tanh, g and its features would
+grow without bound. The penalties are lazy: applied every few steps, weighted up accordingly. For editing,
+the w of each layer can be changed between `mapping`, `styles` and `synthesise`.
 
 Shapes: B batch, C channels, H height, W width, Z latent and style, L layers, A attributes, F features.
 """
@@ -54,35 +53,35 @@ class StyleGANConfig(FamilyConfig):
     features: int = pydantic.Field(16, ge=1)
     """Channels of the finest grid; each halving doubles them. Multiples of 16 are fastest."""
     features_max: int = pydantic.Field(128, ge=1)
-    """Most channels of any grid."""
+    """Largest number of channels of any grid."""
     fine: int = pydantic.Field(1, ge=0, le=1)
-    """Convolutions on the painter's finest grid; without one it draws details out of the noise."""
+    """Convolutions on the generator's finest grid; without one, detail comes from the noise alone."""
     latent: int = pydantic.Field(64, ge=1)
-    """Numbers of z, and of the style w of a layer."""
+    """Dimensions of z, and of the style w of a layer."""
     mapping_layers: int = pydantic.Field(2, ge=1, le=64)
     """Layers of the mapping network; 8 in the paper, fewer for small sets."""
     embedding: int = pydantic.Field(32, ge=1)
-    """Numbers that describe the labels to the mapping network."""
+    """Dimensions of the label embedding of the mapping network."""
     drop_label: float = pydantic.Field(0.1, ge=0, le=1)
-    """Share of labels hidden in training, so that the model also works without them."""
+    """Dropout of labels in training, so that the model also works without them."""
     loss: Literal["non_saturating", "relativistic"] = "relativistic"
     """`non_saturating` with R1, the paper's; `relativistic`: real and fake in pairs, with R1 and R2."""
     gamma: float = pydantic.Field(1.0, ge=0)
-    """Weight of the penalty: more is calmer, less is sharper."""
+    """Weight of the gradient penalty: higher is more stable, lower is sharper."""
     gamma_end: float = pydantic.Field(1.0, gt=0)
-    """Factor that gamma has reached at the end of the run; it changes geometrically."""
+    """Factor on gamma at the end of the run, reached geometrically."""
     penalty_every: int = pydantic.Field(8, ge=1)
-    """Steps from one penalty to the next, which is then so many times as strong."""
+    """Steps between gradient penalties, each weighted up by this number (lazy regularisation)."""
     path_weight: float = pydantic.Field(0.0, ge=0)
-    """Weight of the path length penalty: steps in w change the image evenly. 0 leaves it out."""
+    """Weight of the path-length penalty, which makes equal steps in w change the image equally; 0 is off."""
     path_every: int = pydantic.Field(8, ge=1)
-    """Steps from one path length penalty to the next, which is then so many times as strong."""
+    """Steps between path-length penalties, each weighted up by this number."""
     mixing: float = pydantic.Field(0.0, ge=0, le=1)
-    """Share of training images whose finer layers take the style of a second latent."""
+    """Probability of style mixing in training: finer layers take the style of a second latent."""
     augment: tuple[str, ...] = ("translation",)
-    """What is done to all that the discriminator sees: colour, translation, cutout."""
+    """Differentiable augmentations of what the discriminator sees: colour, translation, cutout."""
     augment_share: float = pydantic.Field(1.0, ge=0, le=1)
-    """Share of images that it is done to."""
+    """Probability that an image is augmented."""
 
     @pydantic.model_validator(mode="after")
     def _possible(self) -> "StyleGANConfig":
@@ -110,13 +109,13 @@ class StyleGANControls(Controls):
     """What may be turned when sampling."""
 
     truncation: float = pydantic.Field(1.0, ge=0, le=2)
-    """Distance from the mean style, as a factor: below 1, more typical images and less variety."""
+    """Factor on the distance from the mean style: below 1, more typical images and less diversity."""
     truncation_layers: int | None = pydantic.Field(None, ge=0)
     """How many layers are truncated, coarsest first; by default all."""
     noise: float = pydantic.Field(1.0, ge=0, le=2)
-    """Factor on the noise of every layer: 0 paints the same details each time."""
+    """Factor on the noise of every layer; 0 gives the same details each time."""
     mixing: int | None = pydantic.Field(None, ge=0)
-    """The layer from which on the style is that of a second latent; by default none."""
+    """First layer that takes its style from a second latent; by default none."""
 
 
 def mix(first_BLZ: Tensor, second_BLZ: Tensor, start_B: Tensor) -> Tensor:
@@ -207,7 +206,7 @@ class Discriminator(nn.Module):
         self.labels = Labels([len(c.classes) for c in config.conditions], widths[-1])
 
     def forward(self, image_BCHW: Tensor, label_BA: Tensor) -> Tensor:
-        """Judge each image. The last sums are in full precision: verdicts differ by little."""
+        """Logit of each image. The last sums are in full precision: logits differ by little."""
         x = self.blocks(modulated.leaky(self.first(image_BCHW)))
         hidden_BF = modulated.leaky(self.features(x.flatten(1)))
         given_BF = self.verdict.expand_as(hidden_BF)

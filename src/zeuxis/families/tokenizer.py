@@ -1,6 +1,6 @@
-"""Tokenizer: an image becomes a small grid of whole numbers, and these an image again.
+"""Tokenizer: encodes an image as a small grid of integers, and decodes these.
 
-The first stage of models that draw by tokens (VQ-VAE, van den Oord et al., 2017,
+The first stage of models over tokens (VQ-VAE, van den Oord et al., 2017,
 https://arxiv.org/abs/1711.00937; VQGAN, Esser et al., 2021, https://arxiv.org/abs/2012.09841):
 
     image -> encoder -> z -> quantiser -> tokens -> code -> decoder -> image
@@ -9,16 +9,16 @@ https://arxiv.org/abs/1711.00937; VQGAN, Esser et al., 2021, https://arxiv.org/a
         + adversarial * balance * -D(x')
 
 The quantiser is FSQ (Mentzer et al., 2023, https://arxiv.org/abs/2309.15505) or a codebook
-(`zeuxis.nn.quantise`). D judges patches by the hinge loss and starts late, and its verdict counts
-later still, so that it is no beginner by then. `balance` makes the adversarial gradient as long as the other
-one at the decoder's last layer (Esser et al., equation 7):
+(`zeuxis.nn.quantise`). D is a patch discriminator with the hinge loss. It starts late, and the adversarial
+loss counts later still, once D is trained. `balance` gives the adversarial gradient the norm of the other one
+at the decoder's last layer (Esser et al., equation 7):
 
     balance = |grad (reconstruction)| / (|grad (adversarial)| + 1e-4), at most `BALANCE_MAX`.
 
-Here it is a moving average of earlier steps, a buffer, so that the loss stays a mean over rows. Labels
-are not looked at.
+Here it is an EMA over earlier steps, a buffer, so that the loss stays a mean over samples. Labels are
+not used.
 
-Shapes: B batch, C channels, H height, W width, h, w the grid of tokens, D numbers of a code, K codes.
+Shapes: B batch, C channels, H height, W width, h, w the grid of tokens, D dimensions of a code, K codes.
 """
 
 import math
@@ -57,35 +57,35 @@ class TokenizerConfig(FamilyConfig):
     """Settings of `Tokenizer`; the defaults suit images of 16 to 128 pixels."""
 
     quantiser: Literal["fsq", "vq"] = "fsq"
-    """fsq rounds a few numbers to a few values; vq looks the nearest vector up in a codebook."""
+    """`fsq` rounds a few dimensions to a few levels; `vq` takes the nearest vector of a codebook."""
     levels: tuple[int, ...] = (8, 6, 5)
-    """FSQ: values of each number; their product is the number of codes. 8,5,5,5 gives 1000."""
+    """FSQ: levels of each dimension; their product is the number of codes. 8,5,5,5 gives 1000."""
     codes: int = pydantic.Field(256, ge=2, le=MOST_CODES)
     """VQ: vectors in the codebook."""
     code_size: int = pydantic.Field(8, ge=2)
-    """VQ: numbers of each vector."""
+    """VQ: dimensions of each vector."""
     commitment: float = pydantic.Field(0.25, ge=0)
     """VQ: weight of the squared distance from the encoder's vector to its code."""
     decay: float = pydantic.Field(0.99, ge=0, lt=1)
-    """VQ: memory of the codebook's moving averages."""
+    """VQ: decay of the codebook's EMA."""
     dead: float = pydantic.Field(0.03, ge=0, lt=1)
-    """VQ: a code used less than this share of 1 / codes is born anew."""
+    """VQ: a code used less often than this share of 1 / codes is reset."""
     gradient: Literal["rotation", "straight_through"] = "rotation"
-    """VQ: how gradients pass from the code to the encoder's vector."""
+    """VQ: gradient estimator from the code to the encoder's vector."""
     factor: int | None = pydantic.Field(None, ge=2)
-    """Pixels along each side of a token, a power of two; by default 2, 4 or 8 by the image's size."""
+    """Side of a token in pixels, a power of two; by default 2, 4 or 8, depending on the image's size."""
     features: int = pydantic.Field(64, ge=1)
     """Channels of the finest grid; each halving doubles them. Multiples of 32 are fastest."""
     features_max: int = pydantic.Field(128, ge=1)
-    """Most channels of any grid."""
+    """Largest number of channels of any grid."""
     blocks: int = pydantic.Field(2, ge=1)
     """Residual blocks per grid, in the encoder and in the decoder."""
     structure: float = pydantic.Field(0.2, ge=0)
-    """Weight of structural dissimilarity beside the mean absolute error."""
+    """Weight of structural dissimilarity (1 - SSIM) beside the mean absolute error."""
     adversarial: float = pydantic.Field(0.2, ge=0)
-    """Weight of the discriminator's verdict, once balanced; 0 builds no discriminator."""
+    """Weight of the adversarial loss, after balancing; 0 builds no discriminator."""
     adversarial_start: float = pydantic.Field(0.6, ge=0, le=1)
-    """Share of the run after which the verdict counts; it is learnt from a tenth before on."""
+    """Share of the run after which the adversarial loss counts; the discriminator trains a tenth earlier."""
     critic: int = pydantic.Field(64, ge=1)
     """Channels of the discriminator's first layer."""
 
@@ -174,7 +174,7 @@ class Discriminator(nn.Module):
         spectral.constrain(self)
 
     def forward(self, image_BCHW: Tensor) -> Tensor:
-        """Judge each patch."""
+        """Logit of each patch."""
         return full(self.layers(F.pixel_unshuffle(F.pad(image_BCHW, self.padding), 2)))
 
 

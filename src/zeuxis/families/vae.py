@@ -9,14 +9,14 @@ the level that each pixel may have (Salimans et al., 2017, https://arxiv.org/abs
 with one component), its scale learned per channel. The prior is a standard normal `latent` carried by
 affine couplings (Dinh et al., 2017, https://arxiv.org/abs/1605.08803, equations 7 and 8; as a prior:
 Chen et al., 2017, https://arxiv.org/abs/1611.02731), or by what is fitted at the end: couplings
-(`zeuxis.nn.fitted_flow`) or the map to a mixture (`zeuxis.nn.mixture`). Everything outside speaks of
-`latent`, whose distribution is normal whatever the label; z stays inside. With S draws of z the bound
+(`zeuxis.nn.fitted_flow`) or the map to a mixture (`zeuxis.nn.mixture`). The public latent is
+`latent`, standard normal whatever the label; z is internal. With S samples of z the bound
 can be that of Burda et al., 2016, https://arxiv.org/abs/1509.00519, equation 8, which rises with S:
 
     log p(x | y) >= E log 1/S sum_s w_s,    w_s = p(x | z_s, y) p(z_s | y) / q(z_s | x, y)
 
 Shapes: B batch, C channels, H height, W width, A label conditions, E label embedding, Z latent size,
-S draws of z for each image.
+S samples of z per image.
 """
 
 import itertools
@@ -62,22 +62,22 @@ class VAEConfig(FamilyConfig):
     """Settings of `VAE`; the defaults suit 32 x 32 images."""
 
     levels: int = pydantic.Field(256, ge=2, le=256)
-    """Levels of a pixel whose likelihood is modelled; below 256 images are rounded to them."""
+    """Levels of a pixel in the likelihood; below 256, images are rounded to them."""
     features: int = pydantic.Field(64, ge=1)
     """Channels of the finest grid; each halving doubles them. Multiples of 32 are fastest."""
     features_max: int = pydantic.Field(128, ge=1)
-    """Most channels of any grid."""
+    """Largest number of channels of any grid."""
     blocks: int = pydantic.Field(1, ge=1)
     """Residual blocks per grid, in the encoder and in the decoder."""
     patch: int = pydantic.Field(2, ge=1)
-    """Pixels along each side that the finest grid sees as one point."""
+    """Side of the pixel patches that are one position of the finest grid."""
     latent: int = pydantic.Field(64, ge=2, multiple_of=2)
-    """Numbers that describe an image."""
+    """Dimensions of the latent."""
     embedding: int = pydantic.Field(32, ge=1)
-    """Numbers that describe the labels."""
+    """Dimensions of the label embedding."""
     prior: Literal["flow", "fitted_flow", "mixture"] = "flow"
-    """What carries the normal latent to z: couplings trained with the rest, or couplings or a mixture of
-    normal distributions fitted to the latents of the data when training, with a normal z, has ended."""
+    """Prior of z: couplings trained jointly, or couplings or a mixture of normal distributions fitted to the
+    latents of the data after training with a standard normal prior."""
     prior_depth: int = pydantic.Field(4, ge=0)
     """Couplings of either flow; 0 leaves the prior a standard normal, or one of fitted covariance."""
     prior_width: int = pydantic.Field(256, ge=1)
@@ -87,20 +87,20 @@ class VAEConfig(FamilyConfig):
     prior_components: int = pydantic.Field(16, ge=1)
     """Components of the mixture."""
     iwae: int = pydantic.Field(1, ge=1)
-    """Draws of z for each image in training (Burda et al., 2016): more tighten the bound and cost time."""
+    """Samples of z per image in training (IWAE, Burda et al., 2016): more tighten the bound and cost time."""
     tc: float = pydantic.Field(0.0, ge=0)
-    """Weight of the total correlation (Chen et al., 2018), on top of `beta`: numbers of the latent that
-    vary one by one. It wants a small latent, and a prior that does not mix them."""
+    """Weight of the total correlation (Chen et al., 2018), on top of `beta`, for disentangled dimensions. Use
+    a small latent, and a prior that does not mix its dimensions."""
     tc_group: int = pydantic.Field(64, ge=2)
-    """Consecutive rows that `tc` compares with each other; micro-batches hold whole groups."""
+    """Consecutive samples of a batch over which `tc` is estimated; micro-batches hold whole groups."""
     beta: float = pydantic.Field(1.0, gt=0)
-    """Weight of the latent's cost (Higgins et al., 2017). The loss is a likelihood bound at 1 only."""
+    """Weight of the KL divergence (Higgins et al., 2017). The loss is a likelihood bound at 1 only."""
     free_bits: float = pydantic.Field(0.0, ge=0)
-    """Nats per latent number that cost nothing (Kingma et al., 2016, https://arxiv.org/abs/1606.04934)."""
+    """Free bits: nats per latent dimension without cost (Kingma et al., 2016, https://arxiv.org/abs/1606.04934)."""
     kl_warmup: float = pydantic.Field(0.0, ge=0, le=1)
-    """Share of the run over which the latent's cost rises from 0 to `beta`."""
+    """Share of the run over which the weight of the KL divergence rises from 0 to `beta`."""
     drop_label: float = pydantic.Field(0.1, ge=0, le=1)
-    """Share of labels hidden in training, so that the model also works without them."""
+    """Dropout of labels in training, so that the model also works without them."""
 
     @pydantic.model_validator(mode="after")
     def _large_enough(self) -> "VAEConfig":
@@ -130,7 +130,7 @@ class VAEControls(Controls):
     """What may be turned when sampling."""
 
     temperature: float = pydantic.Field(1.0, gt=0, le=1)
-    """Factor on the latent: below 1, more typical images and less variety."""
+    """Factor on the latent: below 1, more typical images and less diversity."""
 
 
 class Encoder(nn.Module):
