@@ -1,4 +1,4 @@
-"""What commands of the command line have in common: arguments, examples, words to values."""
+"""Arguments that commands share, examples in help pages, and `name=value` words."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,7 +32,7 @@ Controls = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="CONTROL=VALUE",
-        help="What the family lets you turn; `zeuxis train FAMILY --help` lists it.",
+        help="Controls of the family, such as steps=20; `zeuxis train FAMILY --help-all` lists them.",
         show_default=False,
     ),
 ]

@@ -188,7 +188,7 @@ def _option(param: Any) -> str:
     elif word is None:
         words = {int: "NUMBER", float: "NUMBER", Path: "PATH"}
         word = words.get(kind.annotation, "TEXT")
-    names = "/".join([", ".join(param.opts), *param.secondary_opts])
+    names = "/".join([", ".join(sorted(param.opts, key=len)[::-1]), *param.secondary_opts])
     return names if param.is_flag else f"{names} {word}"
 
 
