@@ -1,5 +1,6 @@
 """What each kind of field means: on disk, on the device, in augmentation. One table over all kinds."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -42,7 +43,21 @@ def test_a_field_survives_json_and_knows_its_place():
     assert not STANDARD["latent"].spatial and not STANDARD["label"].spatial
 
 
-@pytest.mark.parametrize("wrong", [{"name": "../x"}, {"kind": "sound"}, {"size": 3}])
+def test_each_spatial_field_can_be_looked_at():
+    maps = Field(name="source", kind="map", shape=(2, 2), classes=("a", "b", "c"))
+    seen = maps.visible(np.array([[[0, 1], [2, -1]]], np.int16))
+    assert seen.shape == (1, 2, 2, 3) and seen.dtype == np.uint8
+    assert len({tuple(colour) for colour in seen.reshape(-1, 3)}) == 4 and not seen[0, 1, 1].any()
+    hidden = Field(name="mask", kind="mask").visible(np.array([[[0, 1]]], np.uint8))
+    assert hidden.ravel().tolist() == [0, 255]
+    pixels = np.zeros((1, 2, 2, 3), np.uint8)
+    assert STANDARD["image"].visible(pixels) is pixels
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"name": "../x"}, {"kind": "sound"}, {"size": 3}, {"shape": (4, 4)}, {"shape": (3, 0, 4)}],
+)
 def test_what_is_no_field_is_refused(wrong):
     with pytest.raises(ValueError):
         Field(**{"name": "source", "kind": "image", **wrong})

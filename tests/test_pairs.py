@@ -8,13 +8,16 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.nn import functional
 
 from zeuxis import data
 from zeuxis.core.family import Family, FamilyConfig
 from zeuxis.core.fields import Field
-from zeuxis.core.settings import Data, override
+from zeuxis.core.processes import Parallel
+from zeuxis.core.settings import Data, Training, override
 from zeuxis.data.preparation import derive
 from zeuxis.training.run import make_config
+from zeuxis.training.step import start, train_step
 
 SIDE, COUNT = 16, 10
 
@@ -206,8 +209,8 @@ def test_unpaired_domains_have_counts_sides_and_orders_of_their_own(unpaired, tm
         place = {row.tobytes(): i for i, row in enumerate(np.asarray(rows))}
         drawn = [place[x.tobytes()] for x in whole[key].permute(0, 2, 3, 1).contiguous().numpy()]
         sides = unpaired.train if key == "image" else stored.train
-        for start in range(0, 45, cycle):
-            assert sorted(drawn[start : start + cycle]) == sides.tolist()
+        for first in range(0, 45, cycle):
+            assert sorted(drawn[first : first + cycle]) == sides.tolist()
         orders.append(drawn)
         assert torch.equal(load(0, slice(7, 20))[key], whole[key][7:20])
     met = {pair for pair in zip(*orders, strict=True)}
@@ -358,16 +361,30 @@ def test_a_legend_names_the_ids(tmp_path, name, content):
 
 
 class Translator(Family):
-    """A family that takes a source; nothing of it is trained here."""
+    """One convolution from a source, image or map of any size, to its target."""
 
     class Config(FamilyConfig):
         """With a source."""
 
         source: Field
 
+    def __init__(self, config):
+        super().__init__()
+        self.config, given = config, config.source
+        self.depth = len(given.classes) if given.kind == "map" else given.shape[0]
+        self.net = torch.nn.Conv2d(self.depth, config.channels, 1)
+
+    def needs(self):
+        """Both."""
+        return ("image", "source")
+
     def loss(self, phase, batch, ctx):
-        """None."""
-        raise NotImplementedError
+        """The mean squared error."""
+        given, image = batch["source"], batch["image"]
+        if self.config.source.kind == "map":
+            given = functional.one_hot(given, self.depth).permute(0, 3, 1, 2).to(image.dtype)
+        given = functional.interpolate(given, image.shape[-2:])
+        return {"total": (self.net(given) - image).square().mean()}
 
 
 class Unpaired(Translator):
@@ -390,3 +407,22 @@ def test_the_config_of_a_family_that_translates_takes_its_source_from_the_set(tm
     assert make_config(Unpaired, unpaired, Data(), {}).source.shape == (3, SIDE, SIDE)
     with pytest.raises(ValueError, match="do not belong to its images one by one"):
         make_config(Translator, unpaired, Data(), {})
+
+
+@pytest.mark.parametrize(
+    ("of", "settings"),
+    [((source, target), {"pairs": "A:B"}), ((source, target), {"pair": "downscale:2"}),
+     ((lambda i: ids(i) % 3, target), {"pairs": "A:B", "source_kind": "map"})],
+    ids=["image", "smaller image", "map"],
+)  # fmt: skip
+def test_a_family_learns_from_images_and_maps_as_sources(tmp_path, of, settings):
+    folders("A", "B", of=of)(tmp_path / "raw")
+    prepared = data.prepare(tmp_path / "raw", tmp_path / "set", Data(**settings))
+    model = Translator(make_config(Translator, prepared, Data(), {}))
+    load = data.batches(prepared, Data(flip=True, crop=0.1), 0, 10, needs=model.needs())
+    training = Training(steps=40, batch_size=10, lr=0.05, warmup=0)
+    state = start(model, training, torch.device("cpu"), "float32", Parallel())
+    losses = []
+    for state.step in range(40):
+        losses.append(float(train_step(state, load)["main/total"]))
+    assert np.mean(losses[-5:]) < (0.05 if settings == {"pairs": "A:B"} else 0.9) * losses[0]

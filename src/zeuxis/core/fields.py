@@ -14,16 +14,20 @@ A batch is named arrays that share their first axis. `image` is the image that a
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
+import numpy as np
 import pydantic
 import torch
 from torch import Tensor
 
-from zeuxis.core.pixels import from_uint8
+from zeuxis.core.errors import Invalid
+from zeuxis.core.pixels import from_uint8, paint
 
 Name = Literal["image", "map", "mask", "class", "latent", "token"]
 Resampling = Literal["smooth", "nearest", "none"]
+MOST_IDS = 1 << 15
+"""Classes of a map: ids are stored in 16 bits."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -62,10 +66,18 @@ class Field(pydantic.BaseModel, frozen=True, extra="forbid", use_attribute_docst
 
     name: str = pydantic.Field(pattern="^[a-z][a-z_]{0,39}$")
     kind: Name
-    shape: tuple[int, ...] = ()
-    """Of an item: (C, H, W) of an image or latent, (H, W) of a map, mask or tokens, () of a class."""
-    classes: tuple[str, ...] = ()
+    shape: tuple[Annotated[int, pydantic.Field(ge=1, le=1 << 16)], ...] = ()
+    """Of an item: (C, H, W) of an image or latent, (H, W) of a map, mask or tokens, () of a class, or any."""
+    classes: tuple[str, ...] = pydantic.Field((), max_length=MOST_IDS)
     """Names of the class ids 0, 1, ... of a map or class."""
+
+    @pydantic.model_validator(mode="after")
+    def _agrees(self) -> "Field":
+        if len(self.shape) not in (0, self.facts.axes):
+            raise Invalid(
+                f"{self.name} has shape {str(self.shape)[:40]}, which is none of a {self.kind}"
+            )
+        return self
 
     @property
     def facts(self) -> Kind:
@@ -95,6 +107,16 @@ class Field(pydantic.BaseModel, frozen=True, extra="forbid", use_attribute_docst
         if self.kind == "image":
             return from_uint8(stored, dtype).contiguous(memory_format=torch.channels_last)
         return stored.to(self.facts.inside or dtype)
+
+    def visible(self, stored: np.ndarray) -> np.ndarray:
+        """Items as images to look at, (N, H, W, C) uint8: class ids in colours, unknown ones black.
+
+        Args:
+            stored: (N, ...) as on disk, of a spatial field.
+        """
+        if self.kind == "image":
+            return stored
+        return paint(stored) if self.kind == "map" else 255 * stored[..., None]
 
 
 STANDARD: Mapping[str, Field] = {

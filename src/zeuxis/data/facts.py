@@ -7,7 +7,7 @@ import pydantic
 
 from zeuxis.core.errors import Invalid
 from zeuxis.core.family import MOST_CLASSES
-from zeuxis.core.fields import KINDS, Field, Name
+from zeuxis.core.fields import KINDS, MOST_IDS, Field, Name
 from zeuxis.core.settings import Hash, Natural, checked
 
 FORMAT = 2
@@ -19,8 +19,6 @@ IMAGES, COLUMNS, FACTS, LEFT_OUT = (
 )
 TYPES = {"u8": "u1", "i16": "<i2", "f16": "<f2", "f32": "<f4"}
 """Numpy's type of an array file, by its suffix."""
-MOST_IDS = 1 << 15
-"""Classes of a map: ids are stored in 16 bits."""
 
 Positive = Annotated[int, pydantic.Field(ge=1, le=2**40)]
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from zeuxis.core.files import write_file
 from zeuxis.core.lock import locked
-from zeuxis.core.pixels import grid, paint, png_bytes
+from zeuxis.core.pixels import grid, png_bytes
 from zeuxis.core.settings import Data
 from zeuxis.core.words import markup
 from zeuxis.data.preparation import decode
@@ -187,7 +187,7 @@ def _with_source(
     height, width = shown.shape[1:3]
     some = stored.rows[chosen % len(stored.rows)][:, ::thin, ::thin]
     ys, xs = (np.arange(n) * m // n for n, m in zip((height, width), some.shape[1:3], strict=True))
-    source = (paint(some) if stored.field.kind == "map" else some)[:, ys][:, :, xs]
+    source = stored.field.visible(some)[:, ys][:, :, xs]
     return np.concatenate([_coloured(source), _coloured(shown)], 2)
 
 

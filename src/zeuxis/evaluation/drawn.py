@@ -3,14 +3,12 @@
 Shapes: N images, H height, W width, C channels, A conditions; h, w, c of what they were made from.
 """
 
-import colorsys
 import dataclasses
 
 import numpy as np
 
 from zeuxis.core.abilities import Reconstructs
 from zeuxis.core.family import Family
-from zeuxis.core.fields import Field
 from zeuxis.core.pixels import grid
 from zeuxis.core.progress import Progress
 from zeuxis.core.sheets import above
@@ -75,7 +73,7 @@ def drawn(
     else:
         latents = model.encode(given, labels).latents
         images = model.decode(latents, labels, progress=progress).images
-    return Drawn(images=images, labels=labels, sources=visible(stored.field, given))
+    return Drawn(images=images, labels=labels, sources=stored.field.visible(given))
 
 
 def sources_of(family: Family, prepared: Prepared) -> Stored:
@@ -108,15 +106,3 @@ def cell(family: Family) -> tuple[int, int]:
         sides[0] = (height, width)
     shape = above(*(np.zeros((1, *each, 1), np.uint8) for each in sides)).shape
     return shape[1], shape[2]
-
-
-def visible(field: Field, stored: np.ndarray) -> np.ndarray:
-    """Items of a field as images, (N, h, w, c) uint8: classes of a map in colours, missing ones black."""
-    if field.kind == "image":
-        return stored
-    if field.kind == "mask":
-        return 255 * stored[..., None]
-    count = max(1, len(field.classes))
-    colours = [colorsys.hsv_to_rgb(i / count, 0.65, 0.95 - 0.3 * (i % 2)) for i in range(count)]
-    palette = np.array([*colours, (0, 0, 0)])
-    return (255 * palette[stored]).round().astype(np.uint8)
