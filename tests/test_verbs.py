@@ -12,6 +12,8 @@ from PIL import Image
 
 from tests.front import zeuxis
 from tests.kit import able, build, config_for, wake
+from zeuxis import families
+from zeuxis.core import abilities, errors
 from zeuxis.core.abilities import (
     Completes,
     Decodes,
@@ -25,6 +27,7 @@ from zeuxis.core.abilities import (
 from zeuxis.evaluation.report import training
 from zeuxis.inference import artefact
 from zeuxis.inference.model import load
+from zeuxis.inference.results import Result
 from zeuxis.inference.verbs import VERBS
 
 TABLE = [[[0, 1], 1]]
@@ -252,3 +255,130 @@ def test_sheets_of_a_strangers_run_are_its_own_and_the_decoder_s(runs, tmp_path)
     (folder / "step-3.png").write_text("%!PS-Adobe-3.0 EPSF-3.0")
     (folder / "step-x.png").write_bytes((folder / "step-1.png").read_bytes())
     assert [caption for caption, _ in training.sheets(model, [])] == ["step 1", "step 9"]
+
+
+# What holds for every verb
+
+
+USED = [
+    (verb.name, name)
+    for verb in VERBS.values()
+    if verb.needs != "Translates"
+    for name in able(getattr(abilities, verb.needs))
+    if verb.needs != "Interpolates" or name in able(Generates)
+]
+"""Verbs and the families of the table that have the ability; `test_translate` has one of its own."""
+
+
+@pytest.fixture
+def words(runs, photos, tmp_path):
+    """(verb, family) -> words for each argument without a default."""
+
+    def make(verb, name):
+        mask = np.zeros((8, 8), np.uint8)
+        mask[2:5] = 255
+        Image.fromarray(mask).save(tmp_path / "mask.png")
+        kinds = {"images": photos, "mask": tmp_path / "mask.png", "start": "3", "end": "4"}
+        kinds |= {"latents": tmp_path / "given.npz", "file": tmp_path / "given.zxi"}
+        model = load(runs(name), verb.device)
+        if "latents" in verb.arguments and name in able(Encodes):
+            model.encode(pixels_of(model, photos)).write(kinds["latents"])
+        elif "latents" in verb.arguments:
+            pytest.skip("nothing gives latents to decode")
+        if "file" in verb.arguments:
+            model.compress(pixels_of(model, photos)).write(kinds["file"])
+        return {n: kinds[n] for n in verb.arguments if n not in verb.defaults}
+
+    return make
+
+
+@pytest.mark.parametrize(("verb", "name"), USED)
+def test_python_gives_the_files_of_the_command_line(verb, name, runs, words, tmp_path):
+    verb = VERBS[verb]
+    if verb.needs == "Sequential":
+        pytest.importorskip("constriction")
+    given = words(verb, name)
+    typed = [value for n, value in given.items() if not verb.arguments[n].option]
+    named = [(f"--{n}", value) for n, value in given.items() if verb.arguments[n].option]
+    suffix = verb.gives.SUFFIX
+    typed += [word for pair in named for word in pair]
+    out, again = tmp_path / f"out{suffix}", tmp_path / f"again{suffix}"
+    assert zeuxis(verb.name, runs(name), *typed, "--out", out) == 0
+    model = load(runs(name), verb.device)
+    words_of = {n: str(v) for n, v in given.items()} | paths(given)
+    values = verb.read(model, words_of)
+    verb(model, **values).write(again)
+    files = sorted(out.iterdir()) if out.is_dir() else [out]
+    for file in files:
+        other = again / file.name if out.is_dir() else again
+        assert file.read_bytes() == other.read_bytes(), file.name
+
+
+def paths(given):
+    return {n: value for n, value in given.items() if n in ("mask", "latents", "file")}
+
+
+@pytest.mark.parametrize("verb", VERBS.values(), ids=lambda verb: verb.name)
+def test_a_request_has_a_schema_and_each_argument_a_sentence(verb):
+    for name in able(getattr(abilities, verb.needs)) or ["vae"]:
+        schema = verb.body(families.get(name).Controls).model_json_schema()
+        assert schema["description"] == verb.summary.rstrip()
+        assert set(verb.arguments) <= set(schema["properties"])
+        for argument in verb.arguments:
+            assert schema["properties"][argument]["description"].endswith((".", "repeatable."))
+        assert json.dumps(schema)
+    assert verb.examples and all(e.startswith(f"zeuxis {verb.name} ") for e in verb.examples)
+    assert issubclass(verb.gives, Result) and verb.gives is not Result
+
+
+@pytest.mark.parametrize(
+    ("verb", "wrong", "sentence"),
+    [
+        ("sample", {"count": 0}, "count is 0; expected a whole number of at least 1"),
+        ("sample", {"count": "many"}, "count is 'many'; expected a whole number"),
+        ("sample", {"seed": 1.5}, "seed is 1.5; expected a whole number"),
+        ("sample", {"temprature": 1}, "no control 'temprature'"),
+        ("sample", {"labels": "disc"}, "which condition"),
+        ("interpolate", {"start": 1, "end": 2, "count": 1}, "count is 1; .* at least 2"),
+        ("reconstruct", {}, "reconstruct needs images"),
+        ("reconstruct", {"images": np.zeros((2, 3, 3, 1), np.uint8)}, "expected uint8 of shape"),
+        ("reconstruct", {"images": "FLOAT"}, "float64, expected uint8"),
+        ("reconstruct", {"images": "NONE"}, "at least 1 image"),
+        ("reconstruct", {"images": "GOOD", "steps": 3}, "reconstruct takes no steps, only images"),
+        ("score", {"images": "GOOD", "labels": np.zeros((1, 1))}, r"labels have shape \(1, 1\)"),
+        ("decode", {"latents": np.zeros((2, 99))}, r"shape \(2, 99\); this model's"),
+    ],
+)
+def test_bad_values_are_one_sentence_in_python(verb, wrong, sentence, runs):
+    model = load(runs("vae"))
+    good = np.zeros((2, *model.shape()), np.uint8)
+    stand = {"GOOD": good, "FLOAT": good / 255, "NONE": good[:0]}
+    given = {n: stand.get(v, v) if isinstance(v, str) else v for n, v in wrong.items()}
+    with pytest.raises(errors.Invalid, match=sentence) as found:
+        getattr(model, verb)(**given)
+    assert "\n" not in str(found.value)
+
+
+def test_more_values_than_arguments_are_a_sentence(runs):
+    with pytest.raises(errors.Invalid, match="sample takes at most 3 values: count, seed, labels"):
+        load(runs("vae")).sample(1, 2, None, 4)
+
+
+def test_a_result_knows_what_was_drawn_and_data_reads_its_folder_again(runs, tmp_path):
+    drawn_ = load(runs("vae")).sample(6, seed=3, labels={"shape": "square"})
+    assert drawn_.labels.shape == (6, 2) and (drawn_.labels[:, 0] == 1).all()
+    assert drawn_.provenance["seed"] == 3 and drawn_.provenance["labels"] == {"shape": "square"}
+    drawn_.labels[3:, 0] = 2
+    drawn_.write(tmp_path / "out")
+    seen = pixels_of(load(runs("vae")), tmp_path / "out")
+    column = [condition.name for condition in seen.conditions].index("shape")
+    classes = seen.conditions[column].classes
+    assert [classes[i] for i in seen.labels[:, column]] == ["square"] * 3 + ["ring"] * 3
+    assert np.array_equal(seen.images, drawn_.images)
+
+
+def test_a_default_folder_that_is_there_is_left_alone(runs, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for expected in ("vae-seed7", "vae-seed7-2", "vae-seed7-3"):
+        assert zeuxis("sample", runs("vae"), "--count", 2, "--seed", 7) == 0
+        assert f"wrote 2 images to samples/{expected}\n" in capsys.readouterr().out

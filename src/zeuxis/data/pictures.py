@@ -38,7 +38,8 @@ class Pictures:
     Attributes:
         name: the source's name.
         names: of the images' files.
-        images: (N, H, W, C) uint8, memory-mapped: an open set, or a file that goes with it.
+        images: (N, H, W, C) uint8, or maps (N, H, W) int16, memory-mapped: an open set, or a file that goes
+            with it.
         conditions: columns of classes.
         labels: (N, A) int64 in the order of `conditions`; -1 is unknown.
         form: how the files were stored, e.g. `{"JPEG, quality 75": 1.0}`: shares of those looked at.
@@ -63,6 +64,7 @@ def pictures(
     most: int = MOST,
     seed: int = 0,
     progress: Progress | None = None,
+    kind: Literal["image", "map"] = "image",
 ) -> Pictures:
     """The images of any source, or as many as `most` of them, drawn by seed.
 
@@ -73,12 +75,13 @@ def pictures(
         most: how many at most.
         seed: which ones, if there are more.
         progress: called with (done, total).
+        kind: "map" reads class ids, (N, H, W) int16, -1 where none is known; it needs a size.
 
     Raises:
         ValueError: there is no such source, none of its images can be read, or they differ in size
             and no size was given.
     """
-    if is_prepared(Path(source)):
+    if is_prepared(Path(source)) and kind == "image":
         prepared = open_prepared(source)
         fits = size in (None, (prepared.height, prepared.width))
         if fits and channels in (None, prepared.channels):
@@ -97,7 +100,7 @@ def pictures(
     found = open_source(source)
     try:
         with guarded():
-            return _read(found, Data(size=size, channels=channels), most, seed, progress)
+            return _read(found, Data(size=size, channels=channels), most, seed, progress, kind)
     finally:
         found.close()
 
@@ -132,11 +135,15 @@ def _read(
     most: int,
     seed: int,
     progress: Progress | None,
+    kind: Literal["image", "map"],
 ) -> Pictures:
     rows = _draw(len(source.items), most, seed)
     if settings.size is None:
         _check_sizes(source, rows)
-    target = choose_target(source, settings)
+    if kind == "map" and settings.size is not None:
+        target = Target(*settings.size, 1, settings.fit, "map")
+    else:
+        target = choose_target(source, settings)
     refused: list[tuple[str, str]] = list(source.problems)
     kept: list[Item] = []
     with tempfile.TemporaryFile() as file:
@@ -154,8 +161,10 @@ def _read(
             why = f"; the first: {refused[0][0]}: {refused[0][1]}" if refused else ""
             raise Invalid(f"{source.name} holds no image that can be read{why}")
         file.flush()
-        shape = (len(kept), target.height, target.width, target.channels)
-        images = np.memmap(file, np.uint8, "r", shape=shape)  # keeps the file, which has no name
+        shape = (len(kept), *target.shape)
+        images = np.memmap(
+            file, target.dtype, "r", shape=shape
+        )  # keeps the file, which has no name
     names = columns.names(item.columns for item in kept)
     words = {name: [item.columns.get(name, "") for item in kept] for name in names}
     conditions, labels = columns.split(words, source.classes)

@@ -58,17 +58,15 @@ class PixelsOf(Argument):
 
     Attributes:
         exact: only uint8; else numbers on the same scale, and perhaps beyond, do as well.
-        source: they are what a family `Translates`, so of the source's size.
     """
 
     exact: bool = True
-    source: bool = False
 
     def read(self, model: "Model", word: str, progress: "Progress | None") -> "Pictures":
         """The images of a source, brought to the model's size and channels."""
         from zeuxis.data.pictures import pictures
 
-        height, width, channels = model.shape(self.source)
+        height, width, channels = model.shape()
         form: Any = channels
         return pictures(word, (height, width), form, MOST, progress=progress)
 
@@ -77,7 +75,7 @@ class PixelsOf(Argument):
         import numpy as np
 
         images_NHWC = np.asarray(getattr(value, "images", value))
-        expected = model.shape(self.source)
+        expected = model.shape()
         if images_NHWC.shape[1:] != expected or images_NHWC.ndim != 4:
             raise Invalid(
                 f"images are {images_NHWC.dtype} of shape {images_NHWC.shape[1:]}, "
@@ -88,6 +86,46 @@ class PixelsOf(Argument):
         if not len(images_NHWC):
             raise Invalid("expected at least 1 image, found 0")
         return np.require(images_NHWC, requirements=("C", "W"))
+
+    def plain(self, value: Any) -> Any:
+        """The name of the source."""
+        return getattr(value, "name", None)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SourcesOf(Argument):
+    """What a family `Translates`: images (N, h, w, c) uint8, or maps of class ids (N, h, w)."""
+
+    def read(self, model: "Model", word: str, progress: "Progress | None") -> "Pictures":
+        """The images or maps of a source, brought to the size that the model translates."""
+        from zeuxis.data.pictures import pictures
+
+        field = model.family.fields()["source"]
+        size, channels = field.shape[-2:], field.shape[0] if field.kind == "image" else None
+        kind: Any = field.kind
+        return pictures(word, size, channels, MOST, progress=progress, kind=kind)  # type: ignore[arg-type]
+
+    def check(self, model: "Model", value: Any, given: Mapping[str, Any]) -> "np.ndarray":
+        """(N, h, w, c) uint8, or (N, h, w) int64."""
+        import numpy as np
+
+        field = model.family.fields()["source"]
+        sources = np.asarray(getattr(value, "images", value))
+        whole = sources.dtype.kind in ("iu" if field.kind == "map" else "u")
+        if sources.shape[1:] != field.stored_shape or not len(sources) or not whole:
+            expected = f"{field.kind}s of shape {field.stored_shape}"
+            raise Invalid(
+                f"sources are {sources.dtype} of shape {sources.shape[1:]}, expected {expected}"
+            )
+        if field.kind != "map":
+            return np.require(sources, np.uint8, ("C", "W"))
+        most = len(field.classes) - 1
+        if sources.min() < -1 or sources.max() > most:
+            raise Invalid(
+                f"class ids go from {sources.min()} to {sources.max()}, expected 0 to {most}, "
+                "or -1 for unknown"
+            )
+        return sources.astype(np.int64)
 
     def plain(self, value: Any) -> Any:
         """The name of the source."""
@@ -202,7 +240,9 @@ class LabelsOf(Argument):
         """(N, A) int64 where the call has images, with what their source says; else as given."""
         from zeuxis.inference import labels
 
-        images = given.get("images", given.get("latents"))
+        images = next(
+            (given[name] for name in ("images", "sources", "latents") if name in given), None
+        )
         if images is None:
             return value
         if value is None and hasattr(images, "conditions"):
@@ -260,7 +300,7 @@ NoisyPixels = Annotated[
     Any, PixelsOf(help="Noisy images, from any source.", exact=False, **_IMAGES)
 ]
 SourcePixels = Annotated[
-    Any, PixelsOf(help="Images to translate, from any source.", source=True, **_IMAGES)
+    Any, SourcesOf(help="Images or maps to translate, from any source.", **_IMAGES)
 ]
 Mask = Annotated[
     Any,

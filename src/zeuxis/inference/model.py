@@ -137,12 +137,9 @@ class Model:
             raise Unable(f"a {self.facts['family']} cannot {verb}; families that can: {others}")
         return self.family
 
-    def shape(self, source: bool = False) -> tuple[int, int, int]:
-        """Height, width and channels of its images, or of what it translates."""
-        config: Any = self.family.config
-        if source:
-            channels, height, width = config.source.shape
-            return height, width, channels
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of its images."""
+        config = self.family.config
         return config.height, config.width, config.channels
 
     def controls(self, values: Mapping[str, Any]) -> Controls:

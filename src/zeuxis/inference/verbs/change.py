@@ -129,21 +129,30 @@ def vary(
 @verb("Translates", "zeuxis translate runs/pix2pix-maps maps/ --grid both.png")
 def translate(
     model: "Model",
-    images: SourcePixels,
+    sources: SourcePixels,
     seed: Seed = 0,
     labels: Labels = None,
     controls: "Controls | None" = None,
     progress: "Progress | None" = None,
 ) -> Images:
-    """Turn images of one kind into images of another, as the pairs of the training data do."""
+    """Turn images or maps of one kind into images of another, as the pairs of the training data do."""
+    import torch
+
+    field = model.family.fields()["source"]
+    stored = torch.from_numpy(sources)
     done = model.images(
         lambda ask: ask.family.translate(
             ask.inputs["source"], ask.noise(), ask.cond, controls, ask.progress
         ),
-        len(images),
-        inputs={"source": model.pixels(images)},
+        len(sources),
+        inputs={"source": model.pixels(sources) if field.kind == "image" else stored},
         seed=seed,
         labels=labels,
         progress=progress,
     )
-    return Images(images=done, labels=labels, conditions=model.conditions, before=images)
+    return Images(
+        images=done,
+        labels=labels,
+        conditions=model.conditions,
+        before=field.visible(sources),
+    )
