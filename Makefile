@@ -5,7 +5,7 @@ READY := .venv/.ready
 PEERS := .venv/.peers
 SHELL := /bin/sh
 .SHELLFLAGS := -ec
-.PHONY: help setup peers demo test test-slow format wheel clean
+.PHONY: help setup peers demo test test-slow sabotage format wheel clean
 
 help:
 	@echo 'make setup      virtual environment .venv with the pinned dependencies'
@@ -13,6 +13,7 @@ help:
 	@echo 'make demo       train on the embedded avatars for about 3 minutes; see runs/demo/report.html'
 	@echo 'make test       every check: format, lint, types, architecture, tests'
 	@echo 'make test-slow  the tests that take minutes, too'
+	@echo 'make sabotage   break the sources on purpose: every break must turn its test red'
 	@echo 'make format     let ruff format the code and mend what it can'
 	@echo 'make wheel      build dist/*.whl'
 	@echo 'make clean      remove what was built; runs/ and .venv stay'
@@ -45,6 +46,9 @@ test: $(READY)
 
 test-slow: $(READY)
 	$(BIN)/pytest -n auto --dist worksteal -m 'slow or not slow'
+
+sabotage: $(READY)
+	$(BIN)/pytest -n auto --dist worksteal --sabotage tests
 
 format: $(READY)
 	$(BIN)/ruff format .
