@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from zeuxis.core.words import printable
+from zeuxis.core.words import code, printable
 
 HONEST = [
     "cat", "Müller & søn", "naïve", "猫の写真",
@@ -53,3 +53,7 @@ def test_every_character_that_acts_is_escaped_alone():
             unicodedata.category(chr(number)) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
         )
         assert not set(map(unicodedata.category, seen)) & {"Cc", "Cf", "Cs", "Zl", "Zp"}
+
+
+def test_code_stands_between_more_backticks_than_it_holds():
+    assert code("a`b``c") == "``` a`b``c ```"
