@@ -9,6 +9,7 @@ import pytest
 
 from tests import worker
 from tests.kit import ALL
+from zeuxis.core.processes import Parallel
 
 ROOT = Path(__file__).parents[1]
 
@@ -39,6 +40,11 @@ def assert_equal(found, expected, steps, relative):
         assert set(found[step]) == set(expected[step])
         for key, value in expected[step].items():
             assert found[step][key] == pytest.approx(value, rel=relative, abs=relative), (step, key)
+
+
+def test_processes_and_micro_batches_share_the_rows_of_a_batch():
+    pieces = [Parallel(rank, 2).rows(24, 3, micro) for rank in range(2) for micro in range(3)]
+    assert [row for piece in pieces for row in range(24)[piece]] == list(range(24))
 
 
 @pytest.mark.parametrize("name", ALL)
