@@ -158,9 +158,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for mark in reversed(list(function.iter_markers("breaks"))):
             concerned = {function.path, config.rootpath / PACKAGE / mark.args[0]}
             if files is None or files & concerned:
-                item = Break.from_parent(function.parent, function=function, broken=mark.args)
-                found.setdefault(item.nodeid, item)
-    items[:] = found.values()
+                # one break, however many parameters its test has
+                found[function.parent.nodeid, function.originalname, mark.args] = function
+    items[:] = [
+        Break.from_parent(function.parent, function=function, broken=broken)
+        for (*_, broken), function in found.items()
+    ]
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
