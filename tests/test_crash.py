@@ -153,6 +153,10 @@ def test_a_full_disk_loses_nothing(tmp_path, monkeypatch):
 class Killed(BaseException):
     """What no code of ours catches."""
 
+    @classmethod
+    def now(cls, *args, **values):
+        raise cls
+
 
 def die_at(monkeypatch, number):
     """From the `number`-th change of the disk on none is made any more; returns how many were."""
@@ -199,6 +203,17 @@ def killed_at(number, expected, folder, monkeypatch):
 def test_killed_at_a_change_of_the_disk(never_killed, tmp_path, monkeypatch, share):
     expected, calls = never_killed
     assert killed_at(int(share * len(calls)), expected, tmp_path / "run", monkeypatch)
+
+
+def test_a_checkpoint_whose_removal_was_killed_is_none_any_more(tmp_path, monkeypatch):
+    state = checkpoint.Checkpoint({"weight": torch.zeros(2)}, {"step": 0})
+    for step in range(checkpoint.KEPT):
+        checkpoint.save(tmp_path, step, state)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(os, "rmdir", Killed.now)
+        checkpoint.save(tmp_path, checkpoint.KEPT, state)
+    assert checkpoint.load(tmp_path)
+    assert len(list(tmp_path.iterdir())) == checkpoint.KEPT
 
 
 @pytest.mark.slow

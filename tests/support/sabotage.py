@@ -1,9 +1,9 @@
 """Break the library on purpose, one place at a time: every break must turn its test red.
 
-    @breaks("words.py", "(ticks + 1)", "1")
+    @breaks("core/words.py", "(ticks + 1)", "1")
     def test_code_may_hold_backticks(): ...
 
-says that this test must fail when `(ticks + 1)`, which stands once in src/zeuxis/words.py, becomes `1`.
+says that this test must fail when `(ticks + 1)`, which stands once in src/zeuxis/core/words.py, becomes `1`.
 In ordinary runs the decorator does nothing. With `--sabotage`, pytest runs breaks in place of tests:
 
     pytest --sabotage                 breaks whose source or test file was changed in the last commit or since
