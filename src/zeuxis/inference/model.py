@@ -26,6 +26,7 @@ from zeuxis.core.settings import explain, suggest
 from zeuxis.families import able
 from zeuxis.inference import artefact
 from zeuxis.inference import labels as labels_of
+from zeuxis.inference.results import Images
 from zeuxis.inference.verbs import VERBS
 
 BATCH = 32
@@ -169,9 +170,28 @@ class Model:
         """What draws for these images of a call."""
         return self.rng.for_images(seed, range(rows.start, rows.stop), self.device)
 
-    def images(self, call: Callable[[Ask], Tensor], count: int, **given: Any) -> np.ndarray:
-        """(count, H, W, C) uint8 of a call that gives images in [-1, 1]; the rest as for `batches`."""
-        return to_array(self.batches(lambda ask: to_uint8(call(ask)), count, **given))
+    def images(
+        self,
+        call: Callable[[Ask], Tensor],
+        count: int,
+        *,
+        labels: np.ndarray | None = None,
+        before: np.ndarray | None = None,
+        columns: int = 0,
+        **given: Any,
+    ) -> Images:
+        """What a call that gives images in [-1, 1] makes; `before` and `columns` as for `Images`.
+
+        The other arguments are those of `batches`.
+        """
+        made = self.batches(lambda ask: to_uint8(call(ask)), count, labels=labels, **given)
+        return Images(
+            images=to_array(made),
+            labels=labels,
+            conditions=self.conditions,
+            before=before,
+            columns=columns,
+        )
 
     def batches(
         self,

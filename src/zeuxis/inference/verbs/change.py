@@ -25,14 +25,14 @@ def reconstruct(
     model: "Model", images: Pixels, labels: Labels = None, progress: "Progress | None" = None
 ) -> Images:
     """Send images through the model's bottleneck and back."""
-    done = model.images(
+    return model.images(
         lambda ask: ask.family.reconstruct(ask.inputs["images"], ask.cond),
         len(images),
         inputs={"images": model.pixels(images)},
         labels=labels,
         progress=progress,
+        before=images,
     )
-    return Images(images=done, labels=labels, conditions=model.conditions, before=images)
 
 
 @verb("Denoises", "zeuxis denoise runs/autoencoder-photos grainy/ --sigma 25 --grid both.png")
@@ -54,15 +54,15 @@ def denoise(
 
     image_NCHW = to_tensor(np.require(images, np.float32, ("C", "W"))) / 127.5 - 1
     sigma_N = torch.full((len(images),), sigma / 127.5)
-    done = model.images(
+    before = np.clip(np.rint(images), 0, 255).astype(np.uint8)
+    return model.images(
         lambda ask: ask.family.denoise(ask.inputs["image"], ask.inputs["sigma"], ask.cond),
         len(images),
         inputs={"image": image_NCHW, "sigma": sigma_N},
         labels=labels,
         progress=progress,
+        before=before,
     )
-    before = np.clip(np.rint(images), 0, 255).astype(np.uint8)
-    return Images(images=done, labels=labels, conditions=model.conditions, before=before)
 
 
 @verb(
@@ -84,7 +84,8 @@ def complete(
     import torch
 
     mask_N1HW = torch.from_numpy(mask.astype(np.float32))[:, None]
-    done = model.images(
+    before = np.where(mask[..., None], 128, images).astype(np.uint8)
+    return model.images(
         lambda ask: ask.family.complete(
             ask.inputs["images"],
             ask.inputs["mask"],
@@ -98,9 +99,8 @@ def complete(
         seed=seed,
         labels=labels,
         progress=progress,
+        before=before,
     )
-    before = np.where(mask[..., None], 128, images).astype(np.uint8)
-    return Images(images=done, labels=labels, conditions=model.conditions, before=before)
 
 
 @verb("Varies", "zeuxis vary runs/flow-photos sketches/ --label style=oil strength=0.6")
@@ -113,7 +113,7 @@ def vary(
     progress: "Progress | None" = None,
 ) -> Images:
     """Paint images anew, near or far from what they are; labels say what they are to become."""
-    done = model.images(
+    return model.images(
         lambda ask: ask.family.vary(
             ask.inputs["images"], ask.noise(), ask.cond, controls, ask.progress
         ),
@@ -122,8 +122,8 @@ def vary(
         seed=seed,
         labels=labels,
         progress=progress,
+        before=images,
     )
-    return Images(images=done, labels=labels, conditions=model.conditions, before=images)
 
 
 @verb("Translates", "zeuxis translate runs/pix2pix-maps maps/ --grid both.png")
@@ -140,7 +140,7 @@ def translate(
 
     field = model.family.fields()["source"]
     stored = torch.from_numpy(sources)
-    done = model.images(
+    return model.images(
         lambda ask: ask.family.translate(
             ask.inputs["source"], ask.noise(), ask.cond, controls, ask.progress
         ),
@@ -149,10 +149,5 @@ def translate(
         seed=seed,
         labels=labels,
         progress=progress,
-    )
-    return Images(
-        images=done,
-        labels=labels,
-        conditions=model.conditions,
         before=field.visible(sources),
     )

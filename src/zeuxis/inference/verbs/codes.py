@@ -38,11 +38,10 @@ def decode(
     """Turn latents into images."""
     import torch
 
-    done = model.images(
+    return model.images(
         lambda ask: ask.family.decode(ask.inputs["latents"], ask.cond),
         len(latents),
         inputs={"latents": torch.from_numpy(latents)},
         labels=labels,
         progress=progress,
     )
-    return Images(images=done, labels=labels, conditions=model.conditions)

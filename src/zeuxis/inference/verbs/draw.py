@@ -37,14 +37,13 @@ def sample(
     from zeuxis.inference.labels import drawn
 
     table = drawn(model.conditions, model.facts.get("dataset", {}), count, seed, labels)
-    images = model.images(
+    return model.images(
         lambda ask: ask.family.generate(ask.noise(), ask.cond, controls, ask.progress),
         count,
         seed=seed,
         labels=table,
         progress=progress,
     )
-    return Images(images=images, labels=table, conditions=model.conditions)
 
 
 @verb(
@@ -86,14 +85,14 @@ def interpolate(
     table = drawn(model.conditions, model.facts.get("dataset", {}), 1, start, labels).repeat(
         count, 0
     )
-    images = model.images(
+    return model.images(
         lambda ask: ask.family.generate(ask.inputs, ask.cond, controls, ask.progress),
         count,
         inputs=steps,
         labels=table,
         progress=progress,
+        columns=count,
     )
-    return Images(images=images, labels=table, conditions=model.conditions, columns=count)
 
 
 def slerp(a: "Tensor", b: "Tensor", share_N: "Tensor") -> "Tensor":
