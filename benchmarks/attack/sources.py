@@ -144,7 +144,7 @@ def _images() -> Iterator[Case]:
         "reconstruct": ["reconstruct", "MODEL", "PHOTOS", "--out", "out"],
         "encode": ["encode", "MODEL", "PHOTOS", "--out", "out.npz"],
         "score": ["score", "MODEL", "PHOTOS", "--out", "out.csv"],
-        "compare": ["compare", "PHOTOS", "SET", "--out", "out", "--samples", 16, *size],
+        "compare": ["compare", "PHOTOS", "SET", "--out", "out", "--samples", 64, *size],
         "statistics": ["statistics", "PHOTOS", "out/x.npz", *size],
     }
     for name, words in table.items():
