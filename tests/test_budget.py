@@ -93,7 +93,7 @@ def test_what_there_is_no_time_for_is_told_with_its_reason(clock):
     given = Allowance(10.0)
     assert given.affords(6.0)
     clock[0] += 5.0
-    assert not given.affords(6.0) and "measuring had 10 s" in given.short
+    assert not given.affords(6.0) and "the 10 s for measuring" in given.short
     assert Allowance(None).affords(1e9) and Allowance(None).left() == math.inf
 
 

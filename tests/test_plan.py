@@ -203,7 +203,7 @@ def test_the_printed_command_gives_the_same_bits(quick, tmp_path):
         evaluate=False,
         watch=lambda event: notes.append(event.text),
     )
-    [line] = [note for note in notes if note.startswith("the same bits again: ")]
+    [line] = [note for note in notes if note.startswith("to repeat this run bit for bit: ")]
     words = shlex.split(line.partition(": ")[2])
     assert zeuxis(*words[1:], "--no-evaluate", "--out", tmp_path / "b") == 0
     names = [{path.name for path in each.glob("model-*")} for each in (first, tmp_path / "b")]

@@ -164,7 +164,7 @@ def test_the_command_says_what_it_did(run, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(budget, "make", planning)
     assert zeuxis("train", "vae", photos, "--out", tmp_path / "run", *WORDS) == 130
     said = capsys.readouterr()
-    assert said.out.startswith(f"asked process {os.getpid()} on ") and "goes on" in said.err
+    assert said.out.startswith(f"asked process {os.getpid()} on ") and "to continue" in said.err
     assert not (tmp_path / "run").exists()  # nothing had been decided
 
 

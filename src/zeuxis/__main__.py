@@ -11,7 +11,7 @@ def main() -> int:
         return run()
     except KeyboardInterrupt:
         sys.stderr.write(
-            "zeuxis: stopped before anything was done; the same command begins again\n"
+            "zeuxis: stopped before anything was done; run the same command to start again\n"
         )
         return 130
 

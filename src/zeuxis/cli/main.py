@@ -1,4 +1,4 @@
-"""The commands: each parses its words, calls one function and prints what it returns.
+"""The commands: each parses its arguments, calls one function and prints the result.
 
 Nothing heavy is imported before a command runs, so that `zeuxis --help` answers at once.
 """
@@ -20,10 +20,12 @@ from zeuxis.core.progress import leaving, stopping
 from zeuxis.core.words import printable
 
 LONGEST = 2000
-"""Letters of a sentence; only what somebody's file says makes one longer."""
-STOPPED_MEASURING = "stopped while measuring; the model is as it was; the same command begins again"
-STOPPED_DEMO = "stopped; what was made so far is whole; the same command goes on"
-UNDONE = "stopped before anything was done; the same command begins again"
+"""Longest sentence in characters; only text from files makes one longer."""
+STOPPED_MEASURING = (
+    "stopped while measuring; the model is unchanged; run the same command to measure again"
+)
+STOPPED_DEMO = "stopped; everything made so far is saved; run the same command to continue"
+UNDONE = "stopped before anything was done; run the same command to start again"
 
 START = "Start here"
 USE = "Use a trained model"
@@ -32,7 +34,7 @@ DATA = "Images and families"
 
 
 class _Commands(Group):
-    """Commands whose Ctrl-C is our sentence, not the "Aborted!" of the library that parses them."""
+    """Commands that end with our sentence on Ctrl-C, not with the parser's "Aborted!"."""
 
     headings = (START, USE, MEASURE, DATA)
     rest = USE
@@ -216,7 +218,7 @@ def stop(run: Trained) -> None:
     from zeuxis.training.folder import request_stop
 
     who = request_stop(run)
-    typer.echo(f"asked {who} to stop: it saves its state, and its command goes on later")
+    typer.echo(f"asked {who} to stop: it saves its state; run its command again to continue")
 
 
 @app.command(

@@ -1,4 +1,4 @@
-"""How things look in a terminal: progress, tables, closing words, and errors as one sentence.
+"""Terminal output: progress, tables, results, and errors as one sentence.
 
 Progress goes to standard error, results to standard output. Where standard error is no terminal, a
 plain line now and then takes the place of the bar. Of processes that train together, only the
@@ -79,7 +79,7 @@ def watching() -> Iterator[Watch]:
 @contextlib.contextmanager
 def ticking(verb: str) -> Iterator[Progress]:
     """Show (done, total) calls as progress while the body runs, and say what Ctrl-C leaves."""
-    kept = "what was there before or is written is whole; the same command begins again"
+    kept = "files already written are complete; run the same command to start again"
     with stopping(f"stopped while {verb}; {kept}"), watching() as watch:
         yield ticks(watch, verb)
 

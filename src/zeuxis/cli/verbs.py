@@ -19,7 +19,7 @@ MANY = 320
 """From so many images on, time and size are said before they are drawn."""
 BLOCK = 4096
 """Bytes of a file on most disks at least."""
-KEPT = "what is written is whole; the same command begins again"
+KEPT = "files already written are complete; run the same command to start again"
 
 app = App()
 

@@ -1,4 +1,4 @@
-"""How much can be measured in a given time."""
+"""How much can be measured within a time limit."""
 
 import math
 import time
@@ -40,7 +40,7 @@ class Allowance:
     @property
     def short(self) -> str:
         """Why something was left out for which there was no time."""
-        return f"measuring had {self.seconds:.0f} s; `zeuxis evaluate` takes the time that it needs"
+        return f"no time left of the {self.seconds:.0f} s for measuring; `zeuxis evaluate` has no time limit"
 
     def samples(self, asked: int, seconds: Callable[[int], float], shared: bool) -> int:
         """As many samples as the time allows, at most `asked`.
@@ -48,7 +48,7 @@ class Allowance:
         Args:
             asked: without an end of time.
             seconds: of drawing and comparing so many.
-            shared: whether classifiers are to be taught in the same time.
+            shared: whether classifiers are trained within the same time.
         """
         share = COMPARING_SHARE if shared else 1.0
         for count in (asked, *(each for each in COUNTS if each < asked)):
@@ -56,8 +56,8 @@ class Allowance:
                 break
         if count < asked:
             self.notes.append(
-                f"This machine measures {count} samples in the {self.seconds:.0f} s that measuring had, not "
-                f"{asked:,}: the intervals are wider. `zeuxis evaluate` takes the time that it needs."
+                f"This machine measures {count} samples in the {self.seconds:.0f} s for measuring, not "
+                f"{asked:,}, so the intervals are wider; `zeuxis evaluate` has no time limit."
             )
         return count
 

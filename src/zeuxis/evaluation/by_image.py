@@ -47,7 +47,7 @@ def by_image(
     receipt = {"side": side, "interval": "95 %, normal, over images"}
 
     def measure(names: tuple[str, ...], why: str, call: Callable[[], Measured]) -> None:
-        few = f"{len(held)} images to judge by, at least 2 are needed" if len(held) < 2 else ""
+        few = f"{len(held)} reference images, at least 2 are needed" if len(held) < 2 else ""
         short = "" if allowance.affords(0.0) else allowance.short
         if reason := why or few or short:
             found.leave_out(reason, *names)

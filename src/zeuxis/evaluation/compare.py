@@ -43,11 +43,11 @@ def compare(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Judge the images of `a` by those of `b`, and write `report.json` and `report.html`.
+    """Compare the images of `a` with reference images `b`; writes `report.json` and `report.html`.
 
     Args:
-        a: what is judged: any source of images, or a statistics file (`zeuxis.metrics.files`).
-        b: what it is judged by.
+        a: what is measured: any source of images, or a statistics file (`zeuxis.metrics.files`).
+        b: the reference set, likewise.
         out: folder for the report; default `runs/compare-A-B`.
         network: the feature network, by name or as an extractor.
         weights: file of its weights, where they come with no package.
@@ -163,7 +163,7 @@ def _side(
     )
     if seen.found > len(seen.images) + len(seen.refused):
         notes.append(
-            f"Of {seen.name}, {len(seen.images):,} of {seen.found:,} images were looked at, also for copies."
+            f"Of {seen.name}, {len(seen.images):,} of {seen.found:,} images were used, also for copies."
         )
     if seen.refused:
         name, why = seen.refused[0]
@@ -208,7 +208,7 @@ def _check_shapes(fake: Side, real: Side) -> None:
 
 
 def _adopted(side: Side, other: Side) -> Side:
-    """A file that does not say how its features were made is taken at its user's word, as the other's."""
+    """If a file does not say how its features were computed, assume the same as for the other side."""
     foreign = "features" in side.features.receipt
     if not foreign or "features" in other.features.receipt:
         return side
@@ -234,7 +234,7 @@ def _form_notes(fake: Side, real: Side) -> Iterator[str]:
         stored = [", ".join(sorted(kind)) for kind in kinds]
         yield (
             f"The two sides are stored differently ({fake.name}: {stored[0]}; {real.name}: {stored[1]}), "
-            "which moves every distance: store both in the same way before believing a small difference."
+            "which changes every distance: store both in one format before trusting a small difference."
         )
 
 
@@ -242,7 +242,7 @@ OF_REAL = ("kernel_distance_of_real", "coverage_of_real")
 
 
 def _of_real(real: Side, seed: int) -> dict[str, Estimate]:
-    """What images of the second side get against others of it, halves of it drawn by seed."""
+    """Baseline: one random half of the reference set against the other."""
     count, least = len(real.table), 2 * sides.FEWEST
     if count < least:
         raise Invalid(f"{count:,} images of {real.name}, at least {least:,} are needed")
@@ -292,7 +292,7 @@ def _page(
     }
     how = result["facts"]["features"]
     return Page(
-        title=f"{fake.name}, judged by {real.name}",
+        title=f"{fake.name}, compared with {real.name}",
         summary=f"{_count(fake)} images against {_count(real)}.",
         verdict=said,
         notes=result["notes"],

@@ -231,12 +231,12 @@ class _Rows:
     train: np.ndarray
     holdout: np.ndarray
     judge: np.ndarray
-    """The side that the model is measured against: hold-out, or half of training if there is none."""
+    """The reference set: the hold-out, or half of training if there is none."""
     other: np.ndarray
-    """Real images, none of them judges, that the same measure is tried on."""
+    """Real images outside the reference set, as a baseline."""
     side: str
     source: np.ndarray
-    """What a family makes its images from, unless it generates (`drawn.sources_of`): none of them judges."""
+    """What a family that does not generate is given (`drawn.sources_of`), outside the reference set."""
 
     @classmethod
     def of(cls, prepared: Prepared, count: int, seed: int, family: Family, judges: int) -> "_Rows":
@@ -285,7 +285,7 @@ def _compared(
     seed: int,
     part: Callable[[float, float], Progress],
 ) -> Measured:
-    """The samples against the judges; beside it other real images, whole and damaged."""
+    """Compare the samples, and real images whole and downsampled, with the reference set."""
     fake, labels = made.images, made.labels
     if model.family.shows() is None:
         found = Measured()
@@ -377,7 +377,7 @@ def _copied(
 
 
 def of_real(other: Side, judge: Side, seed: int, side: str) -> dict[str, Estimate]:
-    """What other real images get against the same judges, for the measures where it is not plain."""
+    """Baseline: the same metrics for other real images against the reference set."""
     found = sides.distances(other, judge, seed)
     return {f"{name}_of_real": _on(estimate, side) for name, estimate in found.items()}
 
@@ -406,7 +406,7 @@ def _classes(
     seconds: float,
     progress: Progress,
 ) -> Measured:
-    """Samples as lessons and as an exam, for each condition; a model without any is watched for balance."""
+    """Classification accuracy scores for each condition; class balance of a model without conditions."""
     found, fake, labels = Measured(), made.images, made.labels
     if model.family.shows() is None:
         found.leave_out(_shows_nothing(model), "taught")
@@ -453,10 +453,9 @@ def _classes(
 
 
 NOTES: Mapping[str | None, str] = {
-    "reconstruct": "A {0} does not generate: what is called samples here are real images ({1}) after their "
-    "way through the model, judged by other real images.",
-    "translate": "What is called samples here are translations of sources ({1}), judged by other real "
-    "images.",
+    "reconstruct": "A {0} does not generate: samples here are reconstructions of real images ({1}), "
+    "compared with other real images.",
+    "translate": "Samples here are translations of source images ({1}), compared with other real images.",
     None: "A {0} makes no images by itself: there are no samples to show or to compare.",
 }
 
@@ -469,12 +468,12 @@ def _notes(model: Model, prepared: Prepared, chosen: _Rows) -> list[str]:
     if trained_on not in (None, prepared.hash):
         notes.append(
             f"The model was trained on other data ({str(trained_on)[:12]}) than it is measured with "
-            f"({prepared.hash[:12]}): here, 'training images' are those of the latter."
+            f"({prepared.hash[:12]}); 'training images' are those of the latter."
         )
     if not len(chosen.holdout):
         notes.append(
-            "There are too few images for a hold-out: all numbers are against images that the model "
-            "saw in training, so a model that copies would look good."
+            "There are too few images for a hold-out: all scores are against training images, so a model "
+            "that has memorised them would look good."
         )
     elif len(chosen.holdout) < 1000:
         used, there = len(chosen.holdout), len(prepared.holdout)

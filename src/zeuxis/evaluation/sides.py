@@ -1,6 +1,6 @@
-"""Two sets of images, every number that tells them apart, from one pass over each.
+"""Two sets of images and every metric that compares them, from one pass over each.
 
-`fake` is the set that is judged and `real` the one it is judged by: generated images and photographs, or any
+`fake` is the set that is measured and `real` the reference set: generated images and photographs, or any
 two folders. `look` takes a set's features, class probabilities and image statistics; `measure`
 turns two such sides into numbers, each with its interval and its receipt.
 

@@ -1,4 +1,4 @@
-"""Features: what two sets of images are compared by. Choose a network, look, keep the receipt."""
+"""Features by which sets of images are compared: choose a network, extract, keep the receipt."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

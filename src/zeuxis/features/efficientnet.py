@@ -1,4 +1,4 @@
-"""EfficientNet-lite0: the network that is always there. Load, check the hash, resize, look.
+"""EfficientNet-lite0, the default feature network: load, check the hash, resize, extract.
 
 Tan & Le 2019, arXiv:1905.11946; the lite variant drops squeeze-and-excitation and uses ReLU6;
 trained on ImageNet: 1,280 pooled features an image, and the probabilities of its 1,000 classes. Its

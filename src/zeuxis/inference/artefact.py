@@ -328,13 +328,17 @@ def _card(content: Mapping[str, Any]) -> str:
     config, progress = content["config"], content.get("progress", {})
     size = f"{config['height']} x {config['width']}, {config['channels']} channel(s)"
     conditions = ", ".join(code(condition["name"]) for condition in config["conditions"]) or "none"
-    command = f"- The same bits again: {code(content['command'])}\n" if "command" in content else ""
+    command = (
+        f"- To repeat this run bit for bit: {code(content['command'])}\n"
+        if "command" in content
+        else ""
+    )
     return f"""# A `{content["family"]}` trained with Zeuxis {content["zeuxis"]}
 
 - Images: {size}; conditions: {conditions}
 - Trained on: {code(content["source"]) if "source" in content else "unknown"}
 - Step {progress.get("step")} of {progress.get("steps")}, {progress.get("images")} images seen
-{command}- Its images are generated: say so where you show them.
+{command}- Images from this model are generated: say so where you show them.
 
 Use: `zeuxis sample . --count 16 --seed 0 --out drawn`,
 or `zeuxis.load(".").sample(16)` in Python.

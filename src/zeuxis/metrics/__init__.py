@@ -1,4 +1,4 @@
-"""Numbers about images: each with its interval, its sample size and what it was computed from."""
+"""Metrics of images, each with its interval, its sample size and what it was computed from."""
 
 import dataclasses
 import math

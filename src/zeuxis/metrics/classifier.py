@@ -1,12 +1,12 @@
-"""The pinned small classifier: what a class-conditional generator is worth as a teacher.
+"""A small fixed classifier, for the classification accuracy score of class-conditional models.
 
 A network trained on generated images only and tested on real ones scores high if the samples are
-right, varied and match their labels (Ravuri & Vinyals 2019, arXiv:1905.10887, "classification
+correct, diverse and match their labels (Ravuri & Vinyals 2019, arXiv:1905.10887, "classification
 accuracy score"). Everything here is pinned, since the score depends on the classifier: three
 convolutions of 32, 64 and 128 channels, batch norm, horizontal flips, Adam with a one-cycle
-schedule. Its rate was chosen once, on real Fashion-MNIST, without the test set. The reverse, taught by
-real images and tested on samples, is high if samples are recognisable, however little they vary
-(Shmelkov et al. 2018, arXiv:1807.09499: GAN-train and GAN-test).
+schedule. Its learning rate was chosen once, on real Fashion-MNIST, without the test set. The reverse,
+trained on real images and tested on samples, is high if samples are recognisable, however low their
+diversity (Shmelkov et al. 2018, arXiv:1807.09499: GAN-train and GAN-test).
 
 Shapes: B batch, N images, H height, W width, C channels, K classes.
 """
@@ -141,24 +141,23 @@ def taught(
     seeds: Sequence[int] = (0,),
     steps: int = STEPS,
 ) -> dict[str, Estimate]:
-    """Samples as lessons and as an exam.
+    """Classification accuracy score: train on samples, test on real images, and the reverse.
 
     Args:
         fake_NHWC: samples, uint8.
-        fake_labels_N: the class that each was asked to be, in [0, K).
-        real_MHWC: real images to teach with, uint8.
+        fake_labels_N: the class that was asked for, in [0, K).
+        real_MHWC: real images to train on, uint8.
         real_labels_M: class of each.
-        test_LHWC: real images for the exam, of which none is among those that teach, uint8.
+        test_LHWC: real test images, none of which is trained on, uint8.
         test_labels_L: class of each.
         classes: K.
-        seeds: one classifier is taught for each; the accuracies are averaged.
+        seeds: one classifier is trained for each; the accuracies are averaged.
         steps: of each classifier.
 
     Returns:
-        Accuracies with Wilson's interval, which speaks of the images of the exam and not of the seeds; each
-        seed's accuracy is in the receipt. `by_samples`: taught by samples, tested on real images.
-        `by_real`: taught by real images, tested on real images, the bar for the two others.
-        `on_samples`: taught by real images, tested on samples.
+        Accuracies with Wilson's interval over the test images, not over the seeds; each seed's accuracy is
+        in the receipt. `by_samples`: trained on samples, tested on real images. `by_real`: trained and
+        tested on real images, the baseline. `on_samples`: trained on real images, tested on samples.
 
     Raises:
         ValueError: no seed, no test image, images and labels do not match, or sizes differ.

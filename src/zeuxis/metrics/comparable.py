@@ -1,4 +1,4 @@
-"""What may be compared: features that were computed alike, of enough images, all finite.
+"""Checks that features may be compared: computed alike, of enough images, all finite.
 
 Shapes: N images, D features.
 """

@@ -1,4 +1,4 @@
-"""Known damages of real images, in steps from faint to gross: what a metric answers to each is its scale.
+"""Known damage to real images, from faint to gross, which calibrates the metrics.
 
 `DAMAGES` names seven. Four change every image: blur, noise, JPEG, a colour shift. Three change the set
 and leave every image fit to be seen: modes that are never made, few images of each class made again and

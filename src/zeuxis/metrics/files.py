@@ -1,4 +1,4 @@
-"""Statistics files of other tools, and our own: what a set of images is to a distance, on disk.
+"""Statistics files, our own and those of other tools: a set's feature statistics on disk.
 
 | file | who writes it | what is in it |
 |---|---|---|

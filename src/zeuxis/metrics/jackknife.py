@@ -1,4 +1,4 @@
-"""The delete-half jackknife: bias and interval of a number that finite sets make too large.
+"""Delete-half jackknife: bias and interval of a statistic that finite sets bias upwards.
 
 A distance between finite sets of n images is off by about c / n on average, and no naive bootstrap
 shows it: drawing with replacement repeats images, which adds the same bias once more, so its

@@ -1,4 +1,4 @@
-"""Kernel distance: how far apart two sets of images are, without a bias that the set size brings.
+"""Kernel distance: the unbiased squared maximum mean discrepancy of two sets of features.
 
 The squared maximum mean discrepancy between features with the cubic kernel
 k(x, y) = (x.y / D + 1)^3 (Binkowski et al. 2018, arXiv:1801.01401, where the features were

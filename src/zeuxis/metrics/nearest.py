@@ -1,4 +1,4 @@
-"""Nearest neighbours in pixels, and copies: does a generator repeat its training images?
+"""Nearest neighbours in pixels, and memorisation: near-copies of training images.
 
 A generator that stores its training set scores well on everything else that is measured here. The
 control is the hold-out: real images that training never saw are also close to some training image,

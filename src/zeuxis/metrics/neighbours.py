@@ -1,4 +1,4 @@
-"""Precision, recall, density, coverage: who lies among whose neighbours?
+"""Precision, recall, density and coverage, from nearest neighbours in feature space.
 
 A set is seen as balls around its images, each as wide as the distance to its k-th nearest other one.
 

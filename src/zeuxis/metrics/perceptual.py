@@ -1,4 +1,4 @@
-"""Perceptual distance of two images: how differently a network trained on photographs sees them.
+"""Perceptual distance of two images, from features of a network trained on photographs.
 
 The form is that of LPIPS (Zhang et al. 2018, arXiv:1801.03924, eq. 1) without its learned weights,
 

@@ -1,4 +1,4 @@
-"""Repeats: does a generator make the same image again and again?
+"""Repeated samples: near-duplicates within a set.
 
 After the birthday test of Arora & Zhang (2018, arXiv:1706.08224), who look for twins in a batch by eye.
 Here a generated image is a repeat if its nearest other generated image is closer, in features, than

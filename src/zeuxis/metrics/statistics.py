@@ -1,4 +1,4 @@
-"""Plain statistics of single images, and how far two sets differ in each: what kind of damage is there?
+"""Statistics of single images (detail, noise, blocks, colour), and their shift between two sets.
 
 A distance between sets says that something is wrong; these say what. Each is cheap, and each answers to one
 damage first: `detail` falls with blur, `noise` rises with noise, `blocks` with JPEG, `warmth` and `tint` move

@@ -1,4 +1,4 @@
-"""Convolutions that see only the past in raster order, and the same number by number.
+"""Causal convolutions in raster order, and the same computed one value at a time.
 
 Two streams (van den Oord et al., 2016, https://arxiv.org/abs/1606.05328, section 2.3): the vertical
 one knows the rows above, the horizontal one also what is left of the pixel in its row. Their inputs

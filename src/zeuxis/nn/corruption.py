@@ -1,4 +1,4 @@
-"""Damage that a network learns to undo: noise, salt and pepper, holes, and JPEG.
+"""Damage for denoising autoencoders: Gaussian noise, salt and pepper, masks, and JPEG.
 
 Pure functions of images in [-1, 1] and of draws that the caller makes by row. JPEG is computed here as
 tensors, without a codec: what it loses is decided by the quantisation of its transform alone.

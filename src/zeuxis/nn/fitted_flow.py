@@ -1,4 +1,4 @@
-"""Couplings that are fitted after training, by maximum likelihood, to the latents that images got.
+"""Affine couplings that are fitted to latents by maximum likelihood after training.
 
 The second stage of Dai and Wipf, 2019, https://arxiv.org/abs/1903.05789, with an invertible map, whose
 density is known: a bound of the likelihood that takes it as the prior remains a bound. It minimises

@@ -1,4 +1,4 @@
-"""A group of latent numbers on one grid of a hierarchical decoder.
+"""A group of latents on one grid of a hierarchical decoder.
 
 Child, 2021, https://arxiv.org/abs/2011.10650, figure 3, with the posterior told as its distance from
 the prior (Vahdat and Kautz, 2020, https://arxiv.org/abs/2007.03898, section 3.2).

@@ -1,4 +1,4 @@
-"""Labels as a vector.
+"""Embedding of labels.
 
 Shapes: B batch, A label conditions, E embedding.
 """

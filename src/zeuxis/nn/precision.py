@@ -1,4 +1,4 @@
-"""What is not computed in half precision."""
+"""Computations that stay in full precision under autocast."""
 
 import torch
 from torch import Tensor

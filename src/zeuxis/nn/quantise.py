@@ -1,4 +1,4 @@
-"""Quantisers: from vectors on a grid to tokens, whole numbers below `count`, and back.
+"""Quantisers: vectors on a grid to tokens, integers below `count`, and back.
 
 Finite scalar quantisation (Mentzer et al., 2023, https://arxiv.org/abs/2309.15505, section 3.1): each
 of D numbers is bounded to L_d values and rounded; the product of the L_d is the number of codes, and

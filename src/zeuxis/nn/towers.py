@@ -1,4 +1,4 @@
-"""Residual towers between an image and a coarse grid of features, as autoencoders need them.
+"""Residual encoder and decoder between an image and a coarse grid of features, for autoencoders.
 
 Each change of resolution is a space-to-channel move with a shortcut around its convolution, which
 averages (down) or repeats (up) channels (DC-AE, Chen et al., 2024, https://arxiv.org/abs/2410.10733,

@@ -1,4 +1,4 @@
-"""A U-Net whose norms are steered by time and labels.
+"""A U-Net whose normalisations are modulated by time and labels.
 
 Skips are added, not concatenated, and every norm's scale and shift come from one product.
 

@@ -1,1 +1,1 @@
-"""Loss terms: pure functions, one file a family of losses."""
+"""Loss terms: pure functions, one file per family of losses."""

@@ -1,4 +1,4 @@
-"""Adversarial losses and gradient penalties: pure functions, a value for each row but for `beyond`.
+"""Adversarial losses and gradient penalties: pure functions, one value per sample except `beyond`.
 
 D is the discriminator's logit (before any sigmoid), r = D(real), f = D(fake), s = softplus.
 

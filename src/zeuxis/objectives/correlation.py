@@ -1,4 +1,4 @@
-"""How far the numbers of a code are from independent of each other.
+"""Total correlation: how far the dimensions of a latent are from independent.
 
 Shapes: G groups, M rows of a group, Z numbers of a code.
 """

@@ -1,4 +1,4 @@
-"""Jumps of a rectified flow: its velocity averaged over an interval, and how that is learned.
+"""Few-step distillation of a rectified flow: its velocity averaged over an interval, and its loss.
 
 Where the velocity v carries x_t to x_r, r = t - l, the average velocity is u(x_t, t, l) = (x_t - x_r) / l, so
 that one pass is a step of any length, x_r = x_t - l u (Geng et al., 2025, https://arxiv.org/abs/2505.13447).

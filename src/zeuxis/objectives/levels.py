@@ -1,4 +1,4 @@
-"""What models of one pixel after another put out: a distribution over the levels of its channels.
+"""Output distributions of autoregressive models over the levels of a pixel's channels.
 
 The channels of a pixel come one after another, each given the ones before, whatever the network that
 says K raw numbers about the pixel.

@@ -1,4 +1,4 @@
-"""How likely a pixel's level is under the densities that networks put around it; in nats.
+"""Log-likelihood of a pixel's level under densities that networks output, in nats.
 
 Shapes: B batch, C channels, H height, W width, M components, L levels, K raw numbers of a pixel.
 """

@@ -1,4 +1,4 @@
-"""How far an image moves when its style does: equation 4 of StyleGAN2.
+"""Path-length penalty (StyleGAN2, equation 4): how far an image moves when its style does.
 
 (Karras et al., 2020, https://arxiv.org/abs/1912.04958.)
 

@@ -1,4 +1,4 @@
-"""How unlike two images are in structure; a differentiable value for each row.
+"""Structural dissimilarity of two images; differentiable, one value per sample.
 
 Structural similarity (Wang et al., 2004, https://doi.org/10.1109/TIP.2003.819861, equation 13)
 

@@ -1,4 +1,4 @@
-"""Painting what a mask leaves open, by a model that was not trained for it.
+"""Inpainting by a model that was not trained for it.
 
 Shapes: B batch, then any axes.
 """

@@ -1,4 +1,4 @@
-"""Solvers of dx/dt = velocity(x, t), how it changes volumes, the likelihood, and guidance.
+"""Solvers of dx/dt = velocity(x, t), change of volume, likelihood, and guidance.
 
 Shapes: B batch, then any axes.
 """

@@ -1,4 +1,4 @@
-"""Drawing an image number by number, from a model that says what comes next.
+"""Sampling value by value from an autoregressive model.
 
 Shapes: B batch, C channels, H height, W width, L levels.
 """

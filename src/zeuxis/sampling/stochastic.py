@@ -1,4 +1,4 @@
-"""A solver that draws part of the noise anew at each step, and where the new noise comes from.
+"""A stochastic solver that redraws part of the noise at each step.
 
 Shapes: B batch, then any axes.
 """

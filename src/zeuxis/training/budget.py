@@ -1,4 +1,4 @@
-"""Before training: how fast, how large, how many steps. Measured on copies that are thrown away."""
+"""Before training: measure speed and memory on throwaway copies; choose precision, threads and steps."""
 
 import dataclasses
 import json

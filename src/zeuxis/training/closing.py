@@ -1,4 +1,4 @@
-"""After the last step: a first report at once, then measuring, within a time."""
+"""After the last step: a first report at once, then scores, within a time limit."""
 
 from pathlib import Path
 
@@ -32,6 +32,6 @@ def measure(
         return
     kept = f"{folder} holds the model and a first report; the same command measures it"
     with stopping(f"stopped while measuring; {kept}"):
-        tell(Event("note", f"measuring it takes about {seconds:.0f} s at most"))
+        tell(Event("note", f"measuring the model: about {seconds:.0f} s at most"))
         model, progress = load(folder, device), ticks(tell, "measuring", seconds, check)
         evaluation.evaluate(model, prepared, seconds=seconds, progress=progress)

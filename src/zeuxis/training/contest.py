@@ -1,4 +1,4 @@
-"""A fair contest: several families on the same images, each for the same minutes, on one page."""
+"""Several families on the same images, with equal training time, side by side on one page."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence

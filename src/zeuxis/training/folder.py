@@ -1,4 +1,4 @@
-"""The folder of a run while it is trained: by one process at a time, always this very run, nothing stale.
+"""The folder of a run during training: used by one process, checked to be this run, free of leftovers.
 
 `run.json` says what was asked for and what was planned. Each checkpoint holds the same, so that a damaged
 or missing `run.json` is written anew from it.

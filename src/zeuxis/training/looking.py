@@ -1,4 +1,4 @@
-"""What is looked at as training goes on: scores of a few samples, and sheets of them."""
+"""Scores of a few samples, and sheets of samples, as training goes on."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""THE loop: it trains every family.
+"""The training loop, one for all families.
 
 Step after step (`zeuxis.training.step`), with logs, probes and checkpoints in between. Batches and random
 draws are functions of (seed, step), so that a run which was killed and resumed ends on the
@@ -36,7 +36,7 @@ The first score decides what `keep="best"` means: lower is better."""
 Sheet = Callable[[Family, int, Check], None]
 """(averaged model, step, check): draws a few samples to look at."""
 
-ON = "the same command goes on"
+ON = "run the same command to continue"
 
 
 def fit(

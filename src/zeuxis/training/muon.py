@@ -1,4 +1,4 @@
-"""Muon: an optimiser that turns a matrix's whole update, not each weight by itself.
+"""Muon: an optimiser that orthogonalises the update of each weight matrix.
 
 Jordan et al., 2024, https://kellerjordan.github.io/posts/muon/: the update of a weight matrix is the
 orthogonal matrix nearest to the momentum G = U S V^T of its gradients, so that no direction is left

@@ -1,4 +1,4 @@
-"""From a source to a trained, measured, saved generator: what `train`, `demo` and `evaluate` do."""
+"""What `train`, `demo` and `evaluate` do, from the source of images to the saved and measured model."""
 
 import dataclasses
 import math
@@ -66,7 +66,7 @@ class Request:
         return values
 
 
-@stopping("stopped; what was saved before is whole; the same command goes on")
+@stopping("stopped; what was saved before is complete; run the same command to continue")
 def train(
     family: str,
     source: str | Path,
@@ -176,7 +176,7 @@ def train(
         }
         if minutes is not None:
             again = planned.command(family, source, options, overrides)
-            tell(Event("note", f"the same bits again: {again}"))
+            tell(Event("note", f"to repeat this run bit for bit: {again}"))
         decided = training.model_dump() | {
             "steps": planned.steps,
             "probe_every": planned.probe_every,
