@@ -45,9 +45,9 @@ def terminate(*args, **kwargs):
 
 
 STAGES = {
-    "loading": (data, "ensure", "train", "what was saved before is whole"),
-    "planning": (budget, "make", "train", "what was saved before is whole"),
-    "first report": (closing, "first_report", "train", "what was saved before is whole"),
+    "loading": (data, "ensure", "train", "what was saved before is complete"),
+    "planning": (budget, "make", "train", "what was saved before is complete"),
+    "first report": (closing, "first_report", "train", "what was saved before is complete"),
     "measuring": (closing.evaluation, "evaluate", "train", "holds the model and a first report"),
     "drawing": (model.Model, "images", "sample", "stopped while sampling"),
     "evaluating": (data, "ensure", "evaluate", "stopped while measuring"),
@@ -101,8 +101,8 @@ def at(kind, text=""):
 
 
 MOMENTS = {
-    "preparing": (at("prepare", "preparing"), "what was saved before is whole"),
-    "planning": (at("note", "being planned"), "what was saved before is whole"),
+    "preparing": (at("prepare", "preparing"), "what was saved before is complete"),
+    "planning": (at("note", "being planned"), "what was saved before is complete"),
     "training": (at("step"), "stopped at step 1 of 3; the state is saved"),
     "measuring": (at("prepare", "measuring"), "holds the model and a first report"),
 }

@@ -369,7 +369,7 @@ def exit_code(error: BaseException) -> int | None:
     return 2 if isinstance(error, ValueError | OSError) else None
 
 
-AGAIN = "and run the same command again (what was saved before is whole)"
+AGAIN = "and run the same command again (what was saved before is complete)"
 ADVICE = {
     errno.ENOSPC: f"the disk is full; free some space {AGAIN}",
     errno.EDQUOT: f"the disk quota is used up; free some space {AGAIN}",

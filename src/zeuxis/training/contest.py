@@ -13,7 +13,7 @@ from zeuxis.core.abilities import Generates
 from zeuxis.core.errors import Invalid
 from zeuxis.core.files import read_json, write_file, write_json
 from zeuxis.core.log import read_log
-from zeuxis.core.pixels import grid, save_png
+from zeuxis.core.pixels import SHEET, grid, save_png
 from zeuxis.core.words import markup
 from zeuxis.data.source import name_of
 from zeuxis.evaluation import report
@@ -177,10 +177,10 @@ def _costs(entry: Entry) -> list[tuple[str, str]]:
 
 
 def _page(entries: Sequence[Entry], source: str, minutes: float) -> str:
-    """The contest as one self-contained HTML page."""
+    """The comparison as one self-contained HTML page."""
     sheets = "".join(
         f"<figure><h3>{markup(entry.family)}</h3>"
-        f"{report.image(grid(entry.samples, columns=COLUMNS), f'samples of {entry.family}')}"
+        f"{report.image(grid(entry.samples, columns=COLUMNS), f'samples of {entry.family}', SHEET)}"
         "</figure>"
         for entry in entries
         if len(entry.samples)
@@ -189,19 +189,19 @@ def _page(entries: Sequence[Entry], source: str, minutes: float) -> str:
     where = f"{machine.get('processor')}, {machine.get('threads')} threads"
     parts = [
         f"<p>{minutes:g} minutes of training for each family on the same images, one after another "
-        f"({markup(where)}). The best by kernel distance comes first. Samples are not chosen: the "
-        f"first {SHOWN} of seed 0.</p>",
+        f"({markup(where)}). Best kernel distance first. Samples are the first {SHOWN} of seed 0, not "
+        f"cherry-picked.</p>",
         f'<h2>Side by side</h2><div class="wide">{sheets}</div>',
         _table("What it costs", entries, [_costs(entry) for entry in entries]),
         _table(
-            "Every measure",
+            "All metrics",
             entries,
             [[(row["title"], _cell(row)) for row in entry.report["rows"]] for entry in entries],
         ),
         _links(entries),
     ]
     size = entries[0].facts["config"]["height"]
-    return report.document(f"A contest on {source}", parts, sharp=size <= 64)
+    return report.document(f"Families compared on {source}", parts, sharp=size <= 64)
 
 
 def _cell(row: Mapping[str, str]) -> str:
@@ -233,7 +233,7 @@ def _links(entries: Sequence[Entry]) -> str:
         f'<li><a href="{markup(entry.family)}/report.html">{markup(entry.family)}</a></li>'
         for entry in entries
     )
-    return f"<h2>Each in full</h2><ul>{items}</ul>"
+    return f"<h2>Full reports</h2><ul>{items}</ul>"
 
 
 def _picture(entries: Sequence[Entry]) -> np.ndarray:

@@ -291,8 +291,8 @@ def _through(pairs_HWC: np.ndarray) -> str:
         return ""
     return (
         "<h2>Reconstructions</h2><p>Top row: real images that training never saw, or as the notes say. "
-        f'Below: their reconstructions.</p><div class="wide">{image(pairs_HWC, "real and reconstructed")}'
-        "</div>"
+        'Below: their reconstructions.</p><div class="wide">'
+        f"{image(pairs_HWC, 'real and reconstructed', SHEET)}</div>"
     )
 
 
