@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
+from tests.front import zeuxis
 from zeuxis import data
 from zeuxis.core.family import Family, FamilyConfig
 from zeuxis.core.fields import Field
@@ -114,6 +115,29 @@ def test_a_zip_is_read_as_its_folder(tmp_path):
     assert np.array_equal(prepared.fields["source"].rows, 255 - np.asarray(prepared.images))
 
 
+def test_halves_of_arrays_are_pairs_too(tmp_path):
+    wide = [np.concatenate([source(i), target(i)], 1) for i in range(COUNT)]
+    np.savez(tmp_path / "wide.npz", images=np.stack(wide), label=np.arange(COUNT) % 2)
+    prepared = data.prepare(tmp_path / "wide.npz", tmp_path / "set", translates=True)
+    assert np.array_equal(prepared.fields["source"].rows, 255 - np.asarray(prepared.images))
+    assert prepared.conditions[0].classes == ("0", "1")
+
+
+def test_the_command_line_prepares_and_inspects_pairs(tmp_path, capsys):
+    folders("A", "B")(tmp_path / "raw")
+    assert zeuxis("data", "prepare", tmp_path / "raw", tmp_path / "set", "data.pairs=A:B") == 0
+    assert data.open_prepared(tmp_path / "set").fields["source"].paired
+    page = ("--out", tmp_path / "page")
+    assert zeuxis("data", "inspect", tmp_path / "raw", "data.pair=downscale:4", *page) == 0
+    assert "an image 4 x 4, 3 channels" in " ".join(capsys.readouterr().out.split())
+    for word, sentence in (
+        ("data.pair=gray", "did you mean 'grey'?"),
+        ("training.lr=1", "settings of data start with data."),
+    ):
+        assert zeuxis("data", "prepare", tmp_path / "raw", tmp_path / "other", word) == 2
+        assert sentence in " ".join(capsys.readouterr().err.split())
+
+
 def test_folders_stay_classes_unless_pairs_are_asked_for_and_inspect_says_what_they_look_like(
     tmp_path,
 ):
@@ -191,6 +215,7 @@ def unpaired(tmp_path_factory):
     folder = tmp_path_factory.mktemp("unpaired")
     for i in range(COUNT):
         save(folder / "raw" / ("testB" if i == 9 else "trainB") / f"b{i}.png", target(i))
+    save(folder / "raw" / "beside.png", target(99))
     for i in range(7):
         save(folder / "raw" / ("testA" if i > 4 else "trainA") / f"a{i}.png", source(20 + i))
     return data.prepare(folder / "raw", folder / "set", translates=True)
@@ -201,7 +226,8 @@ def test_unpaired_domains_have_counts_sides_and_orders_of_their_own(unpaired, tm
     assert not stored.paired and len(unpaired) == 10 and len(stored.rows) == 7
     assert len(unpaired.train) == 9 and len(stored.train) == 5 and len(stored.holdout) == 2
     assert [unpaired.source_names[i] for i in stored.holdout] == ["testA/a5.png", "testA/a6.png"]
-    assert any("unpaired (no names match)" in remark for remark in unpaired.facts["remarks"])
+    remarks = "\n".join(unpaired.facts["remarks"])
+    assert "unpaired (no names match)" in remarks and "1 images beside A and B" in remarks
     load = data.batches(unpaired, Data(), 0, 45, needs=("image", "source"))
     whole = load(0, slice(0, 45))
     orders = []

@@ -62,6 +62,11 @@ class Folders:
                     return role, "/".join([*kept, name])
         return "", file
 
+    def there(self, files: Iterable[str]) -> set[str]:
+        """Which of the two hold files; "" if other folders do."""
+        parents = {file.rpartition("/")[0] for file in files}  # few, where files are a million
+        return {self.place(f"{parent}/x")[0] for parent in parents if parent}
+
     def key(self, file: str) -> str:
         """What files that belong together have in common: `A/x_A.png` and `B/x_B.jpg` do."""
         role, rest = self.place(file)
@@ -91,7 +96,7 @@ def find(files: Iterable[str], settings: Data, wanted: bool) -> Folders | None:
     if asked in HALVES:
         return None
     folders = Folders(*asked)
-    there = {folders.place(file)[0] for file in files}
+    there = folders.there(files)
     for role in asked:
         if role not in there:
             known = sorted({part for file in files for part in file.split("/")[:-1]})[:1000]
@@ -105,8 +110,7 @@ def guess(files: Sequence[str]) -> Folders | None:
     """Two folders that are named as sources and targets usually are."""
     for names in USUAL:
         folders = Folders(*names)
-        there = {folders.place(file)[0] for file in files}
-        if there == set(names):
+        if folders.there(files) == set(names):
             return folders
     return None
 
@@ -146,6 +150,11 @@ def by_folders(whole: Source, folders: Folders, settings: Data) -> Source:
     """
     files = [item.name for item in whole.items]
     sources, targets, both = _keys(files, folders)
+    beside = sum(not folders.place(file)[0] for file in files)
+    if beside:
+        whole.notes.append(
+            f"{beside:,} images beside {folders.source} and {folders.target} were passed over"
+        )
     fewer = min(len(sources), len(targets))
     paired = 2 * len(both) >= fewer if settings.paired is None else settings.paired
     if paired and not both:
@@ -174,12 +183,11 @@ def by_folders(whole: Source, folders: Folders, settings: Data) -> Source:
 def _name_lonely(
     whole: Source, files: Sequence[str], folders: Folders, both: Sequence[str]
 ) -> None:
-    """Count and name what is not used: files without a partner, and those beside both folders."""
-    known, lonely, beside = set(both), [], 0
+    """Count and name files without a partner."""
+    known, lonely = set(both), []
     seen: set[tuple[str, str]] = set()
     for file in files:
         role, key = folders.place(file)[0], folders.key(file)
-        beside += not role
         if role and (key not in known or (role, key) in seen):
             lonely.append(file)
         seen.add((role, key))
@@ -187,10 +195,6 @@ def _name_lonely(
     if lonely:
         whole.notes.append(
             f"{len(lonely):,} files have no partner of equal name and were left out, such as {lonely[0]}"
-        )
-    if beside:
-        whole.notes.append(
-            f"{beside:,} images beside {folders.source} and {folders.target} were passed over"
         )
 
 
