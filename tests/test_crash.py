@@ -17,17 +17,18 @@ from zeuxis.inference import artefact
 from zeuxis.training import checkpoint
 
 FORKS = multiprocessing.get_context("forkserver")
-STEPS = 20
+STEPS = 10
 
 
 @pytest.fixture(scope="module", autouse=True)
 def server():
     """A process that has imported all that training needs: each run is a fork of it, ready at once."""
-    FORKS.set_forkserver_preload(["tests.worker"])
+    families = (f"zeuxis.families.{name}" for name in ALL)
+    FORKS.set_forkserver_preload(["tests.worker", "torch._dynamo", *families])
 
 
-def start(name, folder, steps=STEPS):
-    process = FORKS.Process(target=worker.alone, args=(name, str(folder), steps))
+def start(name, folder, steps=STEPS, waits=0):
+    process = FORKS.Process(target=worker.alone, args=(name, str(folder), steps, waits))
     process.start()
     return process
 
@@ -105,17 +106,18 @@ def test_twenty_kills(name, tmp_path, capsys):
 
 @pytest.mark.parametrize("name", ALL)
 def test_stopped_by_ctrl_c_and_continued(name, tmp_path):
-    steps, folder = 60, tmp_path / "a"
-    process = start(name, folder, steps)
+    folder = tmp_path / "a"
+    process = start(name, folder, waits=3)
     while not (folder / "checkpoints" / "step-00000003").exists():
         assert process.exitcode is None
         time.sleep(0.002)
     for _ in range(2):  # an impatient user
         os.kill(process.pid, signal.SIGINT)
+        time.sleep(0.01)
     ended(process)
-    assert 3 <= check_whole(folder) < steps
-    worker.run(name, folder, steps)
-    worker.run(name, tmp_path / "b", steps)
+    assert 3 <= check_whole(folder) < STEPS
+    worker.run(name, folder, STEPS)
+    worker.run(name, tmp_path / "b", STEPS)
     compare(outcome(tmp_path / "b"), outcome(folder))
 
 

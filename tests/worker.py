@@ -5,7 +5,9 @@
 """
 
 import json
+import signal
 import sys
+import time
 from pathlib import Path
 
 import torch
@@ -49,15 +51,19 @@ def run(family, folder, steps, save_every=1, watch=lambda event: None):
         )
 
 
-def losses(precision, accumulate=1, steps=10, processes=None):
+STEPS = {"float64": 10, "float32": 1}
+"""Steps that are compared: rounding grows with them."""
+
+
+def losses(precision, accumulate=1, processes=None, names=ALL):
     """Each family's losses over some steps of the same global batches."""
     found = {}
-    for family in ALL:
+    for family in names:
         model = wake(build(family), 0.02)
         training = Training(steps=50, batch_size=8, seed=5, accumulate=accumulate)
         state = step.start(model, training, torch.device("cpu"), precision, processes or Parallel())
         rows = []
-        for _ in range(steps):
+        for _ in range(STEPS[precision]):
             logged = step.train_step(state, loader_for(model.config, 8))
             state.step += 1
             rows.append({key: value.item() for key, value in logged.items()})
@@ -65,15 +71,23 @@ def losses(precision, accumulate=1, steps=10, processes=None):
     return found
 
 
-def alone(family, folder, steps):
-    """What a process of its own does."""
+def alone(family, folder, steps, waits=0):
+    """What a process of its own does; if it `waits` at a step, then for Ctrl-C."""
     torch.set_num_threads(1)
-    run(family, folder, steps)
+
+    def watch(event):
+        if event.kind == "saved" and event.done == waits:
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+            while signal.SIGINT not in signal.sigpending():
+                time.sleep(0.002)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+
+    run(family, folder, steps, watch=watch)
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     processes = join_processes()
-    result = {p: losses(p, processes=processes) for p in ("float64", "float32")}
+    result = {p: losses(p, processes=processes) for p in STEPS}
     if processes.first:
         Path(sys.argv[2]).write_text(json.dumps(result))
