@@ -26,6 +26,7 @@ import numpy as np
 
 from benchmarks.quality import CLASSES, SAMPLES
 from benchmarks.row import write_row
+from zeuxis import train
 from zeuxis.core.settings import override
 from zeuxis.data import open_prepared
 from zeuxis.data.prepared import Prepared
@@ -33,7 +34,6 @@ from zeuxis.features import features
 from zeuxis.inference.model import Model, load
 from zeuxis.metrics.classifier import accuracy, predict, train_classifier
 from zeuxis.metrics.kernel import kernel_distance
-from zeuxis.training.run import train
 
 NEVER = "1000000000"
 ENOUGH = 500

@@ -9,6 +9,7 @@ import torch
 from tests.front import pictures, tiny, workshop, zeuxis
 from tests.kit import able, build, loader_for
 from zeuxis import data
+from zeuxis import train as train_family
 from zeuxis.cli import verbs
 from zeuxis.core import machine
 from zeuxis.core.abilities import Generates
@@ -19,7 +20,6 @@ from zeuxis.inference import results
 from zeuxis.inference.model import Model, load
 from zeuxis.inference.results import Scores
 from zeuxis.training import loop
-from zeuxis.training import run as training
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def run(tmp_path_factory):
         photos = pictures(folder / "photos", count=40)
         words = dict(word.split("=") for word in tiny("vae")) | {"training.batch_size": "8"}
         events = []
-        training.train(
+        train_family(
             "vae",
             photos,
             out=folder / "run",

@@ -281,6 +281,6 @@ def test_a_defect_keeps_its_traceback(monkeypatch):
 
 
 def test_the_lazy_top_level():
-    assert library.train is training.train and "load" in dir(library)
+    assert library.demo is training.demo and "load" in dir(library)
     with pytest.raises(AttributeError, match="trian"):
         _ = library.trian

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+import zeuxis
 from tests.kit import build, changed, smooth, wake
 from zeuxis import data, families
 from zeuxis.core.files import sha256
@@ -199,7 +200,7 @@ def test_a_flow_learns_latents_and_paints_through_the_encoder_s_decoder(prepared
         training.make_config(flow, opened, Data(), {"latent": "1,2,2"})
     assert training.make_config(families.get("vae"), opened, Data(), {"latent": "16"}).latent == 16
     words = {"family.widths": "16", "family.blocks": "1", "training.batch_size": "4"}
-    run = training.train(
+    run = zeuxis.train(
         "flow",
         opened.folder,
         out=tmp_path / "run",
@@ -212,7 +213,7 @@ def test_a_flow_learns_latents_and_paints_through_the_encoder_s_decoder(prepared
     drawn = load(run).sample(2, seed=1).images
     assert drawn.shape == (2, SIDE, SIDE, 3)
     # Continued from its checkpoint, it finds itself finished and unchanged.
-    again = training.train(
+    again = zeuxis.train(
         "flow",
         opened.folder,
         out=tmp_path / "run",

@@ -25,11 +25,11 @@ from zeuxis.core.abilities import (
 )
 from zeuxis.core.pixels import from_levels, to_levels
 from zeuxis.core.processes import Parallel
+from zeuxis.core.request import nested
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training, override
 from zeuxis.inference import artefact
 from zeuxis.training import recipes, step
-from zeuxis.training.run import split_words
 
 CASES = [(name, conditional) for name in ALL for conditional in (False, True)]
 RECIPES = [(name, preset) for name in ALL for preset in recipes.names(name)]
@@ -364,7 +364,7 @@ def test_noise_to_walk_in_is_standard_normal(name):
 
 @pytest.mark.parametrize("name, preset", RECIPES)
 def test_a_recipe_trains(name, preset):
-    words = split_words(recipes.find(name, preset))
+    words = nested(recipes.find(name, preset))
     config = override(config_for(name, height=16, width=16), words["family"], "family.")
     words["training"].update(steps="2", batch_size="8")
     training = override(families.get(name).TRAINING, words["training"], "training.")

@@ -13,6 +13,7 @@ import zeuxis
 from tests.kit import ALL
 from zeuxis import data, families
 from zeuxis.core.abilities import Generates
+from zeuxis.core.request import nested
 from zeuxis.core.settings import Data, override
 from zeuxis.inference.model import load
 from zeuxis.training import run as training
@@ -64,9 +65,9 @@ def test_train_load_sample(name, photos, tmp_path):
     assert {"plan", "step", "saved", "done"} <= {event.kind for event in events}
     model = zeuxis.load(folder)
     if isinstance(model.family, Generates):
-        images = model.sample(5, seed=7, labels="dark")
+        images = model.sample(5, seed=7, labels="dark").images
     else:
-        images = model.reconstruct(np.zeros((5, 8, 8, 3), np.uint8))
+        images = model.reconstruct(np.zeros((5, 8, 8, 3), np.uint8)).images
     assert images.shape == (5, 8, 8, 3) and images.dtype == np.uint8
     assert model.facts["training"]["steps"] == 3
     assert bool(model.facts["dataset"]["labels"]) == model.family.CONDITIONAL
@@ -83,7 +84,7 @@ def test_labels_that_are_not_heard_are_not_conditions(photos, tmp_path):
 def train(photos, folder, **values):
     given = {"steps": 3, "threads": 1, "overrides": tiny_words("vae"), "evaluate": False, **values}
     events = []
-    training.train("vae", photos, out=folder, watch=events.append, **given)
+    zeuxis.train("vae", photos, out=folder, watch=events.append, **given)
     return [event.text for event in events if event.kind == "note"]
 
 
@@ -248,7 +249,7 @@ def test_minutes_and_steps_exclude_each_other(photos, tmp_path):
 @pytest.mark.parametrize("fast, stem", [(True, 0), (False, 2)])
 def test_the_demo_s_network_suits_the_machine(monkeypatch, fast, stem):
     monkeypatch.setattr("zeuxis.core.machine.fast_bfloat16", lambda place: fast)
-    words = training.split_words(training.demo_settings(torch.device("cpu")))
+    words = nested(training.demo_settings(torch.device("cpu")))
     prepared = data.open_prepared(training._avatars())
     settings = override(Data(), words["data"])
     config = training.make_config(

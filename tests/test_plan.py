@@ -10,11 +10,11 @@ import torch
 
 from tests.front import pictures, tiny, workshop, zeuxis
 from tests.kit import config_for, loader_for
+from zeuxis import train as train_family
 from zeuxis.core import machine
 from zeuxis.core.processes import Parallel
 from zeuxis.core.settings import Training
 from zeuxis.training import budget, step
-from zeuxis.training import run as training
 
 CPU = torch.device("cpu")
 SERVER = {"avx2": True, "avx512_f": True, "l2_cache_size": 1}
@@ -193,7 +193,7 @@ def quick(tmp_path):
 
 def test_the_printed_command_gives_the_same_bits(quick, tmp_path):
     photos, notes = pictures(tmp_path / "my photos"), []
-    first = training.train(
+    first = train_family(
         "vae",
         photos,
         out=tmp_path / "a",
@@ -221,7 +221,7 @@ def test_a_resumed_run_keeps_its_threads(quick, tmp_path):
 
     def train(threads):
         notes.clear()
-        training.train(
+        train_family(
             "vae",
             photos,
             out=tmp_path / "run",

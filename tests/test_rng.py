@@ -12,8 +12,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from zeuxis import train
 from zeuxis.core.rng import FirstRng, Rng, derive_seed, of_run
-from zeuxis.training import run as training
 
 BEFORE = Path(__file__).parent / "fixtures" / "first_rng"
 """A run of the code before version 2, stopped at step 6 of 12, and the weights that it ended on."""
@@ -199,7 +199,7 @@ def test_a_run_of_the_first_version_ends_on_the_weights_that_it_would_have_ended
     given = {f"training.{name}": word for name, word in words.items()}
     given |= {"family.widths": "8,8", "family.embedding": "8"}
     told = []
-    run = training.train(
+    run = train(
         "flow",
         BEFORE / "set",
         out=tmp_path / "run",

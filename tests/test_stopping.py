@@ -11,6 +11,7 @@ import pytest
 from tests import worker
 from tests.front import pictures, tiny, workshop, zeuxis
 from zeuxis import data
+from zeuxis import train as train_family
 from zeuxis.core.errors import Stopped
 from zeuxis.core.progress import Event, interruptible, leaving, stopping, ticks
 from zeuxis.inference import model
@@ -123,7 +124,7 @@ def test_a_run_in_a_thread_ends_on_request_and_goes_on(moment, ask, tmp_path, mo
 
     def train(**more):
         try:
-            ended.append(training.train("vae", photos, out=out, steps=3, threads=1, **more))
+            ended.append(train_family("vae", photos, out=out, steps=3, threads=1, **more))
         except Stopped as stopped:
             ended.append(str(stopped))
 

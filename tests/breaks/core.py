@@ -347,7 +347,7 @@ BREAKS = [
     ),
     Break(
         "training/run.py",
-        "machine.set_threads(threads or planned.threads)",
+        "machine.set_threads(request.threads or planned.threads)",
         "pass",
         "test_plan.py -k keeps_its_threads",
     ),
@@ -380,8 +380,8 @@ BREAKS = [
     ),
     Break(
         "training/run.py",
-        "            closing.first_report(folder, prepared, place.type, tell)\n",
-        "",
+        "            closing.first_report(folder, job.prepared, place.type, tell)\n",
+        "            pass\n",
         "test_budget.py -k first_report",
     ),
     Break(

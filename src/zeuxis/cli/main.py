@@ -188,11 +188,11 @@ def train(
     evaluate: Evaluate = True,
 ) -> None:
     """Train a model on images; the same command again continues a stopped run."""
+    import zeuxis
     from zeuxis.cli import terminal
-    from zeuxis.training import run as training
 
     with terminal.watching() as watch:
-        folder = training.train(
+        folder = zeuxis.train(
             family,
             source,
             out=out,

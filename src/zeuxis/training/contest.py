@@ -14,12 +14,13 @@ from zeuxis.core.errors import Invalid
 from zeuxis.core.files import read_json, write_file, write_json
 from zeuxis.core.log import read_log
 from zeuxis.core.pixels import SHEET, grid, save_png
+from zeuxis.core.request import Request, nested
 from zeuxis.core.words import markup
 from zeuxis.data.source import name_of
 from zeuxis.evaluation import report
 from zeuxis.inference.model import load
-from zeuxis.training import run as training
 from zeuxis.training.loop import Event, Watch
+from zeuxis.training.run import train
 
 SHOWN = 24
 """Samples of each family that the page and the picture show."""
@@ -83,6 +84,9 @@ def compare_families(
     Raises:
         ValueError: an unknown family, a setting of one family only, or bad input as in `train`.
     """
+    asked = {"source": source, "minutes": minutes, "seed": seed, "device": device}
+    settings = {"threads": threads, "overrides": nested(overrides or {})}
+    request = Request.read({"family": "", **asked, **settings})
     chosen = list(dict.fromkeys(names)) or families.able(Generates)
     for name in chosen:
         families.get(name)
@@ -95,18 +99,8 @@ def compare_families(
     entries = []
     for name in chosen:
         tell(Event("note", f"{name}: {minutes:g} minutes"))
-        run = training.train(
-            name,
-            source,
-            out=folder / name,
-            minutes=minutes,
-            seed=seed,
-            device=device,
-            threads=threads,
-            overrides=overrides,
-            watch=watch,
-        )
-        entries.append(_entry(name, run))
+        one = request.model_copy(update={"family": name, "out": str(folder / name)})
+        entries.append(_entry(name, train(one, watch)))
     entries.sort(key=lambda entry: entry.report["scores"].get("kernel_distance", float("inf")))
     picture, page = folder / "contest.png", folder / "contest.html"
     drawn = [entry for entry in entries if len(entry.samples)]

@@ -13,13 +13,14 @@ import torch
 
 from zeuxis import data, families
 from zeuxis.core import machine, pixels
-from zeuxis.core.errors import Invalid, NotFound, OutOfTime
+from zeuxis.core.errors import Invalid, OutOfTime
 from zeuxis.core.family import Condition, Family, FamilyConfig, Loader
 from zeuxis.core.fields import Field
 from zeuxis.core.files import cache_folder, check_disk, read_json, read_sealed, write_sealed
 from zeuxis.core.lock import locked
 from zeuxis.core.processes import Parallel, join_processes
 from zeuxis.core.progress import Check, stopping, ticks
+from zeuxis.core.request import Request, nested
 from zeuxis.core.rng import Rng, of_run
 from zeuxis.core.settings import Data, Training, checked, override, suggest
 from zeuxis.data.preparation.prepare import PAIRS
@@ -41,8 +42,8 @@ GENERATED = ("conditions", "height", "width", "channels", "source")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Request:
-    """What was asked for, resolved: the same request continues a run, another is refused."""
+class Resolved:
+    """What a request comes to on this data: the same continues a run, another is refused."""
 
     family: str
     source: str
@@ -66,163 +67,203 @@ class Request:
         return values
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Job:
+    """A request under way: what the steps of `train` hand on.
+
+    Attributes:
+        request: what was asked.
+        resolved: what it comes to.
+        prepared: the data.
+        folder: of the run.
+        parts: trained models that the family builds on.
+        place: the device.
+        processes: that train together.
+        tell: told of what happens.
+        check: raises where the run is to end.
+    """
+
+    request: Request
+    resolved: Resolved
+    prepared: data.Prepared
+    folder: Path
+    parts: Mapping[str, Family]
+    place: torch.device
+    processes: Parallel
+    tell: Watch
+    check: Check
+
+
 @stopping("stopped; what was saved before is complete; run the same command to continue")
 def train(
-    family: str,
-    source: str | Path,
-    *,
-    out: str | Path | None = None,
-    minutes: float | None = None,
-    steps: int | None = None,
-    preset: str | None = None,
-    seed: int = 0,
-    device: str = "auto",
-    threads: int | None = None,
-    start_from: str | Path | None = None,
-    keep: str = "last",
-    fresh: bool = False,
-    overrides: Mapping[str, str] | None = None,
-    evaluate: bool = True,
-    watch: Watch | None = None,
-    stop: Callable[[], bool] = lambda: False,
+    request: Request, watch: Watch | None = None, stop: Callable[[], bool] = lambda: False
 ) -> Path:
-    """Train a family on a folder of images (or any source) and return the run's folder.
-
-    >>> train("gan", "photos", minutes=10)  # doctest: +SKIP
+    """Train what a request asks for, and return the run's folder; a stopped run in it goes on.
 
     Args:
-        family: a name of `zeuxis families`.
-        source: images in any form that `zeuxis.data` reads, or a prepared set.
-        out: the run's folder; default `runs/<family>-<source>`. A stopped run in it is continued.
-        minutes: wall time until a first report; turned into steps once, before step 0.
-        steps: instead of minutes. With neither, the family's own number.
-        preset: a recipe of this family.
-        seed: same seed, machine and threads: same bits.
-        device: auto, cpu, cuda or mps.
-        threads: CPU threads; default one per core, or with `minutes` one in all where that is quicker.
-        start_from: an artefact whose weights to start from.
-        keep: "last", or "best" by the probes' kernel distance.
-        fresh: rename what is in `out` and start anew.
-        overrides: `path: value` words, as on the command line: {"family.width": "64"}.
-        evaluate: measure the result at the end, in a fifth of the training time and 3 minutes at most;
-            without, `report.html` shows samples and no scores.
+        request: what to train.
         watch: told of what happens.
         stop: asked time and again; true ends the run as Ctrl-C does, also in another thread than the
             main one. From elsewhere `zeuxis stop` and `zeuxis.training.folder.request_stop` do.
 
     Raises:
-        ValueError: bad input; the message says what was found, what was expected and what to do.
-        zeuxis.core.errors.Stopped: ended on request; what it was at is saved and the same call continues.
-        zeuxis.core.errors.Diverged: gradients stopped being finite.
+        Invalid: bad input; the message says what was found, what was expected and what to do.
+        Stopped: ended on request; what it was at is saved and the same call continues.
+        Diverged: gradients stopped being finite.
     """
-    words = split_words({**recipes.find(family, preset), **(overrides or {})})
-    _check_asked(keep, minutes, steps is not None or "steps" in words["training"])
-    place = machine.choose_device(device)
-    machine.set_threads(threads)
+    words = _words(request)
+    place = machine.choose_device(request.device)
+    machine.set_threads(request.threads)
     machine.keep_memory()
     processes = join_processes()
     tell: Watch = watch if watch and processes.first else lambda event: None
-    cls = families.get(family)
-    settings = override(Data(), words["data"], "data.")
-    translates = "source" in cls.Config.model_fields
-    folder = Path(out) if out else Path("runs") / f"{family}-{_name(source)}"
-    check_apart(folder, Path(source))
-    with opened(folder, fresh, tell, processes, stop) as (check, tell):
-        prepared = _ensure(source, settings, processes, tell, check, translates)
-        config = make_config(cls, prepared, settings, words["family"])
-        asked = {"seed": str(seed), **words["training"]}
-        if steps is not None:
-            asked["steps"] = str(steps)
-        training = override(cls.TRAINING, asked, "training.")
-        parent = _parent(start_from, family)
-        request = Request(
-            family=family,
-            source=str(prepared.name),
-            dataset=prepared.hash,
-            data=settings,
-            config=config,
-            training=training,
-            minutes=minutes,
-            keep=keep,
-            parent=parent,
-        )
-        parts = frozen_parts(cls, prepared)
-        model = _initial(family, config, training.seed, start_from, parts)
-        begin(folder, request.as_json(), tell, processes)
-        loader = data.batches(
-            prepared,
-            settings,
-            training.seed,
-            training.batch_size,
-            _names(config.conditions),
-            model.needs(),
-        )
-        _check_needs(model, loader)
-        fixed = frozenset({*words["training"], *(["threads"] if threads else [])})
-        run = _run_file(
-            folder, request, loader, place, processes, prepared, fixed, parts, tell, check
-        )
+    families.get(request.family)
+    name = f"{request.family}-{_name(request.source)}"
+    folder = Path(request.out) if request.out else Path("runs") / name
+    check_apart(folder, Path(request.source))
+    with opened(folder, request.fresh, tell, processes, stop) as (check, tell):
+        job = _job(request, words, folder, place, processes, tell, check)
+        model = _initial(job)
+        begin(folder, job.resolved.as_json(), tell, processes)
+        loader = _loader(job, model)
+        run = _run_file(job, loader)
         planned = budget.read(run)
-        machine.set_threads(threads or planned.threads)
-        for sentence in _warnings(run, place, config, prepared):
+        machine.set_threads(request.threads or planned.threads)
+        for sentence in _warnings(run, job):
             tell(Event("note", sentence))
         tell(Event("plan", planned.sentence(), total=planned.steps))
-        options = {
-            "preset": preset,
-            "seed": seed,
-            "device": None if device == "auto" else device,
-            "from": start_from,
-            "keep": None if keep == "last" else keep,
-        }
-        if minutes is not None:
-            again = planned.command(family, source, options, overrides)
-            tell(Event("note", f"to repeat this run bit for bit: {again}"))
-        decided = training.model_dump() | {
-            "steps": planned.steps,
-            "probe_every": planned.probe_every,
-            "sheet_every": planned.sheet_every,
-            "save_every": planned.save_every,
-        }
-        if start_from is not None:  # what is passed on names no folder of this machine
-            options["from"] = Path(start_from).name
-        named = planned.command(family, request.source, options, overrides)
-        facts = {**_facts(request, prepared, place, planned), "command": named}
-        probed = planned.probe_every <= planned.steps
-        looked = (facts, planned.precision, of_run(run))
-        if not is_finished(folder, tell):
-            limit = OVERTIME * 60 * minutes if minutes is not None else math.inf
-            try:
-                fit(
-                    family,
-                    model,
-                    loader,
-                    Training.model_validate(decided),
-                    folder,
-                    precision=planned.precision,
-                    device=place,
-                    parallel=processes,
-                    probes=(looking.probe(prepared, *looked),) if probed else (),
-                    sheet=looking.sheet(folder, prepared, *looked),
-                    keep=keep,
-                    facts=facts,
-                    run=run,
-                    watch=tell,
-                    pace=machine.Pace(planned.seconds_per_step, limit),
-                    check=check,
+        if request.minutes is not None:
+            tell(
+                Event(
+                    "note",
+                    f"to repeat this run bit for bit: {_command(job, planned, shared=False)}",
                 )
-            except OutOfTime as late:
-                tell(Event("note", f"time is over, since steps took longer than planned: {late}"))
-        else:
+            )
+        if is_finished(folder, tell):
             tell(Event("note", f"{folder} is finished; {SET_ASIDE} to start anew"))
+        else:
+            _fit(job, model, loader, planned, run)
         if processes.first:
-            closing.first_report(folder, prepared, place.type, tell)
-            if evaluate:
-                closing.measure(
-                    folder, prepared, place.type, planned.measuring_seconds, tell, check
-                )
+            closing.first_report(folder, job.prepared, place.type, tell)
+        if processes.first and request.evaluate:
+            seconds = planned.measuring_seconds
+            closing.measure(folder, job.prepared, place.type, seconds, tell, check)
         processes.wait()
         tell(Event("done", f"{folder}"))
     return folder
+
+
+def _job(
+    request: Request,
+    words: Mapping[str, Mapping[str, str]],
+    folder: Path,
+    place: torch.device,
+    processes: Parallel,
+    tell: Watch,
+    check: Check,
+) -> Job:
+    """Prepare the data, and settle what the request comes to on it."""
+    cls, settings = families.get(request.family), override(Data(), dict(words["data"]), "data.")
+    translates = "source" in cls.Config.model_fields
+    prepared = _ensure(request.source, settings, processes, tell, check, translates)
+    resolved = Resolved(
+        family=request.family,
+        source=str(prepared.name),
+        dataset=prepared.hash,
+        data=settings,
+        config=make_config(cls, prepared, settings, words["family"]),
+        training=override(cls.TRAINING, dict(words["training"]), "training."),
+        minutes=request.minutes,
+        keep=request.keep,
+        parent=_parent(request.start_from, request.family),
+    )
+    return Job(
+        request=request,
+        resolved=resolved,
+        prepared=prepared,
+        folder=folder,
+        parts=frozen_parts(cls, prepared),
+        place=place,
+        processes=processes,
+        tell=tell,
+        check=check,
+    )
+
+
+def _loader(job: Job, model: Family) -> Loader:
+    """Batches of all that the family needs."""
+    resolved = job.resolved
+    loader = data.batches(
+        job.prepared,
+        resolved.data,
+        resolved.training.seed,
+        resolved.training.batch_size,
+        _names(resolved.config.conditions),
+        model.needs(),
+    )
+    _check_needs(model, loader)
+    return loader
+
+
+def _words(request: Request) -> dict[str, dict[str, str]]:
+    """The settings of the preset and the request, as words."""
+    preset = recipes.find(request.family, request.preset)
+    words: dict[str, dict[str, str]] = nested({**preset, **request.overrides.paths()})
+    words["training"].setdefault("seed", str(request.seed))
+    if request.steps is not None:
+        words["training"]["steps"] = str(request.steps)
+    return words
+
+
+def _fit(
+    job: Job, model: Family, loader: Loader, planned: budget.Plan, run: Mapping[str, Any]
+) -> None:
+    """The loop, from where the run stands to its last step or the end of its time."""
+    resolved, minutes = job.resolved, job.request.minutes
+    every = ("probe_every", "sheet_every", "save_every")
+    decided = {name: getattr(planned, name) for name in ("steps", *every)}
+    facts = {**_facts(job, planned), "command": _command(job, planned, shared=True)}
+    looked = (facts, planned.precision, of_run(run))
+    probed = planned.probe_every <= planned.steps
+    try:
+        fit(
+            resolved.family,
+            model,
+            loader,
+            Training.model_validate(resolved.training.model_dump() | decided),
+            job.folder,
+            precision=planned.precision,
+            device=job.place,
+            parallel=job.processes,
+            probes=(looking.probe(job.prepared, *looked),) if probed else (),
+            sheet=looking.sheet(job.folder, job.prepared, *looked),
+            keep=resolved.keep,
+            facts=facts,
+            run=run,
+            watch=job.tell,
+            check=job.check,
+            pace=machine.Pace(
+                planned.seconds_per_step, OVERTIME * 60 * minutes if minutes else math.inf
+            ),
+        )
+    except OutOfTime as late:
+        why = f"time is over, since steps took longer than planned: {late}"
+        job.tell(Event("note", why))
+
+
+def _command(job: Job, planned: budget.Plan, shared: bool) -> str:
+    """What to type for the same bits; what is passed on names no folder of this machine."""
+    request = job.request
+    start = request.start_from
+    options = {
+        "preset": request.preset,
+        "seed": request.seed,
+        "device": None if request.device == "auto" else request.device,
+        "from": Path(start).name if start and shared else start,
+        "keep": None if request.keep == "last" else request.keep,
+    }
+    source = job.resolved.source if shared else request.source
+    return planned.command(request.family, source, options, request.overrides.paths())
 
 
 def demo(
@@ -240,15 +281,8 @@ def demo(
     tell: Watch = watch or (lambda event: None)
     source, place = _avatars(), machine.choose_device()
     words = demo_settings(place)
-    folder = train(
-        DEMO_FAMILY,
-        source,
-        out=out,
-        minutes=minutes,
-        evaluate=False,
-        overrides=words,
-        watch=watch,
-    )
+    asked = {"out": out, "minutes": minutes, "evaluate": False, "overrides": nested(words)}
+    folder = train(Request.read({"family": DEMO_FAMILY, "source": source, **asked}), watch)
     pictures = load(folder).sample(64, seed=7).images
     for i, picture in enumerate(pictures[:16]):
         pixels.save_png(folder / "samples" / f"{i:04d}.png", picture)
@@ -304,27 +338,6 @@ def _avatars() -> Path:
             shutil.rmtree(folder, ignore_errors=True)
             data.get("avatars", folder)
     return folder
-
-
-def split_words(words: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """Sort `path: value` words into those of the family, the data and the training.
-
-    >>> split_words({"family.width": "64"})["family"]
-    {'width': '64'}
-
-    Raises:
-        ValueError: a path that starts elsewhere.
-    """
-    rooms: dict[str, dict[str, str]] = {"family": {}, "data": {}, "training": {}}
-    for path, value in words.items():
-        room, dot, name = path.partition(".")
-        if room not in rooms or not dot:
-            raise NotFound(
-                f"no setting {path!r}; settings start with family., data. or training., "
-                f"{suggest(room, rooms)}"
-            )
-        rooms[room][name] = value
-    return rooms
 
 
 def make_config(
@@ -387,16 +400,6 @@ def _source(cls: type[Family], prepared: data.Prepared) -> Field:
     return stored.field
 
 
-def _check_asked(keep: str, minutes: float | None, steps: bool) -> None:
-    """Refuse what contradicts itself."""
-    if keep not in ("last", "best"):
-        raise Invalid(f"keep is 'last' or 'best', not {keep!r}")
-    if minutes is not None and steps:
-        raise Invalid("found both minutes and steps; give one of them")
-    if minutes is not None and not 0 < minutes < math.inf:
-        raise Invalid(f"minutes is a positive number, not {minutes}")
-
-
 def _name(source: str | Path) -> str:
     """What the prepared set will be called."""
     return data.open_prepared(source).name if data.is_prepared(Path(source)) else name_of(source)
@@ -417,66 +420,59 @@ def _ensure(
     return prepared if processes.first else data.ensure(source, settings, None, translates)
 
 
-def _run_file(
-    folder: Path,
-    request: Request,
-    loader: Loader,
-    place: torch.device,
-    processes: Parallel,
-    prepared: data.Prepared,
-    fixed: frozenset[str],
-    parts: Mapping[str, Family],
-    tell: Watch,
-    check: Check,
-) -> dict[str, Any]:
+def _run_file(job: Job, loader: Loader) -> dict[str, Any]:
     """The plan of the run, made once before step 0 and written down; later calls read it."""
-    file = folder / "run.json"
+    file, resolved = job.folder / "run.json", job.resolved
     if not file.exists():
-        facts = {"dataset": _dataset(request.config, prepared), "family": request.family}
-        probe = looking.probe(prepared, facts, "bfloat16")
-        sheet = looking.sheet(None, prepared, facts, "bfloat16")
+        facts = {"dataset": _dataset(job), "family": resolved.family}
+        probe = looking.probe(job.prepared, facts, "bfloat16")
+        sheet = looking.sheet(None, job.prepared, facts, "bfloat16")
         made = budget.make(
-            request.family,
-            request.config,
-            request.training,
+            resolved.family,
+            resolved.config,
+            resolved.training,
             loader,
-            place,
-            processes,
-            request.minutes,
-            lambda average: probe(average, 0, check),
-            lambda average: sheet(average, 0, check),
+            job.place,
+            job.processes,
+            resolved.minutes,
+            lambda average: probe(average, 0, job.check),
+            lambda average: sheet(average, 0, job.check),
             looking.PROBE_IMAGES / looking.SHEET_IMAGES,
-            fixed,
-            parts,
-            check,
+            _fixed(job.request),
+            job.parts,
+            job.check,
         )
         if made.remark:
-            tell(Event("note", made.remark))
-        if processes.first:
-            check_disk(folder, made.disk_bytes)
+            job.tell(Event("note", made.remark))
+        if job.processes.first:
+            check_disk(job.folder, made.disk_bytes)
             content = {
-                "request": request.as_json(),
+                "request": resolved.as_json(),
                 "plan": dataclasses.asdict(made),
                 "rng": Rng.VERSION,
-                "machine": machine.facts(place),
+                "machine": machine.facts(job.place),
             }
             write_sealed(file, content)
-        processes.wait()
+        job.processes.wait()
     return read_sealed(file)
 
 
-def _warnings(
-    run: Mapping[str, Any], place: torch.device, config: FamilyConfig, prepared: data.Prepared
-) -> Iterator[str]:
+def _fixed(request: Request) -> frozenset[str]:
+    """Names of settings of training that were asked for, which the plan leaves alone."""
+    threads = ["threads"] if request.threads else []
+    return frozenset({*_words(request)["training"], *threads})
+
+
+def _warnings(run: Mapping[str, Any], job: Job) -> Iterator[str]:
     """What a user should know before the run goes on."""
-    here = machine.facts(place)
+    here, prepared = machine.facts(job.place), job.prepared
     moved = [key for key in BITS_DEPEND_ON if run["machine"].get(key) != here[key]]
     if moved:
         yield (
             f"this run was planned with other {', '.join(moved)}; it continues, but its bits "
             "differ from those of a run that stayed"
         )
-    columns = prepared.label_columns(_names(config.conditions))
+    columns = prepared.label_columns(_names(job.resolved.config.conditions))
     rows = np.asarray(prepared.labels)[prepared.train][:, columns]
     alone = int((np.unique(rows, axis=0, return_counts=True)[1] == 1).sum()) if columns else 0
     if alone > len(prepared.train) / 2:
@@ -486,38 +482,35 @@ def _warnings(
         )
 
 
-def _dataset(config: FamilyConfig, prepared: data.Prepared) -> dict[str, Any]:
-    return {**prepared.facts, "labels": prepared.label_table(_names(config.conditions))}
+def _dataset(job: Job) -> dict[str, Any]:
+    names = _names(job.resolved.config.conditions)
+    return {**job.prepared.facts, "labels": job.prepared.label_table(names)}
 
 
-def _facts(
-    request: Request, prepared: data.Prepared, place: torch.device, planned: budget.Plan
-) -> dict[str, Any]:
-    values = request.as_json()
+def _facts(job: Job, planned: budget.Plan) -> dict[str, Any]:
+    """What the artefact says of its making."""
+    resolved = job.resolved
+    values = resolved.as_json()
     return {
-        "source": request.source,
-        "dataset": _dataset(request.config, prepared),
-        "dataset_hash": request.dataset,
+        "source": resolved.source,
+        "dataset": _dataset(job),
+        "dataset_hash": resolved.dataset,
         "data": values["data"],
         "training": {**values["training"], "steps": planned.steps},
-        "minutes": request.minutes,
-        "parent": request.parent,
+        "minutes": resolved.minutes,
+        "parent": resolved.parent,
         "precision": planned.precision,
         "plan": dataclasses.asdict(planned),
-        "machine": machine.facts(place),
+        "machine": machine.facts(job.place),
         "started": time.strftime("%Y-%m-%d"),
-        "family": request.family,
+        "family": resolved.family,
     }
 
 
-def _initial(
-    family: str,
-    config: FamilyConfig,
-    seed: int,
-    start_from: str | Path | None,
-    parts: Mapping[str, Family],
-) -> Family:
-    model = families.build(family, config, seed, parts)
+def _initial(job: Job) -> Family:
+    """A new family, with the weights of another run if it is to start from one."""
+    config, start_from = job.resolved.config, job.request.start_from
+    model = families.build(job.resolved.family, config, job.resolved.training.seed, job.parts)
     if start_from is not None:
         parent = artefact.load(Path(start_from))
         optional = tuple(f"{name}." for name in model.OPTIONAL)
