@@ -1,4 +1,4 @@
-"""Ways to break the library, one line each, by room."""
+"""Ways to break the library, one line each, by package."""
 
 from tests.breaks import core, families, use
 from tests.breaks.base import Break

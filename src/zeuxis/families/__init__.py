@@ -12,27 +12,27 @@ if TYPE_CHECKING:
     from zeuxis.core.family import Family, FamilyConfig
 
 FAMILIES = {
-    "gan": ("GAN", "Generative adversarial network: sharp images, one pass to sample."),
-    "stylegan": ("StyleGAN", "StyleGAN2: a GAN whose images can be steered layer by layer."),
+    "gan": ("GAN", "Generative adversarial network: sharp images, one network pass per sample."),
+    "stylegan": ("StyleGAN", "StyleGAN2: a GAN whose images can be controlled layer by layer."),
     "autoencoder": (
         "Autoencoder",
-        "Autoencoder: short codes of images, repairs of noise, holes and JPEG; draws nothing new.",
+        "Autoencoder: short codes; removes noise, holes and JPEG damage; does not generate.",
     ),
     "vae": ("VAE", "Variational autoencoder: encodes, reconstructs, gives a likelihood bound."),
     "hvae": ("HVAE", "Hierarchical VAE: latents from coarse to fine, a tighter likelihood bound."),
     "tokenizer": (
         "Tokenizer",
-        "Image to a small grid of whole numbers and back: for models of tokens.",
+        "Tokenizer: encodes an image as a small grid of integers, for other models.",
     ),
     "pixelcnn": (
         "PixelCNN",
-        "Convolutions pixel after pixel: exact likelihoods, completes, samples from a cache.",
+        "Autoregressive convolutions: exact likelihoods, lossless compression, inpainting.",
     ),
     "pixelrnn": (
         "PixelRNN",
-        "Two-dimensional LSTMs, pixel after pixel: exact likelihoods, completes what lies below.",
+        "Autoregressive two-dimensional LSTMs: exact likelihoods, completes lower parts.",
     ),
-    "flow": ("Flow", "Rectified flow: the most faithful images, a few network passes to sample."),
+    "flow": ("Flow", "Rectified flow: the most faithful images, a few network passes per sample."),
 }
 
 

@@ -94,20 +94,20 @@ class State:
             setattr(self, key, getattr(counters, key))
 
     def _take(self, tensors: Mapping[str, Tensor]) -> None:
-        rooms: dict[str, dict[str, Tensor]] = {
+        groups: dict[str, dict[str, Tensor]] = {
             "model": {},
             "average": {},
             "optimiser": {},
             "best": {},
         }
         for key, value in tensors.items():
-            room, _, rest = key.partition("/")
-            rooms[room][rest] = value
-        self.model.load_state_dict(rooms["model"])
-        self.average.load_state_dict(rooms["average"])
-        self.best = rooms["best"] or None
+            group, _, rest = key.partition("/")
+            groups[group][rest] = value
+        self.model.load_state_dict(groups["model"])
+        self.average.load_state_dict(groups["average"])
+        self.best = groups["best"] or None
         slots: dict[str, dict[int, dict[str, Tensor]]] = {}
-        for key, value in rooms["optimiser"].items():
+        for key, value in groups["optimiser"].items():
             name, index, slot = key.split("/")
             slots.setdefault(name, {}).setdefault(int(index), {})[slot] = value
         for name, optimiser in self.optimisers.items():

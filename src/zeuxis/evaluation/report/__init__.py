@@ -292,7 +292,7 @@ def _through(pairs_HWC: np.ndarray) -> str:
     return (
         "<h2>Reconstructions</h2><p>Top row: real images that training never saw, or as the notes say. "
         'Below: their reconstructions.</p><div class="wide">'
-        f"{image(pairs_HWC, 'real and reconstructed', SHEET)}</div>"
+        f"{image(pairs_HWC, 'real and reconstructed', 2 * SHEET)}</div>"
     )
 
 

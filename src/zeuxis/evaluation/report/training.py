@@ -81,11 +81,11 @@ def facts(
     yield "Hash of the data", str(known.get("dataset_hash", prepared.hash))
     if model.conditions:
         asked = (f"{c.name} ({len(c.classes)})" for c in model.conditions)
-        yield "Can be asked for", ", ".join(asked)
+        yield "Conditions (classes)", ", ".join(asked)
     if training := known.get("training"):
         yield "Settings", ", ".join(f"{key} {value}" for key, value in training.items())
     if known.get("precision"):
-        yield "Arithmetic", str(known["precision"])
+        yield "Number format", str(known["precision"])
     if there := known.get("machine"):
         yield "Trained on", f"{_machine(there)}, torch {there.get('torch')}"
     yield "Started", str(known.get("started", "unknown"))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def reconstruct(
     model: "Model", images: Pixels, labels: Labels = None, progress: "Progress | None" = None
 ) -> Images:
-    """Send images through the model's bottleneck and back."""
+    """Encode images and decode them again: what the model keeps of them."""
     return model.images(
         lambda ask: ask.family.reconstruct(ask.inputs["images"], ask.cond),
         len(images),
@@ -43,7 +43,7 @@ def denoise(
     labels: Labels = None,
     progress: "Progress | None" = None,
 ) -> Images:
-    """Take Gaussian noise of a known strength out of images.
+    """Remove Gaussian noise of a known strength from images.
 
     Images may be floats, on the scale of 0 to 255 and perhaps beyond, so that noise is not clipped.
     """
@@ -79,7 +79,7 @@ def complete(
     controls: "Controls | None" = None,
     progress: "Progress | None" = None,
 ) -> Images:
-    """Paint what a mask leaves open; all else stays as it is."""
+    """Fill the white part of a mask; the rest of the image stays unchanged."""
     import numpy as np
     import torch
 
@@ -112,7 +112,7 @@ def vary(
     controls: "Controls | None" = None,
     progress: "Progress | None" = None,
 ) -> Images:
-    """Paint images anew, near or far from what they are; labels say what they are to become."""
+    """Redraw images, near to or far from what they are; a label says what they become."""
     return model.images(
         lambda ask: ask.family.vary(
             ask.inputs["images"], ask.noise(), ask.cond, controls, ask.progress
@@ -135,7 +135,7 @@ def translate(
     controls: "Controls | None" = None,
     progress: "Progress | None" = None,
 ) -> Images:
-    """Turn images or maps of one kind into images of another, as the pairs of the training data do."""
+    """Translate images or maps of one kind to images of another, as in the pairs it was trained on."""
     import torch
 
     field = model.family.fields()["source"]

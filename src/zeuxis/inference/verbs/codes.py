@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def encode(
     model: "Model", images: Pixels, labels: Labels = None, progress: "Progress | None" = None
 ) -> Latents:
-    """Give the latents of images; of a tokenizer, their tokens."""
+    """Encode images as latents; with a tokenizer, as tokens."""
     latents = model.batches(
         lambda ask: ask.family.encode(ask.inputs["images"], ask.cond),
         len(images),
@@ -35,7 +35,7 @@ def decode(
     labels: Labels = None,
     progress: "Progress | None" = None,
 ) -> Images:
-    """Turn latents into images."""
+    """Decode latents or tokens to images."""
     import torch
 
     return model.images(

@@ -60,7 +60,7 @@ def interpolate(
     controls: "Controls | None" = None,
     progress: "Progress | None" = None,
 ) -> Images:
-    """Walk from one image to another through the model's latents.
+    """Interpolate between two seeds or two images, in the model's latent space.
 
     Between seeds, what `labels` leave open is drawn once, as for the first image, and holds for the whole
     walk. The noise goes along a great circle, so that it stays as long as noise is (White, 2016,

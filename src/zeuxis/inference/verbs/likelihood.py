@@ -19,7 +19,7 @@ def score(
     seed: Seed = 0,
     progress: "Progress | None" = None,
 ) -> Scores:
-    """Say how likely images are to the model, in bits per dimension.
+    """Likelihood of images under the model, in bits per dimension.
 
     The seed is that of the draws that a bound or an estimate takes.
     """
@@ -42,7 +42,7 @@ def score(
     device="cpu",
 )
 def compress(model: "Model", images: NamedPixels, progress: "Progress | None" = None) -> Compressed:
-    """Code images losslessly into one file, by a model that gives exact likelihoods."""
+    """Compress images without loss into one file, by a model with exact likelihoods."""
     from zeuxis.inference import codec
 
     pixels_NHWC, names = images
@@ -55,7 +55,7 @@ def compress(model: "Model", images: NamedPixels, progress: "Progress | None" = 
     device="cpu",
 )
 def decompress(model: "Model", file: Coded, progress: "Progress | None" = None) -> Images:
-    """Get the images of a compressed file back, bit for bit."""
+    """Restore the images of a compressed file, bit for bit."""
     from zeuxis.inference import codec
 
     images, names = codec.decompress(model, file, progress)
