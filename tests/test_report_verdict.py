@@ -42,6 +42,12 @@ CASES = [
     ),
     ({"kernel_distance": estimate(0.0), "copy_rate": estimate(0.9)}, "good", "not yet", "copies"),
     ({"frechet_distance": estimate(1.0)}, "good", "unknown", "too little was measured"),
+    (
+        {"kernel_distance": estimate(0.2), "shift_noise": estimate(9.0)},
+        "poor",
+        "not yet",
+        "the images are noisy and far from real (kernel",
+    ),
 ]
 
 

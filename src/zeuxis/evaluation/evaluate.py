@@ -133,7 +133,7 @@ def evaluate(
         shown = list(cards(found))
         said = advised(verdict(found, findings, shown), findings, model.folder, model.facts)
         words = [
-            f"{card.title} {card.value} {card.unit}. {card.words} ({card.side})" for card in shown
+            f"{card.title}: {card.value} {card.unit}. {card.words} ({card.side})" for card in shown
         ]
         measured = sides.facts(found)
         result = {

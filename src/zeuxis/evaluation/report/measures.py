@@ -147,7 +147,7 @@ def _distance_card(found: Mapping[str, Estimate]) -> Card:
     if mine.interval[0] <= max(real.interval[1], 0):
         mood, words = "good", "As close to real images as other real images are."
     elif half is None or mine.value <= half.value:
-        share_of = f" ({mine.value / half.value:.0%} of that distance)" if half else ""
+        share_of = f" ({100 * mine.value / half.value:.0f} % of that distance)" if half else ""
         mood, words = (
             "fair",
             f"Closer to real images than real images downsampled to half their detail{share_of}.",
@@ -166,7 +166,7 @@ def _distance_card(found: Mapping[str, Estimate]) -> Card:
     return Card(
         title="Kernel distance",
         value=number(mine.value),
-        unit=f"other real images: {number(real.value)} (lower is better)",
+        unit=f"(other real images: {number(real.value)}; lower is better)",
         words=words,
         side=f"95 %: {span(mine)}; other real images: {span(real)}; {mine.receipt['fake']:,} samples "
         f"against {mine.receipt['real']:,} images{_side(mine)}",

@@ -93,7 +93,7 @@ def facts(
     yield "Measured on", f"{_machine(here)}; {count:,} samples from seed {measured['seed']}"
     if count:
         each = 1000 * measured["sampling_seconds"] / count
-        yield "Sampling", f"{each:.2g} ms an image ({measured['precision']})"
+        yield "Sampling", f"{each:.3g} ms per image ({measured['precision']})"
     yield "Made with", f"zeuxis {known.get('zeuxis', '')}"
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from zeuxis.core.words import printable
 from zeuxis.evaluation.diagnosis import Finding
-from zeuxis.evaluation.report import Card, Verdict
+from zeuxis.evaluation.report import FIRST, Card, Verdict
 from zeuxis.evaluation.report.charts import number
 from zeuxis.metrics import Estimate
 
@@ -50,17 +50,16 @@ def verdict(
     word: Literal["good", "usable", "not yet"] = (
         "not yet" if "poor" in moods else "usable" if "fair" in moods else "good"
     )
-    reasons = [REASONS[one.damage] for one in findings if one.damage in REASONS][:2]
+    reasons = [REASONS[one.damage] for one in findings if one.damage in REASONS]
+    reasons += [one.words.partition(". ")[0] for one in cards[:FIRST] if one.mood == "poor"]
     if not reasons:
         close = word == "good"
         reasons = ["as close to real images as other real images are" if close else cards[0].words]
     real = found.get("kernel_distance_of_real")
     beside = "" if real is None else f"; other real images: {_about(real)}"
     scores = f"kernel distance {number(mine.value)}{beside}"
-    why = " and ".join(reasons).rstrip(".")
-    return Verdict(
-        word=word, sentence=f"{word.capitalize()}: {why[:1].lower()}{why[1:]} ({scores})."
-    )
+    why = " and ".join(one[:1].lower() + one[1:].rstrip(".") for one in reasons[:2])
+    return Verdict(word=word, sentence=f"{word.capitalize()}: {why} ({scores}).")
 
 
 def _about(estimate: Estimate) -> str:
