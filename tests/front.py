@@ -48,9 +48,10 @@ def classes(folder, *names, count=12, size=(12, 8)):
 
 @contextlib.contextmanager
 def workshop(folder):
-    """Prepared sets go to `folder`, and few images are measured, so that training takes seconds."""
+    """Prepared sets go to `folder`, and few images are looked at, so that training takes seconds."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ZEUXIS_CACHE", str(folder))
         patch.setattr(looking, "PROBE_IMAGES", 8)
+        patch.setattr(evaluate, "PROBE_REAL", 8)
         patch.setattr(evaluate, "_affordable", lambda *_: 16)
         yield

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 import zeuxis
+from tests.front import workshop
 from tests.kit import ALL
 from zeuxis import data, families
 from zeuxis.core.abilities import Generates
@@ -33,20 +34,21 @@ def tiny_words(name):
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    """500 pictures of two kinds in class folders."""
+    """40 pictures of two kinds in class folders."""
     folder = tmp_path_factory.mktemp("photos")
     rng = np.random.default_rng(0)
     for kind, level in (("bright", 170), ("dark", 20)):
         (folder / kind).mkdir()
-        for i in range(250):
+        for i in range(20):
             picture = rng.integers(level, level + 80, (8, 8, 3), dtype=np.uint8)
             Image.fromarray(picture).save(folder / kind / f"{i}.png")
     return folder
 
 
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory, monkeypatch):
-    monkeypatch.setenv("ZEUXIS_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+def quick(tmp_path_factory):
+    with workshop(tmp_path_factory.getbasetemp() / "cache"):
+        yield
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -140,13 +142,13 @@ def test_a_trained_flow_may_learn_to_jump_later(photos, tmp_path):
 
 def test_a_damaged_model_is_written_anew_by_the_same_command(photos, tmp_path):
     train(photos, tmp_path / "run")
-    before = load(tmp_path / "run").sample(2)
+    before = load(tmp_path / "run").sample(2).images
     weights = next((tmp_path / "run").glob("model-*"))
     weights.write_bytes(weights.read_bytes()[:-1] + b"!")
     with pytest.raises(ValueError, match="damaged"):
         load(tmp_path / "run")
     assert any("anew" in note for note in train(photos, tmp_path / "run"))
-    assert (load(tmp_path / "run").sample(2) == before).all()
+    assert (load(tmp_path / "run").sample(2).images == before).all()
 
 
 def test_what_a_kill_left_does_not_block_the_folder(photos, tmp_path):
@@ -196,7 +198,7 @@ def test_minutes_become_steps_once_and_are_written_down(photos, tmp_path):
 
 def test_evaluate_writes_a_report(photos, tmp_path):
     train(photos, tmp_path / "run")
-    training.evaluate(tmp_path / "run", photos, samples=64)
+    training.evaluate(tmp_path / "run", photos, samples=16)
     page = (tmp_path / "run" / "report.html").read_text()
     assert (
         "<svg" in page

@@ -112,15 +112,13 @@ def quick_threads(call: Callable[[], object]) -> Iterator[float]:
     try:
         set_threads(counts[0])
         call()  # the first one also loads and compiles
-        for _ in range(2):
+        for _ in counts:  # a second look where there is a choice
             for count in counts:
                 set_threads(count)
                 began = time.perf_counter()
                 call()
                 seconds[count] = min(seconds[count], time.perf_counter() - began)
-            if (
-                seconds[usual] > 2 * seconds[counts[0]]
-            ):  # a busy machine: no second look, it is slow
+            if seconds[usual] > 2 * seconds[counts[0]]:  # a busy machine: one look is slow enough
                 break
         yield seconds[set_threads(quicker(seconds))]
     finally:
