@@ -33,6 +33,7 @@ from zeuxis.core.settings import explain, similar
 from zeuxis.core.words import printable
 from zeuxis.data import Inspection, Prepared, inspect
 from zeuxis.evaluation.report.measures import missing
+from zeuxis.inference.artefact import usage
 from zeuxis.inference.results import Result
 from zeuxis.training import recipes
 
@@ -188,8 +189,7 @@ def show_demo(facts: Mapping[str, Any]) -> None:
         _verdict(out, facts["scores"])
     _next(
         out,
-        _sample_command(run),
-        _label_command(run),
+        *_use_commands(run),
         f"zeuxis train {facts['family']} PHOTOS/ --minutes 10",
     )
 
@@ -202,7 +202,7 @@ def show_trained(folder: Path, source: str) -> None:
     if (folder / "report.json").is_file():
         _verdict(out, _measured(folder / "report.json"))
     evaluate = f"zeuxis evaluate {_typed(folder)} --data {_typed(source)}"
-    _next(out, _sample_command(folder), _label_command(folder), evaluate)
+    _next(out, *_use_commands(folder), evaluate)
 
 
 def show_scores(report: Mapping[str, Any]) -> None:
@@ -267,17 +267,18 @@ def _typed(word: object) -> str:
     return shlex.quote(str(word))
 
 
-def _sample_command(run: Path) -> str:
-    return f"zeuxis sample {_typed(run)} --count 64 --seed 7 --grid sheet.png"
-
-
-def _label_command(run: Path) -> str:
-    """A command that asks for the last class of the first condition, or that turns the seed."""
-    for condition in read_json(run / "config.json")["config"]["conditions"][:1]:
+def _use_commands(run: Path) -> Iterator[str]:
+    """What a model is for; of one that generates, also the last class of its first condition, or a seed."""
+    content = read_json(run / "config.json")
+    yield usage(content["family"], _typed(run))
+    if families.get(content["family"]).shows() != "generate":
+        return
+    for condition in content["config"]["conditions"][:1]:
         asked = f"{condition['name']}={condition['classes'][-1]}"
         if asked == printable(asked):  # else it could not be typed
-            return f"zeuxis sample {_typed(run)} --count 16 --label {_typed(asked)}"
-    return f"zeuxis sample {_typed(run)} --count 64 --seed 8 --grid another.png"
+            yield f"zeuxis sample {_typed(run)} --count 16 --label {_typed(asked)}"
+            return
+    yield f"zeuxis sample {_typed(run)} --count 64 --seed 8 --grid another.png"
 
 
 def show_result(result: Result, path: Path | None, sheet: Path | None) -> None:

@@ -167,7 +167,8 @@ class Family(nn.Module, abc.ABC):
 
     def needs(self) -> tuple[str, ...]:
         """Batch keys that `loss` reads; checked against the data before training starts."""
-        return ("image", "label") if self.config.conditions else ("image",)
+        own = (name for name, value in self.config if isinstance(value, Field))
+        return ("image", *own, *(("label",) if self.config.conditions else ()))
 
     @final
     def fields(self) -> Mapping[str, Field]:
@@ -175,14 +176,15 @@ class Family(nn.Module, abc.ABC):
         return {**STANDARD, **{n: value for n, value in self.config if isinstance(value, Field)}}
 
     @final
-    def shows(self) -> Shows | None:
+    @classmethod
+    def shows(cls) -> Shows | None:
         """What is drawn of it wherever a model is looked at or measured; None: it makes no images."""
-        if isinstance(self, abilities.Translates):
+        if issubclass(cls, abilities.Translates):
             return "translate"
-        if isinstance(self, abilities.Generates):
+        if issubclass(cls, abilities.Generates):
             return "generate"
-        codes = isinstance(self, abilities.Encodes) and isinstance(self, abilities.Decodes)
-        return "reconstruct" if codes or isinstance(self, abilities.Reconstructs) else None
+        codes = issubclass(cls, abilities.Encodes) and issubclass(cls, abilities.Decodes)
+        return "reconstruct" if codes or issubclass(cls, abilities.Reconstructs) else None
 
     @final
     def label_of(self, batch: Batch, rows: int) -> Tensor:

@@ -68,12 +68,13 @@ def by_image(
             "" if paired else "the sources are not paired with images",
             lambda: _nearness(drawn_again(model, prepared, held), TRANSLATED, receipt),
         )
-    remakes = isinstance(family, Reconstructs) or family.shows() == "reconstruct"
-    measure(
-        RECONSTRUCTED,
-        "" if remakes else f"{kind} does not reconstruct",
-        lambda: _nearness(drawn_again(model, prepared, held), RECONSTRUCTED, receipt),
-    )
+    else:
+        remakes = isinstance(family, Reconstructs) or family.shows() == "reconstruct"
+        measure(
+            RECONSTRUCTED,
+            "" if remakes else f"{kind} does not reconstruct",
+            lambda: _nearness(drawn_again(model, prepared, held), RECONSTRUCTED, receipt),
+        )
     progress(1, 1)
     return found
 

@@ -323,6 +323,18 @@ def state(model: torch.nn.Module) -> dict[str, Tensor]:
     return {key: value.detach() for key, value in model.state_dict().items()}
 
 
+USES = {
+    "generate": "zeuxis sample {} --count 64 --seed 7 --grid sheet.png",
+    "translate": "zeuxis translate {} SOURCES/ --grid both.png",
+    "reconstruct": "zeuxis reconstruct {} PHOTOS/ --grid before-after.png",
+}
+
+
+def usage(family: str, run: str) -> str:
+    """A command that makes images by a trained model of a family; of what it can do, if it makes none."""
+    return USES.get(families.get(family).shows() or "", "zeuxis families").format(run)
+
+
 def _card(content: Mapping[str, Any]) -> str:
     """A short model card."""
     config, progress = content["config"], content.get("progress", {})
@@ -340,6 +352,6 @@ def _card(content: Mapping[str, Any]) -> str:
 - Step {progress.get("step")} of {progress.get("steps")}, {progress.get("images")} images seen
 {command}- Images from this model are generated: say so where you show them.
 
-Use: `zeuxis sample . --count 16 --seed 0 --out drawn`,
-or `zeuxis.load(".").sample(16)` in Python.
+Use: `{usage(content["family"], ".")}`,
+or `zeuxis.load(".")` in Python.
 """

@@ -18,9 +18,11 @@ from zeuxis.core.request import Request, nested
 from zeuxis.core.words import markup
 from zeuxis.data.source import name_of
 from zeuxis.evaluation import report
+from zeuxis.evaluation.drawn import drawn, sources_of
+from zeuxis.evaluation.evaluate import draw
 from zeuxis.inference.model import load
 from zeuxis.training.loop import Event, Watch
-from zeuxis.training.run import train
+from zeuxis.training.run import prepared_as, train
 
 SHOWN = 24
 """Samples of each family that the page and the picture show."""
@@ -38,7 +40,7 @@ class Entry:
         folder: its run.
         facts: of the artefact.
         report: of the run: scores, rows, notes.
-        samples: (N, H, W, C) uint8, from seed 0; empty if it does not generate.
+        samples: (N, H, W, C) uint8, what it shows, from seed 0; perhaps none.
         first_good: seconds of training until the first probe that found good samples, if any did.
         file_bytes: size of the weights.
     """
@@ -100,7 +102,7 @@ def compare_families(
     for name in chosen:
         tell(Event("note", f"{name}: {minutes:g} minutes"))
         one = request.model_copy(update={"family": name, "out": str(folder / name)})
-        entries.append(_entry(name, train(one, watch)))
+        entries.append(_entry(name, source, train(one, watch)))
     entries.sort(key=lambda entry: entry.report["scores"].get("kernel_distance", float("inf")))
     picture, page = folder / "contest.png", folder / "contest.html"
     drawn = [entry for entry in entries if len(entry.samples)]
@@ -120,13 +122,12 @@ def compare_families(
     return {**result, "page": page, "picture": picture if drawn else None}
 
 
-def _entry(name: str, run: Path) -> Entry:
+def _entry(name: str, source: str | Path, run: Path) -> Entry:
     model = load(run)
     measured = read_json(run / "report.json", finite=False)
-    config = model.family.config
-    samples = np.zeros((0, config.height, config.width, config.channels), np.uint8)
-    if isinstance(model.family, Generates):
-        samples = model.sample(SHOWN, seed=0).images
+    prepared = prepared_as(model, source)
+    rows = draw(sources_of(model.family, prepared).train, SHOWN, 0, "sheet")
+    samples = drawn(model, prepared, rows, SHOWN, 0).images
     weights = next(path for path in model.facts["files"] if path.startswith("model-"))
     return Entry(
         family=name,
@@ -158,7 +159,7 @@ def _costs(entry: Entry) -> list[tuple[str, str]]:
         entry.report["facts"],
     )
     good = "none seen" if entry.first_good is None else f"{entry.first_good:.0f} s"
-    each = 1000 * measured["sampling_seconds"] / measured["samples"]
+    each = 1000 * measured["sampling_seconds"] / max(measured["samples"], 1)
     rate = progress["images"] / max(progress["seconds"], 1e-9)
     return [
         ("First good samples after", good),

@@ -28,7 +28,7 @@ from zeuxis.data.source import name_of
 from zeuxis.evaluation import evaluate as evaluation
 from zeuxis.inference import artefact
 from zeuxis.inference.latents import frozen_parts, set_by_latents
-from zeuxis.inference.model import load
+from zeuxis.inference.model import Model, load
 from zeuxis.training import budget, closing, looking, recipes
 from zeuxis.training.folder import SET_ASIDE, begin, check_apart, differences, is_finished, opened
 from zeuxis.training.loop import Event, Watch, fit
@@ -318,16 +318,25 @@ def evaluate(
     Raises:
         ValueError: no trained model there, or images of another kind.
     """
-    model = load(run)
-    config = model.family.config
-    recorded = model.facts.get("data", {})
+    model, tell = load(run), watch or (lambda event: None)
+    prepared = prepared_as(model, source, tell)
+    return evaluation.evaluate(model, prepared, samples=samples, progress=ticks(tell, "measuring"))
+
+
+def prepared_as(
+    model: Model, source: str | Path, tell: Watch = lambda event: None
+) -> data.Prepared:
+    """A source prepared as the data that a model was trained on.
+
+    Raises:
+        Invalid: it cannot be.
+    """
+    config, recorded = model.family.config, model.facts.get("data", {})
     form = {"size": (config.height, config.width), "channels": config.channels}
     form |= {name: recorded[name] for name in ("fit", *PAIRS) if name in recorded}
-    settings = checked(Data, form, run)
-    tell = watch or (lambda event: None)
+    settings = checked(Data, form, model.folder)
     translates = "source" in type(config).model_fields
-    prepared = data.ensure(source, settings, ticks(tell, "preparing"), translates)
-    return evaluation.evaluate(model, prepared, samples=samples, progress=ticks(tell, "measuring"))
+    return data.ensure(source, settings, ticks(tell, "preparing"), translates)
 
 
 def _avatars() -> Path:

@@ -11,6 +11,7 @@ from zeuxis.core.words import printable
 from zeuxis.evaluation.diagnosis import Finding
 from zeuxis.evaluation.report import FIRST, Card, Verdict
 from zeuxis.evaluation.report.charts import number
+from zeuxis.inference.artefact import usage
 from zeuxis.metrics import Estimate
 
 REASONS = {
@@ -82,7 +83,7 @@ def advised(
     if given.word == "unknown":
         action, command = "Measure it", f"zeuxis evaluate {run} --data {source}"
     elif given.word == "good":
-        action, command = "Draw images", f"zeuxis sample {run} --count 64 --seed 7 --grid sheet.png"
+        action, command = "Draw images", usage(str(facts.get("family")), run)
     elif any(one.damage in COPIED for one in findings):
         action = "Train on more images, or with augmentation"
         words = ["data.flip=true", "data.crop=0.1"]
