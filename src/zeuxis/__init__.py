@@ -2,8 +2,8 @@
 
 The names of a whole working day are here; the rest is in the submodules.
 
->>> sorted(__all__)
-['Request', '__version__', 'demo', 'load', 'train']
+>>> [name for name in __all__ if not name.startswith("_")]
+['Request', 'compare', 'demo', 'errors', 'evaluate', 'load', 'open_prepared', 'prepare', 'train']
 """
 
 import importlib
@@ -12,18 +12,37 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from zeuxis.core import errors
     from zeuxis.core.progress import Watch
     from zeuxis.core.request import Request
+    from zeuxis.data import open_prepared, prepare
+    from zeuxis.evaluation.compare import compare
     from zeuxis.inference.model import load
-    from zeuxis.training.run import demo
+    from zeuxis.training.run import demo, evaluate
 
 __version__ = "0.1.0"
-__all__ = ["Request", "__version__", "demo", "load", "train"]
+__all__ = [
+    "Request",
+    "__version__",
+    "compare",
+    "demo",
+    "errors",
+    "evaluate",
+    "load",
+    "open_prepared",
+    "prepare",
+    "train",
+]
 
 _HOME = {
     "Request": "zeuxis.core.request",
+    "compare": "zeuxis.evaluation.compare",
     "demo": "zeuxis.training.run",
+    "errors": "zeuxis.core.errors",
+    "evaluate": "zeuxis.training.run",
     "load": "zeuxis.inference.model",
+    "open_prepared": "zeuxis.data",
+    "prepare": "zeuxis.data",
 }
 
 
@@ -99,9 +118,11 @@ def train(
 
 
 def __getattr__(name: str) -> Any:
-    """Import a function's module on first use: `import zeuxis` itself imports no torch."""
+    """Import a name's module on first use: `import zeuxis` itself imports no torch."""
     if name not in _HOME:
         raise AttributeError(f"module 'zeuxis' has no attribute {name!r}")
+    if name == "errors":
+        return importlib.import_module("zeuxis.core.errors")
     return getattr(importlib.import_module(_HOME[name]), name)
 
 
