@@ -16,11 +16,19 @@ from zeuxis.core.settings import Data, Training, suggest
 COMMANDS = typer.main.get_command(main.app).commands
 
 
-@pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["train", "--help-all"]])
-def test_help_needs_no_torch(words):
+@pytest.mark.parametrize(
+    ("words", "heavy"),
+    [
+        (["--help"], ("torch", "numpy", "pydantic", "rich")),
+        (["sample", "--help"], ("torch", "numpy")),
+        (["train", "--help"], ("torch", "numpy")),
+        (["train", "--help-all"], ("torch", "numpy")),
+    ],
+)
+def test_help_needs_no_torch(words, heavy):
     code = (
         "import sys; from zeuxis.cli.main import main; main(sys.argv[1:]); "
-        "sys.exit(len({'torch', 'numpy'} & set(sys.modules)))"
+        f"sys.exit(len({{*{heavy}}} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code, *words], check=False, capture_output=True)
     assert done.returncode == 0 and b"Usage: zeuxis" in done.stdout

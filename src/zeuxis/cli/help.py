@@ -14,8 +14,6 @@ from typing import Any, Literal
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from zeuxis.core.settings import Data, Training, nearest
-
 WIDTH = 100
 FROM_DATA = ("height", "width", "channels", "conditions")
 """Settings of a family that its data decides."""
@@ -113,6 +111,8 @@ class FamilyCommand(Command):
 
 def settings(family: str | None) -> dict[str, dict[str, str]]:
     """Title -> `path=default` -> meaning: what can be set for a family, or for any."""
+    from zeuxis.core.settings import Data, Training
+
     found: dict[str, dict[str, str]] = {}
     defaults: Mapping[str, Any] = {}
     controls: dict[str, str] = {}
@@ -216,6 +216,8 @@ def usage(error: typer.TyperException) -> str:
 
 def _instead(name: str, ctx: Any) -> str:
     """What to type in place of an option that is not there; empty if nothing is like it."""
+    from zeuxis.core.settings import Data, Training, nearest
+
     word = name.lstrip("-").replace("-", "_")
     params = ctx.command.params
     options = [o.lstrip("-") for p in params for o in p.opts if o.startswith("--")]

@@ -486,8 +486,8 @@ def _warnings(run: Mapping[str, Any], job: Job) -> Iterator[str]:
     alone = int((np.unique(rows, axis=0, return_counts=True)[1] == 1).sum()) if columns else 0
     if alone > len(prepared.train) / 2:
         yield (
-            f"{alone} of {len(prepared.train)} images have labels that no other image has: a model "
-            "asked for them may copy; choose fewer with data.conditions=NAME,NAME"
+            f"{alone} of {len(prepared.train)} images have a combination of labels that no other image has, "
+            "so a model asked for one may copy its image; choose fewer columns: data.conditions=NAME,NAME"
         )
 
 
