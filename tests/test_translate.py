@@ -110,3 +110,26 @@ def test_it_translates_files_as_arrays(run, tmp_path, capsys):
 def test_a_set_without_sources_is_refused_in_a_sentence(photos, tmp_path, capsys):
     assert zeuxis("train", "toy", photos, *SMALL, "--out", tmp_path / "run") == 2
     assert "data.pair=OPERATION" in capsys.readouterr().err
+
+
+class Free(Toy):
+    """Learns only how bright images are, for which sources need no partners."""
+
+    UNPAIRED = True
+
+    def loss(self, phase, batch, ctx):
+        painted = self.paint(batch["source"], batch)
+        return {"total": (painted.mean() - batch["image"].mean()).square()}
+
+
+def test_sources_without_partners_are_shown_and_measured_but_for_the_truth(tmp_path):
+    """There are fewer sources than images, and those held out come last."""
+    for folder, count in (("trainA", 20), ("trainB", 40), ("valA", 16), ("valB", 36)):
+        for i, image in enumerate(coloured(count, count)):
+            save_png(tmp_path / "raw" / folder / f"{folder}{i}.png", image, sync=False)
+    with in_table(Free):
+        asked = [*SMALL[:-1], "2", "--out", tmp_path / "run"]
+        assert zeuxis("train", "free", tmp_path / "raw", *asked) == 0
+    report = read_json(tmp_path / "run" / "report.json", finite=False)
+    assert "kernel_distance" in report["scores"]
+    assert "not paired" in report["not_measured"]["translation_psnr"]

@@ -139,10 +139,12 @@ def _bits(
 def pairs(model: Model, prepared: Prepared, rows: np.ndarray) -> np.ndarray:
     """A sheet of images above their reconstructions, or of sources above translations above the truth.
 
-    Empty where the family makes neither.
+    Empty where the family makes neither. Sources that are not paired with images are rows of their own.
     """
+    stored, translates = sources_of(model.family, prepared), model.family.shows() == "translate"
+    if not stored.paired:
+        rows = stored.holdout if len(stored.holdout) else stored.train
     rows = np.sort(rows[: PAIRS * max(1, 256 // (PAIRS * prepared.width))])
-    translates = model.family.shows() == "translate"
     if not (translates or isinstance(model.family, Reconstructs)) or not len(rows):
         return np.zeros((0, 0, prepared.channels), np.uint8)
     if not translates:
@@ -150,6 +152,6 @@ def pairs(model: Model, prepared: Prepared, rows: np.ndarray) -> np.ndarray:
     made = drawn(model, prepared, rows, len(rows), 0)
     assert made.sources is not None
     columns = [made.sources, made.images]
-    if sources_of(model.family, prepared).paired:
+    if stored.paired:
         columns.append(prepared.images[rows])
     return grid(above(*columns), columns=len(rows))
