@@ -10,6 +10,7 @@ from PIL import Image
 
 from benchmarks import autoencoding
 from tests.kit import build, changed, context, pixels, smooth, wake
+from tests.support.sabotage import breaks
 from zeuxis import families
 from zeuxis.core.pixels import from_levels, from_uint8, to_pil, to_tensor, to_uint8
 from zeuxis.core.rng import Rng
@@ -30,6 +31,7 @@ def draws(n, *shape):
     return torch.rand(n, *shape, generator=torch.Generator().manual_seed(3))
 
 
+@breaks("nn/towers.py", "[..., : size[0], : size[1]]", "")
 @pytest.mark.parametrize("height, width", [(28, 28), (29, 21), (5, 40)])
 @torch.no_grad()
 def test_towers_take_any_size_and_mirror_each_other(height, width):
@@ -41,6 +43,12 @@ def test_towers_take_any_size_and_mirror_each_other(height, width):
     assert up(found[-1], (height, width)).shape == (2, 3, height, width)
 
 
+@breaks(
+    "nn/towers.py",
+    "layer.weight.add_(averaging(4 * fine, coarse).view(coarse, fine, 2, 2))",
+    "pass",
+)
+@breaks("nn/towers.py", "nn.init.zeros_(self.second.weight)", "pass")
 @torch.no_grad()
 def test_a_new_tower_is_linear_and_its_shortcuts_are_means_and_copies():
     down = towers.DownTower(1, (16, 32), 2, 2).double()
@@ -56,6 +64,7 @@ def test_a_new_tower_is_linear_and_its_shortcuts_are_means_and_copies():
     assert (weight - (shortcut.t() * 2)).abs().max() <= 1 / 32**0.5
 
 
+@breaks("nn/towers.py", 'mode="replicate"', 'mode="constant"')
 @torch.no_grad()
 def test_an_edge_is_repeated_where_a_side_does_not_divide():
     down = wake(towers.DownTower(1, (16, 16), 1, 2))
@@ -73,6 +82,7 @@ def test_noise_has_the_stated_deviation():
     assert noisy.max() > 1.5  # not clipped: the noise stays Gaussian
 
 
+@breaks("nn/corruption.py", "chosen_B1HW < per_row(share_B)", "chosen_B1HW < share_B.mean()")
 def test_salt_and_pepper_hit_the_stated_share_in_all_channels():
     image = torch.zeros(2, 3, 64, 64)
     out = corruption.impulse(image, draws(2, 2, 64, 64), torch.tensor([0.0, 0.3]))
@@ -83,6 +93,12 @@ def test_salt_and_pepper_hit_the_stated_share_in_all_channels():
     assert (out[1] == 1).float().mean().item() == pytest.approx(0.15, abs=0.03)
 
 
+@breaks("nn/corruption.py", "wide_B = share_B / tall_B", "wide_B = tall_B")
+@breaks(
+    "nn/corruption.py",
+    "scattered_B1HW = uniform_B1HW.gather(2, rows)",
+    "scattered_B1HW = 0.9 * uniform_B1HW.gather(2, rows)",
+)
 def test_holes_hide_about_the_stated_share_and_come_in_three_kinds():
     n, share = 300, 0.3
     uniform_BK = draws(n, corruption.HOLE_DRAWS)
@@ -100,6 +116,8 @@ def test_holes_hide_about_the_stated_share_and_come_in_three_kinds():
     assert (corners.sum(1) == 2).all() and len({tuple(row) for row in corners.tolist()}) == 4
 
 
+@breaks("nn/corruption.py", "(5000 / quality_B).floor()", "(2500 / quality_B).floor()")
+@breaks("nn/corruption.py", "_standard(chrominance=i > 0)", "_standard(chrominance=False)")
 @pytest.mark.parametrize("quality", [5, 30, 75, 95])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_simulated_jpeg_is_what_pillow_decodes(channels, quality):
@@ -127,6 +145,9 @@ def test_jpeg_keeps_alpha_and_its_quality_is_each_row_s_own():
     assert torch.allclose(out[1:], corruption.jpeg(image[1:], torch.tensor([90.0])))
 
 
+@breaks(
+    "families/autoencoder.py", "normal_BCHW[row], strength)", "normal_BCHW[: len(row)], strength)"
+)
 def test_damage_is_drawn_by_row_and_all_kinds_occur():
     model = make(clean=0.2)
     image = images(model, 64)
@@ -161,6 +182,7 @@ def test_the_loss_without_damage_is_the_error_of_the_reconstruction():
     )
 
 
+@breaks("families/autoencoder.py", '"total": (error_B / gain_B).mean()', '"total": error_B.mean()')
 def test_noisy_rows_count_by_the_inverse_of_the_network_s_share():
     model = make(corrupt=("gaussian",), clean=0.0)
     image, ctx = images(model), context()
@@ -172,6 +194,11 @@ def test_noisy_rows_count_by_the_inverse_of_the_network_s_share():
     assert total == pytest.approx(expected, rel=1e-5)
 
 
+@breaks(
+    "families/autoencoder.py",
+    "DEVIATION**2 / total_B, zero_B)",
+    "DEVIATION**2 / total_B.sqrt(), zero_B)",
+)
 @torch.no_grad()
 def test_without_noise_denoising_is_the_identity_and_at_first_it_is_the_linear_optimum():
     model = make()
@@ -193,6 +220,16 @@ def test_each_row_is_denoised_by_its_own_deviation():
     assert torch.allclose(together[2:3], model.denoise(image[2:3], deviation[2:3]), atol=1e-5)
 
 
+@breaks(
+    "families/autoencoder.py",
+    "known_BCHW = torch.where(hidden_B1HW, 0.0, image_BCHW)",
+    "known_BCHW = image_BCHW",
+)
+@breaks(
+    "families/autoencoder.py",
+    "return torch.where(hidden_B1HW, painted_BCHW, image_BCHW)",
+    "return painted_BCHW",
+)
 @torch.no_grad()
 def test_completion_keeps_what_is_known_and_never_looks_at_what_is_hidden():
     model = make(height=9, width=12, channels=3)
@@ -205,6 +242,11 @@ def test_completion_keeps_what_is_known_and_never_looks_at_what_is_hidden():
     assert not torch.allclose(out * mask, image * mask, atol=0.05)
 
 
+@breaks(
+    "families/autoencoder.py",
+    "passing = [x * damaged for x in features]",
+    "passing = [x * ~damaged for x in features]",
+)
 @torch.no_grad()
 def test_repairs_use_skips_and_reconstructions_do_not():
     """The latent's way is closed: what is left must have come past it."""
@@ -223,6 +265,16 @@ def test_repairs_use_skips_and_reconstructions_do_not():
     assert torch.allclose(fixed[:1].expand_as(fixed), fixed, atol=1e-6)
 
 
+@breaks(
+    "families/autoencoder.py",
+    "return [n for n in self.bits for _ in range(each)]",
+    "return [n for _ in range(each) for n in self.bits]",
+)
+@breaks(
+    "families/autoencoder.py",
+    "((latent.clamp(-1, 1) + 1) * (self.top.to(latent.dtype) / 2))",
+    "((latent + 1) * (self.top.to(latent.dtype) / 2))",
+)
 @pytest.mark.parametrize("layout", ["flat", "spatial"])
 @torch.no_grad()
 def test_a_rounded_latent_survives_as_whole_numbers(layout):
@@ -244,6 +296,7 @@ def test_a_rounded_latent_survives_as_whole_numbers(layout):
     assert torch.equal(model.decode(model.from_codes(code)), model.reconstruct(image))
 
 
+@breaks("families/autoencoder.py", "return rounded + (latent - latent.detach())", "return rounded")
 def test_rounding_lets_the_gradient_of_the_tanh_through():
     rounded, smooth_ = make(bits=(2,)), make(bits=())
     features = torch.randn(4, 16, *TINY.grid(), requires_grad=True)

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.front import classes, pictures, tiny, workshop, zeuxis
+from tests.support.sabotage import breaks
 from zeuxis.core import files as disk
 from zeuxis.core.pixels import save_png
 from zeuxis.inference.model import load
@@ -336,6 +337,7 @@ def test_a_full_disk_while_sampling(trained, tmp_path, monkeypatch, capsys):
     assert len(list((tmp_path / "out").glob("*.png"))) == 16
 
 
+@breaks("cli/main.py", "text[:LONGEST]", "text")
 def test_a_long_sentence_is_cut(capsys):
     last = refused(capsys, ["sample", "x" * 60_000])
     assert len(last) < 2100 and last.endswith("letters in all)")

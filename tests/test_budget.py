@@ -8,6 +8,7 @@ import torch
 
 from tests.front import pictures, tiny, workshop, zeuxis
 from tests.kit import able, build, loader_for
+from tests.support.sabotage import breaks
 from zeuxis import data
 from zeuxis import train as train_family
 from zeuxis.cli import verbs
@@ -42,6 +43,7 @@ def two_threads(monkeypatch):
 # Threads
 
 
+@breaks("core/machine.py", "yield seconds[set_threads(quicker(seconds))]", "yield seconds[usual]")
 @pytest.mark.parametrize(
     "seconds, threads", [({1: 1.0, 2: 0.6}, 2), ({1: 1.0, 2: 1.1}, 2), ({1: 1.0, 2: 5.0}, 1)]
 )
@@ -74,6 +76,7 @@ def test_samples_are_the_same_bits_at_one_thread_and_two(name, tmp_path):
 # Measuring
 
 
+@breaks("evaluation/allowance.py", "if count < asked:", "if False:")
 @pytest.mark.parametrize(
     "cost, count", [(0.001, 2000), (0.02, 1000), (0.1, 250), (0.4, 64), (100.0, 32)]
 )
@@ -84,6 +87,7 @@ def test_a_slow_machine_measures_fewer_samples_and_says_so(clock, cost, count):
     assert all(f"{count} samples" in note and "30 s" in note for note in given.notes)
 
 
+@breaks("evaluation/allowance.py", "<= share * self.left()", "<= self.left()")
 def test_classifiers_leave_room_for_themselves(clock):
     assert Allowance(30.0).samples(2000, lambda n: n * 0.012, shared=False) == 2000
     assert Allowance(30.0).samples(2000, lambda n: n * 0.012, shared=True) == 1000
@@ -145,6 +149,11 @@ def run(tmp_path_factory):
     return folder / "run", photos, events
 
 
+@breaks(
+    "training/run.py",
+    "            closing.first_report(folder, job.prepared, place.type, tell)\n",
+    "            pass\n",
+)
 def test_a_first_report_is_there_before_anything_is_measured(run):
     folder, _, events = run
     page = (folder / "report.html").read_text()
@@ -155,6 +164,11 @@ def test_a_first_report_is_there_before_anything_is_measured(run):
     assert str(folder / "report.html") in said and "step-00000002.png" in said
 
 
+@breaks(
+    "evaluation/evaluate.py",
+    "*_notes(model, prepared, chosen), *allowance.notes]",
+    "*_notes(model, prepared, chosen)]",
+)
 def test_the_report_tells_of_fewer_samples(run, monkeypatch):
     folder, photos, _ = run
     monkeypatch.setattr(evaluate, "duration", lambda call: 50.0)  # of 32 samples
@@ -177,6 +191,7 @@ def test_many_images_are_announced(clock, tmp_path):
         verbs.announce(tmp_path, some, 10**15, 3.2, lambda event: None)
 
 
+@breaks("cli/verbs.py", "if count >= MANY and", "if False and")
 def test_few_images_are_not(run, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(verbs, "MANY", 40)
     for count in (3, 40):
@@ -188,6 +203,8 @@ def test_few_images_are_not(run, tmp_path, monkeypatch, capsys):
 # The pace of training
 
 
+@breaks("core/machine.py", "if now < SLOW * self._planned", "if True")
+@breaks("core/machine.py", "self._said = True", "pass")
 def test_a_run_that_becomes_slow_says_so_once_and_why(clock, two_threads, monkeypatch):
     monkeypatch.setattr(machine.os, "getloadavg", lambda: (9.0, 1.0, 1.0))
     pace = machine.Pace(planned=0.1)
@@ -206,6 +223,7 @@ def test_nothing_planned_nothing_said(clock):
     assert not pace.note(1000.0, 5) and not pace.over()
 
 
+@breaks("training/loop.py", "raise OutOfTime", "pass")
 def test_a_run_whose_time_is_over_is_saved_and_goes_on(tmp_path):
     """Steps of minutes that became slower: what is there is kept, and the end is the same bits."""
     training = Training(steps=6, batch_size=4, seed=3, save_every=100, probe_every=100)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from tests.kit import batch_for, build, context, new_images
+from tests.support.sabotage import breaks
 from zeuxis.core.rng import Rng
 
 LAYERS = {
@@ -13,6 +14,20 @@ LAYERS = {
 """The layers whose sum is the image; the last one's bias can be its level."""
 
 
+@breaks("families/gan.py", "self._judge(image_BCHW.clamp(-1, 1),", "self._judge(image_BCHW,")
+@breaks(
+    "families/gan.py",
+    "self.generator(z_BZ, label_BA).clamp(-1, 1)",
+    "self.generator(z_BZ, label_BA)",
+)
+@breaks("families/gan.py", '"beyond": 1.0', '"beyond": 0.0')
+@breaks("families/stylegan.py", "self._judge(image_BCHW.clamp(-1, 1),", "self._judge(image_BCHW,")
+@breaks(
+    "families/stylegan.py",
+    "self._paint(w_BLZ, noise, strength).clamp(-1, 1)",
+    "self._paint(w_BLZ, noise, strength)",
+)
+@breaks("families/stylegan.py", "verdict + beyond", "verdict")
 @pytest.mark.parametrize("level, beyond", [(0.9, 0.0), (3.0, 4.0), (-1.5, 0.25)])
 @pytest.mark.parametrize("name", LAYERS)
 def test_the_image_is_clamped_and_what_lies_beyond_is_drawn_back(name, level, beyond):

@@ -14,6 +14,7 @@ from PIL import Image
 import zeuxis as library
 from tests.front import classes, pictures, tiny, workshop, zeuxis
 from tests.kit import ALL
+from tests.support.sabotage import breaks
 from zeuxis.cli import main, terminal
 from zeuxis.core.errors import Diverged, Stopped
 from zeuxis.training import recipes
@@ -228,6 +229,16 @@ def test_a_terminal_gets_a_bar(monkeypatch):
     assert all(word in text.getvalue() for word in SHOWN)
 
 
+@breaks(
+    "cli/terminal.py",
+    'in ("plan", "probe"):  # a plan begins another run\n            self._scores = event',
+    '== "probe":\n            self._scores = event',
+)
+@breaks(
+    "cli/terminal.py",
+    'in ("plan", "probe"):  # a plan begins another run\n            self._scores = _scores',
+    '== "probe":\n            self._scores = _scores',
+)
 @pytest.mark.parametrize("tty", [False, True])
 def test_the_scores_of_one_run_are_not_shown_with_the_next(monkeypatch, tty):
     text = io.StringIO()

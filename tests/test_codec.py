@@ -15,6 +15,7 @@ from PIL import Image
 
 from tests.front import zeuxis
 from tests.kit import able, build, config_for, wake
+from tests.support.sabotage import breaks
 from zeuxis import families
 from zeuxis.core.abilities import Sequential
 from zeuxis.data.pictures import Pictures
@@ -70,6 +71,7 @@ def test_several_batches_of_rows(tmp_path, monkeypatch):
     assert np.array_equal(codec.decompress(load(run), tmp_path / "a.zxi")[0], seen.images)
 
 
+@breaks("inference/codec.py", "weights[-1] > 1:", "weights[-1] > 2:")
 def test_the_table_is_whole_numbers_of_exact_arithmetic():
     table = codec.table()
     assert table[0] == 2**24 and table[-1] == 1 and table.dtype == np.int64
@@ -93,6 +95,8 @@ class Shaken:
         self.stepper.push(level_B)
 
 
+@breaks("inference/codec.py", "nearest_RL[row, one] = value", "pass")
+@breaks("inference/codec.py", '!= header["pixels"]:', "== 0:")
 def test_small_differences_between_machines_do_no_harm(tmp_path, monkeypatch):
     """With a wide margin many numbers are written down, and twice the margin's noise goes wrong."""
     monkeypatch.setattr(codec, "SURE", 0.05)
@@ -114,6 +118,7 @@ def test_small_differences_between_machines_do_no_harm(tmp_path, monkeypatch):
                 codec.decompress(load(run), tmp_path / "a.zxi")
 
 
+@breaks("inference/codec.py", "copy.deepcopy(model.family).double()", "copy.deepcopy(model.family)")
 def test_the_steps_are_taken_in_float64(tmp_path, monkeypatch):
     """Nothing less is the same on another instruction set to within what is written down."""
     run = untrained(tmp_path / "run", "pixelcnn", height=3, width=3)
@@ -151,6 +156,8 @@ def test_another_instruction_set_and_thread_count_read_the_file(name, tmp_path):
             assert np.array_equal(np.asarray(again), image[..., 0])
 
 
+@breaks("inference/codec.py", 'if header["model"] != identity(model):', "if False:")
+@breaks("inference/codec.py", 'whole = zlib.crc32(words) == header["words"] and', "whole =")
 def test_bad_input_is_one_sentence(tmp_path, capsys):
     run = untrained(tmp_path / "run", "pixelcnn", height=4, width=4)
     other = untrained(tmp_path / "other", "pixelcnn", height=4, width=4, widths=(8,))
@@ -226,6 +233,8 @@ def test_a_header_that_compress_would_not_write_is_refused_in_a_sentence(tmp_pat
         codec._read(file)
 
 
+@breaks("inference/codec.py", "> 8 * len(words) + 64", "> 8 * len(words)")
+@breaks("inference/codec.py", "except AssertionError", "except KeyError")
 @pytest.mark.parametrize(
     "change, words, sentence",
     [

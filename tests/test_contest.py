@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.front import pictures, workshop, zeuxis
+from tests.support.sabotage import breaks
 from zeuxis.training import contest
 
 
@@ -34,6 +35,7 @@ def test_the_page_shows_every_family_with_its_measures_and_costs(done):
     assert not re.search(r"https?:", page.replace("http://www.w3.org", ""))
 
 
+@breaks("training/contest.py", "entries.sort(", "sorted(entries, ")
 def test_both_had_the_same_budget_and_the_best_comes_first(done):
     folder, _ = done
     result = json.loads((folder / "contest.json").read_text())
@@ -51,6 +53,7 @@ def test_the_picture_has_a_band_of_samples_for_each(done):
     assert pixels.std() > 10
 
 
+@breaks("training/contest.py", 'line["step"]) / progress["steps"]', 'line["step"])')
 def test_first_good_is_the_first_probe_below_the_threshold(tmp_path):
     lines = [{"step": 10, "kernel_distance": 3.0}, {"step": 20, "kernel_distance": 0.5}]
     text = "".join(json.dumps(line) + "\n" for line in [*lines, {"step": 40, "a": 1}])

@@ -12,6 +12,7 @@ import torch
 
 from tests import worker
 from tests.kit import ALL
+from tests.support.sabotage import breaks
 from zeuxis.core.files import sha256
 from zeuxis.inference import artefact
 from zeuxis.training import checkpoint
@@ -91,6 +92,8 @@ def compare(expected, found):
         assert torch.equal(value, found[0][key]), key
 
 
+@breaks("training/step.py", 'tensors |= {f"best/', 'tensors |= {} and {f"best/')
+@breaks("training/loop.py", 'log.cut(saved.facts["log_bytes"], logged)', '""')
 @pytest.mark.parametrize("name", ALL)
 def test_three_kills(name, tmp_path):
     assert len(kill_again_and_again(name, tmp_path, kills=3, seed=1)) >= 3
@@ -104,6 +107,8 @@ def test_twenty_kills(name, tmp_path, capsys):
         print(f"\n{name}: {len(hits)} kills at steps {hits}, all ended on the same bits")
 
 
+@breaks("training/step.py", "_laid_out_as(trained[index], value)", "value")
+@breaks("training/loop.py", "raise Stopped", "pass")
 @pytest.mark.parametrize("name", ALL)
 def test_stopped_by_ctrl_c_and_continued(name, tmp_path):
     folder = tmp_path / "a"
@@ -121,6 +126,7 @@ def test_stopped_by_ctrl_c_and_continued(name, tmp_path):
     compare(outcome(tmp_path / "b"), outcome(folder))
 
 
+@breaks("training/checkpoint.py", 'facts["sha256"] == sha256(path / "state.safetensors")', "True")
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path):
     worker.run("vae", tmp_path / "a", 6)
     worker.run("vae", tmp_path / "b", 6)
@@ -207,6 +213,7 @@ def test_killed_at_a_change_of_the_disk(never_killed, tmp_path, monkeypatch, sha
     assert killed_at(int(share * len(calls)), expected, tmp_path / "run", monkeypatch)
 
 
+@breaks("training/checkpoint.py", 'old.rename(old.with_name(old.name + ".tmp"))', "old")
 def test_a_checkpoint_whose_removal_was_killed_is_none_any_more(tmp_path, monkeypatch):
     state = checkpoint.Checkpoint({"weight": torch.zeros(2)}, {"step": 0})
     for step in range(checkpoint.KEPT):

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.support.sabotage import breaks
 from zeuxis import data
 from zeuxis.core.lock import locked
 from zeuxis.core.settings import Data
@@ -190,6 +191,7 @@ def many(count, side=None, groups=1, same=()):
     return source
 
 
+@breaks("data/preparation/split.py", "return chosen[inverse]", "return ~chosen[inverse]")
 def test_the_split(tmp_path):
     none = prepare.prepare_source(many(399), tmp_path / "a", Data())
     assert len(none.holdout) == 0 and "fewer than 400" in none.facts["split"]["how"]
@@ -410,6 +412,7 @@ def test_a_second_process_that_was_faster_wins(messy, tmp_path):
     assert data.open_prepared(first.folder).hash == first.hash
 
 
+@breaks("data/preparation/prepare.py", ", wait=True):", "):")
 def test_two_who_prepare_at_once(messy, tmp_path, monkeypatch):
     """For the cache the second waits and takes what the first made; a named folder is refused."""
     monkeypatch.setenv("ZEUXIS_CACHE", str(tmp_path / "cache"))
@@ -434,6 +437,7 @@ def test_two_who_prepare_at_once(messy, tmp_path, monkeypatch):
         data.prepare(messy, tmp_path / "out", SMALL)
 
 
+@breaks("data/preparation/prepare.py", "shutil.rmtree(left, ignore_errors=True)", "pass")
 def test_what_a_killed_preparation_left_is_removed_by_the_next_one(messy, tmp_path):
     others = [".out-2-abcd1234", ".other-abcd1234", ".out-abcd12345"]
     for name in (".out-abcd1234", *others):

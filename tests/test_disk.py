@@ -7,10 +7,12 @@ import threading
 
 import pytest
 
+from tests.support.sabotage import breaks
 from zeuxis.cli.terminal import sentence
 from zeuxis.core.files import inside, read_json, read_sealed, write_file, write_sealed
 
 
+@breaks("core/files.py", "beside.replace(path)", "path.write_bytes(beside.read_bytes())")
 def test_a_reader_never_sees_a_part(tmp_path):
     path = tmp_path / "file"
     write_file(path, lambda beside: beside.write_text("old"))
@@ -33,6 +35,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path):
     assert path.read_text() == "old" and [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
+@breaks("core/files.py", "beside.unlink(missing_ok=True)  #", "pass  #")
 def test_a_link_under_the_temporary_name_is_not_followed(tmp_path):
     mine = tmp_path / "mine"
     mine.write_text("mine")
@@ -67,6 +70,7 @@ def test_what_is_no_plain_name_leads_nowhere(tmp_path, name):
     assert str(refused.value).isprintable()
 
 
+@breaks("core/files.py", "with naming(path, beside):", "if True:")
 @pytest.mark.parametrize(
     "error", [OSError(errno.ENOSPC, "full"), KeyboardInterrupt(), ValueError()]
 )
@@ -81,6 +85,7 @@ def test_nothing_is_left_of_a_write_that_ends_early_and_an_error_names_the_file(
     assert not isinstance(error, OSError) or caught.value.filename == str(tmp_path / "file")
 
 
+@breaks("core/files.py", "{threading.get_native_id()}.", "")
 def test_two_who_write_one_file_do_not_share_the_temporary_one(tmp_path):
     path = tmp_path / "file"
 
@@ -118,6 +123,7 @@ def test_every_error_of_the_system_says_what_to_do(number):
     assert words.startswith("runs/x: ") and (";" in words)
 
 
+@breaks("core/files.py", 'content.pop("checksum", None) != checksum(content)', "False")
 def test_a_changed_value_breaks_the_seal(tmp_path):
     path = tmp_path / "sealed.json"
     write_sealed(path, {"step": 10})
@@ -127,6 +133,7 @@ def test_a_changed_value_breaks_the_seal(tmp_path):
         read_sealed(path)
 
 
+@breaks("core/files.py", "path.resolve().parent != folder.resolve()", "path.parent != folder")
 def test_a_name_does_not_lead_out_by_a_link(tmp_path):
     home = tmp_path / "home"
     home.mkdir()

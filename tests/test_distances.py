@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from tests.peers import torch_fidelity
+from tests.support.sabotage import breaks
 from zeuxis.features import Features
 from zeuxis.features.inception import STATE_SHA256
 from zeuxis.metrics.bins import different_bins, jensen_shannon, k_means
@@ -29,6 +30,11 @@ def clusters(n, modes, spread=0.3, seed=0, d=8):
 # Inception score
 
 
+@breaks(
+    "metrics/inception_score.py",
+    ".RandomState(seed).permutation(n)",
+    ".RandomState(seed + 1).permutation(n)",
+)
 def test_the_score_is_torch_fidelitys():
     torch_fidelity()
     from torch_fidelity import metric_isc
@@ -77,6 +83,7 @@ def test_the_scores_interval_is_the_delete_one_jackknife():
     assert found.interval == pytest.approx((found.value - half, found.value + half), rel=1e-9)
 
 
+@breaks("metrics/inception_score.py", "if not is_inception(outputs.receipt):", "if False:")
 def test_only_the_published_network_gives_an_inception_score():
     logits = np.random.default_rng(0).normal(0, 2, (60, 5))
     published = {"network": "Inception 2015", "weights_sha256": STATE_SHA256}
@@ -100,6 +107,7 @@ def unit(array):
     return array / np.linalg.norm(array, axis=1, keepdims=True)
 
 
+@breaks("metrics/cmmd.py", "return x_ND / length_N", "return x_ND")
 def test_cmmd_is_the_published_formula():
     x, y = normal(20, shift=1), normal(30, shift=1, by=0.5, seed=1)
 
@@ -160,6 +168,7 @@ def test_features_without_direction_or_variety_are_refused():
 # sliced Wasserstein
 
 
+@breaks("metrics/sliced.py", "if n == m:", "if True:")
 def test_in_one_dimension_it_is_the_wasserstein_distance():
     x, y = features([[float(i)] for i in range(16)]), features([[float(i * i)] for i in range(16)])
     expected = np.mean([(i - i * i) ** 2 for i in range(16)])
@@ -227,6 +236,7 @@ def test_its_halves_are_distances_of_halves(monkeypatch):
 # bins
 
 
+@breaks("metrics/bins.py", "p=squared_N / squared_N.sum()", "p=None")
 def test_k_means_finds_clusters():
     x = clusters(300, 8).array
     centre = x.mean(0)
@@ -236,6 +246,7 @@ def test_k_means_finds_clusters():
     assert sorted(apart.argmin(1)) == list(range(8)) and apart.min(1).max() < 0.3
 
 
+@breaks("metrics/bins.py", "pooled_K * (1 - pooled_K)", "pooled_K")
 def test_dropped_modes_are_different_bins():
     real, fake = clusters(800, 8), clusters(600, 6, seed=1)
     found = different_bins(fake, real, 8)

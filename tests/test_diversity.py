@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from tests.support.sabotage import breaks
 from tests.test_damage import garments
 from zeuxis.metrics import diversity as room
 from zeuxis.metrics.damage import Pool, damage
@@ -28,6 +29,9 @@ def gap(monkeypatch):
     return squared
 
 
+@breaks(
+    "metrics/diversity.py", "rng.permutation(rows_N)[: 2 * count]", "rng.choice(rows_N, 2 * count)"
+)
 def test_no_image_is_in_two_pairs_and_none_is_its_own_partner(monkeypatch):
     seen = []
 
@@ -59,6 +63,11 @@ def test_the_mean_and_its_interval_hold_the_truth(gap):
     assert 0.9 <= held <= 0.98
 
 
+@breaks(
+    "metrics/diversity.py",
+    "math.hypot(*(one.interval[1] - one.value for one in classes)) / len(classes)",
+    "math.hypot(*(one.interval[1] - one.value for one in classes))",
+)
 def test_within_classes_every_class_counts_the_same(gap):
     rng = np.random.default_rng(0)
     levels = np.concatenate([100 + rng.normal(0, 5, 1000), 100 + rng.normal(0, 40, 100)])
@@ -88,6 +97,7 @@ def test_real_against_real_is_one_and_half_the_spread_a_quarter(gap):
     assert np.mean(held) >= 0.9
 
 
+@breaks("metrics/diversity.py", "value, low, high = 1 - value, 1 - high, 1 - low", "pass")
 @pytest.mark.parametrize("measure", MEASURES)
 def test_collapse_is_seen_within_classes_and_missing_classes_overall(measure):
     labels = np.arange(96) % 2

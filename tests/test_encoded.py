@@ -9,6 +9,7 @@ import torch
 
 import zeuxis
 from tests.kit import build, changed, smooth, wake
+from tests.support.sabotage import breaks
 from zeuxis import data, families
 from zeuxis.core.files import sha256
 from zeuxis.core.settings import Data
@@ -100,6 +101,11 @@ def test_encoding_again_gives_the_same_bytes(prepared, tokenizer, tokens, tmp_pa
     assert [path.name for path in tmp_path.iterdir()] == ["again"]
 
 
+@breaks(
+    "data/preparation/encode.py",
+    "chosen = stored[trained[start : start + BLOCK]]",
+    "chosen = stored[:]",
+)
 def test_moments_are_those_of_the_training_rows(prepared, latents):
     rows = grid(np.asarray(prepared.images)[prepared.train]).astype(np.float16).astype(np.float64)
     facts = latents.facts["fields"][1]
@@ -111,6 +117,7 @@ def test_moments_are_those_of_the_training_rows(prepared, latents):
     assert settings["latent"] == (3, 2, 2) and settings["latent_mean"] == tuple(facts["mean"])
 
 
+@breaks("data/preparation/encode.py", 'seal = [facts["files"], ', "seal = [")
 def test_large_latents_are_kept_in_float32(prepared, tokenizer, latents, tmp_path):
     copy = lambda path: artefact.copy(tokenizer, path)  # noqa: E731
     large = lambda pixels: 1000 * grid(pixels)  # noqa: E731
@@ -121,6 +128,7 @@ def test_large_latents_are_kept_in_float32(prepared, tokenizer, latents, tmp_pat
     assert np.array_equal(opened.rows, large(np.asarray(prepared.images)))
 
 
+@breaks("data/loader.py", "stored.take(some)", "stored.take(numbers)")
 def test_the_loader_gives_the_rows_of_its_images_if_they_are_needed(prepared, latents, tokens):
     for opened, key in ((latents, "latent"), (tokens, "token")):
         plain = data.batches(opened, Data(), 5, 16)
@@ -141,6 +149,7 @@ def test_the_loader_gives_the_rows_of_its_images_if_they_are_needed(prepared, la
     assert all(tuple(row.ravel()) in trained for row in pixels)
 
 
+@breaks("data/loader.py", "if active and not stored.field.spatial:", "if False:")
 def test_augmentation_is_refused_for_latents_only(latents):
     with pytest.raises(ValueError, match="cannot be augmented"):
         data.batches(latents, Data(flip=True), 0, 8, needs=("latent",))
@@ -170,6 +179,7 @@ def test_a_family_that_does_not_encode_is_refused(prepared, tmp_path):
         encode(prepared.folder, tmp_path / "gan", tmp_path / "out")
 
 
+@breaks("data/prepared.py", 'sha256(file) != self.facts["encoder"]["sha256"]', "False")
 def test_another_encoder_or_a_damaged_file_is_noticed(prepared, tokenizer, tmp_path):
     opened = encode(prepared.folder, tokenizer, tmp_path / "tokens")
     config = opened.folder / "encoder" / "config.json"
@@ -230,6 +240,7 @@ def test_a_family_of_pixels_trains_on_an_encoded_set_as_on_any(tokens, tmp_path)
     assert config.latent is None and frozen_parts(families.get("flow"), tokens) == {}
 
 
+@breaks("data/prepared.py", "(rows >= 0) & ", "")
 def test_a_token_that_no_code_has_is_refused_when_it_is_read(tokens, tmp_path):
     folder = shutil.copytree(tokens.folder, tmp_path / "set")
     rows = np.fromfile(folder / "token.i16", np.int16)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.kit import changed
+from tests.support.sabotage import breaks
 from zeuxis import data, families
 from zeuxis.core.pixels import grid, save_png
 from zeuxis.core.settings import Data
@@ -181,6 +182,11 @@ def test_labels_that_are_right_teach_and_wrong_ones_do_not(prepared, tmp_path, m
     assert right["scores"][f"{name}_by_real"] > 0.9
 
 
+@breaks(
+    "evaluation/evaluate.py",
+    'found.leave_out(why if len(chosen.holdout) else NO_HOLDOUT, "copy_rate")',
+    "pass",
+)
 def test_without_a_hold_out_the_report_says_so(tmp_path):
     small = make_set(tmp_path, 60)
     result = evaluate.evaluate(Replay(tmp_path, toy(30, 9)[0], small), small, samples=30)

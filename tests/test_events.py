@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests import worker
+from tests.support.sabotage import breaks
 from zeuxis.core import events
 from zeuxis.core.events import Recorder, read_events
 from zeuxis.core.progress import Event
@@ -53,6 +54,11 @@ def test_lines_say_what_happened_how_fast_and_what_it_took(record):
         assert 1e7 < second["memory"] < 1e12
 
 
+@breaks(
+    "core/events.py",
+    "if event.kind in MANY:\n            self._before",
+    "if True:\n            self._before",
+)
 def test_steps_are_a_line_a_second_and_all_else_is_told(record):
     told = [(0.25, step(done)) for done in range(12)]
     told += [(0, Event("prepare", "measuring", 1, 9)), (0, Event("prepare", "preparing", 1, 9))]
@@ -68,6 +74,7 @@ def test_steps_are_a_line_a_second_and_all_else_is_told(record):
     assert seen[6:] == [("saved", 11), ("saved", 12), ("step", 100)]
 
 
+@breaks("core/events.py", "self._interval *= 2", "pass")
 def test_a_long_run_is_thinned_out_and_keeps_its_notes(record, monkeypatch, tmp_path):
     monkeypatch.setattr(events, "LARGEST", 10_000)
     told = [(0, Event("note", "first"))] + [(1.0, step(done, 10**6)) for done in range(2000)]
@@ -81,6 +88,7 @@ def test_a_long_run_is_thinned_out_and_keeps_its_notes(record, monkeypatch, tmp_
     assert (tmp_path / "events.jsonl").stat().st_size <= 10_000 and notes[-1]["text"] == "999"
 
 
+@breaks("core/events.py", 'line = b"\\n" + line', "pass")
 def test_what_a_kill_cut_costs_one_line(record, tmp_path):
     record((0, step(1)), (5, step(2)))
     path = tmp_path / "events.jsonl"

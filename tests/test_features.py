@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional as F
 
+from tests.support.sabotage import breaks
 from zeuxis.features import NETWORKS, Features, dinov2, extractor, features, stream
 from zeuxis.features import efficientnet as room
 from zeuxis.features.tensors import read_tensors
@@ -53,6 +54,7 @@ def test_folded_norms_equal_the_norms():
     assert sum(p.numel() for p in net.parameters()) == 3_350_000 + classes
 
 
+@breaks("features/extraction.py", "+ 255 * (1 - alpha)", "")
 def test_grey_is_repeated_and_transparency_is_white():
     rgb = ramp()
     grey = ramp(channels=1)
@@ -74,6 +76,8 @@ def test_chunks_do_not_matter_and_progress_is_told():
     assert told == [(2, 5), (4, 5), (5, 5)]
 
 
+@breaks("features/extraction.py", '"precision": self.precision,', "")
+@breaks("features/__init__.py", '{**receipt, "image": image}', "receipt")
 def test_the_receipt_tells_apart_what_must_not_be_compared():
     a, b, c = features(ramp()), features(ramp(), size=64), features(ramp(height=10))
     assert a.receipt == features(ramp(3)).receipt
@@ -89,6 +93,7 @@ def test_the_pickle_is_opened_once_and_only_with_the_right_hash(cache, monkeypat
     assert np.array_equal(features(ramp(1)).array, before)
 
 
+@breaks("features/efficientnet.py", "tensors_sha256(weights) == TENSORS_SHA256", "True")
 def test_a_damaged_cache_is_made_again(cache):
     before = features(ramp(1)).array
     whole = cache.read_bytes()
@@ -101,6 +106,7 @@ def test_a_damaged_cache_is_made_again(cache):
         assert cache.read_bytes() == whole
 
 
+@breaks("features/efficientnet.py", "found != FILE_SHA256", "False")
 def test_a_foreign_file_is_never_opened(monkeypatch):
     monkeypatch.setattr(room, "sha256", lambda path: "0" * 64)
     monkeypatch.setattr(torch, "load", lambda *a, **k: pytest.fail("opened"))
@@ -159,6 +165,7 @@ class Means(nn.Module):
         return self.gain * torch.cat([x.mean((2, 3)), x[:, :, 0, 0]], 1)
 
 
+@breaks("features/foreign.py", "digest = tensors_sha256(state)", 'digest = "none"')
 def test_any_module_is_a_feature_network():
     images = ramp(3)
     found = features(images, Means(), size=20)
@@ -172,11 +179,13 @@ def test_any_module_is_a_feature_network():
     assert features(images, lambda x: x.mean((2, 3)), size=8).receipt["weights_sha256"] == "none"
 
 
+@breaks("features/foreign.py", "network.eval()", "pass")
 def test_a_module_is_used_as_in_evaluation():
     noisy = nn.Sequential(nn.Flatten(), nn.Dropout(0.5)).train()
     assert (features(np.full((2, 8, 8, 3), 255, np.uint8), noisy, size=8).array == 1).all()
 
 
+@breaks("features/__init__.py", "image {start + bad[0]}", "image {bad[0]}")
 def test_what_is_no_vector_or_no_number_is_refused():
     with pytest.raises(ValueError, match=r"made \(32, 3, 8, 8\) of 32 images; expected a tensor"):
         features(ramp(), lambda x: x, size=8)
@@ -290,6 +299,8 @@ def by_hand(net, x):
     return norm(t, "norm")[0]
 
 
+@breaks("features/dinov2.py", 'x_BTD + self.ls2["gamma"] *', "x_BTD +")
+@breaks("features/dinov2.py", "EPSILON = 14, 64, 1e-6", "EPSILON = 14, 32, 1e-6")
 def test_dinov2_is_its_definition():
     net, x = small_dinov2(), torch.randn(2, 3, 70, 70, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
@@ -298,6 +309,7 @@ def test_dinov2_is_its_definition():
     assert (found - expected).norm() < 1e-5 * expected.norm()
 
 
+@breaks("features/dinov2.py", "OFFSET = 0.1", "OFFSET = 0.0")
 def test_dinov2_interpolates_its_positions_where_the_grid_differs():
     net = small_dinov2()
     assert net.positions(5) is net.pos_embed
@@ -339,6 +351,7 @@ def transformers_names(tensors):
     return found
 
 
+@breaks("features/dinov2.py", '("query", "key", "value")', '("key", "query", "value")')
 def test_dinov2_reads_both_namings_and_nothing_else(tmp_path, monkeypatch):
     net = small_dinov2(grid=37)
     torch.save(net.state_dict() | {"mask_token": torch.zeros(1, 128)}, tmp_path / "own.pth")
@@ -384,6 +397,7 @@ def test_bicubic_antialiasing_is_pillows():
         assert np.abs(found[..., channel] - expected).max() < 1e-2
 
 
+@breaks("features/tensors.py", 'catch_warnings(action="ignore")', "catch_warnings()")
 def test_weights_files_that_are_none_are_refused(tmp_path):
     with pytest.raises(ValueError, match="there is no weights file"):
         read_tensors(tmp_path / "none.pth")
@@ -399,6 +413,11 @@ def test_weights_files_that_are_none_are_refused(tmp_path):
         read_tensors(tmp_path / "list.pth")
 
 
+@breaks(
+    "features/tensors.py",
+    'raise pickle.UnpicklingError(f"{module}.',
+    'return __import__(module) and pickle.loads and (f"{module}.',
+)
 def test_a_torchscript_archive_cannot_name_code(tmp_path):
     """A data.pkl that calls a function of the system is refused, not called."""
     with zipfile.ZipFile(tmp_path / "evil.pt", "w") as archive:
@@ -453,6 +472,8 @@ def script(path, content, packed=zipfile.ZIP_STORED):
     return path
 
 
+@breaks("features/tensors.py", "self.spend(view.nbytes)", "pass")
+@breaks("features/tensors.py", "(index or 0) > len(content)", "False")
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_a_torchscript_archive_of_another_kind_is_one_sentence(name, tmp_path):
     good = read_tensors(script(tmp_path / "good.pt", module(WHOLE, module(WHOLE)) + b"."))

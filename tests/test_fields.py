@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.support.sabotage import breaks
 from zeuxis.core.fields import KINDS, STANDARD, Field
 from zeuxis.training.step import to_device
 
@@ -18,6 +19,12 @@ INSIDE = {
 }
 
 
+@breaks("core/fields.py", "self.facts.inside or dtype", "dtype")
+@breaks(
+    "core/fields.py",
+    'if self.kind == "image":\n            return from',
+    "if stored.dtype == torch.uint8:\n            return from",
+)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_only_an_image_is_scaled_and_ids_stay_whole_numbers(kind, dtype):
@@ -63,6 +70,7 @@ def test_what_is_no_field_is_refused(wrong):
         Field(**{"name": "source", "kind": "image", **wrong})
 
 
+@breaks("training/step.py", "if key not in fields:", "if False:")
 def test_a_batch_goes_to_the_device_by_its_fields_and_a_stranger_is_named():
     source = Field(name="source", kind="map", shape=(1, 4))
     maps = torch.tensor([0, 1, 2, 255], dtype=torch.uint8).reshape(1, 1, 1, 4)  # like an image's

@@ -8,6 +8,7 @@ import torch
 
 from tests import worker
 from tests.kit import build, loader_for
+from tests.support.sabotage import breaks
 from zeuxis.core.errors import Diverged
 from zeuxis.core.family import Phase
 from zeuxis.core.processes import Parallel
@@ -22,6 +23,7 @@ def fresh(name="vae", **values):
     return step.start(model, training, torch.device("cpu"), "float32", Parallel())
 
 
+@breaks("training/step.py", "(step + 1) / warmup", "step / warmup")
 def test_the_rate_rises_falls_and_ends_where_asked():
     training = Training(steps=1000, lr=1.0, warmup=100, final_lr=0.1)
     rates = [step.learning_rate(training, s) for s in range(1001)]
@@ -31,6 +33,11 @@ def test_the_rate_rises_falls_and_ends_where_asked():
     assert step.learning_rate(cosine, 550) == pytest.approx(0.55)
 
 
+@breaks(
+    "training/step.py",
+    "step, steps = step - first, training.steps - first",
+    "steps = training.steps",
+)
 def test_a_late_phase_may_have_a_schedule_of_its_own():
     """As if the steps that are left were its run; which steps these are depends on no rounding."""
     training = Training(steps=1000, lr=1.0, warmup=100, final_lr=0.1, decay="linear")
@@ -43,6 +50,7 @@ def test_a_late_phase_may_have_a_schedule_of_its_own():
     assert dataclasses.replace(late, own_schedule=False).first(1000) == 0
 
 
+@breaks("training/step.py", "follow(state)\n    return logged", "return logged")
 def test_the_average_is_the_weighted_mean_of_the_weights():
     state = fresh(average=0.5, average_max=0.9)
     loader = loader_for(state.model.config, 4)
@@ -56,6 +64,7 @@ def test_the_average_is_the_weighted_mean_of_the_weights():
     assert torch.allclose(dict(state.average.named_parameters())[key], expected, atol=1e-7)
 
 
+@breaks("training/step.py", "if torch.isfinite(norm):", "if True:")
 def test_a_step_with_infinite_gradients_is_skipped_and_many_end_the_run():
     state = fresh()
     good = loader_for(state.model.config, 4)
@@ -85,6 +94,7 @@ def test_the_clip_bounds_the_gradient():
     assert norm.item() == pytest.approx(1e-3, rel=1e-2)
 
 
+@breaks("training/loop.py", "score < state.best_score", "score > state.best_score")
 def test_the_best_average_is_kept_when_asked(tmp_path):
     """The probe is worst at the end: the kept weights are those of its best step."""
     model = build("vae")
@@ -128,6 +138,12 @@ def test_a_batch_that_cannot_be_shared_out_is_refused():
         fresh(accumulate=3)
 
 
+@breaks(
+    "training/step.py",
+    "draw = state.step * per_step + (own if phase.own_batch else 0)",
+    "draw = state.step * per_step",
+)
+@breaks("training/step.py", "state.updates[phase.name] += 1", "pass")
 def test_a_family_with_its_own_batch_sees_other_images_in_that_phase():
     state, seen = fresh("gan"), []
     loader = loader_for(state.model.config, 4)

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from tests.kit import CONDITIONS, batch_for, build, changed, context, loader_for, new_images, wake
+from tests.support.sabotage import breaks
 from zeuxis import families
 from zeuxis.core.abilities import EMPTY, Decodes, Encodes
 from zeuxis.core.family import Family
@@ -39,6 +40,7 @@ def norm_and_gradients(dtype, fused):
     return [out, *torch.autograd.grad(out, inputs, weight)]
 
 
+@breaks("nn/norm.py", "(grad * normal).sum", "grad.sum")
 @pytest.mark.parametrize("dtype, most", [(torch.float32, 1e-6), (torch.bfloat16, 0.01)])
 def test_the_fused_norm_equals_the_stock_one(dtype, most):
     for a, b in zip(
@@ -70,6 +72,7 @@ def test_an_untrained_flow_is_that_of_a_gaussian(norms):
     assert torch.allclose(end, (0.3 * noise["image"]).clamp(-1, 1), atol=2e-3)
 
 
+@breaks("families/flow.py", "churn=controls.churn", "churn=0.0")
 @torch.no_grad()
 def test_new_noise_on_the_way_keeps_the_distribution_and_forgets_the_first():
     """By default a quarter at each step, and each row's by itself, whatever the others are."""
@@ -117,6 +120,7 @@ def test_guidance_away_from_one_pushes_past_the_conditional():
     assert torch.allclose(none, model.generate(noise, {}, FlowControls(steps=1)), atol=1e-6)
 
 
+@breaks("families/flow.py", "true_BCHW = noise_BCHW - image_BCHW", "true_BCHW = noise_BCHW")
 def test_it_overfits_two_images_and_draws_them_again():
     torch.manual_seed(0)
     model = build("flow", conditional=False, widths=(32,), deviation=1.0)
@@ -177,6 +181,7 @@ def gaussian(**values):
     return build("flow", deviation=DEVIATION, **values).eval()
 
 
+@breaks("families/flow.py", "deviation_B / (1 + deviation_B)", "deviation_B")
 @torch.no_grad()
 def test_denoising_a_gaussian_is_the_wiener_filter():
     """E[x | x + d e] = x s^2 / (s^2 + d^2), for each row's own d; without noise nothing changes."""
@@ -187,6 +192,8 @@ def test_denoising_a_gaussian_is_the_wiener_filter():
     assert torch.allclose(clean, (factor[:, None, None, None] * noisy).clamp(-1, 1), atol=1e-6)
 
 
+@breaks("sampling/ode.py", "math.prod(shape) * math.log(LEVEL)", "math.log(LEVEL)")
+@breaks("sampling/ode.py", '(rng.uniform("level", *shape) - 0.5)', 'rng.uniform("level", *shape)')
 @torch.no_grad()
 def test_bits_of_a_gaussian(monkeypatch):
     """log N(x; 0, s^2) of the same dequantised pixels; all brighter than the mean, to tell shifts."""
@@ -222,6 +229,7 @@ def test_an_image_encoded_under_one_label_becomes_another_under_the_next():
     assert other > 2 * same
 
 
+@breaks("families/flow.py", "even(controls.steps, controls.strength)", "even(controls.steps)")
 @torch.no_grad()
 def test_strength_says_how_much_of_the_source_is_left():
     """At 1 nothing: what is drawn from the noise. Near 0 the source itself."""
@@ -269,6 +277,12 @@ def trained(model, steps=10, **values):
     return state, kept
 
 
+@breaks("families/flow.py", '("early", self.config.early)', '("early", 1.0)')
+@breaks(
+    "nn/frozen.py",
+    "delattr(inner, name)",
+    "delattr(inner, name) or setattr(inner, name, parameter); continue",
+)
 def test_the_early_copy_follows_for_its_share_of_the_run_and_then_stands_still():
     state, kept = trained(build("flow", early=0.5))
     weight = "early.stem.weight"
@@ -294,6 +308,7 @@ def test_an_early_copy_changes_nothing_else(tmp_path):
     )
 
 
+@breaks("families/flow.py", ", net=self.early)", ")")
 @torch.no_grad()
 def test_autoguidance_leads_away_from_the_early_copy():
     model = wake(build("flow", early=0.15), 0.01).eval()
@@ -344,6 +359,9 @@ def of_latents(**values):
     return families.build("flow", config, parts={"decoder": Halves()}).eval()
 
 
+@breaks(
+    "families/flow.py", "return 1.0 if self.latent else self.deviation", "return self.deviation"
+)
 @torch.no_grad()
 def test_a_flow_of_latents_is_a_flow_of_what_they_are_in_units_of_their_deviation():
     """Untrained, it is that of N(0, 1) in these units, so the latents are noise times deviation."""
@@ -357,6 +375,7 @@ def test_a_flow_of_latents_is_a_flow_of_what_they_are_in_units_of_their_deviatio
     assert torch.allclose(images, model.parts["decoder"].decode(latent), atol=0.01)
 
 
+@breaks("families/flow.py", "return (latent_BCHW - mean_C11) / deviation_C11", "return latent_BCHW")
 def test_a_flow_of_latents_trains_on_them_and_leaves_the_decoder_alone():
     model = wake(of_latents())
     image = batch_for(build("flow"))["image"]
@@ -419,6 +438,8 @@ STEPS = torch.tensor([[1.0, 1.0], [1.0, 0.5], [0.75, 0.25], [0.5, 0.5], [0.1, 1e
 """Time and length of some steps."""
 
 
+@breaks("objectives/jumps.py", "factor = (m - (1", "factor = (m + (1")
+@breaks("objectives/jumps.py", "m = t - length, t - length / 2", "m = t - length, t")
 @torch.no_grad()
 def test_an_untrained_flow_jumps_as_a_gaussian_does():
     """x keeps its size in units of the deviation at its time, whatever the length of the step."""
@@ -435,6 +456,13 @@ def test_an_untrained_flow_jumps_as_a_gaussian_does():
         assert torch.allclose(end, (DEVIATION * noise["image"]).clamp(-1, 1), atol=1e-5)
 
 
+@breaks("families/flow.py", '("jumper", 1 - self.config.jumps)', '("jumper", 0.0)')
+@breaks(
+    "training/step.py",
+    "memory = max(1.0, state.training.average * done)",
+    "memory = max(1.0, state.training.average * (state.step + 1))",
+)
+@breaks("nn/unet.py", "_silence(last)", "pass")
 def test_the_jumping_copy_follows_the_network_until_it_learns_by_itself():
     state, kept = trained(build("flow", jumps=0.5), average=0.2)
     stem = "jumper.stem.weight"
@@ -456,6 +484,9 @@ def test_a_jumping_copy_changes_nothing_else():
         assert torch.equal(value, jumping.average.state_dict()[key]), key
 
 
+@breaks(
+    "families/flow.py", "if jumps and controls.steps <= controls.most_jumps", "if jumps and False"
+)
 @torch.no_grad()
 def test_the_copy_jumps_and_the_network_does_all_else():
     model = wake(build("flow", jumps=0.5)).eval()
@@ -480,6 +511,7 @@ def jump_loss(model, n=64, dtype=torch.float64, batch=None):
     return model.loss("jumps", batch, context(n, dtype=dtype))["total"]
 
 
+@breaks("families/flow.py", "true_BCHW = average(velocity", "_ = average(velocity")
 def test_where_the_mean_velocity_is_known_its_loss_falls_with_the_steps_that_teach(monkeypatch):
     """What an untrained flow, exact for a Gaussian, says already."""
     model, losses = gaussian(jumps=0.5, conditional=False).double(), []
@@ -503,6 +535,11 @@ def test_each_row_is_taught_by_its_own_step():
     assert torch.stack(rows).mean().item() == pytest.approx(whole.item(), rel=1e-10)
 
 
+@breaks(
+    "families/flow.py",
+    "functools.partial(self.velocity, label_BA=label_BA)",
+    'functools.partial(self.velocity, label_BA=batch["label"])',
+)
 def test_a_row_keeps_its_label_when_it_is_taught_to_jump():
     model = wake(build("flow", jumps=0.5, drop_label=0.3))
     heard = []

@@ -12,6 +12,7 @@ import sys
 import pytest
 import torch
 
+from tests.support.sabotage import breaks
 from zeuxis.core.errors import NotFound, Stopped
 from zeuxis.core.files import write_sealed
 from zeuxis.core.processes import Parallel
@@ -67,6 +68,12 @@ def test_a_folder_of_other_things_is_refused_and_left_as_it_is(tmp_path):
     assert left == {"thesis.doc", "draft.tmp", "README.md.tmp"}
 
 
+@breaks("core/lock.py", "fcntl.flock(handle,", "(lambda *_: None)(handle,")
+@breaks(
+    "training/folder.py",
+    "with _lock(folder):\n        folder.rename",
+    "if True:\n        folder.rename",
+)
 @pytest.mark.parametrize("fresh", [False, True])
 def test_nobody_else_trains_in_a_folder_or_moves_it_away_meanwhile(tmp_path, fresh):
     folder = saved(tmp_path / "run")
@@ -97,6 +104,11 @@ def test_a_lock_vanishes_with_its_process_even_a_killed_one(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@breaks(
+    "core/lock.py",
+    "if _is(path, handle):\n                os.tr",
+    "if True:\n                os.tr",
+)
 def test_a_lock_that_was_removed_and_made_again_is_not_two(tmp_path, monkeypatch):
     """Whoever waited for the file that the holder removes must lock the one that is there then."""
     real = fcntl.flock
@@ -121,6 +133,8 @@ def test_a_file_system_without_locks_is_named_and_used(tmp_path, monkeypatch):
     assert ["has no lock (No locks available)" in note for note in entered(tmp_path)] == [True]
 
 
+@breaks("training/folder.py", "write_sealed(file, run)", "pass")
+@breaks("training/folder.py", "if changed:", "if changed and not lost:")
 @pytest.mark.parametrize("how", ["damaged", "missing"])
 def test_run_json_is_written_anew_from_a_checkpoint(tmp_path, how):
     folder = saved(tmp_path / "run")
@@ -161,6 +175,7 @@ def test_a_longer_run_is_pointed_to_the_weights_that_are_there(tmp_path):
         entered(folder, LONGER)
 
 
+@breaks("training/folder.py", "        _sweep(folder)\n", "")
 def test_what_kills_left_half_written_goes_and_what_others_write_stays(tmp_path):
     folder = saved(tmp_path / "run")
     mine = ["model-12.safetensors.tmp", "README.md.9.tmp", "run.json.tmp", "config.json.9.tmp"]
@@ -191,6 +206,7 @@ def test_a_run_is_not_continued_through_a_link_that_leads_out(tmp_path, name):
         entered(run)
 
 
+@breaks("training/folder.py", "_undo(folder, aside, tell)\n", "pass\n")
 @pytest.mark.parametrize("fresh", [False, True])
 def test_where_nothing_began_all_is_as_it_was(tmp_path, fresh):
     """Neither an empty folder after a mistyped source, nor an old run that is gone for nothing."""
@@ -205,6 +221,11 @@ def test_where_nothing_began_all_is_as_it_was(tmp_path, fresh):
     assert [fresh and "again" in note.text for note in notes[1:]] == [True] * fresh
 
 
+@breaks(
+    "training/folder.py",
+    "(folder / STOP).unlink(missing_ok=True)\n        try",
+    "pass\n        try",
+)
 def test_a_request_to_stop_reaches_whoever_trains_there_and_nobody_later(tmp_path, monkeypatch):
     monkeypatch.setattr("zeuxis.training.folder.LOOK", 0.0)
     (tmp_path / STOP).touch()  # of a run that was killed before it saw it
@@ -216,6 +237,7 @@ def test_a_request_to_stop_reaches_whoever_trains_there_and_nobody_later(tmp_pat
     assert not list(tmp_path.iterdir())
 
 
+@breaks("core/lock.py", "    if host == platform.node():", "    if False:")
 @pytest.mark.parametrize("left", [None, "process 99999999 on {}", "process x on {}", "mine"])
 def test_where_nobody_trains_there_is_nothing_to_stop(tmp_path, left):
     if left is not None:  # what a kill leaves

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from tests.peers import torch_fidelity
+from tests.support.sabotage import breaks
 from zeuxis.features import Features
 from zeuxis.features.inception import STATE_SHA256
 from zeuxis.metrics import frechet
@@ -42,6 +43,7 @@ def by_definition(x, y):
 # moments
 
 
+@breaks("metrics/moments.py", "(n * m / (n + m))", "(n * m / (n + m - 1))")
 def test_moments_merge_into_those_of_one_pass():
     x = normal(100, shift=50).array
     whole = Moments.of(features(x))
@@ -62,6 +64,7 @@ def test_moments_do_not_depend_on_the_block(monkeypatch):
     assert np.allclose(Moments.of(x).covariance_DD, whole.covariance_DD, rtol=1e-13, atol=1e-15)
 
 
+@breaks("metrics/comparable.py", "if unlike:", "if False:")
 def test_moments_that_do_not_fit_are_refused():
     one = Moments.of(normal(5))
     with pytest.raises(ValueError, match="layer is None on one side and 'logits'"):
@@ -93,6 +96,8 @@ def test_gaussians_have_the_closed_form():
     assert found.raw == pytest.approx(np.trace(s2) + np.trace(t2) - 2 * root, rel=1e-12)
 
 
+@breaks("metrics/frechet.py", "/ math.sqrt(n - 1)", "/ math.sqrt(n)")
+@breaks("metrics/frechet.py", "values_D.where(values_D > tiny, 0)", "values_D")
 @pytest.mark.parametrize(
     ("n", "m"), [(90, 70), (16, 16), (17, 300), (5, 300), (300, 5), (6, 4), (2, 2)]
 )
@@ -143,6 +148,7 @@ def test_constant_features_leave_the_distance_of_the_means():
 # bias and interval
 
 
+@breaks("metrics/frechet.py", "+ np.diagonal(pairs).sum()", "+ 0")
 def test_the_noise_floor_is_the_mean_where_there_is_no_difference():
     found = [
         frechet_distance(normal(300, seed=2 * s), normal(500, seed=2 * s + 1), halves=False)
@@ -172,6 +178,8 @@ def test_the_splits_are_balanced():
     assert (together[~np.eye(GROUPS, dtype=bool)] == 3).all()
 
 
+@breaks("metrics/jackknife.py", "2 * whole - float(halves.mean())", "whole")
+@breaks("metrics/jackknife.py", "axis=1) / 2)", "axis=1))")
 def test_the_jackknife_undoes_a_bias_of_one_over_n_and_has_the_variance_of_a_mean():
     # f(n) = mean + 10 / n: every group's mean is known, so the interval is, too
     means = np.array([3.0, 1.0, 4.0, 1.0, 5.0, 9.0, 2.0, 6.0])
@@ -207,6 +215,7 @@ def test_one_pass_over_groups_gives_the_halves_themselves(monkeypatch):
     assert fast.interval == pytest.approx(slow.interval, rel=1e-9)
 
 
+@breaks("metrics/frechet.py", "value=value - bias", "value=value")
 def test_a_side_of_moments_is_held_fixed():
     x, y = normal(400, shift=0.2), normal(400, seed=1)
     both = frechet_distance(x, y)
@@ -242,6 +251,7 @@ def test_the_line_over_sizes_finds_the_distance_of_endless_sets():
 # names and refusals
 
 
+@breaks("metrics/comparable.py", 'receipt.get("weights_sha256") in PUBLISHED.values()', "True")
 def test_only_published_inception_features_give_a_fid():
     published = {
         "network": "Inception 2015",
@@ -255,6 +265,7 @@ def test_only_published_inception_features_give_a_fid():
     assert frechet_distance(x, x, halves=False).receipt["statistic"] == "FID"
 
 
+@breaks("metrics/comparable.py", "if bad_N.any():", "if False:")
 def test_what_cannot_be_compared_is_refused():
     x = normal(40)
     with pytest.raises(ValueError, match="network is 'test' on one side and 'other'"):

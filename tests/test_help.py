@@ -8,6 +8,7 @@ import typer
 
 from tests.front import pictures, zeuxis
 from tests.kit import ALL
+from tests.support.sabotage import breaks
 from zeuxis import families
 from zeuxis.cli import main
 from zeuxis.cli.help import FROM_DATA, settings
@@ -34,6 +35,7 @@ def test_help_needs_no_torch(words, heavy):
     assert done.returncode == 0 and b"Usage: zeuxis" in done.stdout
 
 
+@breaks("cli/help.py", 'args or ["--help"]', "args")
 def test_without_a_command_there_is_help(capsys):
     assert zeuxis() == 0
     page = capsys.readouterr().out
@@ -43,6 +45,7 @@ def test_without_a_command_there_is_help(capsys):
     assert headings == [f"{name}:" for name in main._Commands.headings]
 
 
+@breaks("cli/help.py", "if everything:", "if False:")
 @pytest.mark.parametrize("name", ALL)
 def test_help_of_a_family_shows_five_settings_and_help_all_every_one(name, capsys):
     assert zeuxis("train", name, "--help") == 0
@@ -107,6 +110,8 @@ OPTIONS = [
 ]
 
 
+@breaks("cli/help.py", "if near is not None:", "if False:")
+@breaks("core/settings.py", "(path), names, n=1)", "(path), (), n=1)")
 @pytest.mark.parametrize(("words", "said"), OPTIONS)
 def test_near_misses_of_words(words, said, capsys):
     assert zeuxis(*words.split()) == 2
@@ -115,6 +120,7 @@ def test_near_misses_of_words(words, said, capsys):
     assert line.startswith("zeuxis: ") and line.count("\n") == 1 and "Value error" not in line
 
 
+@breaks("core/settings.py", "if word in theirs.split()", "if False")
 @pytest.mark.parametrize(
     ("name", "said"),
     [

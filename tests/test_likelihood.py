@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 
+from tests.support.sabotage import breaks
 from zeuxis.core.pixels import from_levels
 from zeuxis.objectives.likelihood import (
     logistic_nats,
@@ -36,6 +37,11 @@ def test_the_size_counts_logits_means_scales_and_coefficients():
     assert [mixture_size(c, 10) for c in (1, 3, 4)] == [30, 100, 150]
 
 
+@breaks(
+    "objectives/likelihood.py",
+    "return log_p + torch.log(-torch.expm1(-inverse)) * (not_lowest & not_highest)",
+    "return log_p",
+)
 @pytest.mark.parametrize("channels, levels", [(1, 256), (1, 2), (3, 5), (4, 3)])
 @pytest.mark.parametrize("scale", [1.0, 10.0])
 def test_the_probabilities_of_all_pixels_sum_to_one(channels, levels, scale):
@@ -45,6 +51,16 @@ def test_the_probabilities_of_all_pixels_sum_to_one(channels, levels, scale):
         assert total.item() == pytest.approx(1, abs=1e-5)
 
 
+@breaks(
+    "objectives/likelihood.py",
+    "for c in range(channels):\n            mean = self.mean(level, c, levels)",
+    "for c in range(channels):\n            mean = self.mean(level, 0, levels)",
+)
+@breaks(
+    "objectives/likelihood.py",
+    "weight_BM = raw.joint(known_BC, channel, levels).log_softmax(1)",
+    "weight_BM = raw.logit.log_softmax(1)",
+)
 @pytest.mark.parametrize("channels, levels", [(1, 256), (3, 256), (4, 7)])
 def test_the_chain_over_channels_is_the_joint(channels, levels):
     raw, generator = raw_pixels(64, channels, 5), torch.Generator().manual_seed(3)
@@ -70,6 +86,11 @@ def test_one_component_is_the_logistic():
     assert torch.allclose(mixture_nats(image, raw, 1)[:, None], expected, rtol=1e-4)
 
 
+@breaks(
+    "objectives/likelihood.py",
+    "self.coefficients[channel, j].tanh() * value",
+    "self.coefficients[channel, j] * value",
+)
 def test_colours_are_the_paper_s_formula_in_plain_numbers():
     raw = raw_pixels(1, 3, 2, seed=5)[0].double()
     value = from_levels(torch.tensor([10, 200, 255])).double()

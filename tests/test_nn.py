@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from tests.support.sabotage import breaks
 from zeuxis.nn.resample import Rise, pixel_shuffle
 
 
@@ -18,6 +19,16 @@ def test_pixel_shuffle_is_torch_s(patch, layout):
     assert torch.equal(a, b)
 
 
+@breaks(
+    "nn/resample.py",
+    "reshape(b, h, w, 2, 2, -1).transpose(2, 3)",
+    "reshape(b, h, w, 2, 2, -1).transpose(2, 4).transpose(2, 3)",
+)
+@breaks(
+    "nn/resample.py",
+    "self.weight.unflatten(0, (-1, 4)).transpose(0, 1)",
+    "self.weight.unflatten(0, (4, -1))",
+)
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_rise_is_a_convolution_and_a_pixel_shuffle(layout):
     rise = Rise(5, 3).double().to(memory_format=layout)

@@ -8,6 +8,7 @@ import zeuxis
 from tests.front import workshop
 from tests.kit import ALL, CONDITIONS, changed, labels, pixels
 from tests.support.one_ability import ONE, in_table
+from tests.support.sabotage import breaks
 from tests.support.toy import Toy
 from zeuxis import families
 from zeuxis.core import abilities
@@ -73,6 +74,17 @@ def source(request, tmp_path_factory):
     return file
 
 
+@breaks(
+    "evaluation/drawn.py",
+    "labels_of(model, prepared, rows) if own",
+    "np.zeros((len(rows), 0), np.int64) if own",
+)
+@breaks(
+    "core/family.py",
+    "codes = issubclass(cls, abilities.Encodes)",
+    "codes = issubclass(cls, abilities.Scores)",
+)
+@breaks("evaluation/report/training.py", "if count:", "if True:")
 @pytest.mark.parametrize("cls", [*ONE, Toy])
 def test_it_trains_shows_is_measured_and_is_used(cls, source, tmp_path):
     name = cls.__name__.lower()

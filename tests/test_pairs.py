@@ -11,6 +11,7 @@ from PIL import Image
 from torch.nn import functional
 
 from tests.front import zeuxis
+from tests.support.sabotage import breaks
 from zeuxis import data
 from zeuxis.core.family import Family, FamilyConfig
 from zeuxis.core.fields import Field
@@ -88,6 +89,8 @@ LAYOUTS = {
 SIDED = ("trainA", "A/train", "train/A")
 
 
+@breaks("data/source/pairs.py", 'rf"[_-]{re.escape(role)}$"', 'r"$^"')
+@breaks("data/source/tree.py", "sides.get(placed[image])", "sides.get(image)")
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_every_layout_becomes_the_same_pairs(tmp_path, name):
     make, settings = LAYOUTS[name]
@@ -153,6 +156,8 @@ def test_folders_stay_classes_unless_pairs_are_asked_for_and_inspect_says_what_t
     )
 
 
+@breaks("data/augment.py", 'mode="bilinear" if smooth else "nearest"', 'mode="bilinear"')
+@breaks("data/augment.py", "if settings.colour and kind.coloured:", "if settings.colour:")
 @pytest.mark.parametrize("palette", [True, False], ids=["indexed", "grey"])
 def test_a_map_keeps_its_ids_through_preparation_and_loading(tmp_path, palette):
     folders("labels", "images", of=(ids, target), palette=palette)(tmp_path / "raw")
@@ -172,6 +177,11 @@ def test_a_map_keeps_its_ids_through_preparation_and_loading(tmp_path, palette):
     assert set(batch["source"].unique().tolist()) == {0, 1, 2, 255}
 
 
+@breaks(
+    "data/preparation/decode.py",
+    "Image.Resampling.NEAREST, MISSING)\n        return Decoded",
+    "Image.Resampling.BICUBIC, MISSING)\n        return Decoded",
+)
 def test_a_map_of_another_size_takes_the_nearest_id(tmp_path):
     folders("labels", "images", of=(lambda i: ids(i, 32), lambda i: target(i, 32)), palette=False)(
         tmp_path / "raw"
@@ -185,12 +195,18 @@ def test_a_map_of_another_size_takes_the_nearest_id(tmp_path):
     assert set(np.unique(again.fields["source"].rows)) <= {0, 1, 2, 255}
 
 
+@breaks(
+    "data/preparation/target.py",
+    "ratio = ratios.pop() if len(ratios) == 1 else Fraction(1)",
+    "ratio = Fraction(1)",
+)
 def test_sources_keep_their_share_of_the_size(tmp_path):
     folders("A", "B", of=(lambda i: target(i, 8), lambda i: target(100 + i, 32)))(tmp_path / "raw")
     prepared = data.prepare(tmp_path / "raw", tmp_path / "set", Data(pairs="A:B", size=(16, 16)))
     assert prepared.fields["source"].field.shape == (3, 4, 4)
 
 
+@breaks("data/preparation/prepare.py", "        beside.keep(keep)", "        pass")
 def test_what_has_no_partner_or_another_shape_is_named_and_left_out(tmp_path):
     folders("A", "B")(tmp_path / "raw")
     save(tmp_path / "raw" / "A" / "alone.png", target(50))
@@ -221,6 +237,8 @@ def unpaired(tmp_path_factory):
     return data.prepare(folder / "raw", folder / "set", translates=True)
 
 
+@breaks("data/loader.py", "own = () if stored.paired else", "own = () if True else")
+@breaks("data/source/pairs.py", "2 * len(both) >= fewer", "True")
 def test_unpaired_domains_have_counts_sides_and_orders_of_their_own(unpaired, tmp_path):
     stored = unpaired.fields["source"]
     assert not stored.paired and len(unpaired) == 10 and len(stored.rows) == 7
@@ -245,6 +263,7 @@ def test_unpaired_domains_have_counts_sides_and_orders_of_their_own(unpaired, tm
     assert len(again.fields["source"].train) == 5 and not again.fields["source"].paired
 
 
+@breaks("data/loader.py", 'derive_seed(seed, "epoch", *of, int', 'derive_seed(seed, "epoch", int')
 def test_names_that_match_are_unpaired_only_if_asked_and_then_meet_at_random(tmp_path):
     folders("A", "B")(tmp_path / "raw")
     settings = Data(pairs="A:B", paired=False)
@@ -419,6 +438,7 @@ class Unpaired(Translator):
     UNPAIRED = True
 
 
+@breaks("training/run.py", "if not stored.paired and not cls.UNPAIRED:", "if False:")
 def test_the_config_of_a_family_that_translates_takes_its_source_from_the_set(tmp_path, unpaired):
     folders("A", "B")(tmp_path / "raw")
     prepared = data.prepare(tmp_path / "raw", tmp_path / "set", Data(pair="downscale:2"))

@@ -9,6 +9,7 @@ import pytest
 
 from tests import worker
 from tests.kit import ALL
+from tests.support.sabotage import breaks
 from zeuxis.core.processes import Parallel
 
 ROOT = Path(__file__).parents[1]
@@ -43,17 +44,25 @@ def assert_equal(found, expected, relative):
             assert found[step][key] == pytest.approx(value, rel=relative, abs=relative), (step, key)
 
 
+@breaks("core/processes.py", "self.rank * accumulate + micro", "self.rank + micro")
 def test_processes_and_micro_batches_share_the_rows_of_a_batch():
     pieces = [Parallel(rank, 2).rows(24, 3, micro) for rank in range(2) for micro in range(3)]
     assert [row for piece in pieces for row in range(24)[piece]] == list(range(24))
 
 
+@breaks("core/processes.py", "flat /= self.world", "pass")
 @pytest.mark.parametrize("name", ALL)
 def test_two_processes_equal_one(alone, two_processes, name):
     assert_equal(two_processes["float64"][name], alone["float64"][name], 1e-9)
     assert_equal(two_processes["float32"][name], alone["float32"][name], 1e-5)
 
 
+@breaks("training/step.py", "value.detach() / training.accumulate", "value.detach()")
+@breaks(
+    "training/step.py",
+    '(losses["total"] / training.accumulate).backward()',
+    'losses["total"].backward()',
+)
 @pytest.mark.parametrize("name", ALL)
 def test_four_micro_batches_equal_one(alone, name):
     micro = {precision: worker.losses(precision, 4, names=[name]) for precision in worker.STEPS}

@@ -12,6 +12,7 @@ from PIL import Image
 import zeuxis
 from tests.front import workshop
 from tests.kit import ALL
+from tests.support.sabotage import breaks
 from zeuxis import data, families
 from zeuxis.core.abilities import Generates
 from zeuxis.core.request import nested
@@ -75,6 +76,7 @@ def test_train_load_sample(name, photos, tmp_path):
     assert bool(model.facts["dataset"]["labels"]) == model.family.CONDITIONAL
 
 
+@breaks("training/run.py", "if cls.CONDITIONAL else (),", ",")
 def test_labels_that_are_not_heard_are_not_conditions(photos, tmp_path):
     prepared = data.ensure(photos, Data())
     for name in ALL:
@@ -124,6 +126,7 @@ def test_a_parent_of_another_shape_is_refused_before_anything_is_written(photos,
     assert not (tmp_path / "b").exists()
 
 
+@breaks("families/flow.py", 'OPTIONAL = ("early", "jumper")', 'OPTIONAL = ("early",)')
 def test_a_trained_flow_may_learn_to_jump_later(photos, tmp_path):
     """The copy that jumps starts as the network that was trained before, and may be left out again."""
     words = {**tiny_words("flow"), "training.lr": "1e-9"}
@@ -157,6 +160,7 @@ def test_what_a_kill_left_does_not_block_the_folder(photos, tmp_path):
     train(photos, tmp_path / "run")
 
 
+@breaks("training/loop.py", '"run": run}', '"run": None}')
 @pytest.mark.parametrize("how", ["damaged", "missing"])
 def test_a_run_without_its_run_json_goes_on_to_the_same_bits(photos, tmp_path, how):
     words = {**tiny_words("gan"), "training.save_every": "1", "training.probe_every": "9"}

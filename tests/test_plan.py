@@ -10,6 +10,7 @@ import torch
 
 from tests.front import pictures, tiny, workshop, zeuxis
 from tests.kit import config_for, loader_for
+from tests.support.sabotage import breaks
 from zeuxis import train as train_family
 from zeuxis.core import machine
 from zeuxis.core.processes import Parallel
@@ -20,6 +21,7 @@ CPU = torch.device("cpu")
 SERVER = {"avx2": True, "avx512_f": True, "l2_cache_size": 1}
 
 
+@breaks("core/machine.py", '"avx2": "float32"}', '"avx2": "bfloat16"}')
 @pytest.mark.parametrize(
     "flags, precision",
     [
@@ -114,6 +116,9 @@ def by_threads(used, seconds):
     return now, train_step
 
 
+@breaks("core/machine.py", "return best if seconds", "return usual if seconds")
+@breaks("training/budget.py", "way = ways[0] if minutes is None else", "way =")
+@breaks("training/budget.py", 'and "threads" not in fixed', "")
 @pytest.mark.parametrize(
     "seconds, fixed, minutes, threads, remark",
     [
@@ -150,6 +155,7 @@ def test_one_thread_is_taken_where_it_is_clearly_quicker(
         assert 0.8 * 180 < made.steps * seconds[threads] < 180  # planning counts too
 
 
+@breaks("training/budget.py", " - (time.perf_counter() - began) - looking", "")
 def test_minutes_include_what_comes_before_a_first_report(monkeypatch, two_threads):
     now, train_step = by_threads(two_threads, {1: 0.2, 2: 0.1})
     monkeypatch.setattr(budget.time, "perf_counter", lambda: now[0])
@@ -214,6 +220,7 @@ def test_the_printed_command_gives_the_same_bits(quick, tmp_path):
     assert str(tmp_path) not in facts["command"] and " my-photos " in facts["command"]
 
 
+@breaks("training/run.py", "machine.set_threads(request.threads or planned.threads)", "pass")
 def test_a_resumed_run_keeps_its_threads(quick, tmp_path):
     """Those of the plan, unless the user says otherwise; then a sentence says what that means."""
     photos, notes = pictures(tmp_path / "photos"), []

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support.sabotage import breaks
 from tests.test_docs import check
 from zeuxis.core.pixels import enlarged, grid
 from zeuxis.evaluation import diagnosis
@@ -51,6 +52,7 @@ CASES = [
 ]
 
 
+@breaks("evaluation/report/verdict.py", '"poor" in moods', "False")
 @pytest.mark.parametrize(("found", "mood", "word", "why"), CASES)
 def test_the_verdict_is_the_worst_of_all_and_says_by_what(found, mood, word, why):
     said = verdict(found, diagnosis.findings(found), [card(mood)])
@@ -80,6 +82,7 @@ def test_a_command_that_cannot_be_typed_is_left_out():
     assert advised(UNMEASURED, [], Path("run"), facts).command == ""
 
 
+@breaks("core/pixels.py", "max(1, -(-least", "max(1, (least")
 @pytest.mark.parametrize(("side", "shown"), [(16, 540), (28, 693), (64, 519), (600, 600 * 8 + 7)])
 def test_sheets_are_enlarged_by_a_whole_factor_to_512_pixels(side, shown):
     plain = grid(np.random.default_rng(0).integers(0, 256, (8, side, side, 3), np.uint8), columns=8)

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.front import classes
+from tests.support.sabotage import breaks
 from zeuxis.core import pixels
 from zeuxis.core.lock import locked
 from zeuxis.data import inspect, inspection
@@ -27,6 +28,8 @@ def note(folder):
     return json.loads((folder / results.NOTE).read_text())
 
 
+@breaks("inference/results.py", "image_HWC, sync=False)", "image_HWC)")
+@breaks("inference/results.py", "sync_files(path, written(path))", "pass")
 def test_files_are_synced_all_at_once(tmp_path, monkeypatch):
     synced = []
 
@@ -44,6 +47,7 @@ def test_files_are_synced_all_at_once(tmp_path, monkeypatch):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
 
 
+@breaks("inference/results.py", '{"count": 0, **facts}', '{"count": len(images_NHWC), **facts}')
 def test_a_kill_among_them_leaves_whole_files_and_a_note_that_counts_none(tmp_path, monkeypatch):
     folder = tmp_path / "out"
     write(folder, images(9, 7), {})
@@ -68,6 +72,7 @@ def test_a_kill_among_them_leaves_whole_files_and_a_note_that_counts_none(tmp_pa
     assert left == ["0000.png", "0001.png", "2024.png.tmp", results.METADATA, results.NOTE]
 
 
+@breaks("inference/results.py", 'being written", wait=True)', 'being written")')
 def test_of_two_at_once_one_is_there_whole(tmp_path):
     folder, failed = tmp_path / "out", []
     start = threading.Barrier(2)
@@ -92,6 +97,8 @@ def test_of_two_at_once_one_is_there_whole(tmp_path):
             assert np.asarray(image).max() == found["by"]
 
 
+@breaks("data/inspection.py", "shutil.rmtree(left, ignore_errors=True)", "pass")
+@breaks("data/inspection.py", "if not unlocked:", "if unlocked:")
 def test_inspecting_leaves_nothing_and_removes_what_killed_ones_left(tmp_path, monkeypatch):
     monkeypatch.setattr(inspection.tempfile, "gettempdir", lambda: str(tmp_path))
     pets = classes(tmp_path / "pets", "cat", "dog", count=3)

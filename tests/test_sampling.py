@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from tests.support.sabotage import breaks
 from zeuxis.core.rng import Rng
 from zeuxis.objectives.jumps import MOST_STEPS, random_steps
 from zeuxis.sampling.complete import complete
@@ -25,6 +26,7 @@ def times(steps):
     return [1 - i / steps for i in range(steps + 1)]
 
 
+@breaks("sampling/ode.py", "(past + slope) / 2", "slope")
 def test_the_flow_of_a_gaussian_ends_on_its_mean_and_deviation():
     x = torch.randn(20_000, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     end = multistep(optimal, (x - x.mean()) / x.std(), times(80))
@@ -58,6 +60,7 @@ def test_it_calls_the_network_once_a_step_never_at_the_end_and_ticks():
     assert ticks == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
+@breaks("sampling/ode.py", "(2 * (t - times[i - 1])))", "(t - times[i - 1]))")
 def test_velocities_that_are_a_line_in_time_are_followed_exactly_on_any_grid():
     x, grid = torch.zeros(1, 1, dtype=torch.float64), [1.0, 0.9, 0.5, 0.3, 0.0]
     end = multistep(lambda x, t: 2 * t[:, None], x, grid)
@@ -85,6 +88,7 @@ def mean_velocity(x, t, length):
     return (x - there) / length
 
 
+@breaks("sampling/ode.py", "x - (t - after) * average", "x - t * average")
 def test_jumps_with_the_exact_mean_velocity_are_exact_on_any_grid():
     x, ticks = torch.linspace(-2, 2, 9, dtype=torch.float64)[:, None], []
     for grid in ([1.0, 0.0], [1.0, 0.7, 0.2, 0.0], times(4)):
@@ -94,6 +98,7 @@ def test_jumps_with_the_exact_mean_velocity_are_exact_on_any_grid():
     assert torch.allclose(middle, finely, atol=1e-4) and ticks == [(1, 1)]
 
 
+@breaks("sampling/ode.py", "(1 - left_B) * length_B", "left_B * length_B")
 def test_following_the_velocity_teaches_its_mean():
     """Each row over its own step; exactly where the velocity is a line in time, else nearly."""
     x = torch.randn(6, 1, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
@@ -107,6 +112,11 @@ def test_following_the_velocity_teaches_its_mean():
     assert errors[5] < 1e-4 and errors[3] < 5e-3 and errors.max() < 0.2
 
 
+@breaks(
+    "objectives/jumps.py",
+    "(1 - i / n, 1 / n) for n in grids",
+    "(1 - i / n, 1 / n) for n in grids[1:]",
+)
 def test_random_steps_are_all_those_of_even_grids_and_all_alike():
     t, length = random_steps(Rng(range(4000)))
     n, i = 1 / length, (1 - t) / length
@@ -146,6 +156,9 @@ def of_a_pair(x, t):
     return x @ vectors * ((t - (1 - t) * values) / (t**2 + (1 - t) ** 2 * values)) @ vectors.T
 
 
+@breaks("sampling/complete.py", "after * (x + (1 - t) * slope)", "after * x")
+@breaks("sampling/complete.py", "t**2 - (keep * after) ** 2", "t**2")
+@breaks("sampling/complete.py", "torch.where(open_, x - t * slope, known)", "x - t * slope")
 def test_completion_of_a_pair_is_the_conditional_distribution():
     """One known, x, the other not: N(RHO x, 1 - RHO^2), the nearer the more repeats."""
     n, x = 8000, 1.5
@@ -177,6 +190,12 @@ def test_completion_of_everything_is_generation():
     assert ticks[0] == (1, 400) and ticks[-1] == (400, 400)
 
 
+@breaks("sampling/stochastic.py", "(past + data) / 2", "data")
+@breaks(
+    "sampling/stochastic.py",
+    "if after > 0:\n                ahead",
+    "if True:\n                ahead",
+)
 def test_without_new_noise_it_is_the_flow_at_second_order_but_for_a_logarithm():
     """Near t = 0 a step is long beside t: the error falls as h^2 log(1 / h)."""
     x = torch.linspace(-2, 2, 9, dtype=torch.float64)[:, None]
@@ -203,6 +222,7 @@ def test_new_noise_keeps_the_distribution_and_forgets_where_it_began(churn):
         assert abs(ends(mended) - right) < 0.1 * abs(ends(followed) - right)
 
 
+@breaks("sampling/stochastic.py", "math.sqrt(churn)", "churn")
 def test_two_steps_with_new_noise_by_hand():
     """The velocity x + 1 makes d = x - t (x + 1); the last step goes to d, corrected first."""
     x, new, t, after, churn = 0.7, -1.3, 1.0, 0.4, 0.36
@@ -231,6 +251,7 @@ def test_two_steps_with_new_noise_by_hand():
     assert ks == [1, 1] and ticks == [(1, 2), (2, 2), (1, 1)]
 
 
+@breaks("sampling/stochastic.py", " * sign.to(noise)", "")
 def test_shuffled_noise_is_the_same_numbers_in_another_order_with_other_signs():
     noise = torch.randn(3, 1, 16, 16, generator=torch.Generator().manual_seed(3))
     state = torch.get_rng_state()
@@ -258,6 +279,7 @@ def test_the_change_of_variables_of_a_gaussian():
     assert torch.allclose(log_volume, expected, atol=1e-3)
 
 
+@breaks("sampling/ode.py", "product * probe", "product")
 def test_the_trace_is_without_bias():
     """Where the Jacobian is not diagonal, its trace is right on average over signs only."""
     matrix = torch.tensor([[0.5, 2.0], [-1.0, -0.2]], dtype=torch.float64)

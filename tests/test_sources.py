@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.support.sabotage import breaks
 from zeuxis.data.source import arrays, base, fingerprint_of, open_source, tree
 from zeuxis.data.source.tar import TarShards
 
@@ -441,6 +442,7 @@ def test_parquet_with_categories_and_plain_names(tmp_path):
     assert [item.columns["kind"] for item in source.items] == list("ababab")
 
 
+@breaks("data/source/base.py", "if facts.st_size > most:", "if False:")
 def test_files_cannot_be_larger_than_the_limit(tmp_path):
     packed = tree.Zip(write_zip(tmp_path / "a.zip", {"bomb.png": bytes(100_000)}))
     plain = tree.Folder(write(tmp_path / "set", {"bomb.png": bytes(100_000)}))

@@ -10,6 +10,7 @@ import pytest
 
 from tests import worker
 from tests.front import pictures, tiny, workshop, zeuxis
+from tests.support.sabotage import breaks
 from zeuxis import data
 from zeuxis import train as train_family
 from zeuxis.core.errors import Stopped
@@ -58,6 +59,7 @@ STAGES = {
 }
 
 
+@breaks("core/progress.py", "raise Stopped(sentence) from None", "raise")
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("ask", [interrupt, terminate])
 def test_each_stage_says_what_is_kept_and_what_goes_on(
@@ -109,6 +111,9 @@ MOMENTS = {
 }
 
 
+@breaks("training/run.py", '"preparing", check=check)', '"preparing")')
+@breaks("training/loop.py", "interruptible(check)", "interruptible()")
+@breaks("training/closing.py", "seconds, check)", "seconds)")
 @pytest.mark.parametrize(
     ("moment", "ask"), [*((moment, "a file") for moment in MOMENTS), ("training", "a call")]
 )
@@ -192,6 +197,7 @@ def test_starting_up_ends_without_a_traceback(name):
     assert "stopped before anything was done" in done.stderr
 
 
+@breaks("cli/main.py", "if came:  #", "if False:  #")
 def test_an_import_that_fails_because_of_it_is_no_defect(monkeypatch, capsys):
     """C code that is interrupted while it imports says ImportError."""
 
@@ -206,6 +212,7 @@ def test_an_import_that_fails_because_of_it_is_no_defect(monkeypatch, capsys):
     assert "stopped before anything was done" in capsys.readouterr().err
 
 
+@breaks("core/progress.py", "signal.raise_signal(number)", "pass")
 def test_the_first_is_a_request_and_the_second_goes_to_who_was_there_before():
     came = []
     before = signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
@@ -222,6 +229,7 @@ def test_the_first_is_a_request_and_the_second_goes_to_who_was_there_before():
         signal.signal(signal.SIGINT, before)
 
 
+@breaks("core/progress.py", "signal.signal(each, signal.SIG_DFL)", "pass")
 def test_a_second_one_ends_the_process():
     program = (
         "import signal\nfrom zeuxis.core.progress import leaving\n"
@@ -260,6 +268,7 @@ def test_stopping_lets_other_errors_through():
         raise ValueError("as it was")
 
 
+@breaks("core/progress.py", "began, first = now, done", "pass")
 def test_seconds_left_follow_the_pace_and_begin_anew(monkeypatch):
     now, events = [100.0], []
     monkeypatch.setattr("zeuxis.core.progress.time.monotonic", lambda: now[0])

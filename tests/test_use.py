@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.kit import ALL, able, build, wake
+from tests.support.sabotage import breaks
 from zeuxis.core.abilities import (
     Completes,
     Decodes,
@@ -36,6 +37,11 @@ def loaded(name, folder):
     return load(folder, device="cpu")
 
 
+@breaks(
+    "inference/model.py",
+    "range(rows.start, rows.stop), self.device",
+    "range(rows.stop - rows.start), self.device",
+)
 def test_same_seed_same_images_alone_and_in_company(generator):
     many = generator.sample(BATCH + 3, seed=7)
     assert many.images.dtype == np.uint8 and many[0].shape == generator.sample(1, seed=7)[0].shape
@@ -46,6 +52,7 @@ def test_same_seed_same_images_alone_and_in_company(generator):
     assert not np.array_equal(alike[0], alike[BATCH])  # no batch repeats another
 
 
+@breaks("inference/labels.py", "chosen[:, column] = index", "pass")
 def test_labels_by_name_fix_their_column_and_leave_the_others_to_the_data(generator):
     drawn = labels.drawn(
         generator.conditions, generator.facts["dataset"], 400, 1, {"shape": "square"}
@@ -81,6 +88,7 @@ def test_unknown_controls_are_refused(generator):
         generator.sample(1, temprature=1.0)
 
 
+@breaks("inference/model.py", "rows.start + size * done // total", "done")
 def test_progress_is_told_in_images_and_may_cancel(generator):
     seen = []
     generator.sample(BATCH + 1, progress=lambda done, total: seen.append((done, total)))
@@ -107,6 +115,11 @@ def test_a_walk_between_seeds_starts_and_ends_at_their_images(generator):
         assert np.abs(walk[place].astype(int) - end[0]).max() <= 2
 
 
+@breaks(
+    "inference/verbs/draw.py",
+    "slerp(ends[:1], ends[1:], share_N)",
+    "slerp(ends[1:], ends[:1], share_N)",
+)
 def test_a_walk_between_images_starts_and_ends_at_their_reconstructions(model):
     if not all(isinstance(model.family, a) for a in (Interpolates, Encodes, Decodes)):
         return
@@ -132,6 +145,7 @@ def test_a_completion_keeps_what_is_known_and_paints_what_is_not(model):
         model.complete(images, mask[:-1])
 
 
+@breaks("inference/verbs/change.py", "sigma / 127.5)", "sigma / 255)")
 def test_denoising_is_told_how_much(model, monkeypatch):
     if not isinstance(model.family, Denoises):
         return

@@ -12,6 +12,7 @@ from PIL import Image
 
 from tests.front import zeuxis
 from tests.kit import able, build, config_for, wake
+from tests.support.sabotage import breaks
 from zeuxis import families
 from zeuxis.core import abilities, errors
 from zeuxis.core.abilities import (
@@ -99,6 +100,8 @@ def test_encode_then_decode_through_a_file(name, runs, photos, tmp_path):
     assert np.array_equal(drawn(out).reshape(expected.shape), expected)
 
 
+@breaks("inference/arguments.py", "latents.shape[1:] != one.shape[1:] or", "")
+@breaks("inference/arguments.py", "or latents.max() >= most", "")
 @pytest.mark.parametrize(
     ("name", "arrays", "sentence"),
     [
@@ -139,6 +142,7 @@ def test_denoise(name, runs, photos, tmp_path):
     assert not np.array_equal(drawn(outs[0]), drawn(outs[1]))
 
 
+@breaks("inference/arguments.py", ">= 128).astype", "< 128).astype")
 @pytest.mark.parametrize("name", able(Completes))
 def test_complete_paints_the_white_of_the_mask_only(name, runs, photos, tmp_path):
     config = config_for(name)
@@ -163,6 +167,7 @@ def test_interpolate(name, runs, photos, tmp_path):
     assert len(drawn(out)) == 4
 
 
+@breaks("inference/results.py", "std(ddof=1) / len(self.bits) ** 0.5", "std(ddof=1)")
 @pytest.mark.parametrize("name", able(Scores))
 def test_score_prints_the_mean_with_its_error_and_kind_and_writes_each(
     name, runs, photos, tmp_path, capsys
@@ -219,6 +224,7 @@ def test_bad_input_is_one_sentence(words, sentence, runs, photos, tmp_path, monk
     assert re.search(sentence, said), said
 
 
+@breaks("inference/arguments.py", " * (pixels[..., 3] / 255)", "")
 def test_single_files_are_turned_and_cropped_as_those_of_a_source(runs, tmp_path):
     """By its EXIF orientation, on white where it is transparent, from the middle."""
     model = load(runs("vae"))
@@ -243,6 +249,7 @@ def test_single_files_are_turned_and_cropped_as_those_of_a_source(runs, tmp_path
     ]
 
 
+@breaks("data/pictures.py", "content = read_file(path, root)", "content = path.read_bytes()")
 def test_sheets_of_a_strangers_run_are_its_own_and_the_decoder_s(runs, tmp_path):
     model = load(shutil.copytree(runs("vae"), tmp_path / "run"))
     folder = model.folder / "samples"

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.kit import smooth
+from tests.support.sabotage import breaks
 from zeuxis.evaluation import diagnosis, sides
 from zeuxis.features import Features, extractor
 from zeuxis.metrics import Estimate, share
@@ -48,16 +49,25 @@ def test_real_images_are_not_accused(world):
     assert diagnosis.findings(found_for(world, "none", 0))[0].damage == "none"
 
 
+@breaks(
+    "evaluation/diagnosis.py", "low if low > 0 else high if high < 0 else 0.0", "estimate.value"
+)
 def test_chance_alone_accuses_nobody():
     assert named(kernel_distance=estimate(0.1, 0.2), shift_detail=estimate(-0.3, 0.3)) == ["none"]
     assert named(kernel_distance=estimate(0.1), shift_detail=estimate(-0.9, 0.3)) == ["blur"]
     assert named(copy_rate=estimate(0.03, 0.02)) == ["none"]
 
 
+@breaks("evaluation/diagnosis.py", "-one.strength", "one.strength")
 def test_the_strongest_evidence_comes_first():
     assert named(shift_detail=estimate(-0.5), shift_noise=estimate(9.0)) == ["noise", "blur"]
 
 
+@breaks(
+    "evaluation/diagnosis.py",
+    "return max(1.0, rate / COPIED) if rate else 0.0",
+    "return rate / COPIED",
+)
 def test_one_exact_copy_is_no_chance():
     def rate(count, n):
         return share(count, n, {"of": "training images", "different_images": n - count + 1})
@@ -73,6 +83,7 @@ def test_one_exact_copy_is_no_chance():
     assert named(kernel_distance=estimate(0), **same) == ["none"]
 
 
+@breaks("evaluation/diagnosis.py", "_praise(found, _unseen(left_out or {}))", "_praise(found, [])")
 @pytest.mark.parametrize(
     ("name", "words"),
     [
@@ -119,6 +130,7 @@ def test_what_differs_without_a_name_is_not_praised():
     assert diagnosis.findings({"frechet_distance": estimate(1.0)})[0].mood == "fair"
 
 
+@breaks("metrics/repeats.py", "near_N < limit", "near_N > limit")
 def test_twins_are_counted_against_those_of_real_images():
     rng = np.random.default_rng(0)
     real = Features(rng.normal(size=(500, 4)).astype(np.float32), {})
