@@ -13,7 +13,7 @@ STEPS = 50
 
 PROGRAM = f"""
 import ctypes, resource, sys
-from zeuxis import machine
+from zeuxis.core import machine
 if sys.argv[1] == "keep":
     machine.keep_memory()
 libc = ctypes.CDLL(None)
