@@ -193,7 +193,7 @@ def _pack(header: bytes, words: bytes) -> bytes:
 def _code(name: str, change: Callable[[Room], bytes], **more: Any) -> Case:
     def make(room: Room) -> list[object]:
         path = room.file("x.zxi", change(room))
-        return ["decompress", path, "--model", room.lab / "pixelcnn", "--out", "out"]
+        return ["decompress", room.lab / "pixelcnn", path, "--out", "out"]
 
     return Case(kind="zxi", name=name, make=make, **more)
 
@@ -221,12 +221,12 @@ def _other(words: Callable[[bytes], bytes]) -> Callable[[Room], bytes]:
 
 
 def _foreign(room: Room) -> list[object]:
-    return ["decompress", room.lab / "honest.zxi", "--model", room.lab / "gan", "--out", "out"]
+    return ["decompress", room.lab / "gan", room.lab / "honest.zxi", "--out", "out"]
 
 
 def _piped(room: Room) -> list[object]:
     os.mkfifo(room.inside / "x.zxi")
-    words = ["decompress", room.inside / "x.zxi", "--model", room.lab / "pixelcnn"]
+    words = ["decompress", room.lab / "pixelcnn", room.inside / "x.zxi"]
     return [*words, "--out", "out"]
 
 

@@ -341,7 +341,7 @@ def _words() -> Iterator[Case]:
     for words in (
         ["reconstruct", "VAE", "PHOTOS", "--out", "out"],
         ["score", "PIXELCNN", "PHOTOS", "--out", "out.csv"],
-        ["compress", "PHOTOS", "--model", "PIXELCNN", "--out", "out.zxi"],
+        ["compress", "PIXELCNN", "PHOTOS", "--out", "out.zxi"],
         compare,
     ):
         yield Case(
