@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zeuxis.core import errors
+
 if TYPE_CHECKING:
-    from zeuxis.core import errors
     from zeuxis.core.progress import Watch
     from zeuxis.core.request import Request
     from zeuxis.data import open_prepared, prepare
@@ -38,7 +39,6 @@ _HOME = {
     "Request": "zeuxis.core.request",
     "compare": "zeuxis.evaluation.compare",
     "demo": "zeuxis.training.run",
-    "errors": "zeuxis.core.errors",
     "evaluate": "zeuxis.training.run",
     "load": "zeuxis.inference.model",
     "open_prepared": "zeuxis.data",
@@ -121,8 +121,6 @@ def __getattr__(name: str) -> Any:
     """Import a name's module on first use: `import zeuxis` itself imports no torch."""
     if name not in _HOME:
         raise AttributeError(f"module 'zeuxis' has no attribute {name!r}")
-    if name == "errors":
-        return importlib.import_module("zeuxis.core.errors")
     return getattr(importlib.import_module(_HOME[name]), name)
 
 

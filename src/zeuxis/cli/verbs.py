@@ -33,7 +33,8 @@ def _command(verb: Verb) -> Callable[..., None]:
     ]
     if verb.has_controls:
         takes.append(_parameter("controls", Controls, None))
-    help = f"{verb.gives.WRITES}." if verb.gives.WRITES else ""
+    help = f"{verb.gives.WRITES}; by default the next free samples/RUN-..."
+    help = f"{verb.gives.WRITES}." if verb.name == "score" else help
     takes.append(_parameter("out", Annotated[Path | None, typer.Option(help=help)], None))
     if issubclass(verb.gives, Images):
         grid = typer.Option(help="Also write one sheet, a PNG file.")

@@ -203,9 +203,9 @@ class LatentsOf(Argument):
         if latents.dtype.kind not in "iuf" or not np.isfinite(latents).all():
             raise Invalid("the latents are no finite numbers; encode images anew")
         if isinstance(family, Encodes):
-            one = model.encode(np.zeros((1, *model.shape()), np.uint8)).latents
-            if latents.shape[1:] != one.shape[1:] or not len(latents):
-                expected = str(one.shape[1:])[1:]
+            one = model.latent_shape
+            if latents.shape[1:] != one or not len(latents):
+                expected = str(one)[1:]
                 raise Invalid(
                     f"the latents have shape {latents.shape}; this model's are (N, {expected}"
                 )

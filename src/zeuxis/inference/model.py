@@ -143,6 +143,13 @@ class Model:
         config = self.family.config
         return config.height, config.width, config.channels
 
+    @functools.cached_property
+    def latent_shape(self) -> tuple[int, ...]:
+        """Of the latent of one image, by a family that encodes."""
+        blank = np.zeros((1, *self.shape()), np.uint8)
+        latents: np.ndarray = self.encode(blank).latents
+        return latents.shape[1:]
+
     def controls(self, values: Mapping[str, Any]) -> Controls:
         """The family's controls with these values, which may be words of a command line.
 

@@ -72,8 +72,13 @@ class Result:
 
     @classmethod
     def default_out(cls, run: Path, verb: str, asked: Mapping[str, Any]) -> Path | None:
-        """Where it is written if nobody says; a folder that is there already is left alone."""
-        return Path("samples") / f"{run.resolve().name}-{verb}{cls.SUFFIX}"
+        """Where it is written if nobody says: `samples/RUN-VERB`, with a number if that is there already."""
+        what = f"seed{asked['seed']}" if verb == "sample" else verb
+        name, number = f"{run.resolve().name}-{what}", 2
+        path = Path("samples") / f"{name}{cls.SUFFIX}"
+        while path.exists():
+            path, number = Path("samples") / f"{name}-{number}{cls.SUFFIX}", number + 1
+        return path
 
     @classmethod
     def check_out(cls, path: Path) -> None:
@@ -102,7 +107,7 @@ class Images(Result):
         images: (N, H, W, C) uint8.
         labels: (N, A) int64 class indices that they were asked to show, -1 where left open.
         conditions: what the columns of `labels` are.
-        before: (N, H, W, C) uint8, what they were made from, if anything that can be shown.
+        before: (M, h, w, c) uint8, what the first of them were made from, if anything that can be shown.
         columns: of a sheet; 0 makes it about square.
     """
 
@@ -118,16 +123,6 @@ class Images(Result):
     def array(self) -> "np.ndarray":
         """The images."""
         return self.images
-
-    @classmethod
-    def default_out(cls, run: Path, verb: str, asked: Mapping[str, Any]) -> Path:
-        """`samples/RUN-seedSEED` or `samples/RUN-VERB`, with a number if that is there already."""
-        what = f"seed{asked['seed']}" if verb == "sample" else verb
-        name = f"{run.resolve().name}-{what}"
-        folder, number = Path("samples") / name, 2
-        while folder.exists():
-            folder, number = Path("samples") / f"{name}-{number}", number + 1
-        return folder
 
     @classmethod
     def check_out(cls, path: Path) -> None:
@@ -187,7 +182,8 @@ class Images(Result):
 
         shown, columns = self.images, self.columns
         if self.before is not None:
-            shown = above(self.before[:SHOWN], self.images[:SHOWN])
+            before = self.before[:SHOWN]
+            shown = above(before, self.images[: len(before)])
             columns = len(shown)
         save_png(path, enlarged(grid(shown, columns=columns)))
 

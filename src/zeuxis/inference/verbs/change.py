@@ -11,7 +11,7 @@ from zeuxis.inference.arguments import (
     Sigma,
     SourcePixels,
 )
-from zeuxis.inference.results import Images
+from zeuxis.inference.results import SHOWN, Images
 from zeuxis.inference.verb import verb
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def denoise(
 
     image_NCHW = to_tensor(np.require(images, np.float32, ("C", "W"))) / 127.5 - 1
     sigma_N = torch.full((len(images),), sigma / 127.5)
-    before = np.clip(np.rint(images), 0, 255).astype(np.uint8)
+    before = np.clip(np.rint(images[:SHOWN]), 0, 255).astype(np.uint8)
     return model.images(
         lambda ask: ask.family.denoise(ask.inputs["image"], ask.inputs["sigma"], ask.cond),
         len(images),
@@ -84,7 +84,7 @@ def complete(
     import torch
 
     mask_N1HW = torch.from_numpy(mask.astype(np.float32))[:, None]
-    before = np.where(mask[..., None], 128, images).astype(np.uint8)
+    before = np.where(mask[:SHOWN, ..., None], 128, images[:SHOWN]).astype(np.uint8)
     return model.images(
         lambda ask: ask.family.complete(
             ask.inputs["images"],
