@@ -24,7 +24,7 @@ import torch
 from PIL import Image, ImageFilter
 
 from benchmarks.row import write_row
-from tests.peers import inception_weights, torch_fidelity
+from tests.support.peers import inception_weights, torch_fidelity
 from zeuxis.core.settings import Data
 from zeuxis.data import ensure
 from zeuxis.data.pictures import pictures

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from benchmarks.row import write_row
-from tests.peers import inception_weights, torch_fidelity
+from tests.support.peers import inception_weights, torch_fidelity
 from zeuxis.core import machine
 from zeuxis.core.settings import Data
 from zeuxis.data import ensure

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.kit import ALL, able, build, loader_for, wake
+from tests.support.kit import ALL, able, build, loader_for, wake
 from zeuxis.core.abilities import Generates, Scores
 from zeuxis.core.processes import Parallel
 from zeuxis.core.settings import Training

@@ -1,0 +1,233 @@
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from tests.support.kit import changed
+from tests.support.sabotage import breaks
+from zeuxis import data, families
+from zeuxis.core.pixels import grid, save_png
+from zeuxis.core.settings import Data
+from zeuxis.evaluation import evaluate, sides
+from zeuxis.evaluation.report.charts import curve, ladder
+from zeuxis.features import Features
+from zeuxis.features.foreign import of_module
+from zeuxis.inference.model import Model
+from zeuxis.inference.results import Images
+
+
+@pytest.fixture(autouse=True)
+def cheap_features(monkeypatch):
+    """Pixels stand in for the network, which has tests of its own."""
+
+    def flat(x_BCHW):
+        return x_BCHW.flatten(1)[:, ::3]
+
+    pixels = of_module(flat, 8, "float32")
+
+    def features(images, progress=None):
+        if progress:
+            progress(1, 1)
+        return Features(pixels(images)[pixels.taps[0]].numpy(), {"by": "pixels"})
+
+    monkeypatch.setattr(evaluate, "features", features)
+    monkeypatch.setattr(evaluate, "extractor", lambda network: pixels)
+    monkeypatch.setattr(evaluate, "TEACH_STEPS", 2)
+
+
+def toy(n, seed):
+    """Random pictures whose brightness is their label."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 3, n)
+    return (rng.integers(0, 90, (n, 8, 8, 3)) + 80 * labels[:, None, None, None]).astype(
+        np.uint8
+    ), labels
+
+
+def make_set(folder, n):
+    images, labels = toy(n, 0)
+    np.savez(folder / "toy.npz", images=images, labels=labels)
+    return data.prepare(folder / "toy.npz", folder / "prepared", Data())
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    return make_set(tmp_path_factory.mktemp("toy"), 420)
+
+
+class Replay(Model):
+    """A trained model that draws the images it is given."""
+
+    def __init__(self, folder, images, prepared, **facts):
+        content = {"family": "vae", "dataset": prepared.facts, "dataset_hash": prepared.hash}
+        config = {"height": 8, "width": 8, "channels": 3, "conditions": prepared.conditions}
+        config = changed(families.get("vae").TINY, **config)
+        super().__init__(families.build("vae", config), {**content, **facts}, folder)
+        self.replayed, self.rows = images, np.arange(len(images))
+
+    def sample(self, count, seed=0, *, labels=None, progress=None, **controls):
+        drawn = self.replayed[np.arange(count) % len(self.replayed)]
+        return Images(images=drawn, labels=toy(count, 9)[1][:, None])
+
+
+class Page(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.tags = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def all(self, tag):
+        return [attrs for name, attrs in self.tags if name == tag]
+
+
+def test_the_report_holds_what_it_promises_and_asks_nobody(prepared, tmp_path):
+    lines = [{"step": s, "main/total": 2.0 / s, "main/kl": s} for s in range(20, 200, 20)]
+    lines.insert(4, {"step": 90, "kernel_distance": 1.5})
+    log = "\n".join(json.dumps(line) for line in lines) + '\n{"step": 200, "main/tot'
+    (tmp_path / "log.jsonl").write_text(log)
+    for step in range(10, 130, 10):
+        save_png(tmp_path / "samples" / f"step-{step:08d}.png", grid(toy(64, step)[0], columns=8))
+    told = []
+    model = Replay(
+        tmp_path, toy(64, 9)[0], prepared, machine={"processor": "<b>fast</b>", "threads": 2}
+    )
+    result = evaluate.evaluate(
+        model, prepared, samples=64, progress=lambda done, total: told.append((done, total))
+    )
+    assert json.loads((tmp_path / "report.json").read_text())["scores"] == result["scores"]
+    assert result["report"] == str(tmp_path / "report.html")
+    for name, estimate in result["estimates"].items():
+        low, high = estimate["interval"]
+        assert low <= result["scores"][name] <= high and estimate["n"] > 0
+        assert estimate["receipt"]["side"]
+    assert told[-1] == (100, 100) and told == sorted(told)
+
+    text = (tmp_path / "report.html").read_text()
+    page = Page(text)
+    assert not re.search(r"https?:|url\(|@import|//cdn", text)
+    assert all(one["src"].startswith("data:image/png;base64,") for one in page.all("img"))
+    assert not page.all("link") and not [one for one in page.all("script") if "src" in one]
+    tiles = [one for one in page.all("button") if "aria-pressed" in one]
+    assert len(tiles) == 64 and sum("data-real" in one for one in tiles) == 8
+    assert len(page.all("polyline")) == 2 * 2, (
+        "a curve and its mean for each loss; one point is none"
+    )
+    assert text.count("<figcaption>step ") == 8 and "step 120" in text
+    assert "<b>fast</b>" not in text and "&lt;b&gt;fast" in text
+    assert "Only 256 images were held out" in text and "hold-out" in text
+
+
+def test_the_folder_of_a_model_that_is_gone_is_not_made_again(prepared, tmp_path):
+    class Gone(Replay):
+        def sample(self, *args, **values):
+            self.folder.rmdir()
+            return super().sample(*args, **values)
+
+    (tmp_path / "run").mkdir()
+    with pytest.raises(OSError, match="run was deleted or moved while it was measured"):
+        evaluate.preview(Gone(tmp_path / "run", toy(64, 9)[0], prepared), prepared)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_real_ones_are_where_the_page_says(prepared):
+    real, fake = toy(8, 1)[0], toy(56, 2)[0]
+    tiles, places = evaluate.hide(real, fake)
+    assert len(tiles) == 64 and len(places) == 8
+    assert {tiles[i].tobytes() for i in places} == {one.tobytes() for one in real}
+
+
+def test_a_memoriser_is_found_out(prepared, tmp_path):
+    seen = prepared.images[prepared.train[:100]]
+    result = evaluate.evaluate(Replay(tmp_path, seen, prepared), prepared, samples=100)
+    assert result["scores"]["copy_rate"] == 1
+    assert "has memorised training images" in (tmp_path / "report.html").read_text()
+
+
+def test_a_few_samples_are_held_against_all_training_images(tmp_path):
+    small = make_set(tmp_path, 60)
+    given = np.concatenate([small.images[:5], toy(5, 9)[0]])
+    result = evaluate.evaluate(Replay(tmp_path, given, small), small, samples=10)
+    assert result["scores"]["exact_copy_rate"] == 0.5
+    assert result["words"][0] == "5 of 10 images are exact copies of training images."
+    told = result["not_measured"]
+    assert "10 images on a side, at least 16 are needed" in told["coverage"]
+    assert set(sides.OF_FEATURES) - {"kernel_distance"} <= set(told)
+
+
+def test_new_real_images_pass(prepared, tmp_path):
+    new = toy(200, 5)[0]
+    result = evaluate.evaluate(Replay(tmp_path, new, prepared), prepared, samples=200)
+    assert result["scores"]["copy_rate"] <= 0.05
+    low, high = result["estimates"]["kernel_distance"]["interval"]
+    assert low <= 0.01 and high >= -0.01
+    assert any("As close to real images as other real images" in w for w in result["words"])
+    noise = np.random.default_rng(0).integers(0, 256, (200, 8, 8, 3), np.uint8)
+    worse = evaluate.evaluate(Replay(tmp_path, noise, prepared), prepared, samples=200)
+    assert worse["scores"]["kernel_distance"] > 5 * abs(result["scores"]["kernel_distance"])
+
+
+def test_labels_that_are_right_teach_and_wrong_ones_do_not(prepared, tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluate, "TEACH_STEPS", 15)
+    right = evaluate.evaluate(Replay(tmp_path, toy(200, 9)[0], prepared), prepared, samples=200)
+    wrong = evaluate.evaluate(Replay(tmp_path, toy(200, 8)[0], prepared), prepared, samples=200)
+    name = next(
+        name for name in right["scores"] if name.startswith("taught_") and "real" not in name
+    )
+    assert right["scores"][name] > 0.9 > 0.6 > wrong["scores"][name]
+    assert right["scores"][f"{name}_by_real"] > 0.9
+
+
+@breaks(
+    "evaluation/evaluate.py",
+    'found.leave_out(why if len(chosen.holdout) else NO_HOLDOUT, "copy_rate")',
+    "pass",
+)
+def test_without_a_hold_out_the_report_says_so(tmp_path):
+    small = make_set(tmp_path, 60)
+    result = evaluate.evaluate(Replay(tmp_path, toy(30, 9)[0], small), small, samples=30)
+    told = result["not_measured"]
+    assert "there is no hold-out" in told["copy_rate"] and "copy_rate" not in result["scores"]
+    assert result["scores"]["exact_copy_rate"] == 0
+    assert "does not reconstruct" not in told.get("psnr", "") and "11x11" in told["ssim"]
+    assert all("at least 50 are needed" in why for name, why in told.items() if "taught" in name)
+    assert any("taught" in name for name in told)
+    assert result["estimates"]["kernel_distance"]["receipt"]["side"].startswith("train")
+    assert "too few images for a hold-out" in (tmp_path / "report.html").read_text()
+
+
+def test_other_data_is_noted_and_other_shapes_are_refused(prepared, tmp_path):
+    model = Replay(tmp_path, toy(20, 9)[0], prepared, dataset_hash="abc")
+    assert "trained on other data" in evaluate.evaluate(model, prepared, samples=20)["notes"][0]
+    with pytest.raises(ValueError, match="draw at least 8"):
+        evaluate.evaluate(model, prepared, samples=3)
+    model.family.config = model.family.config.model_copy(update={"width": 10})
+    with pytest.raises(ValueError, match="makes 8x10 images with 3 channels and toy has 8x8"):
+        evaluate.evaluate(model, prepared)
+
+
+def test_the_probe_reads_training_images_only_and_keeps_their_features(prepared, monkeypatch):
+    calls = []
+    inner = evaluate.features
+    monkeypatch.setattr(
+        evaluate, "features", lambda pixels: calls.append(len(pixels)) or inner(pixels)
+    )
+    score = evaluate.probe(prepared, 32)
+    good, bad = score(toy(32, 3)[0]), score(np.zeros((32, 8, 8, 3), np.uint8))
+    assert good["kernel_distance"] < bad["kernel_distance"]
+    assert calls == [len(prepared.train), 32, 32] or calls == [32, len(prepared.train), 32]
+    assert score(toy(2, 3)[0]) == {}
+
+
+def test_charts_survive_odd_numbers():
+    assert curve("one point", [1], [2.0]) == "" == curve("none", [], [])
+    flat = curve("flat <loss>", [1, 2, 3], [0.0, float("nan"), 0.0])
+    assert "&lt;loss&gt;" in flat and "nan" not in flat
+    many = curve("many", range(5000), np.sin(np.arange(5000)).tolist())
+    assert len(many) < 20_000 and "step 4,999" in many
+    drawn = ladder([("this model", -0.1, "model"), ("real", 0.0, "reference")], (-0.2, -0.01))
+    assert "nan" not in drawn and drawn.count("<circle") == 2
