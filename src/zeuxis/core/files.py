@@ -5,7 +5,9 @@ What is read may be a stranger's: a name in it stays a name (`inside`), and its 
 
 import collections
 import contextlib
+import dataclasses
 import hashlib
+import io
 import json
 import math
 import os
@@ -28,6 +30,29 @@ DEEPEST = 100
 """Objects and lists in each other; what is written has less than ten."""
 LONGEST_NUMBER = 100
 """Digits: any seed that somebody types, and no number that float cannot hold."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Upload:
+    """A file that came with a request and lies nowhere: read like a path, named in sentences."""
+
+    name: str
+    content: bytes
+
+    def __str__(self) -> str:
+        return self.name
+
+    def is_file(self) -> bool:
+        """Whether there is something to read."""
+        return True
+
+    def read_bytes(self) -> bytes:
+        """All of it."""
+        return self.content
+
+    def open(self, mode: str) -> io.BytesIO:
+        """A stream of its bytes."""
+        return io.BytesIO(self.content)
 
 
 def write_file(path: Path, write: Callable[[Path], Any], sync: bool = True) -> None:
@@ -119,8 +144,12 @@ def _sync(path: Path) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON, atomically."""
-    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
-    write_file(path, lambda beside: beside.write_text(text, encoding="utf-8"))
+    write_file(path, lambda beside: beside.write_text(json_text(value), encoding="utf-8"))
+
+
+def json_text(value: Any) -> str:
+    """The text of an indented JSON file."""
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
 def read_json(path: Path, finite: bool = True) -> dict[str, Any]:

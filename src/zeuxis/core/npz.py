@@ -2,6 +2,7 @@
 
 import lzma
 import math
+import os
 import struct
 import tokenize
 import warnings
@@ -14,6 +15,7 @@ from typing import IO
 import numpy as np
 
 from zeuxis.core.errors import Invalid
+from zeuxis.core.files import Upload
 from zeuxis.core.words import printable
 
 SPARE, PACKED = 64 << 20, 16
@@ -43,7 +45,7 @@ def names(path: Path) -> set[str]:
         raise Invalid(damaged(path, error)) from error
 
 
-def read(path: Path, largest: int | None = None) -> dict[str, np.ndarray]:
+def read(path: Path | Upload, largest: int | None = None) -> dict[str, np.ndarray]:
     """Arrays by name.
 
     Args:
@@ -54,9 +56,9 @@ def read(path: Path, largest: int | None = None) -> dict[str, np.ndarray]:
         ValueError: it is damaged, larger, or holds Python objects.
     """
     try:
-        with zipfile.ZipFile(path) as archive, _quietly():
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive, _quietly():
             members = [each for each in archive.infolist() if each.filename.endswith(".npy")]
-            limit = SPARE + PACKED * path.stat().st_size if largest is None else largest
+            limit = SPARE + PACKED * file.seek(0, os.SEEK_END) if largest is None else largest
             if (size := sum(each.file_size for each in members)) > limit:
                 raise Invalid(f"its arrays would take {size:,} bytes; expected at most {limit:,}")
             return {each.filename[:-4]: _array(archive, each) for each in members}
@@ -106,7 +108,7 @@ def _check_header(file: IO[bytes], size: int, name: str) -> None:
         raise Invalid(f"{name[:60]!r} has not the bytes that its header says")
 
 
-def damaged(path: Path, error: BaseException) -> str:
+def damaged(path: Path | Upload, error: BaseException) -> str:
     """The sentence for a file that raised one of `DAMAGE`."""
     why = printable(str(error))[:200] or type(error).__name__
     return f"{path} cannot be read as numpy arrays ({why}); save or fetch it again"

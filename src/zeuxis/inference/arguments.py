@@ -4,12 +4,14 @@ Each is a class that says how a value is read, checked and described, and an ali
 Shapes: N images, H height, W width, C channels, A conditions.
 """
 
+import base64
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from zeuxis.core.errors import Invalid, NotFound
+from zeuxis.core.errors import Invalid, NotFound, TooLarge
+from zeuxis.core.files import Upload
 from zeuxis.inference.verb import Argument
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from zeuxis.core.progress import Progress
     from zeuxis.data.pictures import Pictures
+    from zeuxis.data.preparation.decode import Target
     from zeuxis.inference.model import Model
 
 MOST = 100_000
@@ -25,9 +28,15 @@ MOST = 100_000
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Number(Argument):
-    """A number of at least `least`, or any."""
+    """A number of at least `least`, or any.
+
+    Attributes:
+        least: bound.
+        counts: whether it is one of images.
+    """
 
     least: float | None = None
+    counts: bool = False
 
     def schema(self) -> Any:
         """The type with its bounds."""
@@ -46,6 +55,12 @@ class Number(Argument):
             kind = "a whole number" if self.word is int else "a number"
             least = "" if self.least is None else f" of at least {self.least:g}"
             raise Invalid(f"{name} is {value!r}; expected {kind}{least}") from error
+
+    def take(self, model: "Model", value: Any, most: int) -> Any:
+        """The number, if it counts not too many images."""
+        if self.counts and isinstance(value, int) and value > most:
+            raise TooLarge(f"{value:,} images are asked for and one request may have {most:,}")
+        return value
 
     def plain(self, value: Any) -> Any:
         """The number."""
@@ -69,6 +84,12 @@ class PixelsOf(Argument):
         height, width, channels = model.shape()
         form: Any = channels
         return pictures(word, (height, width), form, MOST, progress=progress)
+
+    def take(self, model: "Model", value: Any, most: int) -> "np.ndarray":
+        """The images of the files, brought to the model's size and channels."""
+        from zeuxis.data.preparation.decode import Target
+
+        return _decoded(value, "images", Target(*model.shape()), most)
 
     def check(self, model: "Model", value: Any, given: Mapping[str, Any]) -> "np.ndarray":
         """(N, H, W, C) uint8, or as given if not `exact`."""
@@ -104,6 +125,16 @@ class SourcesOf(Argument):
         size, channels = field.shape[-2:], field.shape[0] if field.kind == "image" else None
         kind: Any = field.kind
         return pictures(word, size, channels, MOST, progress=progress, kind=kind)  # type: ignore[arg-type]
+
+    def take(self, model: "Model", value: Any, most: int) -> "np.ndarray":
+        """The images or maps of the files, brought to the size that the model translates."""
+        from zeuxis.data.preparation.decode import Target
+
+        field = model.family.fields()["source"]
+        channels = field.shape[0] if field.kind == "image" else 1
+        kind: Any = field.kind
+        height, width = field.shape[-2:]
+        return _decoded(value, "sources", Target(height, width, channels, kind=kind), most)
 
     def check(self, model: "Model", value: Any, given: Mapping[str, Any]) -> "np.ndarray":
         """(N, h, w, c) uint8, or (N, h, w) int64."""
@@ -148,19 +179,19 @@ class MaskOf(Argument):
 
     def read(self, model: "Model", word: Path, progress: "Progress | None") -> "np.ndarray":
         """(H, W) uint8 of an image file at the model's size: 1 where it is white and opaque."""
-        import numpy as np
-
-        from zeuxis.core.pixels import to_pil
         from zeuxis.data.pictures import picture
         from zeuxis.data.preparation.decode import Target
 
         height, width, _ = model.shape()
-        pixels = picture(word, Target(height, width, 4))
-        grey = np.asarray(to_pil(pixels[..., :3]).convert("L")) * (pixels[..., 3] / 255)
-        mask = (grey >= 128).astype(np.uint8)
-        if not mask.any():
-            raise Invalid(f"the mask {word} is black: white is what is to be painted")
-        return mask
+        return _white(picture(word, Target(height, width, 4)), f"the mask {word}")
+
+    def take(self, model: "Model", value: Any, most: int) -> "np.ndarray":
+        """The same of the bytes of one."""
+        from zeuxis.data.preparation.decode import Target
+
+        height, width, _ = model.shape()
+        pixels_NHWC = _decoded([value], "mask", Target(height, width, 4), most)
+        return _white(pixels_NHWC[0], "the mask")
 
     def check(self, model: "Model", value: Any, given: Mapping[str, Any]) -> "np.ndarray":
         """(N, H, W) bool."""
@@ -182,15 +213,24 @@ class LatentsOf(Argument):
 
     def read(self, model: "Model", word: Path, progress: "Progress | None") -> "np.ndarray":
         """The array `latent` of an .npz file."""
-        from zeuxis.core import npz
-
         if word.suffix.lower() != ".npz":
             raise Invalid(f"{word} cannot hold latents; give a file name that ends in .npz")
         if not word.is_file():
             raise NotFound(f"there is no file {word}; `zeuxis encode` writes one")
-        latents = npz.read(word).get("latent")
+        return self._of(word)
+
+    def take(self, model: "Model", value: Any, most: int) -> "np.ndarray":
+        """The same of the file's bytes."""
+        latents = self._of(Upload("latents", _bytes(value, "latents")))
+        _check_count(len(latents) if latents.ndim else 1, most)
+        return latents
+
+    def _of(self, file: Path | Upload) -> "np.ndarray":
+        from zeuxis.core import npz
+
+        latents = npz.read(file).get("latent")
         if latents is None:
-            raise Invalid(f"{word} holds no array `latent`")
+            raise Invalid(f"{file} holds no array `latent`")
         return latents
 
     def check(self, model: "Model", value: Any, given: Mapping[str, Any]) -> "np.ndarray":
@@ -236,6 +276,13 @@ class LabelsOf(Argument):
             )
         return asked or None
 
+    def take(self, model: "Model", value: Any, most: int) -> Any:
+        """A class name, or names by condition."""
+        named = isinstance(value, dict) and all(isinstance(one, str) for one in value.values())
+        if not (value is None or isinstance(value, str) or named):
+            raise Invalid(f"labels is {value!r:.200}; expected a class, or classes by condition")
+        return value
+
     def check(self, model: "Model", value: Any, given: Mapping[str, Any]) -> Any:
         """(N, A) int64 where the call has images, with what their source says; else as given."""
         from zeuxis.inference import labels
@@ -267,6 +314,14 @@ class EndOf(Argument):
             return int(word)
         return picture(Path(word), Target(*model.shape()))
 
+    def take(self, model: "Model", value: Any, most: int) -> "int | np.ndarray":
+        """A whole number is a seed; else the bytes of an image file."""
+        from zeuxis.data.preparation.decode import Target
+
+        if isinstance(value, int):
+            return value
+        return _decoded([value], "an end", Target(*model.shape()), most)[0]
+
     def plain(self, value: Any) -> Any:
         """The seed."""
         return value if isinstance(value, int) else "an image"
@@ -274,18 +329,90 @@ class EndOf(Argument):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FileOf(Argument):
-    """A file of somebody's."""
+    """A compressed file."""
 
-    def check(self, model: "Model", value: Any, given: Mapping[str, Any]) -> Path:
-        """The path."""
-        return Path(value)
+    def take(self, model: "Model", value: Any, most: int) -> Upload:
+        """The file."""
+        from zeuxis.inference import codec
+
+        file = Upload("the file", _bytes(value, "file"))
+        _check_count(codec.count(file), most)
+        return file
+
+    def check(self, model: "Model", value: Any, given: Mapping[str, Any]) -> Path | Upload:
+        """The path, or what came with a request."""
+        return value if isinstance(value, Upload) else Path(value)
 
     def plain(self, value: Any) -> Any:
         """The path."""
         return str(value)
 
 
-_IMAGES: dict[str, Any] = {"word": str, "body": list[bytes], "option": False, "metavar": "SOURCE"}
+def _bytes(value: Any, what: str) -> bytes:
+    """The bytes of a file, which JSON has as base64."""
+    if isinstance(value, bytes):
+        return value
+    try:
+        return base64.b64decode(value, validate=True)
+    except (TypeError, ValueError) as error:
+        raise Invalid(f"{what} is no file as base64 ({error})") from error
+
+
+def _decoded(values: Any, what: str, target: "Target", most: int) -> "np.ndarray":
+    """(N, *target.shape) of N encoded images, by the decoder that sources have.
+
+    The caller has entered `decode.guarded`, which is the process's.
+    """
+    import numpy as np
+
+    from zeuxis.data.preparation.decode import decode
+
+    if not isinstance(values, list) or not values:
+        raise Invalid(f"{what}: expected a list of at least 1 image file, as base64")
+    _check_count(len(values), most)
+    decoded = []
+    for index, value in enumerate(values):
+        where = f"{what}[{index}]" if len(values) > 1 else what
+        try:
+            decoded.append(decode(_bytes(value, where), target).pixels_HWC)
+        except Invalid as error:
+            raise Invalid(f"{where} cannot be read as an image ({error})") from error
+    return np.stack(decoded)
+
+
+def _check_count(count: int, most: int) -> None:
+    if count > most:
+        raise TooLarge(f"found {count:,} images and one request may have {most:,}")
+
+
+def _white(pixels_HW4: "np.ndarray", what: str) -> "np.ndarray":
+    """(H, W) uint8, 1 where an image with alpha is white and opaque."""
+    import numpy as np
+
+    from zeuxis.core.pixels import to_pil
+
+    grey = np.asarray(to_pil(pixels_HW4[..., :3]).convert("L")) * (pixels_HW4[..., 3] / 255)
+    mask = (grey >= 128).astype(np.uint8)
+    if not mask.any():
+        raise Invalid(f"{what} is black: white is what is to be painted")
+    return mask
+
+
+class Encoded:
+    """Type in a JSON body of a file's bytes."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: Any, handler: Any) -> dict[str, str]:
+        """As OpenAPI has it."""
+        return {"type": "string", "contentEncoding": "base64"}
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """A text."""
+        return handler(str)
+
+
+_IMAGES: dict[str, Any] = {"word": str, "body": list[Encoded], "option": False, "metavar": "SOURCE"}
 
 Pixels = Annotated[
     Any,
@@ -304,14 +431,16 @@ SourcePixels = Annotated[
 ]
 Mask = Annotated[
     Any,
-    MaskOf(help="Image whose white part is to be painted.", word=Path, body=bytes, metavar="FILE"),
+    MaskOf(
+        help="Image whose white part is to be painted.", word=Path, body=Encoded, metavar="FILE"
+    ),
 ]
 Latents = Annotated[
     Any,
     LatentsOf(
         help="The file that `zeuxis encode` wrote.",
         word=Path,
-        body=bytes,
+        body=Encoded,
         option=False,
         metavar="LATENTS",
     ),
@@ -321,26 +450,28 @@ Labels = Annotated[
     LabelsOf(
         help="What the images should show: CLASS, or CONDITION=CLASS; repeatable.",
         word=list[str] | None,
-        body=dict[str, str] | None,
+        body=str | dict[str, str] | None,
         flag="label",
     ),
 ]
-Count = Annotated[int, Number(help="How many images.", word=int, least=1)]
-Steps = Annotated[int, Number(help="How many images, ends included.", word=int, least=2)]
+Count = Annotated[int, Number(help="How many images.", word=int, least=1, counts=True)]
+Steps = Annotated[
+    int, Number(help="How many images, ends included.", word=int, least=2, counts=True)
+]
 Seed = Annotated[int, Number(help="Same seed: same images.", word=int)]
 Sigma = Annotated[
     float,
     Number(help="Standard deviation of the noise, in levels of 255.", word=float, least=0),
 ]
 Start = Annotated[
-    Any, EndOf(help="A seed, or an image file.", body=int | bytes, option=False, metavar="START")
+    Any, EndOf(help="A seed, or an image file.", body=int | Encoded, option=False, metavar="START")
 ]
 End = Annotated[
-    Any, EndOf(help="Another of the same kind.", body=int | bytes, option=False, metavar="END")
+    Any, EndOf(help="Another of the same kind.", body=int | Encoded, option=False, metavar="END")
 ]
 Coded = Annotated[
     Any,
     FileOf(
-        help="What `zeuxis compress` wrote.", word=Path, body=bytes, option=False, metavar="FILE"
+        help="What `zeuxis compress` wrote.", word=Path, body=Encoded, option=False, metavar="FILE"
     ),
 ]

@@ -32,7 +32,7 @@ from PIL import Image
 
 from zeuxis.core.abilities import Sequential
 from zeuxis.core.errors import Invalid, NotFound
-from zeuxis.core.files import LARGEST_JSON, parse_json
+from zeuxis.core.files import LARGEST_JSON, Upload, parse_json
 from zeuxis.core.pixels import grid, to_pil
 from zeuxis.core.progress import Progress
 from zeuxis.core.settings import explain
@@ -130,7 +130,7 @@ def compress(
 
 
 def decompress(
-    model: "Model", file: Path, progress: Progress | None = None
+    model: "Model", file: Path | Upload, progress: Progress | None = None
 ) -> tuple[np.ndarray, list[str]]:
     """The images (N, H, W, C) uint8 of a file that `compress` wrote, and their names.
 
@@ -173,6 +173,15 @@ def decompress(
             f"the images in {file} did not come out as they went in; this machine computes too differently"
         )
     return images, header["names"]
+
+
+def count(file: Path | Upload) -> int:
+    """Images in a file that `compress` wrote, as its header says.
+
+    Raises:
+        ValueError: it is no such file.
+    """
+    return int(_read(file)[0]["shape"][0])
 
 
 def identity(model: "Model") -> str:
@@ -225,7 +234,7 @@ def _walks(
         yield rows, walk(rows)
 
 
-def _check_sizes(model: "Model", file: Path, header: dict[str, Any], words: bytes) -> None:
+def _check_sizes(model: "Model", file: Path | Upload, header: dict[str, Any], words: bytes) -> None:
     """Refuse a header of other images than the model's, of more than the words hold, or of places outside."""
     count, *shape = header["shape"]
     config = model.family.config
@@ -249,7 +258,7 @@ def _check(model: "Model") -> None:
         )
 
 
-def _read(file: Path) -> tuple[dict[str, Any], bytes]:
+def _read(file: Path | Upload) -> tuple[dict[str, Any], bytes]:
     """The header and the coded words, both checked."""
     if not file.is_file():
         raise NotFound(f"there is no file {file}; `zeuxis compress` writes one")

@@ -6,15 +6,19 @@ A folder of images is one that `zeuxis data` and `zeuxis train` read again: numb
 Shapes: N images, H height, W width, C channels, A conditions.
 """
 
+import base64
 import csv
 import dataclasses
+import io
 import json
+import math
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from zeuxis.core.errors import Conflict, Invalid
-from zeuxis.core.files import sync_files, write_file, write_json
+from zeuxis.core.files import json_text, sync_files, write_file, write_json
 from zeuxis.core.lock import locked
 
 if TYPE_CHECKING:
@@ -47,6 +51,8 @@ class Result:
     """Of the file that it is written to; none if that is a folder."""
     WRITES: ClassVar[str]
     """What `--out` names."""
+    MEDIA: ClassVar[str] = "application/octet-stream"
+    """Type of `as_file` in an HTTP answer."""
 
     @property
     def array(self) -> "np.ndarray":
@@ -90,9 +96,21 @@ class Result:
         if path.suffix.lower() != cls.SUFFIX:
             raise Invalid(f"{path} cannot be {cls.WRITES}; give a name that ends in {cls.SUFFIX}")
 
+    def as_file(self) -> bytes:
+        """The file that `write` writes; of a folder, a zip of its files."""
+        raise NotImplementedError
+
+    def values(self) -> dict[str, Any]:
+        """It as JSON values: what it is, and how it was made."""
+        return {**self._values(), "provenance": dict(self.provenance)}
+
+    def _values(self) -> dict[str, Any]:
+        return {"file": _base64(self.as_file())}
+
     def write(self, path: str | Path) -> None:
         """Write it, whole or not at all."""
-        raise NotImplementedError
+        content = self.as_file()
+        write_file(Path(path), lambda beside: beside.write_bytes(content))
 
     def lines(self, path: Path | None) -> Iterator[str]:
         """What is to be said of it, and where it lies."""
@@ -118,6 +136,7 @@ class Images(Result):
     columns: int = 0
 
     WRITES: ClassVar[str] = "Folder of the images"
+    MEDIA: ClassVar[str] = "application/zip"
 
     @property
     def array(self) -> "np.ndarray":
@@ -151,8 +170,7 @@ class Images(Result):
         """
         from zeuxis.core.pixels import save_png
 
-        path = Path(path)
-        facts = {**self.provenance, **({"files": list(self.names)} if self.names else {})}
+        path, facts = Path(path), self._facts()
         with locked(path.parent / f".{path.name}.lock", f"{path} is being written", wait=True):
             self.check_out(path)
             path.mkdir(parents=True, exist_ok=True)
@@ -162,9 +180,41 @@ class Images(Result):
             for index, image_HWC in enumerate(self.images):
                 save_png(path / f"{index:04d}.png", image_HWC, sync=False)
             sync_files(path, written(path))
-            rows = "".join(json.dumps(row) + "\n" for row in self._rows())
-            write_file(path / METADATA, lambda beside: beside.write_text(rows, "utf-8"))
+            metadata = self._metadata()
+            write_file(path / METADATA, lambda beside: beside.write_bytes(metadata))
             write_json(path / NOTE, {"count": len(self.images), **facts})
+
+    def as_file(self) -> bytes:
+        """A zip of the files that `write` writes, not compressed: PNG is."""
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            for index, file in enumerate(self.files()):
+                archive.writestr(zipfile.ZipInfo(f"{index:04d}.png"), file)
+            archive.writestr(zipfile.ZipInfo(METADATA), self._metadata())
+            note = {"count": len(self.images), **self._facts()}
+            archive.writestr(zipfile.ZipInfo(NOTE), json_text(note))
+        return buffer.getvalue()
+
+    def files(self) -> Iterator[bytes]:
+        """Each image as a PNG file."""
+        from zeuxis.core.pixels import png_bytes
+
+        return map(png_bytes, self.images)
+
+    def _values(self) -> dict[str, Any]:
+        rows = zip(self.files(), self._rows(), strict=True)
+        return {
+            "images": [
+                {"png": _base64(file), "labels": {k: v for k, v in row.items() if k != "file_name"}}
+                for file, row in rows
+            ]
+        }
+
+    def _facts(self) -> dict[str, Any]:
+        return {**self.provenance, **({"files": list(self.names)} if self.names else {})}
+
+    def _metadata(self) -> bytes:
+        return "".join(json.dumps(row) + "\n" for row in self._rows()).encode()
 
     def _rows(self) -> Iterator[dict[str, str]]:
         """A line of `metadata.jsonl` for each image: its file and its classes."""
@@ -210,16 +260,13 @@ class Latents(Result):
         """The latents."""
         return self.latents
 
-    def write(self, path: str | Path) -> None:
-        """Write an .npz file with the arrays `latent` (N, ...) and `name` (N,)."""
+    def as_file(self) -> bytes:
+        """An .npz file with the arrays `latent` (N, ...) and `name` (N,)."""
         import numpy as np
 
-        def save(beside: Path) -> None:
-            with beside.open("wb") as stream:
-                np.savez(stream, latent=self.latents, name=np.array(self.names))
-
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        write_file(Path(path), save)
+        buffer = io.BytesIO()
+        np.savez(buffer, latent=self.latents, name=np.array(self.names))
+        return buffer.getvalue()
 
     def lines(self, path: Path | None) -> Iterator[str]:
         """How many there are, and where."""
@@ -240,6 +287,7 @@ class Scores(Result):
 
     SUFFIX: ClassVar[str] = ".csv"
     WRITES: ClassVar[str] = "Also write one line an image, a table (.csv)"
+    MEDIA: ClassVar[str] = "text/csv"
     KINDS: ClassVar[Mapping[str, str]] = {
         "exact": "exact",
         "bound": "an upper bound of the true value",
@@ -266,20 +314,19 @@ class Scores(Result):
         """Of the mean; NaN of a single image."""
         return float(self.bits.astype("float64").std(ddof=1) / len(self.bits) ** 0.5)
 
-    def write(self, path: str | Path) -> None:
-        """Write a table with a line an image."""
-        import numpy as np
-
+    def as_file(self) -> bytes:
+        """A table with a line an image."""
         names = self.names or [str(index) for index in range(len(self))]
-        table = zip(names, np.asarray(self.bits).tolist(), strict=True)
+        table = zip(names, self.bits.tolist(), strict=True)
+        text = io.StringIO(newline="")
+        writer = csv.writer(text)
+        writer.writerow(["name", "bits_per_dim"])
+        writer.writerows((name, f"{value:.6f}") for name, value in table)
+        return text.getvalue().encode()
 
-        def save(beside: Path) -> None:
-            with beside.open("w", newline="", encoding="utf-8") as file:
-                writer = csv.writer(file)
-                writer.writerow(["name", "bits_per_dim"])
-                writer.writerows((name, f"{value:.6f}") for name, value in table)
-
-        write_file(Path(path), save)
+    def _values(self) -> dict[str, Any]:
+        finite = [value if math.isfinite(value) else None for value in self.bits.tolist()]
+        return {"bits_per_dim": finite, "kind": self.kind}
 
     def lines(self, path: Path | None) -> Iterator[str]:
         """The mean, what kind of figure it is, and the least likely images."""
@@ -328,10 +375,9 @@ class Compressed(Result):
         """Bytes of the file."""
         return len(self.content)
 
-    def write(self, path: str | Path) -> None:
-        """Write the file."""
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        write_file(Path(path), lambda beside: beside.write_bytes(self.content))
+    def as_file(self) -> bytes:
+        """All of the file."""
+        return self.content
 
     def lines(self, path: Path | None) -> Iterator[str]:
         """What it weighs against what the model states, and against PNG and WebP."""
@@ -351,6 +397,10 @@ def check_sheet(sheet: Path) -> None:
     """Refuse a name that is not of a PNG file."""
     if sheet.suffix.lower() != ".png" or sheet.is_dir():
         raise Invalid(f"{sheet} cannot be a PNG file; give --grid a file name that ends in .png")
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
 
 
 def _images(count: int) -> str:

@@ -15,7 +15,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from zeuxis.core.errors import Invalid
+from zeuxis.core.errors import Invalid, NotFound
 from zeuxis.inference.results import Result
 
 if TYPE_CHECKING:
@@ -52,6 +52,20 @@ class Argument:
     def schema(self) -> Any:
         """Type in a JSON body, with its bounds."""
         return self.body
+
+    def take(self, model: "Model", value: Any, most: int) -> Any:
+        """The value that one of a JSON body stands for; a file is its bytes, or they as base64.
+
+        Args:
+            model: that the verb is asked of.
+            value: of the body, or the default.
+            most: images that a request may give or ask for.
+
+        Raises:
+            Invalid: it is of another type, or cannot be read.
+            TooLarge: more images.
+        """
+        return value
 
     def check(self, model: "Model", value: Any, given: Mapping[str, Any]) -> Any:
         """The value as the verb takes it.
@@ -184,6 +198,37 @@ class Verb:
         """The values that words of the command line stand for, by name."""
         return {
             name: self.arguments[name].read(model, word, progress) for name, word in words.items()
+        }
+
+    def take(self, model: "Model", body: Mapping[str, Any], most: int) -> dict[str, Any]:
+        """The values that a JSON body stands for, by name, the family's controls among them.
+
+        Args:
+            model: that the verb is asked of.
+            body: as `body` describes it.
+            most: images that a request may give or ask for.
+
+        Raises:
+            NotFound: an unknown argument or control.
+            Invalid: a value of another type, or that cannot be read.
+            TooLarge: more images.
+        """
+        from zeuxis.core.settings import suggest
+
+        names = [*self.arguments, *(("controls",) if self.has_controls else ())]
+        for name in body:
+            if name not in names:
+                raise NotFound(f"{self.name} takes no {name!r}; {suggest(name, names)}")
+        controls = body.get("controls") or {}
+        if not isinstance(controls, dict):
+            raise Invalid(f"controls is {controls!r}; expected an object of values by name")
+        if controls:
+            model.controls(controls)  # none is called like an argument
+        given = {**self.defaults, **body}
+        return controls | {
+            name: argument.take(model, given[name], most)
+            for name, argument in self.arguments.items()
+            if name in given
         }
 
     def body(
