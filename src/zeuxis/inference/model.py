@@ -25,13 +25,12 @@ from zeuxis.core.rng import Rng
 from zeuxis.core.settings import explain, suggest
 from zeuxis.families import able
 from zeuxis.inference import artefact
-from zeuxis.inference import labels as labels_of
 from zeuxis.inference.results import Images
 from zeuxis.inference.verbs import VERBS
 
 BATCH = 32
 """Images of every network call."""
-NONE: Mapping[str, Tensor] = MappingProxyType({})
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 def load(path: str | Path, device: str = "auto") -> "Model":
@@ -169,10 +168,6 @@ class Model:
         except pydantic.ValidationError as error:
             raise Invalid(explain(error)) from error
 
-    def pixels(self, images_NHWC: np.ndarray) -> Tensor:
-        """(N, C, H, W) uint8 of images (N, H, W, C) uint8."""
-        return to_tensor(images_NHWC)
-
     def random(self, seed: int, rows: slice) -> Rng:
         """What draws for these images of a call."""
         return self.rng.for_images(seed, range(rows.start, rows.stop), self.device)
@@ -180,9 +175,9 @@ class Model:
     def images(
         self,
         call: Callable[[Ask], Tensor],
-        count: int,
+        labels: np.ndarray,
+        inputs: Mapping[str, Any] = NOTHING,
         *,
-        labels: np.ndarray | None = None,
         before: np.ndarray | None = None,
         columns: int = 0,
         **given: Any,
@@ -191,7 +186,7 @@ class Model:
 
         The other arguments are those of `batches`.
         """
-        made = self.batches(lambda ask: to_uint8(call(ask)), count, labels=labels, **given)
+        made = self.batches(lambda ask: to_uint8(call(ask)), labels, inputs, **given)
         return Images(
             images=to_array(made),
             labels=labels,
@@ -203,30 +198,28 @@ class Model:
     def batches(
         self,
         call: Callable[[Ask], Tensor],
-        count: int,
+        labels: np.ndarray,
+        inputs: Mapping[str, Any] = NOTHING,
         *,
-        inputs: Mapping[str, Tensor] = NONE,
-        labels: np.ndarray | None = None,
         seed: int = 0,
         progress: Progress | None = None,
     ) -> Tensor:
-        """What a call gives for one batch after another, (count, ...).
+        """What a call gives for one batch after another, (N, ...).
 
         Args:
             call: given a batch of each input.
-            count: of images.
-            inputs: (count, ...) each; uint8 pixels (count, C, H, W) arrive in [-1, 1].
-            labels: (count, A) class indices; None: all unknown.
+            labels: (N, A) class indices of N images; -1 is unknown.
+            inputs: arrays or tensors (N, ...); images (N, H, W, C) uint8 arrive in [-1, 1], (B, C, H, W).
             seed: of noise.
-            progress: called with (images done, count).
+            progress: called with (images done, N).
         """
-        known = torch.from_numpy(labels_of.table(self.conditions, labels, count))
-        parts = []
+        known, count, parts = torch.from_numpy(labels), len(labels), []
+        tensors = {name: _tensor(value) for name, value in inputs.items()}
         for start in range(0, count, BATCH):
             rows = slice(start, start + BATCH)
             cond = {"label": _padded(known, rows).to(self.device)} if self.conditions else {}
             ask = Ask(
-                self, rows, seed, self._inside(inputs, rows), cond, _within(rows, count, progress)
+                self, rows, seed, self._inside(tensors, rows), cond, _within(rows, count, progress)
             )
             with torch.inference_mode(), machine.arithmetic(self.device, self.precision):
                 parts.append(call(ask)[: count - start])
@@ -242,6 +235,10 @@ class Model:
             else value
             for name, value in given.items()
         }
+
+
+def _tensor(value: Any) -> Tensor:
+    return to_tensor(value) if value.dtype == np.uint8 else torch.as_tensor(value)
 
 
 def _within(rows: slice, count: int, progress: Progress | None) -> Progress | None:

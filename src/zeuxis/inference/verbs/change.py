@@ -27,9 +27,8 @@ def reconstruct(
     """Encode images and decode them again: what the model keeps of them."""
     return model.images(
         lambda ask: ask.family.reconstruct(ask.inputs["images"], ask.cond),
-        len(images),
-        inputs={"images": model.pixels(images)},
-        labels=labels,
+        labels,
+        {"images": images},
         progress=progress,
         before=images,
     )
@@ -48,20 +47,17 @@ def denoise(
     Images may be floats, on the scale of 0 to 255 and perhaps beyond, so that noise is not clipped.
     """
     import numpy as np
-    import torch
 
     from zeuxis.core.pixels import to_tensor
 
-    image_NCHW = to_tensor(np.require(images, np.float32, ("C", "W"))) / 127.5 - 1
-    sigma_N = torch.full((len(images),), sigma / 127.5)
-    before = np.clip(np.rint(images[:SHOWN]), 0, 255).astype(np.uint8)
+    noisy = to_tensor(np.require(images, np.float32, ("C", "W"))) / 127.5 - 1
+    sigma_N = np.full(len(images), sigma / 127.5, np.float32)
     return model.images(
-        lambda ask: ask.family.denoise(ask.inputs["image"], ask.inputs["sigma"], ask.cond),
-        len(images),
-        inputs={"image": image_NCHW, "sigma": sigma_N},
-        labels=labels,
+        lambda ask: ask.family.denoise(ask.inputs["images"], ask.inputs["sigma"], ask.cond),
+        labels,
+        {"images": noisy, "sigma": sigma_N},
         progress=progress,
-        before=before,
+        before=np.clip(np.rint(images[:SHOWN]), 0, 255).astype(np.uint8),
     )
 
 
@@ -81,25 +77,16 @@ def complete(
 ) -> Images:
     """Fill the white part of a mask; the rest of the image stays unchanged."""
     import numpy as np
-    import torch
 
-    mask_N1HW = torch.from_numpy(mask.astype(np.float32))[:, None]
-    before = np.where(mask[:SHOWN, ..., None], 128, images[:SHOWN]).astype(np.uint8)
     return model.images(
         lambda ask: ask.family.complete(
-            ask.inputs["images"],
-            ask.inputs["mask"],
-            ask.noise(),
-            ask.cond,
-            controls,
-            ask.progress,
+            *ask.inputs.values(), ask.noise(), ask.cond, controls, ask.progress
         ),
-        len(images),
-        inputs={"images": model.pixels(images), "mask": mask_N1HW},
+        labels,
+        {"images": images, "mask": mask[:, None].astype(np.float32)},
         seed=seed,
-        labels=labels,
         progress=progress,
-        before=before,
+        before=np.where(mask[:SHOWN, ..., None], 128, images[:SHOWN]).astype(np.uint8),
     )
 
 
@@ -117,10 +104,9 @@ def vary(
         lambda ask: ask.family.vary(
             ask.inputs["images"], ask.noise(), ask.cond, controls, ask.progress
         ),
-        len(images),
-        inputs={"images": model.pixels(images)},
+        labels,
+        {"images": images},
         seed=seed,
-        labels=labels,
         progress=progress,
         before=images,
     )
@@ -136,18 +122,13 @@ def translate(
     progress: "Progress | None" = None,
 ) -> Images:
     """Translate images or maps of one kind to images of another, as in the pairs it was trained on."""
-    import torch
-
-    field = model.family.fields()["source"]
-    stored = torch.from_numpy(sources)
     return model.images(
         lambda ask: ask.family.translate(
             ask.inputs["source"], ask.noise(), ask.cond, controls, ask.progress
         ),
-        len(sources),
-        inputs={"source": model.pixels(sources) if field.kind == "image" else stored},
+        labels,
+        {"source": sources},
         seed=seed,
-        labels=labels,
         progress=progress,
-        before=field.visible(sources),
+        before=model.family.fields()["source"].visible(sources),
     )

@@ -19,9 +19,8 @@ def encode(
     """Encode images as latents; with a tokenizer, as tokens."""
     latents = model.batches(
         lambda ask: ask.family.encode(ask.inputs["images"], ask.cond),
-        len(images),
-        inputs={"images": model.pixels(images)},
-        labels=labels,
+        labels,
+        {"images": images},
         progress=progress,
     )
     latents = latents.float() if latents.is_floating_point() else latents
@@ -36,12 +35,9 @@ def decode(
     progress: "Progress | None" = None,
 ) -> Images:
     """Decode latents or tokens to images."""
-    import torch
-
     return model.images(
         lambda ask: ask.family.decode(ask.inputs["latents"], ask.cond),
-        len(latents),
-        inputs={"latents": torch.from_numpy(latents)},
-        labels=labels,
+        labels,
+        {"latents": latents},
         progress=progress,
     )

@@ -39,9 +39,8 @@ def sample(
     table = drawn(model.conditions, model.facts.get("dataset", {}), count, seed, labels)
     return model.images(
         lambda ask: ask.family.generate(ask.noise(), ask.cond, controls, ask.progress),
-        count,
+        table,
         seed=seed,
-        labels=table,
         progress=progress,
     )
 
@@ -87,9 +86,8 @@ def interpolate(
     )
     return model.images(
         lambda ask: ask.family.generate(ask.inputs, ask.cond, controls, ask.progress),
-        count,
-        inputs=steps,
-        labels=table,
+        table,
+        steps,
         progress=progress,
         columns=count,
     )

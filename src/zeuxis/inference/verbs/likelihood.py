@@ -27,10 +27,9 @@ def score(
         lambda ask: ask.family.bits_per_dim(
             {"image": ask.inputs["images"], **ask.cond}, ask.random()
         ).float(),
-        len(images),
-        inputs={"images": model.pixels(images)},
+        labels,
+        {"images": images},
         seed=seed,
-        labels=labels,
         progress=progress,
     )
     return Scores(bits=bits_N.cpu().numpy(), kind=str(model.family.kind))
