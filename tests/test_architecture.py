@@ -16,6 +16,7 @@ RANKS = [
     ("inference",),
     ("evaluation",),
     ("training",),
+    ("server",),
     ("cli",),
 ]
 RANK = {package: rank for rank, packages in enumerate(RANKS) for package in packages}

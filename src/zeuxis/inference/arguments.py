@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from zeuxis.core.errors import Invalid, NotFound, TooLarge
 from zeuxis.core.files import Upload
-from zeuxis.inference.verb import Argument
+from zeuxis.inference.verb import Argument, Encoded
 
 if TYPE_CHECKING:
     import numpy as np
@@ -396,20 +396,6 @@ def _white(pixels_HW4: "np.ndarray", what: str) -> "np.ndarray":
     if not mask.any():
         raise Invalid(f"{what} is black: white is what is to be painted")
     return mask
-
-
-class Encoded:
-    """Type in a JSON body of a file's bytes."""
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, core: Any, handler: Any) -> dict[str, str]:
-        """As OpenAPI has it."""
-        return {"type": "string", "contentEncoding": "base64"}
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
-        """A text."""
-        return handler(str)
 
 
 _IMAGES: dict[str, Any] = {"word": str, "body": list[Encoded], "option": False, "metavar": "SOURCE"}

@@ -12,6 +12,7 @@ type of the result how it is written. Nothing here imports torch or numpy before
 import dataclasses
 import functools
 import inspect
+import typing
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,20 @@ if TYPE_CHECKING:
 
     from zeuxis.core.progress import Progress
     from zeuxis.inference.model import Model
+
+
+class Encoded:
+    """Type in a JSON body of a file's bytes."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: Any, handler: Any) -> dict[str, str]:
+        """As OpenAPI has it."""
+        return {"type": "string", "contentEncoding": "base64"}
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """A text."""
+        return handler(str)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,6 +63,11 @@ class Argument:
     def read(self, model: "Model", word: Any, progress: "Progress | None") -> Any:
         """The value that a word of the command line stands for; files are read here."""
         return word
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is given as a file, or as several."""
+        return Encoded in (self.body, *typing.get_args(self.body))
 
     def schema(self) -> Any:
         """Type in a JSON body, with its bounds."""
@@ -234,7 +254,7 @@ class Verb:
     def body(
         self, controls: "type[pydantic.BaseModel] | None" = None
     ) -> "type[pydantic.BaseModel]":
-        """The JSON body of a request, as a model with a schema; with the family's controls, if given."""
+        """The JSON body of a request, as a model with a schema; with the family's controls, or with any."""
         import pydantic
 
         fields: dict[str, Any] = {}
@@ -244,8 +264,9 @@ class Verb:
                 argument.schema(),
                 pydantic.Field(default, description=argument.help),
             )
-        if self.has_controls and controls is not None:
-            fields["controls"] = (controls, pydantic.Field(default_factory=controls))
+        if self.has_controls:
+            kind = controls or dict[str, Any]
+            fields["controls"] = (kind, pydantic.Field(default_factory=controls or dict))
         made: type[pydantic.BaseModel] = pydantic.create_model(
             f"{self.name.title()}Request",
             __config__=pydantic.ConfigDict(extra="forbid"),

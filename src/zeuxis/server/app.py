@@ -1,0 +1,250 @@
+"""The routes: one for each verb, made from its declaration, and what a client needs around them."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import fastapi
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from zeuxis import __version__
+from zeuxis.core.errors import Error, Invalid, NotFound, Stopped, TooLarge
+from zeuxis.core.files import parse_json
+from zeuxis.core.settings import suggest
+from zeuxis.inference.results import Images
+from zeuxis.inference.verb import Verb
+from zeuxis.inference.verbs import VERBS
+from zeuxis.server import problems
+from zeuxis.server.guard import API, MOST_BYTES, Keys
+from zeuxis.server.models import Models
+from zeuxis.server.orders import DESCRIBE, Order
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def make(models: Models, keys: Keys, runs: Mapping[str, Path]) -> FastAPI:
+    """The application, without its guard.
+
+    Args:
+        models: what answers orders.
+        keys: the secrets of the server.
+        runs: folders of trained models, as clients call them.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        models.start()
+        yield
+        models.close()
+
+    app = FastAPI(
+        title="Zeuxis",
+        version=__version__,
+        openapi_url=f"{API}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        redirect_slashes=False,
+    )
+    app.add_exception_handler(Error, _of_error)
+    app.add_exception_handler(HTTPException, _of_http)
+    counts = Counts(models)
+    app.include_router(_around(models, keys, runs, counts), prefix=API)
+    app.include_router(_verbs(models, runs, counts), prefix=API)
+    return app
+
+
+def _around(
+    models: Models, keys: Keys, runs: Mapping[str, Path], counts: "Counts"
+) -> fastapi.APIRouter:
+    """What is there for any model: health, session, metrics, the list of runs."""
+    router = fastapi.APIRouter()
+
+    @router.get("/health", summary="Whether the server answers; needs no token.")
+    async def health() -> dict[str, str]:
+        return {"status": "ok", "version": __version__}
+
+    @router.post("/session", status_code=204, summary="Exchange a ticket for a cookie, once.")
+    async def session(request: Request) -> Response:
+        value = keys.redeem(str((await _object(request)).get("ticket", "")))
+        if value is None:
+            return problems.problem(
+                401, "the ticket is wrong or was used; start the server again for another"
+            )
+        answer = Response(status_code=204)
+        answer.set_cookie(keys.cookie, value, httponly=True, samesite="strict")
+        return answer
+
+    @router.get("/metrics", summary="Figures for Prometheus, as text.")
+    async def metrics() -> Response:
+        return Response(counts.text(), media_type="text/plain; version=0.0.4")
+
+    @router.get("/runs", summary="Names of the trained models.")
+    async def listed() -> dict[str, list[str]]:
+        return {"runs": sorted(runs)}
+
+    @router.get("/runs/{run}", summary="What a model is, and the JSON schema of each request.")
+    async def described(run: str) -> Response:
+        answer = await models.ask(
+            Order(number=0, verb=DESCRIBE, run=run, folder=_folder(runs, run))
+        )
+        return Response(answer.body, answer.status, media_type=answer.media)
+
+    return router
+
+
+def _verbs(models: Models, runs: Mapping[str, Path], counts: "Counts") -> fastapi.APIRouter:
+    """A route for each verb."""
+    router = fastapi.APIRouter()
+    for verb in VERBS.values():
+        router.add_api_route(
+            f"/runs/{{run}}/{verb.name}",
+            _endpoint(verb, models, runs, counts),
+            methods=["POST"],
+            name=verb.name,
+            summary=verb.summary,
+            response_class=Response,
+            responses=_responses(verb),
+            openapi_extra={"requestBody": {"required": False, "content": _bodies(verb)}},
+        )
+    return router
+
+
+def _endpoint(
+    verb: Verb, models: Models, runs: Mapping[str, Path], counts: "Counts"
+) -> Callable[..., Awaitable[Response]]:
+    async def endpoint(run: str, request: Request) -> Response:
+        folder = _folder(runs, run)
+        models.check_room()
+        began = time.monotonic()
+        order = Order(
+            number=0,
+            verb=verb.name,
+            run=run,
+            folder=folder,
+            media=request.headers.get("content-type", "application/json")
+            .split(";")[0]
+            .strip()
+            .lower(),
+            query=request.query_params.multi_items(),
+            body=await _body(request, models.deadline),
+            accept=request.headers.get("accept", "*/*"),
+        )
+        answer = await _unless_gone(models.ask(order), request)
+        counts.count(verb.name, answer.status, time.monotonic() - began)
+        return Response(answer.body, answer.status, answer.headers, answer.media)
+
+    return endpoint
+
+
+def _bodies(verb: Verb) -> dict[str, Any]:
+    """The forms of a body, by type."""
+    content: dict[str, Any] = {"application/json": {"schema": verb.body().model_json_schema()}}
+    if sum(argument.is_file for argument in verb.arguments.values()) == 1:
+        content["application/octet-stream"] = {"schema": {"type": "string", "format": "binary"}}
+    return content
+
+
+def _responses(verb: Verb) -> dict[int | str, dict[str, Any]]:
+    forms = ["application/json", verb.gives.MEDIA]
+    forms += ["image/png"] if issubclass(verb.gives, Images) else []
+    trouble = {"description": "What is wrong, in a sentence.", "content": {problems.MEDIA: {}}}
+    good = {"description": verb.gives.WRITES, "content": {form: {} for form in forms}}
+    return {200: good, "4XX": trouble, "5XX": trouble}
+
+
+def _folder(runs: Mapping[str, Path], run: str) -> Path:
+    if run not in runs:
+        raise NotFound(f"no run {run[:80]!r} here; {suggest(run, runs)}")
+    return runs[run]
+
+
+async def _body(request: Request, seconds: float) -> bytes:
+    """The body, if it comes within the time and its bound (the guard's)."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await request.body()
+    except TimeoutError as error:
+        raise problems.Late(f"the body did not come within {seconds:g} seconds") from error
+    except ClientDisconnect as error:
+        raise TooLarge(f"a body has at most {MOST_BYTES >> 20} MiB") from error
+
+
+async def _object(request: Request) -> dict[str, Any]:
+    try:
+        return parse_json(await _body(request, 10) or b"{}")
+    except ValueError as error:
+        raise Invalid(f"the body is no JSON object ({error})") from error
+
+
+async def _unless_gone(asked: Awaitable[Any], request: Request) -> Any:
+    """What is awaited; it is cancelled if the client goes."""
+
+    async def gone() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    tasks = [asyncio.ensure_future(asked), asyncio.ensure_future(gone())]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if not tasks[0].done():
+            raise Stopped("the client has gone")
+        return tasks[0].result()
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+async def _of_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Error)
+    return problems.of_error(error)
+
+
+async def _of_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return problems.problem(
+        error.status_code, f"{error.detail}: {request.method} {request.url.path}"[:200]
+    )
+
+
+class Counts:
+    """What Prometheus reads."""
+
+    def __init__(self, models: Models) -> None:
+        self._models = models
+        self._answers: Counter[tuple[str, int]] = Counter()
+        self._seconds: Counter[str] = Counter()
+
+    def count(self, verb: str, status: int, seconds: float) -> None:
+        """Note an answer."""
+        self._answers[verb, status] += 1
+        self._seconds[verb] += seconds  # type: ignore[assignment]
+
+    def text(self) -> str:
+        """All figures in Prometheus' text format."""
+        lines = [
+            "# TYPE zeuxis_requests_total counter",
+            *(
+                f'zeuxis_requests_total{{verb="{verb}",status="{status}"}} {n}'
+                for (verb, status), n in sorted(self._answers.items())
+            ),
+            "# TYPE zeuxis_seconds_total counter",
+            *(
+                f'zeuxis_seconds_total{{verb="{v}"}} {s:.6f}'
+                for v, s in sorted(self._seconds.items())
+            ),
+            "# TYPE zeuxis_waiting gauge",
+            f"zeuxis_waiting {self._models.waiting}",
+            "# TYPE zeuxis_batches_total counter",
+            f"zeuxis_batches_total {self._models.batches}",
+            "# TYPE zeuxis_images_total counter",
+            f"zeuxis_images_total {self._models.images}",
+        ]
+        return "\n".join(lines) + "\n"

@@ -1,0 +1,66 @@
+"""What the HTTP process and the process that holds the models say to one another, through a pipe.
+
+The first imports no torch, so that it starts at once and stays small; the second answers in bytes.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+DESCRIBE = ""
+"""In place of a verb: the facts about a run, and the schemas of what can be asked of it."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Order:
+    """A request for a verb.
+
+    Attributes:
+        number: that the answer will have.
+        verb: name.
+        run: as clients call it.
+        folder: of the run; None for verbs that take none.
+        media: type of the body.
+        query: names and values of the URL's query.
+        body: JSON, or the bytes of the one file that the verb takes.
+        accept: types of answers.
+    """
+
+    number: int
+    verb: str
+    run: str = ""
+    folder: Path | None = None
+    media: str = "application/json"
+    query: Sequence[tuple[str, str]] = ()
+    body: bytes = b""
+    accept: str = "*/*"
+
+
+@dataclasses.dataclass(frozen=True)
+class Cancel:
+    """Nobody waits any more for the answer to an order."""
+
+    number: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Answer:
+    """To an order: an HTTP response without its connection.
+
+    Attributes:
+        number: of the order.
+        status: of HTTP.
+        media: type of the body.
+        body: of the response.
+        headers: more of them.
+        batches: network calls of all orders so far.
+        images: rows in them.
+    """
+
+    number: int
+    status: int
+    media: str
+    body: bytes
+    headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    batches: int = 0
+    images: int = 0

@@ -1,0 +1,59 @@
+"""Answers that say what went wrong, as `application/problem+json` (RFC 9457)."""
+
+import http
+import json
+
+from starlette.responses import Response
+
+from zeuxis.core.errors import Error
+
+MEDIA = "application/problem+json"
+
+
+class Busy(Error):
+    """More is waiting than the queue holds."""
+
+    status = 429
+
+
+class Late(Error):
+    """The answer would have come after the deadline."""
+
+    status = 504
+
+
+class Lost(Error):
+    """The process that holds the models has ended."""
+
+    status = 503
+
+
+class Unacceptable(Error):
+    """The result has no form that the request accepts."""
+
+    status = 406
+
+
+def body(status: int, detail: str, code: str = "") -> bytes:
+    """The JSON text of a problem.
+
+    Args:
+        status: of HTTP.
+        detail: a sentence.
+        code: name of the error class, which programs may rely on.
+    """
+    known = status in {one.value for one in http.HTTPStatus}
+    title = http.HTTPStatus(status).phrase if known else "Stopped"
+    told = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    return json.dumps(told | ({"code": code} if code else {})).encode()
+
+
+def problem(status: int, detail: str, code: str = "") -> Response:
+    """An answer; the arguments are those of `body`."""
+    headers = {"Retry-After": "1"} if status in (429, 503) else {}
+    return Response(body(status, detail, code), status, headers, MEDIA)
+
+
+def of_error(error: Error) -> Response:
+    """An answer for what was raised on purpose."""
+    return problem(error.status, str(error), type(error).__name__)

@@ -1,0 +1,140 @@
+"""What `zeuxis serve` does: check what is served, make the application, answer until it is told to end."""
+
+import asyncio
+import secrets
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from zeuxis.core.errors import Conflict, Invalid, NotFound, Unable
+from zeuxis.core.settings import Settings
+
+SHORTEST = 16
+"""Characters of a token."""
+
+
+class Options(Settings):
+    """How to serve."""
+
+    port: int = 8000
+    """Of this machine; 0 takes a free one."""
+    token_file: Path | None = None
+    """File with the token; without, one is made up and printed."""
+    host_name: str | None = None
+    """A name under which other machines reach this one; without, only this machine does."""
+    queue: int = 256
+    """Requests that may wait."""
+    deadline: float = 60.0
+    """Seconds that one waits at most."""
+    max_images: int = 64
+    """Images of one request."""
+
+
+def serve(runs: Sequence[Path], options: Options, say: Callable[[str], None]) -> None:
+    """Answer requests until Ctrl-C or SIGTERM.
+
+    Args:
+        runs: folders of trained models.
+        options: how.
+        say: told the address and the token.
+
+    Raises:
+        Unable: fastapi or uvicorn is not installed.
+        Invalid: a folder holds no model, or the token is none.
+    """
+    try:
+        import uvicorn
+
+        from zeuxis.server import app, guard, models
+        from zeuxis.server.connections import PATIENCE, Patient
+    except ImportError as error:
+        missing = error.name or "a package"
+        raise Unable(f"the server needs {missing}: pip install 'zeuxis[studio]'") from error
+    named = names(runs)
+    token = read_token(options)
+    sockets = [_socket(options)]
+    port = sockets[0].getsockname()[1]
+    keys = guard.Keys(token, cookie=f"zeuxis-{port}")
+    process = models.Models(models.process(options.max_images), options.queue, options.deadline)
+    made = guard.Guard(app.make(process, keys, named), keys, *addresses(port, options.host_name))
+    config = uvicorn.Config(
+        made,
+        http=Patient,
+        ws="none",
+        log_level="warning",
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=2 * options.queue + 64,
+        timeout_keep_alive=int(PATIENCE),
+        timeout_graceful_shutdown=3,
+    )
+    say(f"serving {', '.join(named)} on http://{options.host_name or '127.0.0.1'}:{port}/api/v1")
+    if options.token_file is None:
+        say(f"token: {token}")
+    asyncio.run(uvicorn.Server(config).serve(sockets))
+
+
+def names(runs: Sequence[Path]) -> dict[str, Path]:
+    """Folders of trained models by their last name.
+
+    Raises:
+        NotFound: one holds no model.
+        Conflict: two have one name.
+    """
+    named: dict[str, Path] = {}
+    for run in runs:
+        folder = run.resolve()
+        if not (folder / "config.json").is_file():
+            raise NotFound(f"{run} holds no trained model; `zeuxis train` writes one")
+        if named.setdefault(folder.name, folder) != folder:
+            raise Conflict(f"two runs are called {folder.name}; rename one of their folders")
+    return named
+
+
+def read_token(options: Options) -> str:
+    """The token of the file, or a new one.
+
+    Raises:
+        Invalid: others reach the server and there is no file, or what it holds is no token.
+    """
+    if options.token_file is None:
+        if options.host_name is not None:
+            raise Invalid(
+                "other machines may only ask with a token: name a file of one with --token-file"
+            )
+        return secrets.token_urlsafe(24)
+    token = options.token_file.read_text("utf-8").strip()
+    if len(token) < SHORTEST or not (token.isascii() and token.isprintable()) or " " in token:
+        raise Invalid(
+            f"{options.token_file} holds no token: expected at least {SHORTEST} characters without spaces, "
+            "such as of `openssl rand -hex 24`"
+        )
+    return token
+
+
+def addresses(port: int, host_name: str | None) -> tuple[set[str], set[str]]:
+    """Values of `Host` and of `Origin` that are this server."""
+    hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")}
+    origins = {f"http://{host}" for host in hosts}
+    if host_name is not None:
+        hosts |= {f"{host_name}:{port}", host_name}
+        origins |= {
+            f"http://{host_name}:{port}",
+            f"https://{host_name}:{port}",
+            f"https://{host_name}",
+        }
+    return hosts, origins
+
+
+def _socket(options: Options) -> socket.socket:
+    """Where it listens: on this machine alone unless others are to reach it."""
+    found = socket.socket(socket.AF_INET)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        found.bind(("127.0.0.1" if options.host_name is None else "0.0.0.0", options.port))
+    except OSError as error:
+        found.close()
+        raise Invalid(
+            f"port {options.port} is taken or not ours ({error.strerror}); name another with --port"
+        ) from error
+    return found

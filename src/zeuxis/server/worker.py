@@ -1,0 +1,231 @@
+"""The process that holds the models: orders in, answers in bytes out."""
+
+import functools
+import json
+import threading
+import traceback
+import typing
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import pydantic
+
+from zeuxis.core.errors import Error, Invalid, NotFound, Stopped
+from zeuxis.core.files import parse_json
+from zeuxis.core.settings import override, suggest
+from zeuxis.data.preparation.decode import guarded
+from zeuxis.inference.model import Model, load
+from zeuxis.inference.results import Images, Result
+from zeuxis.inference.verb import Verb
+from zeuxis.inference.verbs import VERBS
+from zeuxis.server import problems
+from zeuxis.server.guard import MOST_BYTES
+from zeuxis.server.orders import DESCRIBE, Answer, Cancel, Order
+
+MODELS = 4
+"""Models in memory; the one that was used longest ago goes."""
+JSON = "application/json"
+PNG = "image/png"
+
+
+def work(pipe: Connection, most: int) -> None:
+    """Answer orders, of at most so many images each, until None comes or the other end is closed."""
+    worker = Worker(pipe, most)
+    with guarded(), ThreadPoolExecutor(1, "order") as threads:
+        while (told := _received(pipe)) is not None:
+            if isinstance(told, Cancel):
+                worker.cancel(told.number)
+            else:
+                worker.open(told.number)
+                future = threads.submit(worker.perform, told)
+                future.add_done_callback(functools.partial(worker.answer, told.number))
+    pipe.close()
+
+
+def _received(pipe: Connection) -> Any:
+    try:
+        return pipe.recv()
+    except (EOFError, OSError):
+        return None
+
+
+class Worker:
+    """What the orders share: models in memory, and the pipe."""
+
+    def __init__(self, pipe: Connection, most: int) -> None:
+        self._pipe, self._most = pipe, most
+        self._sending = threading.Lock()
+        self._open: set[int] = set()
+        self._model = functools.lru_cache(MODELS)(_loaded)
+
+    def open(self, number: int) -> None:
+        """Note that somebody waits for the answer to an order."""
+        self._open.add(number)
+
+    def cancel(self, number: int) -> None:
+        """Compute no more for an order."""
+        self._open.discard(number)
+
+    def perform(self, order: Order) -> Answer:
+        """Do what is ordered.
+
+        Raises:
+            Error: one sentence for the client.
+        """
+
+        def check(done: int = 0, total: int = 0) -> None:
+            if order.number not in self._open:
+                raise Stopped("nobody waits for this any more")
+
+        check()
+        if order.verb == DESCRIBE:
+            model = self._of(order, "auto")
+            return Answer(
+                number=order.number, status=200, media=JSON, body=_json(described(order.run, model))
+            )
+        verb = VERBS[order.verb]
+        model = self._of(order, verb.device)
+        model.able(verb.needs, verb.name)
+        values = verb.take(model, given(verb, model, order), self._most)
+        result = verb(model, **values, progress=check)
+        media, body, headers = answered(result, order.accept)
+        return Answer(number=order.number, status=200, media=media, body=body, headers=headers)
+
+    def answer(self, number: int, future: "Future[Answer]") -> None:
+        """Send what came of an order, or what went wrong."""
+        error = future.exception()
+        if error is None:
+            told = future.result()
+        elif isinstance(error, Error):
+            told = _problem(number, error.status, str(error), type(error).__name__)
+        else:
+            traceback.print_exception(error)
+            told = _problem(
+                number, 500, "a defect of this library; the server's log has its traceback"
+            )
+        self.cancel(number)
+        with self._sending:
+            self._pipe.send(told)
+
+    def _of(self, order: Order, device: str) -> Model:
+        """The model of an order, known by the name that clients have for it."""
+        assert order.folder is not None
+        config = order.folder / "config.json"
+        if not config.is_file():
+            raise NotFound(f"{order.run} holds no trained model yet")
+        model = self._model(order.folder, config.stat().st_mtime_ns, device)
+        named = object.__new__(Model)
+        named.__dict__.update(model.__dict__, folder=Path(order.run))
+        return named
+
+
+def _loaded(folder: Path, written: int, device: str) -> Model:
+    """The model in a folder; a newer one has another time of writing."""
+    return load(folder, device)
+
+
+def _problem(number: int, status: int, detail: str, code: str = "") -> Answer:
+    body = problems.body(status, detail, code)
+    return Answer(number=number, status=status, media=problems.MEDIA, body=body)
+
+
+def given(verb: Verb, model: Model, order: Order) -> dict[str, Any]:
+    """The body of an order as a JSON object: as it is, or of the one file and the query.
+
+    Raises:
+        Invalid: it is no JSON object, or the verb takes no single file.
+    """
+    if order.media == JSON:
+        if order.query:
+            raise Invalid(
+                f"the query is for a body of one file; {order.query[0][0]} goes into the JSON body"
+            )
+        try:
+            return parse_json(order.body or b"{}", most=MOST_BYTES)
+        except ValueError as error:
+            raise Invalid(f"the body is no JSON object ({error})") from error
+    files = [name for name, argument in verb.arguments.items() if argument.is_file]
+    if len(files) != 1:
+        raise Invalid(f"{verb.name} takes {len(files)} files; send JSON, with files as base64")
+    many = typing.get_origin(verb.arguments[files[0]].body) is list
+    return {files[0]: [order.body] if many else order.body, **dict(_of_query(verb, model, order))}
+
+
+def _of_query(verb: Verb, model: Model, order: Order) -> Iterator[tuple[str, Any]]:
+    """Names and values of a query, which are words as on the command line."""
+    words: dict[str, list[str]] = {}
+    for name, word in order.query:
+        words.setdefault(name, []).append(word)
+    known = {name for name, argument in verb.arguments.items() if not argument.is_file}
+    controls = {name: word[-1] for name, word in words.items() if name not in known}
+    for name in known & set(words):
+        argument = verb.arguments[name]
+        yield name, argument.read(model, _parsed(argument.word, words[name]), None)
+    if controls and not verb.has_controls:
+        raise NotFound(f"{verb.name} takes no {min(controls)!r}; {suggest(min(controls), known)}")
+    if controls:
+        yield "controls", override(model.family.Controls(), controls).model_dump()
+
+
+def _parsed(kind: Any, words: list[str]) -> Any:
+    """Words as the command line would parse them; what cannot be parsed stays, to be refused by name."""
+    adapter: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(kind)
+    for value in (words[-1], words):
+        try:
+            return adapter.validate_python(value)
+        except pydantic.ValidationError:
+            continue
+    return words[-1]
+
+
+def answered(result: Result, accept: str) -> tuple[str, bytes, dict[str, str]]:
+    """Type, body and headers of a result in the first form of `Accept` that it has.
+
+    Raises:
+        Unacceptable: it has none of them.
+    """
+    origin = {"Zeuxis-Provenance": json.dumps(dict(result.provenance))}
+    for media in (one.partition(";")[0].strip() for one in (accept or "*/*").split(",")):
+        if media in (JSON, "application/*", "*/*"):
+            return JSON, _json(result.values()), {}
+        if media == result.MEDIA:
+            return media, result.as_file(), origin
+        if media in (PNG, "image/*") and isinstance(result, Images) and len(result) == 1:
+            return PNG, next(result.files()), origin | _labels(result)
+    one = f", or {PNG} of a single image" if isinstance(result, Images) else ""
+    raise problems.Unacceptable(
+        f"the result comes as {JSON} or {result.MEDIA}{one}, not as {accept}"
+    )
+
+
+def _labels(result: Images) -> dict[str, str]:
+    labels = result.values()["images"][0]["labels"]
+    return {"Zeuxis-Labels": json.dumps(labels)} if labels else {}
+
+
+def described(run: str, model: Model) -> dict[str, Any]:
+    """What clients may know of a model: what it is, and the schema of each request."""
+    height, width, channels = model.shape()
+    verbs = {}
+    for name, verb in VERBS.items():
+        try:
+            model.able(verb.needs, name)
+        except Error:
+            continue
+        verbs[name] = verb.body(model.family.Controls).model_json_schema()
+    return {
+        "run": run,
+        "family": model.facts["family"],
+        "height": height,
+        "width": width,
+        "channels": channels,
+        "conditions": {one.name: list(one.classes) for one in model.conditions},
+        "verbs": verbs,
+    }
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, allow_nan=False).encode()

@@ -1,0 +1,197 @@
+"""Verbs over HTTP: the same bytes as in Python, and the same sentences for bad values."""
+
+import base64
+import io
+import json
+import zipfile
+
+import numpy as np
+import pytest
+
+from tests.contract.test_verbs import USED
+from tests.support.sabotage import breaks
+from zeuxis.inference.model import load
+from zeuxis.inference.results import Images, Latents
+from zeuxis.inference.verbs import VERBS
+
+ZIP, PNG = "application/zip", "image/png"
+
+
+def encoded(path):
+    return base64.b64encode(path.read_bytes()).decode()
+
+
+def readable(photos):
+    return sorted(photos.glob("photo-[0-4].png"))
+
+
+def body_of(verb, given, photos):
+    """The JSON body that asks for what these words of a command line do."""
+    body = {}
+    for name, word in given.items():
+        if name in ("images", "sources"):
+            body[name] = [encoded(path) for path in readable(photos)]
+        elif verb.arguments[name].is_file and not str(word).isdigit():
+            body[name] = encoded(word)
+        else:
+            body[name] = int(word)
+    return body
+
+
+def in_python(verb, run, given):
+    """The result for the same, of plain arrays."""
+    model = load(run, verb.device)
+    values = verb.read(model, given)
+    return verb(model, **{name: getattr(value, "images", value) for name, value in values.items()})
+
+
+@pytest.mark.parametrize(("verb", "name"), USED)
+def test_rest_gives_what_python_gives(verb, name, server, runs, photos, words):
+    verb = VERBS[verb]
+    if verb.needs == "Sequential":
+        pytest.importorskip("constriction")
+    given = words(verb, name)
+    if "count" in verb.arguments:
+        given["count"] = 3
+    answer = server.post(
+        f"/api/v1/runs/{server.serve(name)}/{verb.name}", json=body_of(verb, given, photos)
+    )
+    assert answer.status_code == 200, answer.text
+    expected, found = in_python(verb, runs(name), given), answer.json()
+    if isinstance(expected, Images):
+        pngs = [base64.b64decode(image["png"]) for image in found["images"]]
+        assert pngs == list(expected.files())
+    elif isinstance(expected, Latents):
+        with np.load(io.BytesIO(base64.b64decode(found["file"]))) as arrays:
+            assert arrays["latent"].tobytes() == expected.latents.tobytes()
+    else:
+        assert {**found, "provenance": 0} == {**expected.values(), "provenance": 0}
+    assert found["provenance"]["run"] == name and "/" not in json.dumps(found["provenance"])
+
+
+@breaks("server/worker.py", "len(result) == 1", "True")
+def test_images_come_as_the_request_accepts_them(server, runs, tmp_path):
+    url = f"/api/v1/runs/{server.serve('vae')}/sample"
+    model = load(runs("vae"))
+    model.folder = model.folder.relative_to(model.folder.parent)
+    model.sample(3, seed=5).write(tmp_path / "out")
+    packed = server.post(url, json={"count": 3, "seed": 5}, headers={"accept": ZIP})
+    with zipfile.ZipFile(io.BytesIO(packed.content)) as archive:
+        assert {name: archive.read(name) for name in archive.namelist()} == {
+            path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()
+        }
+    one = server.post(url, json={"count": 1, "seed": 5}, headers={"accept": f"{PNG};q=0.9, */*"})
+    assert one.headers["content-type"] == PNG
+    assert one.content == (tmp_path / "out" / "0000.png").read_bytes()
+    assert json.loads(one.headers["zeuxis-provenance"])["seed"] == 5
+    assert json.loads(one.headers["zeuxis-labels"]) == {"shape": "disc", "ink": "light"}
+    for media in (PNG, "text/html"):
+        refused = server.post(url, json={"count": 3}, headers={"accept": media})
+        assert refused.status_code == 406 and ZIP in refused.json()["detail"]
+
+
+def test_a_single_file_may_be_the_body_and_the_rest_the_query(server, runs, photos):
+    photo = readable(photos)[0]
+    url = f"/api/v1/runs/{server.serve('vae')}/score"
+    raw = {"content-type": "application/octet-stream"}
+    found = server.post(
+        f"{url}?seed=3&labels=shape%3Dring", content=photo.read_bytes(), headers=raw
+    )
+    asked = {"images": [encoded(photo)], "seed": 3, "labels": {"shape": "ring"}}
+    assert found.status_code == 200, found.text
+    assert found.json() == server.post(url, json=asked).json()
+    flow = f"/api/v1/runs/{server.serve('flow')}/vary?steps=2&strength=0.5"
+    turned = server.post(flow, content=photo.read_bytes(), headers=raw)
+    assert turned.json()["provenance"]["controls"]["steps"] == 2
+
+
+BAD = [
+    ("sample", {"count": 0}, 422, "count is 0; expected a whole number of at least 1"),
+    ("sample", {"count": "many"}, 422, "count is 'many'; expected a whole number"),
+    ("sample", {"seed": 1.5}, 422, "seed is 1.5; expected a whole number"),
+    ("sample", {"count": 17}, 413, "17 images are asked for and one request may have 16"),
+    ("sample", {"controls": {"temprature": 1}}, 404, "no control 'temprature'"),
+    ("sample", {"controls": {"progress": 1}}, 404, "no control 'progress'"),
+    ("sample", {"controls": 3}, 422, "controls is 3; expected an object"),
+    ("sample", {"folder": "/etc"}, 404, "sample takes no 'folder'"),
+    ("sample", {"labels": "disc"}, 422, "which condition"),
+    ("sample", {"labels": {"shape": "dics"}}, 404, "did you mean 'disc'"),
+    ("sample", {"labels": {"shape": 3}}, 422, "expected a class, or classes by condition"),
+    ("sample", {"labels": 3}, 422, "expected a class, or classes by condition"),
+    ("interpolate", {"start": 1, "end": 2, "count": 1}, 422, "at least 2"),
+    ("interpolate", {"start": "/etc/passwd", "end": 2}, 422, "an end is no file as base64"),
+    ("interpolate", {"start": 1}, 422, "interpolate needs end"),
+    ("reconstruct", {}, 422, "reconstruct needs images"),
+    ("reconstruct", {"images": "photos"}, 422, "images: expected a list"),
+    ("reconstruct", {"images": []}, 422, "at least 1 image file"),
+    ("reconstruct", {"images": ["photos/"]}, 422, "images is no file as base64"),
+    ("reconstruct", {"images": ["AAAA"]}, 422, "images cannot be read as an image"),
+    ("reconstruct", {"images": ["AAAA"] * 17}, 413, "found 17 images"),
+    ("decode", {"latents": "AAAA"}, 422, "latents cannot be read as numpy arrays"),
+    (
+        "complete",
+        {"images": ["AAAA"], "mask": "AAAA"},
+        422,
+        "a vae cannot complete; families that can",
+    ),
+    ("nonsense", {}, 404, "Not Found"),
+]
+
+
+@pytest.mark.parametrize(("verb", "body", "status", "sentence"), BAD)
+def test_bad_values_are_problems_with_the_same_sentence(verb, body, status, sentence, server):
+    answer = server.post(f"/api/v1/runs/{server.serve('vae')}/{verb}", json=body)
+    told = answer.json()
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert (answer.status_code, told["status"]) == (status, status), told
+    assert (
+        sentence in told["detail"] and "\n" not in told["detail"] and "/tmp" not in told["detail"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"[1]", "expected an object"),
+        (b"{", "no JSON object"),
+        (b"[" * 100_000, "no JSON object"),
+        (b'{"seed": NaN}', "NaN is no finite number"),
+        (b'{"seed": ' + b"9" * 5000 + b"}", "5,000 digits"),
+        (b"\xff", "no JSON object"),
+    ],
+    ids=["list", "cut", "deep", "nan", "digits", "bytes"],
+)
+def test_bodies_that_are_no_json_object(content, sentence, server):
+    url = f"/api/v1/runs/{server.serve('vae')}/sample"
+    answer = server.post(url, content=content, headers={"content-type": "application/json"})
+    assert answer.status_code == 422 and sentence in answer.json()["detail"]
+
+
+def test_openapi_has_a_route_for_each_verb_with_its_declared_arguments(server):
+    paths = server.get("/api/v1/openapi.json").json()["paths"]
+    for verb in VERBS.values():
+        told = paths[f"/api/v1/runs/{{run}}/{verb.name}"]["post"]
+        content = told["requestBody"]["content"]
+        fields = content["application/json"]["schema"]["properties"]
+        assert set(verb.arguments) == set(fields) - {"controls"}
+        files = sum(argument.is_file for argument in verb.arguments.values())
+        assert ("application/octet-stream" in content) == (files == 1)
+        assert told["summary"] == verb.summary
+
+
+def test_a_run_is_described_with_the_schemas_of_what_it_can(server):
+    told = server.get(f"/api/v1/runs/{server.serve('vae')}").json()
+    assert (told["family"], told["conditions"]["ink"]) == ("vae", ["dark", "light"])
+    assert "sample" in told["verbs"] and "complete" not in told["verbs"]
+    assert "vae" in server.get("/api/v1/runs").json()["runs"]
+    assert (
+        server.get("/api/v1/runs/vea").json()["detail"] == "no run 'vea' here; did you mean 'vae'?"
+    )
+
+
+def test_metrics_count_answers(server):
+    server.post(f"/api/v1/runs/{server.serve('vae')}/sample", json={"count": 0})
+    text = server.get("/api/v1/metrics").text
+    assert (
+        'zeuxis_requests_total{verb="sample",status="422"}' in text and "zeuxis_waiting 0" in text
+    )
