@@ -45,10 +45,10 @@ EPSILON = 1e-3
 
 
 class _Conv(nn.Module):
-    """Convolution with TensorFlow's padding, its batch norm folded in; ReLU6 if `act`."""
+    """Convolution with TensorFlow's padding, its batch norm folded in."""
 
     def __init__(
-        self, weights: Mapping[str, Tensor], conv: str, norm: str, act: bool, stride: int = 1
+        self, weights: Mapping[str, Tensor], conv: str, norm: str, stride: int = 1
     ) -> None:
         super().__init__()
         scale = weights[f"{norm}.weight"] * (weights[f"{norm}.running_var"] + EPSILON).rsqrt()
@@ -57,7 +57,7 @@ class _Conv(nn.Module):
         shift = weights[f"{norm}.bias"] - weights[f"{norm}.running_mean"] * scale
         self.bias = nn.Parameter(shift, requires_grad=False)
         self.groups = len(weight) if weight.shape[1] == 1 else 1
-        self.kernel, self.stride, self.act = weight.shape[-1], stride, act
+        self.kernel, self.stride = weight.shape[-1], stride
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         pads = []
@@ -65,11 +65,14 @@ class _Conv(nn.Module):
             need = max(0, (-(-side // self.stride) - 1) * self.stride + self.kernel - side)
             pads += [need // 2, need - need // 2]
         if pads[0] == pads[1] == pads[2] == pads[3]:
-            x = F.conv2d(x_BCHW, self.weight, self.bias, self.stride, pads[0], 1, self.groups)
-        else:
-            x = F.pad(x_BCHW, pads)
-            x = F.conv2d(x, self.weight, self.bias, self.stride, 0, 1, self.groups)
-        return F.hardtanh_(x, 0.0, 6.0) if self.act else x
+            return F.conv2d(x_BCHW, self.weight, self.bias, self.stride, pads[0], 1, self.groups)
+        x = F.pad(x_BCHW, pads)
+        return F.conv2d(x, self.weight, self.bias, self.stride, 0, 1, self.groups)
+
+
+def _active(conv: _Conv) -> nn.Sequential:
+    """A convolution, then ReLU6; two modules, so that a hook on the first sees what the second cuts."""
+    return nn.Sequential(conv, nn.ReLU6(inplace=True))
 
 
 class _Block(nn.Module):
@@ -80,12 +83,10 @@ class _Block(nn.Module):
     ) -> None:
         super().__init__()
         self.same = same
-        steps = [_Conv(weights, f"{name}._depthwise_conv", f"{name}._bn1", True, stride)]
+        steps = [_active(_Conv(weights, f"{name}._depthwise_conv", f"{name}._bn1", stride))]
         if expand:
-            steps.insert(0, _Conv(weights, f"{name}._expand_conv", f"{name}._bn0", True))
-        self.steps = nn.Sequential(
-            *steps, _Conv(weights, f"{name}._project_conv", f"{name}._bn2", False)
-        )
+            steps.insert(0, _active(_Conv(weights, f"{name}._expand_conv", f"{name}._bn0")))
+        self.steps = nn.Sequential(*steps, _Conv(weights, f"{name}._project_conv", f"{name}._bn2"))
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         y = self.steps(x_BCHW)
@@ -109,11 +110,23 @@ class EfficientNetLite0(nn.Module):
                 same = by == 1 and before == width
                 blocks.append(_Block(weights, name, expansion > 1, by, same))
                 before = width
-        self.stem = _Conv(weights, "_conv_stem", "_bn0", True, 2)
+        self.stem = _active(_Conv(weights, "_conv_stem", "_bn0", 2))
         self.blocks = nn.Sequential(*blocks)
-        self.head = _Conv(weights, "_conv_head", "_bn1", True)
+        self.head = _active(_Conv(weights, "_conv_head", "_bn1"))
         self.classes = nn.Linear(1280, 1000)
         self.classes.load_state_dict({k: weights[f"_fc.{k}"] for k in ("weight", "bias")})
+
+    def layers(self) -> dict[str, nn.Module]:
+        """Name -> the convolution whose output, before ReLU6, is a layer to look at.
+
+        `stem`, `block1` ... `block15` (their expansion) and `head`. Gradients reach all of it, where those
+        of ReLU6's output end at 6.
+        """
+        found: dict[str, nn.Module] = {
+            f"block{i}": self.get_submodule(f"blocks.{i}.steps.0.0")
+            for i in range(1, len(self.blocks))
+        }
+        return {"stem": self.stem[0], **found, "head": self.head[0]}
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Pooled features (B, 1280) of an RGB image, (levels - 127) / 128."""
