@@ -15,16 +15,17 @@ app = App()
     epilog=examples(
         "zeuxis serve runs/demo",
         "zeuxis serve runs/demo runs/vae-photos --port 8080 --token-file token.txt",
+        "zeuxis serve --jobs studio --source photos/",
         "zeuxis serve runs/demo --host-name pictures.example --token-file token.txt",
     )
 )
 def serve(
     runs: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(
             metavar="RUN...", help="Folders that `zeuxis train` wrote.", show_default=False
         ),
-    ],
+    ] = None,
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = 8000,
     token_file: Annotated[
         Path | None,
@@ -44,6 +45,17 @@ def serve(
     queue: Annotated[int, typer.Option(help="Requests that may wait.", min=1)] = 256,
     deadline: Annotated[float, typer.Option(help="Seconds that a request waits.", min=0.1)] = 60.0,
     max_images: Annotated[int, typer.Option(help="Images of one request.", min=1)] = 64,
+    jobs: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also train on request: folder of the jobs and of pictures that clients send.",
+            show_default=False,
+        ),
+    ] = None,
+    source: Annotated[
+        list[Path] | None,
+        typer.Option(help="Images that jobs may train on; repeatable.", show_default=False),
+    ] = None,
 ) -> None:
     """Serve trained models over HTTP: every verb as a REST request; docs/serve.md has examples."""
     from zeuxis.server.serve import Options
@@ -56,5 +68,7 @@ def serve(
         queue=queue,
         deadline=deadline,
         max_images=max_images,
+        jobs=jobs,
+        sources=tuple(source or ()),
     )
-    answer(runs, options, typer.echo)
+    answer(runs or (), options, typer.echo)

@@ -14,7 +14,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +43,15 @@ class Recorder:
 
     Args:
         path: of the file; it is made when there is something to write.
+        about: what every line says besides.
+        bounded: keep the file below `LARGEST`; not if its lines are counted.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, about: Mapping[str, Any] | None = None, bounded: bool = True
+    ) -> None:
         self._path, self._interval = path, INTERVAL
+        self._about, self._bounded = about or {}, bounded
         self._before: dict[tuple[str, str], _Before] = {}
         self._clock, self._busy = time.monotonic(), time.process_time()
         self._handle: int | None = None
@@ -58,7 +63,7 @@ class Recorder:
         early = before and 0 <= now - before.time < self._interval
         if early and event.done < event.total:
             return
-        row = self._row(event, now, before)
+        row = {**self._about, **self._row(event, now, before)}
         if event.kind in MANY:
             self._before[event.kind, event.text] = _Before(now, event.done)
         with contextlib.suppress(OSError):  # the log and the checkpoints say what is wrong
@@ -91,14 +96,10 @@ class Recorder:
     def _write(self, line: bytes) -> None:
         """Append, through one handle: what takes the folder's place meanwhile is not written to."""
         if self._handle is None:
-            how = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
-            self._handle = os.open(self._path, how, 0o644)
-        size = os.fstat(self._handle).st_size
-        if size and os.pread(self._handle, 1, size - 1) != b"\n":  # a kill cut the last line
-            line = b"\n" + line
-        os.write(self._handle, line)
-        if size + len(line) > LARGEST:
-            self._thin(self._handle, size + len(line))
+            self._handle = _opened(self._path)
+        size = _write(self._handle, line)
+        if self._bounded and size > LARGEST:
+            self._thin(self._handle, size)
 
     def _thin(self, handle: int, size: int) -> None:
         """Drop every second line of those of which there are many; half of all where that is too little."""
@@ -110,6 +111,29 @@ class Recorder:
         os.ftruncate(handle, 0)
         os.write(handle, b"".join(kept))
         self._interval *= 2
+
+
+def append(path: Path, row: Mapping[str, Any]) -> None:
+    """Append one line to a file that other processes may append to, and make it durable."""
+    handle = _opened(path)
+    try:
+        _write(handle, json.dumps(row, allow_nan=False).encode() + b"\n")
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _opened(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o644)
+
+
+def _write(handle: int, line: bytes) -> int:
+    """Append a line, on a line of its own if a kill cut the last one; the size of the file."""
+    size = os.fstat(handle).st_size
+    if size and os.pread(handle, 1, size - 1) != b"\n":
+        line = b"\n" + line
+    os.write(handle, line)
+    return size + len(line)
 
 
 def read_events(path: Path) -> Iterator[dict[str, Any]]:

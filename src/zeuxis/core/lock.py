@@ -64,6 +64,21 @@ def holder(path: Path) -> str | None:
     return words
 
 
+def is_held(path: Path) -> bool:
+    """Whether a process of this machine holds the lock now."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
 def _take(path: Path, wait: bool) -> int:
     """A handle on the locked file, which says who holds it."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,47 +1,53 @@
 """The routes: one for each verb, made from its declaration, and what a client needs around them."""
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import fastapi
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 
 from zeuxis import __version__
-from zeuxis.core.errors import Error, Invalid, NotFound, Stopped, TooLarge
-from zeuxis.core.files import parse_json
+from zeuxis.core.errors import Error, NotFound, Stopped
 from zeuxis.core.settings import suggest
 from zeuxis.inference.results import Images
 from zeuxis.inference.verb import Verb
 from zeuxis.inference.verbs import VERBS
-from zeuxis.server import problems
-from zeuxis.server.guard import API, MOST_BYTES, Keys
+from zeuxis.server import job_routes, problems
+from zeuxis.server.bodies import json_object, read_body
+from zeuxis.server.guard import API, Keys
+from zeuxis.server.jobs import Jobs
 from zeuxis.server.models import Models
 from zeuxis.server.orders import DESCRIBE, Order
 
-Endpoint = Callable[[Request], Awaitable[Response]]
+LOOK = 0.5
+"""Seconds between looks at the jobs."""
 
 
-def make(models: Models, keys: Keys, runs: Mapping[str, Path]) -> FastAPI:
+def make(models: Models, keys: Keys, runs: Mapping[str, Path], jobs: Jobs | None = None) -> FastAPI:
     """The application, without its guard.
 
     Args:
         models: what answers orders.
         keys: the secrets of the server.
         runs: folders of trained models, as clients call them.
+        jobs: of training, if the server takes any.
     """
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         models.start()
+        tending = asyncio.create_task(_tend(jobs)) if jobs is not None else None
         yield
+        if tending is not None:
+            tending.cancel()
         models.close()
 
     app = FastAPI(
@@ -55,10 +61,21 @@ def make(models: Models, keys: Keys, runs: Mapping[str, Path]) -> FastAPI:
     )
     app.add_exception_handler(Error, _of_error)
     app.add_exception_handler(HTTPException, _of_http)
+    app.add_exception_handler(RequestValidationError, _of_parameters)
     counts = Counts(models)
     app.include_router(_around(models, keys, runs, counts), prefix=API)
     app.include_router(_verbs(models, runs, counts), prefix=API)
+    if jobs is not None:
+        app.include_router(job_routes.routes(jobs, models), prefix=API)
     return app
+
+
+async def _tend(jobs: Jobs) -> None:
+    """Look after jobs for as long as the server runs."""
+    while True:
+        with contextlib.suppress(OSError):  # a disk that is full now may not be soon
+            await asyncio.to_thread(jobs.tend)
+        await asyncio.sleep(LOOK)
 
 
 def _around(
@@ -73,7 +90,7 @@ def _around(
 
     @router.post("/session", status_code=204, summary="Exchange a ticket for a cookie, once.")
     async def session(request: Request) -> Response:
-        value = keys.redeem(str((await _object(request)).get("ticket", "")))
+        value = keys.redeem(str((await json_object(request)).get("ticket", "")))
         if value is None:
             return problems.problem(
                 401, "the ticket is wrong or was used; start the server again for another"
@@ -134,7 +151,7 @@ def _endpoint(
             .strip()
             .lower(),
             query=request.query_params.multi_items(),
-            body=await _body(request, models.deadline),
+            body=await read_body(request, models.deadline),
             accept=request.headers.get("accept", "*/*"),
         )
         answer = await _unless_gone(models.ask(order), request)
@@ -166,24 +183,6 @@ def _folder(runs: Mapping[str, Path], run: str) -> Path:
     return runs[run]
 
 
-async def _body(request: Request, seconds: float) -> bytes:
-    """The body, if it comes within the time and its bound (the guard's)."""
-    try:
-        async with asyncio.timeout(seconds):
-            return await request.body()
-    except TimeoutError as error:
-        raise problems.Late(f"the body did not come within {seconds:g} seconds") from error
-    except ClientDisconnect as error:
-        raise TooLarge(f"a body has at most {MOST_BYTES >> 20} MiB") from error
-
-
-async def _object(request: Request) -> dict[str, Any]:
-    try:
-        return parse_json(await _body(request, 10) or b"{}")
-    except ValueError as error:
-        raise Invalid(f"the body is no JSON object ({error})") from error
-
-
 async def _unless_gone(asked: Awaitable[Any], request: Request) -> Any:
     """What is awaited; it is cancelled if the client goes."""
 
@@ -212,6 +211,12 @@ async def _of_http(request: Request, error: Exception) -> Response:
     return problems.problem(
         error.status_code, f"{error.detail}: {request.method} {request.url.path}"[:200]
     )
+
+
+async def _of_parameters(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    return problems.problem(422, f"{first['loc'][-1]}: {first['msg']}"[:400], "Invalid")
 
 
 class Counts:

@@ -7,6 +7,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+PICTURE = "+picture"
+"""In place of a verb: the body, a picture, as a PNG file of what the decoder makes of it."""
 DESCRIBE = ""
 """In place of a verb: the facts about a run, and the schemas of what can be asked of it."""
 

@@ -3,10 +3,14 @@
 import asyncio
 import secrets
 import socket
-from collections.abc import Callable, Sequence
+from collections import ChainMap
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
+from typing import cast
 
 from zeuxis.core.errors import Conflict, Invalid, NotFound, Unable
+from zeuxis.core.lock import locked
 from zeuxis.core.settings import Settings
 
 SHORTEST = 16
@@ -28,6 +32,10 @@ class Options(Settings):
     """Seconds that one waits at most."""
     max_images: int = 64
     """Images of one request."""
+    jobs: Path | None = None
+    """Folder of training jobs and of pictures that clients send; without, no training."""
+    sources: tuple[Path, ...] = ()
+    """Images that jobs may train on."""
 
 
 def serve(runs: Sequence[Path], options: Options, say: Callable[[str], None]) -> None:
@@ -47,18 +55,24 @@ def serve(runs: Sequence[Path], options: Options, say: Callable[[str], None]) ->
 
         from zeuxis.server import app, guard, models
         from zeuxis.server.connections import PATIENCE, Patient
+        from zeuxis.server.jobs import Jobs, Trained
     except ImportError as error:
         missing = error.name or "a package"
         raise Unable(f"the server needs {missing}: pip install 'zeuxis[studio]'") from error
-    named = names(runs)
+    named: Mapping[str, Path] = names(runs)
     token = read_token(options)
     sockets = [_socket(options)]
     port = sockets[0].getsockname()[1]
     keys = guard.Keys(token, cookie=f"zeuxis-{port}")
     process = models.Models(models.process(options.max_images), options.queue, options.deadline)
-    made = guard.Guard(app.make(process, keys, named), keys, *addresses(port, options.host_name))
+    jobs = None
+    if options.jobs is not None:
+        jobs = Jobs(options.jobs.resolve(), named_sources(options.sources), named)
+        named = ChainMap(dict(named), cast(dict[str, Path], Trained(jobs)))
+    made = app.make(process, keys, named, jobs)
+    guarded = guard.Guard(made, keys, *addresses(port, options.host_name))
     config = uvicorn.Config(
-        made,
+        guarded,
         http=Patient,
         ws="none",
         log_level="warning",
@@ -68,10 +82,16 @@ def serve(runs: Sequence[Path], options: Options, say: Callable[[str], None]) ->
         timeout_keep_alive=int(PATIENCE),
         timeout_graceful_shutdown=3,
     )
-    say(f"serving {', '.join(named)} on http://{options.host_name or '127.0.0.1'}:{port}/api/v1")
+    place = f"http://{options.host_name or '127.0.0.1'}:{port}/api/v1"
+    say(f"serving {', '.join(named) or 'no model yet'} on {place}")
     if options.token_file is None:
         say(f"token: {token}")
-    asyncio.run(uvicorn.Server(config).serve(sockets))
+    with (
+        locked(options.jobs / ".lock", f"{options.jobs} is served")
+        if options.jobs
+        else nullcontext()
+    ):
+        asyncio.run(uvicorn.Server(config).serve(sockets))
 
 
 def names(runs: Sequence[Path]) -> dict[str, Path]:
@@ -88,6 +108,22 @@ def names(runs: Sequence[Path]) -> dict[str, Path]:
             raise NotFound(f"{run} holds no trained model; `zeuxis train` writes one")
         if named.setdefault(folder.name, folder) != folder:
             raise Conflict(f"two runs are called {folder.name}; rename one of their folders")
+    return named
+
+
+def named_sources(paths: Sequence[Path]) -> dict[str, Path]:
+    """Sources by their last name.
+
+    Raises:
+        NotFound: there is nothing.
+        Conflict: two have one name.
+    """
+    named: dict[str, Path] = {}
+    for path in paths:
+        if not path.exists():
+            raise NotFound(f"there is no {path}; --source names images on this machine")
+        if named.setdefault(path.resolve().name, path.resolve()) != path.resolve():
+            raise Conflict(f"two sources are called {path.resolve().name}; rename one")
     return named
 
 

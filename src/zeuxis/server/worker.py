@@ -15,15 +15,16 @@ import pydantic
 
 from zeuxis.core.errors import Error, Invalid, NotFound, Stopped
 from zeuxis.core.files import parse_json
+from zeuxis.core.pixels import png_bytes
 from zeuxis.core.settings import override, suggest
-from zeuxis.data.preparation.decode import guarded
+from zeuxis.data.preparation.decode import decode, guarded
 from zeuxis.inference.model import Model, load
 from zeuxis.inference.results import Images, Result
 from zeuxis.inference.verb import Verb
 from zeuxis.inference.verbs import VERBS
 from zeuxis.server import problems
 from zeuxis.server.guard import MOST_BYTES
-from zeuxis.server.orders import DESCRIBE, Answer, Cancel, Order
+from zeuxis.server.orders import DESCRIBE, PICTURE, Answer, Cancel, Order
 
 MODELS = 4
 """Models in memory; the one that was used longest ago goes."""
@@ -81,6 +82,9 @@ class Worker:
                 raise Stopped("nobody waits for this any more")
 
         check()
+        if order.verb == PICTURE:
+            png = png_bytes(decode(order.body, None).pixels_HWC)
+            return Answer(number=order.number, status=200, media=PNG, body=png)
         if order.verb == DESCRIBE:
             model = self._of(order, "auto")
             return Answer(

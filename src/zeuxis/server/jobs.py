@@ -1,0 +1,353 @@
+"""Jobs of training: processes that outlive the server, in folders that say all that is known of them.
+
+    jobs/<id>/job.json       what was asked for, written once
+    jobs/<id>/journal.jsonl  when a process began, how one ended, what was asked meanwhile
+    jobs/<id>/log            what the processes printed
+    jobs/<id>/run/           the run
+    jobs/<id>/.lock          held as long as its process lives
+    jobs/<id>/.stop          holds pause, stop or cancel, until it is obeyed
+
+The state of a job follows from its journal and its lock, so a server that is killed loses nothing, and the
+next one goes on. A process that was killed leaves a journal without an end: it is started again once.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import json
+import os
+import re
+import secrets
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from zeuxis.core.errors import Conflict, Invalid, NotFound
+from zeuxis.core.events import append
+from zeuxis.core.files import read_json, sync_folder, write_json
+from zeuxis.core.lock import is_held
+from zeuxis.core.log import parse_line
+from zeuxis.core.request import Request
+from zeuxis.core.settings import suggest
+from zeuxis.families import FAMILIES
+from zeuxis.server.problems import Busy
+
+State = Literal[
+    "queued", "running", "paused", "stopped", "cancelled", "failed", "crashed", "finished"
+]
+STARTS = 2
+"""Processes of a job that may be killed before it counts as crashed."""
+MOST = 10_000
+"""Jobs that may wait."""
+LOCK, STOP, JOURNAL, LOG, RUN = ".lock", ".stop", "journal.jsonl", "log", "run"
+EVENTS = "events.jsonl"
+"""Beside `jobs`: what happened in all of them, in order."""
+NAME = re.compile("[a-z0-9][a-z0-9-]{0,39}")
+"""Of a source that clients made."""
+TAIL = 65_536
+"""Bytes of a log that are shown."""
+ASKED = {"pause": "paused", "stop": "stopped", "cancel": "cancelled"}
+"""What can be asked of a process, and the state that follows."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Known:
+    """What a journal says.
+
+    Attributes:
+        state: of the job, as far as the journal tells: of a process that is dead it does not.
+        sentence: how it ended.
+        began: processes since the last end.
+    """
+
+    state: State = "queued"
+    sentence: str = ""
+    began: int = 0
+
+
+class Job:
+    """A job's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.id = folder, folder.name
+        self.run = folder / RUN
+        self._read: tuple[Any, Known] = (None, Known())
+
+    @functools.cached_property
+    def asked(self) -> dict[str, Any]:
+        """Content of `job.json`, which never changes."""
+        return read_json(self.folder / "job.json")
+
+    def known(self) -> Known:
+        """What the journal says now."""
+        path = self.folder / JOURNAL
+        try:
+            stat = path.stat()
+        except FileNotFoundError:
+            return Known()
+        stamp = (stat.st_mtime_ns, stat.st_size)
+        if self._read[0] != stamp:
+            self._read = (stamp, _told(path))
+        return self._read[1]
+
+    def state(self) -> State:
+        """What it is doing; a process that died without a word leaves it queued, or crashed."""
+        running = self.known().state == "running" and is_held(self.folder / LOCK)
+        return "running" if running else self.state_alone()
+
+    def state_alone(self) -> State:
+        """The same where no other process is at work."""
+        known = self.known()
+        if known.state != "running":
+            return known.state
+        return "queued" if known.began < STARTS else "crashed"
+
+    def note(self, **told: Any) -> None:
+        """Append a line to the journal, and to the events of all jobs."""
+        row = {"time": round(time.time(), 3), **told}
+        append(self.folder / JOURNAL, row)
+        append(self.folder.parent.parent / EVENTS, {"job": self.id, "kind": "job", **row})
+
+    def facts(self) -> dict[str, Any]:
+        """What a client may know."""
+        state, known = self.state(), self.known()
+        sentence = known.sentence
+        if state == "crashed" and known.state == "running":
+            sentence = f"its process was killed {known.began} times; the log may say why"
+        return {
+            "id": self.id,
+            "state": state,
+            "sentence": sentence,
+            "created": self.asked["created"],
+            "request": self.asked["request"],
+        }
+
+    def log(self) -> str:
+        """The end of what its processes printed."""
+        try:
+            with (self.folder / LOG).open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
+                return file.read().decode("utf-8", "replace")
+        except FileNotFoundError:
+            return ""
+
+    def ask(self, what: str) -> None:
+        """Ask its process to pause, stop or cancel; what waits or paused obeys at once.
+
+        Raises:
+            Conflict: it has ended.
+        """
+        state = self.state()
+        if state not in ("queued", "running", "paused"):
+            raise Conflict(f"job {self.id} is {state}, so it cannot {what}")
+        (self.folder / STOP).write_text(what)
+        if state != "running":
+            self.note(ended=ASKED[what], sentence="")
+
+    def resume(self) -> None:
+        """Let it wait for its turn again.
+
+        Raises:
+            Conflict: it is running, waits already, or is over.
+        """
+        state = self.state()
+        if state not in ("paused", "stopped", "failed", "crashed", "cancelled"):
+            raise Conflict(f"job {self.id} is {state}, so there is nothing to resume")
+        (self.folder / STOP).unlink(missing_ok=True)
+        self.note(asked="resume")
+
+
+def _told(path: Path) -> Known:
+    known = Known()
+    for row in filter(None, map(parse_line, path.read_bytes().split(b"\n"))):
+        if "began" in row:
+            known = Known("running", "", known.began + 1)
+        elif "ended" in row:
+            known = Known(row["ended"], str(row.get("sentence", "")))
+        elif "asked" in row:
+            known = Known()
+    return known
+
+
+class Jobs:
+    """All jobs of a folder, and whoever starts their processes.
+
+    Args:
+        folder: holds `jobs/` and `sources/`.
+        sources: images that may be trained on, by name; pictures that were sent are in `sources/`.
+        runs: trained models that a job may start from, by name.
+    """
+
+    def __init__(self, folder: Path, sources: Mapping[str, Path], runs: Mapping[str, Path]) -> None:
+        self.folder, self._runs = folder, runs
+        self._registered = dict(sources)
+        self._jobs: dict[str, Job] = {}
+        self._looking = threading.Lock()
+        self._started: dict[str, subprocess.Popen[bytes]] = {}
+        (folder / "jobs").mkdir(parents=True, exist_ok=True)
+        (folder / "sources").mkdir(exist_ok=True)
+
+    def sources(self) -> dict[str, str]:
+        """What may be trained on: name -> path, or the name of an embedded set."""
+        sent = {
+            path.name: str(path) for path in (self.folder / "sources").iterdir() if path.is_dir()
+        }
+        known = {name: str(path) for name, path in self._registered.items()}
+        return {"avatars": "avatars"} | sent | known
+
+    def own_source(self, name: str) -> Path:
+        """The folder of pictures that clients send under a name.
+
+        Raises:
+            Invalid: it is no plain name.
+            Conflict: it is that of images which are here already.
+        """
+        if not NAME.fullmatch(name):
+            raise Invalid(
+                f"{name[:80]!r} is no name of a source: expected a-z, 0-9 and -, at most 40"
+            )
+        if name in {"avatars", *self._registered}:
+            raise Conflict(f"{name} is a source of the server's; give another name")
+        return self.folder / "sources" / name
+
+    def all(self) -> list[Job]:
+        """Oldest first."""
+        with self._looking:
+            found = {entry.name for entry in os.scandir(self.folder / "jobs")}
+            names = {name for name in found if not name.startswith(".")}
+            self._jobs = {
+                name: self._jobs.get(name) or Job(self.folder / "jobs" / name) for name in names
+            }
+            return sorted(self._jobs.values(), key=lambda job: (job.asked["created"], job.id))
+
+    def get(self, name: str) -> Job:
+        """The job of that id.
+
+        Raises:
+            NotFound: there is none.
+        """
+        job = self._jobs.get(name) or next((job for job in self.all() if job.id == name), None)
+        if job is None:
+            raise NotFound(f"no job {name[:80]!r} here")
+        return job
+
+    def create(self, body: Mapping[str, Any], key: str | None = None) -> tuple[Job, bool]:
+        """A new job, or the one that was made for the same key; and whether it is new.
+
+        Args:
+            body: `kind` ("train") and `request`, a `Request` whose source and start are names of this server.
+            key: `Idempotency-Key` of the client.
+
+        Raises:
+            Invalid: no such request; one sentence.
+            Conflict: the key was used for another.
+            Busy: too many wait.
+        """
+        request = self._checked(body)
+        if sum(job.state() == "queued" for job in self.all()) >= MOST:
+            raise Busy(f"{MOST:,} jobs are waiting already")
+        name = hashlib.sha256(key.encode()).hexdigest()[:16] if key else secrets.token_hex(8)
+        made = self.folder / "jobs" / f".{secrets.token_hex(8)}"
+        made.mkdir()
+        write_json(made / "job.json", {"kind": "train", "request": request, "created": time.time()})
+        try:
+            made.rename(made.with_name(name))
+        except OSError:
+            (made / "job.json").unlink()
+            made.rmdir()
+            job = self.get(name)
+            if job.asked["request"] != request:
+                raise Conflict(
+                    "this Idempotency-Key was used for another request; make up a new one"
+                ) from None
+            return job, False
+        sync_folder(made.parent)
+        return self.get(name), True
+
+    def _checked(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The request as JSON values, as the client named its source and start."""
+        if unknown := set(body) - {"kind", "request"}:
+            raise NotFound(f"a job has no {min(unknown)!r}; there are kind, request")
+        asked = body.get("request")
+        if body.get("kind", "train") != "train" or not isinstance(asked, dict):
+            raise Invalid('expected {"kind": "train", "request": {...}}')
+        for name in ("out", "fresh"):
+            if asked.get(name):
+                raise Invalid(f"a job has a folder of its own, so leave {name} away")
+        request = Request.read(asked)
+        if request.family not in FAMILIES:
+            raise NotFound(f"no family {request.family!r}; {suggest(request.family, FAMILIES)}")
+        self._named(request)
+        return {
+            name: value for name, value in request.model_dump(mode="json").items() if name in asked
+        }
+
+    def _named(self, request: Request) -> dict[str, str]:
+        """Paths of what a request names.
+
+        Raises:
+            NotFound: it names something else.
+        """
+        sources = self.sources()
+        if request.source not in sources:
+            raise NotFound(
+                f"no source {request.source[:80]!r} here; {suggest(request.source, sources)}"
+            )
+        paths = {"source": sources[request.source]}
+        if request.start_from is not None:
+            if request.start_from not in self._runs:
+                near = suggest(request.start_from, self._runs)
+                raise NotFound(f"no run {request.start_from[:80]!r} here; {near}")
+            paths["start_from"] = str(self._runs[request.start_from])
+        return paths
+
+    def tend(self) -> None:
+        """Start the next job if none runs; note crashes. To be called time and again, by one server."""
+        for name, process in list(self._started.items()):
+            if process.poll() is not None:
+                del self._started[name]
+        states = [(job, job.state()) for job in self.all()]
+        for job, state in states:
+            if state == "crashed" and job.known().state == "running":
+                job.note(ended="crashed", sentence=job.facts()["sentence"])
+        if self._started or any(state == "running" for _, state in states):
+            return
+        for job, state in states:
+            if state == "queued":
+                return self._start(job)
+
+    def _start(self, job: Job) -> None:
+        """Start a process that outlives this one, and tell it the paths of what its request names."""
+        try:
+            paths = self._named(Request.read(job.asked["request"]))
+        except Invalid as error:
+            return job.note(ended="failed", sentence=str(error))
+        words = [sys.executable, "-m", "zeuxis.server.job", str(job.folder), json.dumps(paths)]
+        with (job.folder / LOG).open("ab") as log:
+            self._started[job.id] = subprocess.Popen(
+                words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+
+
+class Trained(Mapping[str, Path]):
+    """Runs of jobs that hold a trained model, by the job's id."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+
+    def __getitem__(self, name: str) -> Path:
+        with contextlib.suppress(NotFound):
+            if (self._jobs.get(name).run / "config.json").is_file():
+                return self._jobs.get(name).run
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return (job.id for job in self._jobs.all() if (job.run / "config.json").is_file())
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
