@@ -108,7 +108,6 @@ def test_twenty_kills(name, tmp_path, capsys):
 
 
 @breaks("training/step.py", "_laid_out_as(trained[index], value)", "value")
-@breaks("training/loop.py", "raise Stopped", "pass")
 @pytest.mark.parametrize("name", ALL)
 def test_stopped_by_ctrl_c_and_continued(name, tmp_path):
     folder = tmp_path / "a"
