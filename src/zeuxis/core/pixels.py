@@ -95,14 +95,17 @@ SHEET = 512
 """Pixels that the longer side of a sheet has at least."""
 
 
-def enlarged(pixels_HWC: np.ndarray, least: int = SHEET) -> np.ndarray:
+def enlarged(pixels_HWC: np.ndarray, least: int = SHEET, even: bool = False) -> np.ndarray:
     """An image enlarged without smoothing by a whole factor, until its longer side has `least` pixels.
+
+    `even` makes a factor above 1 even.
 
     >>> enlarged(np.zeros((100, 20, 3), np.uint8)).shape
     (600, 120, 3)
     """
     height, width = pixels_HWC.shape[:2]
     factor = whole_factor(height, width, least)
+    factor += even and factor > 1 and factor % 2
     return pixels_HWC.repeat(factor, axis=0).repeat(factor, axis=1)
 
 

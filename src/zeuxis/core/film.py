@@ -1,0 +1,191 @@
+"""Frames into films: lossless WebP, GIF with one palette for all frames, MP4 and WebM (VP9).
+
+Shapes: N frames, H height, W width, C channels (1, 3 or 4).
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from zeuxis.core.errors import Invalid, Unable
+from zeuxis.core.files import write_file
+from zeuxis.core.pixels import enlarged
+
+FPS = 12
+FASTEST = 50
+"""Frames a second: GIF counts in hundredths, and browsers slow down what lasts only one."""
+LEAST = 256
+"""Pixels of the longer side: smaller frames are enlarged, or players blur them."""
+LARGEST = 16383
+"""Pixels of a side that WebP can hold."""
+COLOURS = 255
+"""Of a GIF; one more entry stands for transparent pixels."""
+QUALITY = {"crf": "12", "deadline": "good", "cpu-used": "4"}
+"""Of VP9: noise of the encoding near one level of 255."""
+
+
+def check_film(path: Path) -> None:
+    """Refuse a name that is not of a film that can be written here.
+
+    Raises:
+        Invalid: the suffix is of no kind of film.
+        Unable: it needs a package that is not installed.
+    """
+    if path.suffix.lower() not in WRITERS or path.is_dir():
+        raise Invalid(f"{path} cannot be a film; give a name that ends in {', '.join(WRITERS)}")
+    if path.suffix.lower() in (".mp4", ".webm"):
+        _av()
+
+
+def write_film(
+    frames_NHWC: np.ndarray, path: str | Path, fps: float = FPS, loop: bool = True
+) -> None:
+    """Write a film, whole or not at all; the suffix says which kind.
+
+    Frames whose longer side is under 256 pixels are enlarged by a whole even factor, without smoothing.
+
+    Args:
+        frames_NHWC: uint8. MP4 and WebM show transparent pixels on white and odd sides one pixel larger; a
+            pixel of a GIF is transparent if its alpha is below 128.
+        path: ends in .webp, .gif, .mp4 or .webm.
+        fps: frames a second, 1 to 50.
+        loop: whether it begins again at its end (players of MP4 and WebM choose that themselves).
+
+    Raises:
+        Invalid: the suffix, the frames or the pace are not such.
+        Unable: MP4 or WebM without the package av.
+    """
+    path = Path(path)
+    check_film(path)
+    shape, largest = frames_NHWC.shape, max(frames_NHWC.shape[1:3], default=0)
+    if frames_NHWC.dtype != np.uint8 or len(shape) != 4 or shape[3] not in (1, 3, 4):
+        raise Invalid(
+            f"frames are {frames_NHWC.dtype} {shape}, expected uint8 (N, H, W, 1, 3 or 4)"
+        )
+    if not len(frames_NHWC) or not 1 <= largest <= LARGEST:
+        raise Invalid(f"frames are {shape}; expected one or more, of 1 to {LARGEST} pixels a side")
+    if not 1 <= fps <= FASTEST:
+        raise Invalid(f"{fps:g} frames a second; expected 1 to {FASTEST}")
+    frames = [_colour(enlarged(frame, LEAST, even=True)) for frame in frames_NHWC]
+    write = WRITERS[path.suffix.lower()]
+    write_file(path, lambda beside: write(frames, beside, fps, loop))
+
+
+def _colour(frame_HWC: np.ndarray) -> np.ndarray:
+    """With 3 channels, or 4."""
+    return frame_HWC.repeat(3, 2) if frame_HWC.shape[2] == 1 else frame_HWC
+
+
+def _durations(count: int, fps: float, unit: int) -> list[int]:
+    """Milliseconds of each frame, in whole units, whose sum does not drift."""
+    ends = np.rint(np.arange(count + 1) * (1000 / fps / unit)).astype(int) * unit
+    return [int(length) for length in np.diff(ends)]
+
+
+def _write_webp(frames: Sequence[np.ndarray], path: Path, fps: float, loop: bool) -> None:
+    first, *others = map(Image.fromarray, frames)
+    first.save(
+        path,
+        "WEBP",
+        save_all=True,
+        append_images=others,
+        lossless=True,
+        method=2,
+        quality=20,  # effort only: the pixels are exact; more is five times slower for 2 % of the size
+        duration=_durations(len(frames), fps, 1),
+        loop=0 if loop else 1,
+    )
+
+
+def _write_gif(frames: Sequence[np.ndarray], path: Path, fps: float, loop: bool) -> None:
+    """Nearest colours of one palette: dithered ones, or a palette each, would flicker."""
+    every = max(1, sum(frame[..., 0].size for frame in frames) >> 20)
+    seen = np.concatenate([frame[..., :3].reshape(-1, 3)[::every] for frame in frames])
+    palette = Image.fromarray(seen[None]).quantize(COLOURS, kmeans=1, dither=Image.Dither.NONE)
+    entries = bytes(palette.getpalette() or ())
+    used = {entries[at : at + 3] for at in range(0, len(entries), 3)}
+    free = next(colour for i in range(COLOURS + 1) if (colour := bytes((i, 0, i))) not in used)
+    clear = len(entries) // 3
+    pictures = []
+    for frame in frames:
+        shown = Image.fromarray(np.ascontiguousarray(frame[..., :3]))
+        indexed = shown.quantize(palette=palette, dither=Image.Dither.NONE)
+        indexed.putpalette(entries + free)
+        if frame.shape[2] == 4:
+            indexed.paste(clear, mask=Image.fromarray(frame[..., 3] < 128))
+        pictures.append(indexed)
+    extra: dict[str, Any] = {"loop": 0} if loop else {}
+    extra |= {"transparency": clear, "disposal": 2} if frames[0].shape[2] == 4 else {}
+    pictures[0].save(
+        path,
+        "GIF",
+        save_all=True,
+        append_images=pictures[1:],
+        optimize=False,
+        palette=entries + free,  # else the same one is written with every frame
+        duration=_durations(len(frames), fps, 10),
+        **extra,
+    )
+
+
+def _write_vp9(
+    frames: Sequence[np.ndarray], path: Path, fps: float, loop: bool, container: str
+) -> None:
+    from fractions import Fraction
+
+    av = _av()
+    height, width = (side + side % 2 for side in frames[0].shape[:2])
+    with av.open(str(path), "w", format=container) as film:
+        stream = film.add_stream(
+            "libvpx-vp9", rate=Fraction(fps).limit_denominator(1000), options=QUALITY
+        )
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.bit_rate, stream.thread_count = 0, 1
+        context = stream.codec_context
+        context.colorspace = context.color_primaries = context.color_trc = 1  # BT.709
+        context.color_range = 1  # 16 to 235
+        for frame in frames:
+            shown = _on_white(frame)
+            missing = (height - shown.shape[0], width - shown.shape[1])
+            shown = np.pad(shown, ((0, missing[0]), (0, missing[1]), (0, 0)), "edge")
+            picture = av.VideoFrame.from_ndarray(shown, "rgb24")
+            film.mux(
+                stream.encode(
+                    picture.reformat(
+                        format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG"
+                    )
+                )
+            )
+        film.mux(stream.encode())
+
+
+def _on_white(frame_HWC: np.ndarray) -> np.ndarray:
+    if frame_HWC.shape[2] == 3:
+        return frame_HWC
+    alpha = frame_HWC[..., 3:] / 255
+    return np.rint(frame_HWC[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
+
+
+def _av() -> Any:
+    try:
+        import av
+    except ImportError as error:
+        raise Unable(
+            "MP4 and WebM need the package av: pip install 'zeuxis[film]'; "
+            "a film that ends in .webp or .gif needs nothing"
+        ) from error
+    return av
+
+
+def _write_mp4(frames: Sequence[np.ndarray], path: Path, fps: float, loop: bool) -> None:
+    _write_vp9(frames, path, fps, loop, "mp4")
+
+
+def _write_webm(frames: Sequence[np.ndarray], path: Path, fps: float, loop: bool) -> None:
+    _write_vp9(frames, path, fps, loop, "webm")
+
+
+WRITERS = {".webp": _write_webp, ".gif": _write_gif, ".mp4": _write_mp4, ".webm": _write_webm}
