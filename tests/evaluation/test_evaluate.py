@@ -34,7 +34,7 @@ def cheap_features(monkeypatch):
 
     monkeypatch.setattr(evaluate, "features", features)
     monkeypatch.setattr(evaluate, "extractor", lambda network: pixels)
-    monkeypatch.setattr(evaluate, "TEACH_STEPS", 2)
+    monkeypatch.setattr(evaluate, "CLASSIFIER_STEPS", 2)
 
 
 def toy(n, seed):
@@ -119,7 +119,7 @@ def test_the_report_holds_what_it_promises_and_asks_nobody(prepared, tmp_path):
     )
     assert text.count("<figcaption>step ") == 8 and "step 120" in text
     assert "<b>fast</b>" not in text and "&lt;b&gt;fast" in text
-    assert "Only 256 images were held out" in text and "hold-out" in text
+    assert "Only 128 of 256 held-out images were used" in text and "hold-out" in text
 
 
 def test_the_folder_of_a_model_that_is_gone_is_not_made_again(prepared, tmp_path):
@@ -139,6 +139,18 @@ def test_the_real_ones_are_where_the_page_says(prepared):
     tiles, places = evaluate.hide(real, fake)
     assert len(tiles) == 64 and len(places) == 8
     assert {tiles[i].tobytes() for i in places} == {one.tobytes() for one in real}
+
+
+@breaks("evaluation/evaluate.py", "min(2 * samples, REFERENCES_MOST)", "REFERENCES_MOST")
+def test_figures_are_the_same_with_a_time_limit_and_without(prepared, tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluate, "CLASSIFIER_STEPS", 1)
+    model = Replay(tmp_path, toy(16, 9)[0], prepared)
+    free, timed = (
+        evaluate.evaluate(model, prepared, samples=16, seconds=seconds)["estimates"]
+        for seconds in (None, 3600)
+    )
+    assert free["kernel_distance"] == timed["kernel_distance"]
+    assert timed["kernel_distance"]["receipt"]["real"] == 32
 
 
 def test_a_memoriser_is_found_out(prepared, tmp_path):
@@ -172,7 +184,7 @@ def test_new_real_images_pass(prepared, tmp_path):
 
 
 def test_labels_that_are_right_teach_and_wrong_ones_do_not(prepared, tmp_path, monkeypatch):
-    monkeypatch.setattr(evaluate, "TEACH_STEPS", 15)
+    monkeypatch.setattr(evaluate, "CLASSIFIER_STEPS", 15)
     right = evaluate.evaluate(Replay(tmp_path, toy(200, 9)[0], prepared), prepared, samples=200)
     wrong = evaluate.evaluate(Replay(tmp_path, toy(200, 8)[0], prepared), prepared, samples=200)
     name = next(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 COUNTS = (2000, 1000, 500, 250, 125, 64, 32)
 """Samples that are measured: as many as the time allows."""
 COMPARING_SHARE = 0.6
-"""Share of the time for samples and distances, where classifiers are to be taught as well."""
+"""Share of the time for samples and distances, where classifiers are to be trained as well."""
 
 
 class Allowance:
@@ -62,21 +62,21 @@ class Allowance:
         return count
 
 
-def looks(count: int, judges: int, searched: int, values: int) -> float:
-    """What it takes to compare `count` samples with `judges` real images, in looks.
+def looks(count: int, reference: int, searched: int, values: int) -> float:
+    """What it takes to compare `count` samples with `reference` real images, in looks.
 
     Args:
         count: samples, and as many other real images.
-        judges: real images.
+        reference: images of the reference set.
         searched: images that are searched for copies of the samples.
         values: numbers of an image.
     """
-    seen = 2 * count + judges + 2 * min(count, 500)
+    seen = 2 * count + reference + 2 * min(count, 500)
     return seen + 500 + 8 * min(count, 300) + count + 4e-8 * count * searched * values
 
 
-def lessons(values: int) -> float:
-    """What it takes to teach two classifiers images of so many numbers, in looks."""
+def classifiers(values: int) -> float:
+    """What it takes to train two classifiers on images of so many numbers, in looks."""
     return 6 * values
 
 

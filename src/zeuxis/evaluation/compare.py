@@ -1,7 +1,6 @@
 """Any two sets of images, or statistics files of them, from any tool -> report.json and report.html."""
 
 import dataclasses
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -10,15 +9,15 @@ import numpy as np
 
 from zeuxis import __version__
 from zeuxis.core.errors import Invalid
-from zeuxis.core.files import write_json
 from zeuxis.core.progress import Progress
 from zeuxis.core.rng import derive_seed
 from zeuxis.core.settings import Data
 from zeuxis.data.pictures import MOST, pictures
 from zeuxis.data.source import name_of
 from zeuxis.evaluation import diagnosis, sides
-from zeuxis.evaluation.report import Page, Verdict, write
-from zeuxis.evaluation.report.measures import cards, distances, missing, rows
+from zeuxis.evaluation.report import Page
+from zeuxis.evaluation.report.measures import cards
+from zeuxis.evaluation.report.outcome import Outcome
 from zeuxis.evaluation.report.pictures import HIDDEN, TILES, beside, hide
 from zeuxis.evaluation.report.verdict import verdict
 from zeuxis.evaluation.sides import Side, look
@@ -77,19 +76,12 @@ def compare(
     copied = _copied(fake, real, seed, found)
     part(85, 100)(1, 1)
     findings = diagnosis.findings(found, found.left_out)
-    measured = sides.facts(found)
-    said = verdict(found, findings, list(cards(found)))
-    result = {
-        "format": 1,
-        "verdict": dataclasses.asdict(said),
-        "scores": {name: known["value"] for name, known in measured.items()},
-        "estimates": measured,
-        "findings": [dataclasses.asdict(finding) for finding in findings],
-        "words": [finding.sentence for finding in findings],
-        "rows": [dataclasses.asdict(row) for row in rows(found)],
-        "notes": notes,
-        "not_measured": found.left_out,
-        "facts": {
+    outcome = Outcome(
+        found=found,
+        verdict=verdict(found, findings, list(cards(found))),
+        findings=findings,
+        notes=notes,
+        facts={
             "judged": fake.name,
             "judged_by": real.name,
             "stored": {"judged": dict(fake.form), "judged_by": dict(real.form)},
@@ -97,13 +89,10 @@ def compare(
             "seed": seed,
             "zeuxis": __version__,
         },
-        "report": "report.html",
-    }
+    )
     folder = Path(out) if out else Path("runs") / f"compare-{fake.name}-{real.name}"
     folder.mkdir(parents=True, exist_ok=True)
-    write(folder / "report.html", _page(fake, real, found, copied, result, said))
-    write_json(folder / "report.json", result)
-    return {**result, "report": str(folder / "report.html")}
+    return outcome.write(folder, _page(fake, real, copied, outcome))
 
 
 def statistics(
@@ -273,14 +262,7 @@ def _count(side: Side) -> str:
     return "an unknown number of" if n is None else f"{n:,}"
 
 
-def _page(
-    fake: Side,
-    real: Side,
-    found: Measured,
-    copied: Copies | None,
-    result: dict[str, Any],
-    said: Verdict,
-) -> Page:
+def _page(fake: Side, real: Side, copied: Copies | None, outcome: Outcome) -> Page:
     tiles, places = np.zeros((0, 8, 8, 1), np.uint8), frozenset[int]()
     near = []
     if fake.images is not None and real.images is not None:
@@ -290,17 +272,10 @@ def _page(
         side.name: ", ".join(f"{k} ({v:.0%})" for k, v in side.form.items())
         for side in (fake, real)
     }
-    how = result["facts"]["features"]
-    return Page(
+    how = fake.features.receipt
+    return outcome.page(
         title=f"{fake.name}, compared with {real.name}",
         summary=f"{_count(fake)} images against {_count(real)}.",
-        verdict=said,
-        notes=result["notes"],
-        cards=list(cards(found)),
-        findings=[(one["mood"], one["sentence"]) for one in result["findings"]],
-        rows=list(rows(found)),
-        left_out=missing(found.left_out),
-        ladder=distances(found),
         tiles_NHWC=tiles,
         real=places,
         real_side=f"from {real.name}",
@@ -311,7 +286,6 @@ def _page(
                 (str(name).replace("_", " ").capitalize(), str(value))
                 for name, value in how.items()
             ),
-            ("Made with", f"zeuxis {__version__}, seed {result['facts']['seed']}"),
+            ("Made with", f"zeuxis {__version__}, seed {outcome.facts['seed']}"),
         ],
-        receipts=json.dumps(result["estimates"], indent=1, ensure_ascii=False),
     )

@@ -6,7 +6,6 @@ Every number names the side of the data it was measured on: `train` (what the mo
 
 import contextlib
 import dataclasses
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -19,17 +18,17 @@ from torch.nn import functional as F
 from zeuxis.core import machine
 from zeuxis.core.errors import Invalid
 from zeuxis.core.family import Family
-from zeuxis.core.files import write_json
 from zeuxis.core.log import read_log
 from zeuxis.core.progress import Progress
 from zeuxis.core.rng import derive_seed
 from zeuxis.data import Prepared
 from zeuxis.evaluation import diagnosis, sides
-from zeuxis.evaluation.allowance import Allowance, duration, lessons, looks
+from zeuxis.evaluation.allowance import Allowance, classifiers, duration, looks
 from zeuxis.evaluation.by_image import by_image, pairs
 from zeuxis.evaluation.drawn import Drawn, drawn, sources_of
-from zeuxis.evaluation.report import Page, Verdict, write
-from zeuxis.evaluation.report.measures import REFERENCES, cards, distances, missing, rows
+from zeuxis.evaluation.report import Page, write
+from zeuxis.evaluation.report.measures import REFERENCES, cards
+from zeuxis.evaluation.report.outcome import Outcome
 from zeuxis.evaluation.report.pictures import HIDDEN, TILES, beside, hide
 from zeuxis.evaluation.report.training import curves, facts, sheets, summary
 from zeuxis.evaluation.report.verdict import UNMEASURED, advised, verdict
@@ -43,13 +42,16 @@ from zeuxis.metrics.classifier import taught
 from zeuxis.metrics.kernel import kernel_distance
 from zeuxis.metrics.nearest import Copies, copies
 
-REFERENCE_IMAGES = 500
-JUDGES = 2000
-TAUGHT = 3
+REFERENCES_MOST = 2000
+"""Images of the reference set at most, unless there are more samples; else twice as many as samples."""
+SHRUNK = 500
+"""Real images whose detail is lost on purpose, as a baseline."""
+COLUMNS = 3
+"""Columns of classes that classifiers are trained on at most."""
 LABELLED = 50
 """Images on each side that a classifier needs at least."""
 NO_CLASSES = "the data has no classes"
-TEACH_STEPS = 300
+CLASSIFIER_STEPS = 300
 PROBE_REAL = 1024
 
 
@@ -95,7 +97,8 @@ def evaluate(
     Args:
         run: a run's folder, or the loaded model.
         prepared: real images of the model's size and channels.
-        samples: images to draw; fewer widen the intervals.
+        samples: images to draw; they are compared with twice as many held-out images, 2,000 at most (or as
+            many as samples), so fewer widen the intervals.
         seed: of the samples, and of which real images are used.
         out: folder for the report; default the run's.
         progress: called with (done, 100).
@@ -117,15 +120,16 @@ def evaluate(
     with _quick_threads(prepared) as look_seconds:
         if seconds is not None:
             samples = _affordable(model, prepared, samples, allowance, look_seconds)
-        most = JUDGES if seconds is None else min(JUDGES, 2 * samples)
-        chosen = _Rows.of(prepared, samples, seed, model.family, most)
+        chosen = _Rows.of(prepared, samples, seed, model.family)
         began = time.perf_counter()
         made = drawn(model, prepared, chosen.source, samples, seed, part(0, 35))
         drawing = time.perf_counter() - began
         found = _compared(model, made, prepared, chosen, seed, part)
         copied = _copied(model, made.images, prepared, chosen, seed, found)
-        found.take(by_image(model, prepared, chosen.judge, chosen.side, allowance, part(84, 88)))
-        teaching = look_seconds * lessons(prepared.images[:1].size)
+        found.take(
+            by_image(model, prepared, chosen.reference, chosen.side, allowance, part(84, 88))
+        )
+        teaching = look_seconds * classifiers(prepared.images[:1].size)
         found.take(_classes(model, prepared, chosen, made, allowance, teaching, part(88, 100)))
         if any(name.startswith("effective_classes_") for name in found):
             found.left_out.pop("effective_classes", None)  # a classifier named the samples' classes
@@ -135,43 +139,33 @@ def evaluate(
         words = [
             f"{card.title}: {card.value} {card.unit}. {card.words} ({card.side})" for card in shown
         ]
-        measured = sides.facts(found)
-        result = {
-            "format": 1,
-            "verdict": dataclasses.asdict(said),
-            "scores": {name: known["value"] for name, known in measured.items()},
-            "estimates": measured,
-            "findings": [dataclasses.asdict(finding) for finding in findings],
-            "words": [*(finding.sentence for finding in findings), *words],
-            "rows": [dataclasses.asdict(row) for row in rows(found)],
-            "notes": [*_notes(model, prepared, chosen), *allowance.notes],
-            "not_measured": found.left_out,
-            "facts": _facts(model, prepared, len(made.images), seed, drawing),
-            "report": "report.html",
-        }
-        page = _page(model, prepared, chosen, made.images, copied, found, result, said)
-    folder = Path(out) if out is not None else model.folder
+        outcome = Outcome(
+            found=found,
+            verdict=said,
+            findings=findings,
+            notes=[*_notes(model, prepared, chosen), *allowance.notes],
+            words=words,
+            facts=_facts(model, prepared, len(made.images), seed, drawing),
+        )
+        page = _page(model, prepared, chosen, made.images, copied, outcome)
     if out is None:
-        _check_stays(folder)
-    write(folder / "report.html", page)
-    write_json(folder / "report.json", result)
-    return {**result, "report": str(folder / "report.html")}
+        _check_stays(model.folder)
+    return outcome.write(model.folder if out is None else Path(out), page)
 
 
 def preview(model: Model, prepared: Prepared) -> Path:
     """Write `report.html` with samples, curves and facts before anything is measured; its path."""
-    chosen = _Rows.of(prepared, TILES, 0, model.family, TILES)
+    chosen = _Rows.of(prepared, TILES, 0, model.family)
     with _quick_threads(prepared):
         began = time.perf_counter()
         fake = drawn(model, prepared, chosen.source, TILES, 0).images
-        result = {
-            "notes": _notes(model, prepared, chosen),
-            "findings": [],
-            "estimates": {},
-            "facts": _facts(model, prepared, len(fake), 0, time.perf_counter() - began),
-        }
-        said = advised(UNMEASURED, [], model.folder, model.facts)
-        page = _page(model, prepared, chosen, fake, None, Measured(), result, said)
+        outcome = Outcome(
+            found=Measured(),
+            verdict=advised(UNMEASURED, [], model.folder, model.facts),
+            notes=_notes(model, prepared, chosen),
+            facts=_facts(model, prepared, len(fake), 0, time.perf_counter() - began),
+        )
+        page = _page(model, prepared, chosen, fake, None, outcome)
     _check_stays(model.folder)
     write(model.folder / "report.html", page)
     return model.folder / "report.html"
@@ -196,15 +190,20 @@ def _affordable(
 ) -> int:
     """Samples that can be drawn and compared in the time that is left."""
     rows = sources_of(model.family, prepared).train[:BATCH]
-    lane_seconds = duration(lambda: drawn(model, prepared, rows, BATCH, 0))
+    batch_seconds = duration(lambda: drawn(model, prepared, rows, BATCH, 0))
 
     def seconds(count: int) -> float:
-        judges = min(len(prepared.holdout) or count, JUDGES, 2 * count)
+        reference = min(len(prepared.holdout) or count, _references(count))
         values, searched = prepared.images[:1].size, len(prepared.train)
-        drawing = -(-count // BATCH) * lane_seconds
-        return drawing + look_seconds * looks(count, judges, searched, values)
+        drawing = -(-count // BATCH) * batch_seconds
+        return drawing + look_seconds * looks(count, reference, searched, values)
 
     return allowance.samples(asked, seconds, shared=bool(prepared.conditions))
+
+
+def _references(samples: int) -> int:
+    """How many held-out images samples are compared with, at most."""
+    return max(samples, min(2 * samples, REFERENCES_MOST))
 
 
 def _facts(
@@ -230,7 +229,7 @@ class _Rows:
 
     train: np.ndarray
     holdout: np.ndarray
-    judge: np.ndarray
+    reference: np.ndarray
     """The reference set: the hold-out, or half of training if there is none."""
     other: np.ndarray
     """Real images outside the reference set, as a baseline."""
@@ -239,8 +238,8 @@ class _Rows:
     """What a family that does not generate is given (`drawn.sources_of`), outside the reference set."""
 
     @classmethod
-    def of(cls, prepared: Prepared, count: int, seed: int, family: Family, judges: int) -> "_Rows":
-        rows = cls._paired(prepared, count, seed, family, judges)
+    def of(cls, prepared: Prepared, count: int, seed: int, family: Family) -> "_Rows":
+        rows = cls._paired(prepared, count, seed, family)
         stored = sources_of(family, prepared)
         if stored.paired:
             return rows
@@ -248,20 +247,18 @@ class _Rows:
         return dataclasses.replace(rows, source=draw(side, count, seed, "source"))
 
     @classmethod
-    def _paired(
-        cls, prepared: Prepared, count: int, seed: int, family: Family, judges: int
-    ) -> "_Rows":
+    def _paired(cls, prepared: Prepared, count: int, seed: int, family: Family) -> "_Rows":
         train = draw(prepared.train, count, seed, "train")
-        holdout = draw(prepared.holdout, max(count, judges), seed, "holdout")
+        holdout = draw(prepared.holdout, _references(count), seed, "holdout")
         if family.shows() != "generate" and len(holdout) >= 2 * sides.FEWEST:
-            judge, source = holdout[::2], holdout[1::2][:count]
-            return cls(train, holdout, judge, train, "hold-out", source)
+            reference, source = holdout[::2], holdout[1::2][:count]
+            return cls(train, holdout, reference, train, "hold-out", source)
         if len(holdout) >= sides.FEWEST:
             return cls(train, holdout, holdout, train, "hold-out", train)
         both = draw(prepared.train, 2 * count, seed, "train")
         half = len(both) // 2
-        judge, other = both[:half], both[half:]
-        return cls(train, holdout[:0], judge, other, "train (there is no hold-out)", other)
+        reference, other = both[:half], both[half:]
+        return cls(train, holdout[:0], reference, other, "train (there is no hold-out)", other)
 
 
 def _check(model: Model, prepared: Prepared, samples: int) -> None:
@@ -293,7 +290,7 @@ def _compared(
             _shows_nothing(model), "kernel_distance", "frechet_distance", *sides.OF_SETS
         )
         return found
-    if min(len(fake), len(chosen.judge), len(chosen.other)) < sides.FEWEST:
+    if min(len(fake), len(chosen.reference), len(chosen.other)) < sides.FEWEST:
         return _few(fake, prepared.images, chosen)
     eye = extractor("efficientnet-lite0")
     images, truth = prepared.images, prepared.labels
@@ -302,26 +299,26 @@ def _compared(
         *(
             look(name, images[at], eye, prepared.conditions, truth[at], {"pixels": 1.0}, progress)
             for name, at, progress in (
-                ("judges", chosen.judge, part(48, 58)),
+                ("reference images", chosen.reference, part(48, 58)),
                 ("other real images", chosen.other, part(58, 68)),
             )
         ),
     ]
-    mine, judge, other = three
-    found = measure(mine, judge, seed, part(68, 78))
+    mine, real, other = three
+    found = measure(mine, real, seed, part(68, 78))
     found |= {name: _on(estimate, chosen.side) for name, estimate in found.items()}
-    found |= of_real(other, judge, seed, f"train to {chosen.side}")
+    found |= of_real(other, real, seed, f"train to {chosen.side}")
     if chosen.side == "hold-out":
         to_train = kernel_distance(mine.table, other.table)
         found["kernel_distance_to_train"] = _on(to_train, "train")
     else:
         found.leave_out(NO_HOLDOUT, "kernel_distance_to_train")
-    damaged = images[chosen.other[:REFERENCE_IMAGES]]
+    damaged = images[chosen.other[:SHRUNK]]
     for factor in REFERENCES:
         if min(prepared.height, prepared.width) >= 2 * factor and len(damaged) >= sides.FEWEST:
             shrunk = look("shrunk", coarse(damaged, factor), eye).table
             found[f"kernel_distance_of_real_shrunk_{factor}x"] = _on(
-                kernel_distance(shrunk, judge.table), f"train to {chosen.side}"
+                kernel_distance(shrunk, real.table), f"train to {chosen.side}"
             )
     part(78, 84)(1, 1)
     return found
@@ -329,16 +326,16 @@ def _compared(
 
 def _few(fake: np.ndarray, images: np.ndarray, chosen: _Rows) -> Measured:
     """What fewer than 16 images a side allow: the kernel distance, from 3 on."""
-    found, few = Measured(), min(len(fake), len(chosen.judge), len(chosen.other))
+    found, few = Measured(), min(len(fake), len(chosen.reference), len(chosen.other))
     why = f"{few} images on a side, at least {sides.FEWEST} are needed"
     found.leave_out(why, "frechet_distance", *sides.OF_SETS[:1], *sides.OF_SETS[2:])
     if few < 3:
         found.leave_out(f"{few} images on a side, at least 3 are needed", "kernel_distance")
         return found
-    mine, judge, other = map(features, (fake, images[chosen.judge], images[chosen.other]))
-    found["kernel_distance"] = _on(kernel_distance(mine, judge), chosen.side)
-    real = kernel_distance(other, judge)
-    found["kernel_distance_of_real"] = _on(real, f"train to {chosen.side}")
+    mine, real, other = map(features, (fake, images[chosen.reference], images[chosen.other]))
+    found["kernel_distance"] = _on(kernel_distance(mine, real), chosen.side)
+    of_other = kernel_distance(other, real)
+    found["kernel_distance_of_real"] = _on(of_other, f"train to {chosen.side}")
     return found
 
 
@@ -376,9 +373,9 @@ def _copied(
     return copied
 
 
-def of_real(other: Side, judge: Side, seed: int, side: str) -> dict[str, Estimate]:
+def of_real(other: Side, real: Side, seed: int, side: str) -> dict[str, Estimate]:
     """Baseline: the same metrics for other real images against the reference set."""
-    found = sides.distances(other, judge, seed)
+    found = sides.distances(other, real, seed)
     return {f"{name}_of_real": _on(estimate, side) for name, estimate in found.items()}
 
 
@@ -426,8 +423,8 @@ def _classes(
         starts = ("taught", "recognised") if asked else ("effective_classes",)
         names = [f"{start}_{condition.name}" for start in starts]
         fewest = min(len(test), len(real), int(mine.sum())) if asked else min(len(test), len(real))
-        if done >= TAUGHT:
-            found.leave_out(f"only the first {TAUGHT} columns of classes are tried", *names)
+        if done >= COLUMNS:
+            found.leave_out(f"only the first {COLUMNS} columns of classes are tried", *names)
             continue
         if fewest < LABELLED:
             found.leave_out(
@@ -437,17 +434,19 @@ def _classes(
         if not allowance.affords(seconds):
             found.leave_out(allowance.short, *names)
             continue
-        lessons = (prepared.images[real], truth[real])
-        exam, classes = (prepared.images[test], truth[test]), len(condition.classes)
+        training = (prepared.images[real], truth[real])
+        test_set, classes = (prepared.images[test], truth[test]), len(condition.classes)
         if asked:
-            seen = taught(fake[mine], column[mine], *lessons, *exam, classes, steps=TEACH_STEPS)
+            seen = taught(
+                fake[mine], column[mine], *training, *test_set, classes, steps=CLASSIFIER_STEPS
+            )
             found[names[0]] = _on(seen["by_samples"], "samples")
             found[f"{names[0]}_by_real"] = _on(seen["by_real"], "train")
             found[names[1]] = _on(seen["on_samples"], "samples")
         else:
-            balance = predicted_balance(fake, *lessons, *exam, classes, steps=TEACH_STEPS)
+            balance = predicted_balance(fake, *training, *test_set, classes, steps=CLASSIFIER_STEPS)
             found.take(sides.balances(condition, balance))
-        progress(done + 1, min(len(usable), TAUGHT))
+        progress(done + 1, min(len(usable), COLUMNS))
     progress(1, 1)
     return found
 
@@ -494,9 +493,7 @@ def _page(
     chosen: _Rows,
     fake: np.ndarray,
     copied: Copies | None,
-    found: Measured,
-    result: Mapping[str, Any],
-    said: Verdict,
+    outcome: Outcome,
 ) -> Page:
     held = len(chosen.holdout) >= HIDDEN
     real_rows = chosen.holdout if held else chosen.train
@@ -504,25 +501,17 @@ def _page(
     log = list(read_log(model.folder / "log.jsonl"))
     name = str(model.facts.get("family", "model"))
     source = model.facts.get("source", prepared.name)
-    return Page(
+    return outcome.page(
         title=f"{name.upper() if len(name) < 4 else name.capitalize()}, trained on {source}",
         summary=summary(model),
-        verdict=said,
-        notes=result["notes"],
-        cards=list(cards(found)),
-        findings=[(one["mood"], one["sentence"]) for one in result["findings"]],
-        rows=list(rows(found)),
-        left_out=missing(found.left_out),
-        ladder=distances(found),
         tiles_NHWC=tiles,
         real=real,
         real_side="from the hold-out, never seen in training" if held else "from the training set",
         steps=list(sheets(model, log)),
-        pairs=pairs(model, prepared, chosen.judge),
+        pairs=pairs(model, prepared, chosen.reference),
         neighbours=list(beside(fake, prepared.images, copied, prepared.train)) if len(fake) else (),
         curves=list(curves(log)),
-        facts=list(facts(model, prepared, result["facts"])),
-        receipts=json.dumps(result["estimates"], indent=1, ensure_ascii=False),
+        facts=list(facts(model, prepared, outcome.facts)),
     )
 
 

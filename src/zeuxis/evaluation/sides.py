@@ -10,7 +10,6 @@ Shapes: N fake, M real images.
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 
@@ -418,11 +417,6 @@ def identical(
 
 def _rows(features: Features, rows: np.ndarray) -> Features:
     return Features(features.array[rows], features.receipt)
-
-
-def facts(found: Mapping[str, Estimate]) -> dict[str, Any]:
-    """JSON values of all numbers."""
-    return {name: estimate.facts() for name, estimate in found.items()}
 
 
 def parts(progress: Progress | None) -> Callable[[float, float], Progress]:
