@@ -27,7 +27,7 @@ from PIL import Image
 
 from benchmarks import row
 from zeuxis import families
-from zeuxis.training.run import GENERATED
+from zeuxis.training.resolved import GENERATED
 
 TRAIN = """
 import json, sys, zeuxis

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from zeuxis.data import open_prepared, prepare
     from zeuxis.evaluation.compare import compare
     from zeuxis.inference.model import load
-    from zeuxis.training.run import demo, evaluate
+    from zeuxis.training.closing import evaluate
+    from zeuxis.training.demo import demo
 
 __version__ = "0.1.0"
 __all__ = [
@@ -38,8 +39,8 @@ __all__ = [
 _HOME = {
     "Request": "zeuxis.core.request",
     "compare": "zeuxis.evaluation.compare",
-    "demo": "zeuxis.training.run",
-    "evaluate": "zeuxis.training.run",
+    "demo": "zeuxis.training.demo",
+    "evaluate": "zeuxis.training.closing",
     "load": "zeuxis.inference.model",
     "open_prepared": "zeuxis.data",
     "prepare": "zeuxis.data",

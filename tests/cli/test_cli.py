@@ -17,7 +17,7 @@ from tests.support.kit import ALL
 from tests.support.sabotage import breaks
 from zeuxis.cli import main, terminal
 from zeuxis.core.errors import Diverged, Stopped
-from zeuxis.training import recipes
+from zeuxis.training import demo, recipes
 from zeuxis.training import run as training
 from zeuxis.training.loop import Event
 
@@ -85,7 +85,7 @@ def test_the_front_page_names_every_command(capsys):
 def test_the_labels_of_the_examples_are_those_of_the_demo(capsys):
     assert zeuxis("sample", "--help") == 0
     asked = re.findall(r"--label (\w+)=", capsys.readouterr().out)
-    given = training.demo_settings(torch.device("cpu"))["data.conditions"]
+    given = demo.settings(torch.device("cpu"))["data.conditions"]
     assert asked and set(asked) <= set(given.split(","))
 
 
@@ -292,6 +292,6 @@ def test_a_defect_keeps_its_traceback(monkeypatch):
 
 
 def test_the_lazy_top_level():
-    assert library.demo is training.demo and "load" in dir(library)
+    assert library.demo is demo.demo and "load" in dir(library)
     with pytest.raises(AttributeError, match="trian"):
         _ = library.trian

@@ -18,7 +18,7 @@ from zeuxis.core.fields import Field
 from zeuxis.core.processes import Parallel
 from zeuxis.core.settings import Data, Training, override
 from zeuxis.data.preparation import derive
-from zeuxis.training.run import make_config
+from zeuxis.training.resolved import make_config
 from zeuxis.training.step import start, train_step
 
 SIDE, COUNT = 16, 10
@@ -438,7 +438,7 @@ class Unpaired(Translator):
     UNPAIRED = True
 
 
-@breaks("training/run.py", "if not stored.paired and not cls.UNPAIRED:", "if False:")
+@breaks("training/resolved.py", "if not stored.paired and not cls.UNPAIRED:", "if False:")
 def test_the_config_of_a_family_that_translates_takes_its_source_from_the_set(tmp_path, unpaired):
     folders("A", "B")(tmp_path / "raw")
     prepared = data.prepare(tmp_path / "raw", tmp_path / "set", Data(pair="downscale:2"))

@@ -17,7 +17,7 @@ from zeuxis.data.preparation.encode import write
 from zeuxis.inference import artefact
 from zeuxis.inference.latents import encode, frozen_parts, set_by_latents
 from zeuxis.inference.model import load
-from zeuxis.training import run as training
+from zeuxis.training.resolved import make_config
 
 SIDE = 8
 
@@ -201,14 +201,14 @@ def test_a_flow_learns_latents_and_paints_through_the_encoder_s_decoder(prepared
     artefact.save(tmp_path / "coder", "autoencoder", model, model.state_dict(), dataset={})
     opened = encode(prepared.folder, tmp_path / "coder", tmp_path / "latents")
     flow = families.get("flow")
-    made = training.make_config(flow, opened, Data(), {})
+    made = make_config(flow, opened, Data(), {})
     assert (
         made.latent == opened.fields["latent"].field.shape
         and len(made.latent_mean) == made.latent[0]
     )
     with pytest.raises(ValueError, match="comes from the set"):
-        training.make_config(flow, opened, Data(), {"latent": "1,2,2"})
-    assert training.make_config(families.get("vae"), opened, Data(), {"latent": "16"}).latent == 16
+        make_config(flow, opened, Data(), {"latent": "1,2,2"})
+    assert make_config(families.get("vae"), opened, Data(), {"latent": "16"}).latent == 16
     words = {"family.widths": "16", "family.blocks": "1", "training.batch_size": "4"}
     run = zeuxis.train(
         "flow",
@@ -236,7 +236,7 @@ def test_a_flow_learns_latents_and_paints_through_the_encoder_s_decoder(prepared
 
 
 def test_a_family_of_pixels_trains_on_an_encoded_set_as_on_any(tokens, tmp_path):
-    config = training.make_config(families.get("flow"), tokens, Data(), {})
+    config = make_config(families.get("flow"), tokens, Data(), {})
     assert config.latent is None and frozen_parts(families.get("flow"), tokens) == {}
 
 

@@ -151,7 +151,7 @@ def run(tmp_path_factory):
 
 @breaks(
     "training/run.py",
-    "            closing.first_report(folder, job.prepared, place.type, tell)\n",
+    "            closing.first_report(folder, prepared, place.type, tell)\n",
     "            pass\n",
 )
 def test_a_first_report_is_there_before_anything_is_measured(run):

@@ -15,10 +15,11 @@ from tests.support.kit import ALL
 from tests.support.sabotage import breaks
 from zeuxis import data, families
 from zeuxis.core.abilities import Generates
+from zeuxis.core.files import read_sealed, write_sealed
 from zeuxis.core.request import nested
 from zeuxis.core.settings import Data, override
 from zeuxis.inference.model import load
-from zeuxis.training import run as training
+from zeuxis.training import closing, demo, resolved
 
 
 def tiny_words(name):
@@ -26,7 +27,7 @@ def tiny_words(name):
     config = families.get(name).TINY
     words = {}
     for key in type(config).model_fields:
-        if key not in training.GENERATED:
+        if key not in resolved.GENERATED:
             value = getattr(config, key)
             word = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
             words[f"family.{key}"] = "auto" if value is None else word
@@ -76,12 +77,12 @@ def test_train_load_sample(name, photos, tmp_path):
     assert bool(model.facts["dataset"]["labels"]) == model.family.CONDITIONAL
 
 
-@breaks("training/run.py", "if cls.CONDITIONAL else (),", ",")
+@breaks("training/resolved.py", "if cls.CONDITIONAL else (),", ",")
 def test_labels_that_are_not_heard_are_not_conditions(photos, tmp_path):
     prepared = data.ensure(photos, Data())
     for name in ALL:
         cls = families.get(name)
-        config = training.make_config(cls, prepared, Data(), {})
+        config = resolved.make_config(cls, prepared, Data(), {})
         assert len(config.conditions) == cls.CONDITIONAL
 
 
@@ -101,6 +102,23 @@ def test_other_settings_are_refused_and_listed(photos, tmp_path):
     train(photos, tmp_path / "run")
     with pytest.raises(ValueError, match=r"training\.lr was 0\.\d+ and is now 0\.5"):
         train(photos, tmp_path / "run", overrides={**tiny_words("vae"), "training.lr": "0.5"})
+
+
+@breaks("training/folder.py", "old.get(key, usual.get(key))", "old.get(key)")
+def test_a_run_of_before_a_setting_existed_is_the_same_run_with_its_default(photos, tmp_path):
+    """The default of the setting, not the one that the family has by now."""
+    words = {**tiny_words("vae"), "training.optimiser": "adamw"}
+    train(photos, tmp_path / "run", overrides=words)
+    old = read_sealed(tmp_path / "run" / "run.json")
+    for part, name in (("training", "optimiser"), ("data", "fit"), ("config", "prior")):
+        del old["request"][part][name]
+    write_sealed(tmp_path / "run" / "run.json", old)
+    again = train(photos, tmp_path / "run", overrides=words)
+    assert any("is finished" in note for note in again)
+    with pytest.raises(
+        ValueError, match="run: training.optimiser was 'adamw' and is now 'muon'. Rep"
+    ):
+        train(photos, tmp_path / "run")
 
 
 def test_fresh_sets_the_old_run_aside(photos, tmp_path):
@@ -202,7 +220,7 @@ def test_minutes_become_steps_once_and_are_written_down(photos, tmp_path):
 
 def test_evaluate_writes_a_report(photos, tmp_path):
     train(photos, tmp_path / "run")
-    training.evaluate(tmp_path / "run", photos, samples=16)
+    closing.evaluate(tmp_path / "run", photos, samples=16)
     page = (tmp_path / "run" / "report.html").read_text()
     assert (
         "<svg" in page
@@ -255,12 +273,10 @@ def test_minutes_and_steps_exclude_each_other(photos, tmp_path):
 @pytest.mark.parametrize("fast, stem", [(True, 0), (False, 2)])
 def test_the_demo_s_network_suits_the_machine(monkeypatch, fast, stem):
     monkeypatch.setattr("zeuxis.core.machine.fast_bfloat16", lambda place: fast)
-    words = nested(training.demo_settings(torch.device("cpu")))
-    prepared = data.open_prepared(training._avatars())
+    words = nested(demo.settings(torch.device("cpu")))
+    prepared = data.open_prepared(demo._avatars())
     settings = override(Data(), words["data"])
-    config = training.make_config(
-        families.get(training.DEMO_FAMILY), prepared, settings, words["family"]
-    )
+    config = resolved.make_config(families.get(demo.FAMILY), prepared, settings, words["family"])
     assert config.stem == stem and [c.name for c in config.conditions] == [
         "hair",
         "skin",

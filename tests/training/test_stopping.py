@@ -16,7 +16,7 @@ from zeuxis import train as train_family
 from zeuxis.core.errors import Stopped
 from zeuxis.core.progress import Event, interruptible, leaving, stopping, ticks
 from zeuxis.inference import model
-from zeuxis.training import budget, closing, folder, loop
+from zeuxis.training import budget, closing, demo, folder, loop
 from zeuxis.training import run as training
 
 WORDS = ["--steps", "3", "--threads", "1", "training.batch_size=8", *tiny("vae")]
@@ -53,7 +53,7 @@ STAGES = {
     "measuring": (closing.evaluation, "evaluate", "train", "holds the model and a first report"),
     "drawing": (model.Model, "images", "sample", "stopped while sampling"),
     "evaluating": (data, "ensure", "evaluate", "stopped while measuring"),
-    "demo": (training, "_avatars", "demo", "stopped"),
+    "demo": (demo, "_avatars", "demo", "stopped"),
     "preparing": (data, "prepare", "prepare", "stopped while preparing"),
     "treating": (model.Model, "images", "reconstruct", "stopped while reconstructing"),
 }

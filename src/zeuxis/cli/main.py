@@ -102,11 +102,11 @@ def demo(
     evaluate: Evaluate = True,
 ) -> None:
     """Train a generator on the embedded avatars and show what it learned."""
+    import zeuxis
     from zeuxis.cli import terminal
-    from zeuxis.training import run as training
 
     with stopping(STOPPED_DEMO), terminal.watching() as watch:
-        facts = training.demo(minutes=minutes, out=out, evaluate=evaluate, watch=watch)
+        facts = zeuxis.demo(minutes=minutes, out=out, evaluate=evaluate, watch=watch)
     terminal.show_demo(facts)
 
 
@@ -233,11 +233,11 @@ def evaluate(
     samples: Annotated[int, typer.Option(help="How many images to draw.", min=8)] = 2000,
 ) -> None:
     """Measure a trained model against real images, and write a report into the run's folder."""
+    import zeuxis
     from zeuxis.cli import terminal
-    from zeuxis.training import run as training
 
     with stopping(STOPPED_MEASURING), terminal.watching() as watch:
-        facts = training.evaluate(run, data, samples=samples, watch=watch)
+        facts = zeuxis.evaluate(run, data, samples=samples, watch=watch)
     terminal.show_scores(facts)
 
 

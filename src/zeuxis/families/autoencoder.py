@@ -24,6 +24,7 @@ Shapes: B batch, C channels, H height, W width, Z latent size, E embedding, K ki
 """
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import pydantic
@@ -205,9 +206,8 @@ class Autoencoder(
         out_BCHW = self._restore(damaged_BCHW, kind_B, strength_B, mask_B1HW)
         difference_BCHW = full(out_BCHW) - full(image_BCHW)
         squared_B = difference_BCHW.square().flatten(1).mean(1)
-        error_B = squared_B
-        if self.config.error == "absolute":
-            error_B = difference_BCHW.abs().flatten(1).mean(1)
+        absolute = self.config.error == "absolute"
+        error_B = difference_BCHW.abs().flatten(1).mean(1) if absolute else squared_B
         clean_B = (kind_B == 0).to(error_B.dtype)
         _, gain_B = self._share(kind_B, strength_B)
         return {
@@ -224,7 +224,7 @@ class Autoencoder(
     def decode(self, latent: Tensor, cond: Batch = EMPTY) -> Tensor:
         """Images of latents; numbers between the levels are taken as they are."""
         given_BE = self._given(*self._undamaged(latent))
-        return full(self._paint(latent, given_BE)).clamp(-1, 1)
+        return full(self._decode(latent, given_BE)).clamp(-1, 1)
 
     def reconstruct(self, image_BCHW: Tensor, cond: Batch = EMPTY) -> Tensor:
         """`decode(encode(image))`."""
@@ -262,7 +262,7 @@ class Autoencoder(
         return full(self._restore(image_BCHW, kind_B, strength_B)).clamp(-1, 1)
 
     def noise(self, rng: Rng) -> Batch:
-        """Nothing is drawn: one mean image is painted. `none` (B, 1) only says how many rows."""
+        """Nothing is drawn: completion gives the mean image. `none` (B, 1) only says how many rows."""
         return {"none": torch.zeros(len(rng), 1, device=rng.device, dtype=rng.dtype)}
 
     def complete(
@@ -281,8 +281,8 @@ class Autoencoder(
         kind_B = torch.full((len(image_BCHW),), KINDS.index("mask"), device=image_BCHW.device)
         share_B = hidden_B1HW.to(image_BCHW.dtype).mean((1, 2, 3))
         mask_B1HW = hidden_B1HW.to(image_BCHW.dtype)
-        painted_BCHW = full(self._restore(known_BCHW, kind_B, share_B, mask_B1HW)).clamp(-1, 1)
-        return torch.where(hidden_B1HW, painted_BCHW, image_BCHW)
+        whole_BCHW = full(self._restore(known_BCHW, kind_B, share_B, mask_B1HW)).clamp(-1, 1)
+        return torch.where(hidden_B1HW, whole_BCHW, image_BCHW)
 
     def _damage(self, image_BCHW: Tensor, rng: Rng) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
         """Kind (B,), strength (B,), damaged images, and masks of what is hidden.
@@ -303,11 +303,12 @@ class Autoencoder(
             row = (kind_B == KINDS.index(kind)).nonzero()[:, 0]
             image, how = image_BCHW[row], how_B[row]
             if kind == "gaussian":
-                strength = (
-                    config.deviation_min * (config.deviation_max / config.deviation_min) ** how
+                weakest, range_of = (
+                    config.deviation_min,
+                    config.deviation_max / config.deviation_min,
                 )
-                normal_BCHW = rng.normal("noise", c, h, w)
-                image = corruption.gaussian(image, normal_BCHW[row], strength)
+                strength = weakest * range_of**how
+                image = corruption.gaussian(image, rng.normal("noise", c, h, w)[row], strength)
             elif kind == "impulse":
                 strength = how * config.impulse_max
                 image = corruption.impulse(image, rng.uniform("impulse", 2, h, w)[row], strength)
@@ -336,11 +337,9 @@ class Autoencoder(
         """Through the latent, and past it where there are skips and the row is damaged."""
         given_BE = self._given(kind_B, strength_B)
         features = self.encoder.features(self._with_mask(image_BCHW, mask_B1HW), given_BE)
-        passing: list[Tensor] = []
-        if self._skips():
-            damaged = per_row(kind_B > 0)
-            passing = [x * damaged for x in features]
-        out_BCHW = full(self._paint(self._bound(features[-1]), given_BE, passing))
+        damaged = per_row(kind_B > 0)
+        passing = [x * damaged for x in features] if self._skips() else []
+        out_BCHW = full(self._decode(self._bound(features[-1]), given_BE, passing))
         keep_B, gain_B = self._share(kind_B, strength_B)
         return per_row(keep_B) * image_BCHW + per_row(gain_B) * out_BCHW
 
@@ -363,14 +362,12 @@ class Autoencoder(
         rounded = self.from_codes(self.codes(latent)).to(latent.dtype)
         return rounded + (latent - latent.detach())
 
-    def _paint(
-        self, latent: Tensor, given_BE: Tensor | None, skips: list[Tensor] | None = None
+    def _decode(
+        self, latent: Tensor, given_BE: Tensor | None, skips: Sequence[Tensor] = ()
     ) -> Tensor:
         x = self.from_latent(latent).contiguous(memory_format=torch.channels_last)
-        if skips:
-            x = x + skips[-1]
-        size = (self.config.height, self.config.width)
-        return self.decoder(x, size, given_BE, skips or ())
+        x = x + skips[-1] if skips else x
+        return self.decoder(x, (self.config.height, self.config.width), given_BE, skips)
 
     def _given(self, kind_B: Tensor, strength_B: Tensor) -> Tensor | None:
         return None if self.damage is None else self.damage(kind_B, strength_B)

@@ -1,11 +1,15 @@
-"""After the last step: a first report at once, then scores, within a time limit."""
+"""Reports on a run: a first one at once, scores within a time limit, scores against any source."""
 
 from pathlib import Path
+from typing import Any
 
+from zeuxis import data
 from zeuxis.core.progress import Check, Event, Watch, stopping, ticks, unasked
+from zeuxis.core.settings import Data, checked
 from zeuxis.data import Prepared
+from zeuxis.data.preparation.prepare import PAIRS
 from zeuxis.evaluation import evaluate as evaluation
-from zeuxis.inference.model import load
+from zeuxis.inference.model import Model, load
 from zeuxis.training.folder import is_measured
 
 
@@ -35,3 +39,32 @@ def measure(
         tell(Event("note", f"measuring the model: about {seconds:.0f} s at most"))
         model, progress = load(folder, device), ticks(tell, "measuring", seconds, check)
         evaluation.evaluate(model, prepared, seconds=seconds, progress=progress)
+
+
+def evaluate(
+    run: str | Path, source: str | Path, samples: int = 2000, watch: Watch | None = None
+) -> dict[str, Any]:
+    """Measure a trained model against a source; writes report.json and report.html into the run.
+
+    Raises:
+        ValueError: no trained model there, or images of another kind.
+    """
+    model, tell = load(run), watch or (lambda event: None)
+    prepared = prepared_as(model, source, tell)
+    return evaluation.evaluate(model, prepared, samples=samples, progress=ticks(tell, "measuring"))
+
+
+def prepared_as(
+    model: Model, source: str | Path, tell: Watch = lambda event: None
+) -> data.Prepared:
+    """A source prepared as the data that a model was trained on.
+
+    Raises:
+        Invalid: it cannot be.
+    """
+    config, recorded = model.family.config, model.facts.get("data", {})
+    form = {"size": (config.height, config.width), "channels": config.channels}
+    form |= {name: recorded[name] for name in ("fit", *PAIRS) if name in recorded}
+    settings = checked(Data, form, model.folder)
+    translates = "source" in type(config).model_fields
+    return data.ensure(source, settings, ticks(tell, "preparing"), translates)

@@ -21,8 +21,9 @@ from zeuxis.evaluation import report
 from zeuxis.evaluation.drawn import drawn, sources_of
 from zeuxis.evaluation.evaluate import draw
 from zeuxis.inference.model import load
+from zeuxis.training.closing import prepared_as
 from zeuxis.training.loop import Event, Watch
-from zeuxis.training.run import prepared_as, train
+from zeuxis.training.run import train
 
 SHOWN = 24
 """Samples of each family that the page and the picture show."""

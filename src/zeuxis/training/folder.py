@@ -80,7 +80,13 @@ def opened(
                 _undo(folder, aside, tell)
 
 
-def begin(folder: Path, request: Mapping[str, Any], tell: Watch, processes: Parallel) -> None:
+def begin(
+    folder: Path,
+    request: Mapping[str, Any],
+    tell: Watch,
+    processes: Parallel,
+    defaults: Mapping[str, Any] | None = None,
+) -> None:
     """Check that an opened folder holds this very run or nothing, and remove what a kill left half written.
 
     Of processes that train together, the first does this and the others wait.
@@ -90,6 +96,7 @@ def begin(folder: Path, request: Mapping[str, Any], tell: Watch, processes: Para
         request: JSON values of what was asked for: they tell one run from another.
         tell: told of what was mended.
         processes: that train together.
+        defaults: of settings, for a run of before there were some of them.
 
     Raises:
         ValueError: it holds another run (what differs is listed) or something else.
@@ -97,7 +104,7 @@ def begin(folder: Path, request: Mapping[str, Any], tell: Watch, processes: Para
     if processes.first:
         for link in filter(Path.is_symlink, folder.iterdir()):
             inside(folder, link.name)
-        _check(folder, request, tell)
+        _check(folder, request, defaults or {}, tell)
         _sweep(folder)
     processes.wait()
 
@@ -150,14 +157,16 @@ def is_measured(folder: Path) -> bool:
     return bool(measured == artefact.weights(artefact.read(folder)))
 
 
-def differences(old: Any, new: Any, path: str = "") -> list[str]:
-    """What changed, as phrases; of another family's run only that."""
+def differences(old: Any, new: Any, defaults: Any = None, path: str = "") -> list[str]:
+    """What changed, as phrases; of another family's run only that. What `old` lacks has its default."""
     if isinstance(old, dict) and isinstance(new, dict):
         if old.get("family") != new.get("family"):
             old, new = {"family": old.get("family")}, {"family": new.get("family")}
         found = []
+        usual = defaults if isinstance(defaults, Mapping) else {}
         for key in sorted({*old, *new}):
-            found += differences(old.get(key), new.get(key), f"{path}.{key}" if path else key)
+            known, default = old.get(key, usual.get(key)), usual.get(key)
+            found += differences(known, new.get(key), default, f"{path}.{key}" if path else key)
         return found
     return [] if old == new else [f"{path} was {old!r} and is now {new!r}"]
 
@@ -226,7 +235,9 @@ def _undo(folder: Path, aside: Path | None, tell: Watch) -> None:
         tell(Event("note", f"nothing began, so {aside} is {folder} again"))
 
 
-def _check(folder: Path, request: Mapping[str, Any], tell: Watch) -> None:
+def _check(
+    folder: Path, request: Mapping[str, Any], defaults: Mapping[str, Any], tell: Watch
+) -> None:
     """Refuse another run; write `run.json` anew from a checkpoint if it is damaged or missing."""
     file, lost = folder / "run.json", ""
     run: dict[str, Any] | None
@@ -247,7 +258,7 @@ def _check(folder: Path, request: Mapping[str, Any], tell: Watch) -> None:
             ) from error
     if run is None:
         return
-    changed = differences(run.get("request"), dict(request))
+    changed = differences(run.get("request"), dict(request), defaults)
     if changed:
         on = f"go on from its weights with --from {folder} and another --out, "
         raise Conflict(
