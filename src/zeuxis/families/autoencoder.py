@@ -303,11 +303,8 @@ class Autoencoder(
             row = (kind_B == KINDS.index(kind)).nonzero()[:, 0]
             image, how = image_BCHW[row], how_B[row]
             if kind == "gaussian":
-                weakest, range_of = (
-                    config.deviation_min,
-                    config.deviation_max / config.deviation_min,
-                )
-                strength = weakest * range_of**how
+                ratio = config.deviation_max / config.deviation_min
+                strength = config.deviation_min * ratio**how
                 image = corruption.gaussian(image, rng.normal("noise", c, h, w)[row], strength)
             elif kind == "impulse":
                 strength = how * config.impulse_max
