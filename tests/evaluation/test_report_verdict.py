@@ -11,8 +11,10 @@ from tests.test_docs import check
 from zeuxis.core.pixels import enlarged, grid
 from zeuxis.evaluation import diagnosis
 from zeuxis.evaluation.report import Card
+from zeuxis.evaluation.report.measures import cards
 from zeuxis.evaluation.report.verdict import UNMEASURED, advised, verdict
 from zeuxis.metrics import Estimate
+from zeuxis.metrics.neighbours import expected_coverage
 
 FACTS = {
     "family": "gan",
@@ -52,12 +54,53 @@ CASES = [
 ]
 
 
-@breaks("evaluation/report/verdict.py", '"poor" in moods', "False")
+@breaks("evaluation/report/verdict.py", '"poor": "not yet", ', "")
 @pytest.mark.parametrize(("found", "mood", "word", "why"), CASES)
 def test_the_verdict_is_the_worst_of_all_and_says_by_what(found, mood, word, why):
     said = verdict(found, diagnosis.findings(found), [card(mood)])
     assert said.word == word and why in said.sentence
     assert said.sentence.lower().startswith(word) and said.sentence.endswith(".")
+
+
+def covered(n, value, half):
+    """Coverage of `n` samples, beside what as many other real images get."""
+    receipt = {"fake": n, "real": n, "k": 5}
+    interval = (max(0.0, value - half), min(1.0, value + half))
+    real = expected_coverage(n, n, 5)
+    return {
+        "coverage": Estimate(value=value, interval=interval, n=n, receipt=receipt),
+        "coverage_of_real": estimate(real, 0.02),
+    }
+
+
+@breaks("evaluation/report/measures.py", "low <= MOST_MISSING and high > FEW_MISSING", "False")
+@breaks(
+    "evaluation/report/measures.py", "if high > MOST_MISSING else", "if value > MOST_MISSING else"
+)
+@breaks("evaluation/report/verdict.py", '"open": "unknown", ', "")
+@pytest.mark.parametrize(
+    ("value", "half", "word"),
+    [
+        (0.97, 0.03, "good"),
+        (0.7, 0.1, "usable"),
+        (0.3, 0.1, "not yet"),
+        (0.45, 0.2, "usable"),  # chance alone may have put it below a half
+        (0.45, 0.45, "unknown"),
+        (0.7, 0.3, "unknown"),
+    ],
+)
+def test_a_coverage_that_could_be_anything_says_that_images_are_too_few(value, half, word):
+    found = {"kernel_distance": estimate(0.0), **REAL, **covered(40, value, half)}
+    found["kernel_distance"].receipt.update(fake=40, real=80)
+    said = verdict(found, [], list(cards(found)))
+    assert said.word == word
+    assert ("too few images to tell" in said.sentence) == (word == "unknown")
+    folder = Path("run")
+    if word == "unknown":
+        assert advised(said, [], folder, FACTS).command.startswith("zeuxis evaluate run --data")
+        found["kernel_distance"].receipt.update(real=40)  # more samples would tell no more
+        said = verdict(found, [], list(cards(found)))
+        assert advised(said, [], folder, FACTS).command.startswith("zeuxis sample run")
 
 
 @pytest.mark.parametrize(

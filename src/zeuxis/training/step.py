@@ -94,12 +94,8 @@ class State:
             setattr(self, key, getattr(counters, key))
 
     def _take(self, tensors: Mapping[str, Tensor]) -> None:
-        groups: dict[str, dict[str, Tensor]] = {
-            "model": {},
-            "average": {},
-            "optimiser": {},
-            "best": {},
-        }
+        parts = ("model", "average", "optimiser", "best")
+        groups: dict[str, dict[str, Tensor]] = {part: {} for part in parts}
         for key, value in tensors.items():
             group, _, rest = key.partition("/")
             groups[group][rest] = value
@@ -132,9 +128,8 @@ def start(
         )
     model = model.to(device, dtype(precision))
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimisers: dict[str, torch.optim.Optimizer] = {}
-    for phase in model.phases():
-        optimisers[phase.name] = _optimiser(model, phase, training, device, precision)
+    phases = model.phases()
+    optimisers = {p.name: _optimiser(model, p, training, device, precision) for p in phases}
     average = copy.deepcopy(model).eval().requires_grad_(False)
     return State(
         model=model.train(),
@@ -144,7 +139,7 @@ def start(
         device=device,
         precision=precision,
         parallel=parallel,
-        updates={phase.name: 0 for phase in model.phases()},
+        updates={phase.name: 0 for phase in phases},
     )
 
 
@@ -203,9 +198,8 @@ def _update(
     trained = parameters(model, phase)
     if len(state.optimisers) > 1:
         model.requires_grad_(False)
-        for p in trained:
-            p.requires_grad_(True)
     for p in trained:
+        p.requires_grad_(True)
         p.grad = None
     terms: dict[str, Tensor] = {}
     for micro in range(training.accumulate):

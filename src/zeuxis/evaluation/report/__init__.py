@@ -26,7 +26,7 @@ class Card:
         unit: what the value counts.
         words: what it means, a sentence or two.
         side: its interval, and which images it used.
-        mood: good, fair or poor.
+        mood: good, fair or poor; open where there are too few images to tell.
     """
 
     title: str
@@ -35,6 +35,9 @@ class Card:
     words: str
     side: str
     mood: str
+
+
+Word = Literal["good", "usable", "not yet", "unknown"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,7 +51,7 @@ class Verdict:
         command: the command that does it; may be empty.
     """
 
-    word: Literal["good", "usable", "not yet", "unknown"]
+    word: Word
     sentence: str
     action: str = ""
     command: str = ""

@@ -9,6 +9,9 @@ from zeuxis.metrics import Estimate
 
 REFERENCES = {2: "real, half the detail", 4: "real, a quarter of the detail"}
 COPIES_ALLOWED = 0.02
+FEW_MISSING, MOST_MISSING = 0.9, 0.5
+"""Coverage, as a share of that by other real images: above the first few kinds of image are missing, and
+most are where even the end of the interval is below the second. An interval that holds both says nothing."""
 
 LOW, HIGH, ONE, ZERO = "lower", "higher", "near 1", "near 0"
 TABLE = {  # name of the estimate -> title, what is better
@@ -176,13 +179,19 @@ def _distance_card(found: Mapping[str, Estimate]) -> Card:
 
 def _variety_card(found: Mapping[str, Estimate]) -> Card:
     mine, real = found["coverage"], found["coverage_of_real"]
-    ratio = mine.value / max(real.value, 1e-9)
+    low, value, high = (
+        share / max(real.value, 1e-9) for share in (mine.interval[0], mine.value, mine.interval[1])
+    )
     words = {
         "good": "Nearly all kinds of real image occur among the samples.",
         "fair": "Some kinds of real image are missing among the samples.",
         "poor": "Most kinds of real image are missing among the samples.",
+        "open": "There are too few images to tell whether kinds of real image are missing.",
     }
-    mood = "good" if ratio > 0.9 else "fair" if ratio > 0.5 else "poor"
+    if low <= MOST_MISSING and high > FEW_MISSING:
+        mood = "open"
+    else:
+        mood = "good" if value > FEW_MISSING else "fair" if high > MOST_MISSING else "poor"
     return Card(
         title="Coverage and diversity",
         value=percent(mine.value),

@@ -5,11 +5,11 @@ import math
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from zeuxis.core.words import printable
 from zeuxis.evaluation.diagnosis import Finding
-from zeuxis.evaluation.report import FIRST, Card, Verdict
+from zeuxis.evaluation.report import FIRST, Card, Verdict, Word
 from zeuxis.evaluation.report.charts import number
 from zeuxis.inference.artefact import usage
 from zeuxis.metrics import Estimate
@@ -27,6 +27,10 @@ REASONS = {
 }
 """Damage -> why a set of images is not good."""
 COPIED = ("copies", "exact copies")
+WORDS: Mapping[str, Word] = {"poor": "not yet", "open": "unknown", "fair": "usable"}
+"""Mood of a finding or score -> verdict; the first that occurs counts."""
+LOOK = "Look at images"
+"""What to do where measuring more samples would tell no more."""
 LONGER = 2
 """Times the minutes of a run that the next one is to have."""
 
@@ -39,6 +43,8 @@ def verdict(
 ) -> Verdict:
     """Sum up: good if nothing found is worse than on real images, not yet if anything is poor.
 
+    It is unknown where a score is open: there were too few images to tell.
+
     Args:
         found: every measured number.
         findings: of `zeuxis.evaluation.diagnosis`, the strongest first.
@@ -48,10 +54,12 @@ def verdict(
     if mine is None or not cards:
         return Verdict(word="unknown", sentence="Unknown: too little was measured for a verdict.")
     moods = [finding.mood for finding in findings] + [card.mood for card in cards]
-    word: Literal["good", "usable", "not yet"] = (
-        "not yet" if "poor" in moods else "usable" if "fair" in moods else "good"
-    )
+    word: Word = next((said for mood, said in WORDS.items() if mood in moods), "good")
     reasons = [REASONS[one.damage] for one in findings if one.damage in REASONS]
+    action = ""
+    if word == "unknown":
+        reasons = [one.words for one in cards if one.mood == "open"]
+        action = LOOK if mine.receipt["real"] <= mine.receipt["fake"] else "Measure more samples"
     reasons += [one.words.partition(". ")[0] for one in cards[:FIRST] if one.mood == "poor"]
     if not reasons:
         close = word == "good"
@@ -60,7 +68,7 @@ def verdict(
     beside = "" if real is None else f"; other real images: {_about(real)}"
     scores = f"kernel distance {number(mine.value)}{beside}"
     why = " and ".join(one[:1].lower() + one[1:].rstrip(".") for one in reasons[:2])
-    return Verdict(word=word, sentence=f"{word.capitalize()}: {why} ({scores}).")
+    return Verdict(word=word, sentence=f"{word.capitalize()}: {why} ({scores}).", action=action)
 
 
 def _about(estimate: Estimate) -> str:
@@ -80,10 +88,12 @@ def advised(
         facts: of the model, from `config.json`.
     """
     run, source = shlex.quote(str(folder)), shlex.quote(str(facts.get("source", "SOURCE")))
-    if given.word == "unknown":
-        action, command = "Measure it", f"zeuxis evaluate {run} --data {source}"
-    elif given.word == "good":
-        action, command = "Draw images", usage(str(facts.get("family")), run)
+    if given.word == "unknown" and given.action != LOOK:
+        action = given.action or "Measure it"
+        command = f"zeuxis evaluate {run} --data {source}"
+    elif given.word in ("good", "unknown"):
+        action = given.action or "Draw images"
+        command = usage(str(facts.get("family")), run)
     elif any(one.damage in COPIED for one in findings):
         action = "Train on more images, or with augmentation"
         words = ["data.flip=true", "data.crop=0.1"]
