@@ -90,7 +90,7 @@ SIDED = ("trainA", "A/train", "train/A")
 
 
 @breaks("data/source/pairs.py", 'rf"[_-]{re.escape(role)}$"', 'r"$^"')
-@breaks("data/source/tree.py", "sides.get(placed[image])", "sides.get(image)")
+@breaks("data/source/tree.py", "parent_of(placed[image])", "parent_of(image)")
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_every_layout_becomes_the_same_pairs(tmp_path, name):
     make, settings = LAYOUTS[name]

@@ -462,16 +462,16 @@ def test_folders_and_files_without_permission(messy, tmp_path):
 
 
 def test_a_file_without_permission_is_named(messy, tmp_path, monkeypatch):
-    from zeuxis.data.source import tree
+    from zeuxis.data.source import files
 
-    real = tree.Folder.read
+    real = files.Folder.read
 
     def read(self, name):
         if name == "cat/00.png":
             raise PermissionError(13, "Permission denied")
         return real(self, name)
 
-    monkeypatch.setattr(tree.Folder, "read", read)
+    monkeypatch.setattr(files.Folder, "read", read)
     assert left_out(data.prepare(messy, tmp_path / "out", SMALL))["cat/00.png"] == "no permission"
 
 

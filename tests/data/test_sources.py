@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from tests.support.sabotage import breaks
-from zeuxis.data.source import arrays, base, fingerprint_of, open_source, tree
-from zeuxis.data.source.tar import TarShards
+from zeuxis.data.source import arrays, base, files, fingerprint_of, open_source, places
+from zeuxis.data.source.tar import Shards, TarShards
 
 
 def pixels(number):
@@ -255,13 +255,13 @@ def test_pictures_beside_shards_are_remarked_on(tmp_path):
 def test_a_damaged_tar_gives_what_lies_before_the_damage(tmp_path):
     path = write_tar(tmp_path / "a.tar", {f"{i}.png": png(i) for i in range(6)})
     content = bytearray(path.read_bytes())
-    starts = TarShards("a", [path])._samples
-    broken = starts[3].members[".png"][0] - 512
+    starts = Shards([path])._places
+    broken = starts["a.tar/3.png"][0] - 512
     content[broken : broken + 512] = b"\xff" * 512
     path.write_bytes(content)
     source = TarShards("a", [path])
     assert len(source.items) == 3 and "damaged" in source.problems[0][1]
-    path.write_bytes(content[: starts[2].members[".png"][0] + 10])
+    path.write_bytes(content[: starts["a.tar/2.png"][0] + 10])
     cut = TarShards("a", [path])
     with pytest.raises(ValueError, match="ends .* too early"):
         cut.read(len(cut.items) - 1)
@@ -336,8 +336,13 @@ def test_npz_with_arrays_of_other_shapes(tmp_path):
     path = tmp_path / "a.npz"
     np.savez(path, images=x, labels=[0, 1, 1, 0], scale=0.5, boxes=np.zeros((4, 2)))
     source, _ = opened(path)
-    assert [dict(item.columns) for item in source.items] == [{"label": i} for i in "0110"]
-    assert source.notes == ["passed over, as they hold no single value per image: boxes, scale"]
+    assert [item.columns for item in source.items] == [
+        {"label": i, "boxes": "[0.0, 0.0]"} for i in "0110"
+    ]
+    assert [note.split(":")[0] for note in source.notes] == [
+        "scale was not used",
+        "column 'boxes' as classes was not used",
+    ]
     np.savez(path, images=x, labels=[0, 1, 1])
     with pytest.raises(ValueError, match="4 images but 3 labels"):
         opened(path)
@@ -444,13 +449,13 @@ def test_parquet_with_categories_and_plain_names(tmp_path):
 
 @breaks("data/source/base.py", "if facts.st_size > most:", "if False:")
 def test_files_cannot_be_larger_than_the_limit(tmp_path):
-    packed = tree.Zip(write_zip(tmp_path / "a.zip", {"bomb.png": bytes(100_000)}))
-    plain = tree.Folder(write(tmp_path / "set", {"bomb.png": bytes(100_000)}))
-    for files in (packed, plain):
+    packed = files.Zip(write_zip(tmp_path / "a.zip", {"bomb.png": bytes(100_000)}))
+    plain = files.Folder(write(tmp_path / "set", {"bomb.png": bytes(100_000)}))
+    for each in (packed, plain):
         with pytest.raises(ValueError, match="100,000 bytes; at most 99,999 are read"):
-            files.read("bomb.png", 99_999)
-        assert files.read("bomb.png", 100_000) == bytes(100_000)
-        files.close()
+            each.read("bomb.png", 99_999)
+        assert each.read("bomb.png", 100_000) == bytes(100_000)
+        each.close()
 
 
 def test_zip_paths_stay_names(tmp_path):
@@ -513,5 +518,5 @@ def test_the_avatars_have_readable_columns():
 
 def test_suffixes_are_told_apart():
     assert not base.SUFFIXES & base.OTHER_IMAGES
-    assert arrays.side_of("cat") is None
-    assert (arrays.side_of("Training"), arrays.side_of("Testing")) == ("train", "holdout")
+    assert places.side_of("cat") is None
+    assert (places.side_of("Training"), arrays.side_of("Testing")) == ("train", "holdout")

@@ -10,7 +10,7 @@ import zipfile
 import zlib
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -45,12 +45,15 @@ def names(path: Path) -> set[str]:
         raise Invalid(damaged(path, error)) from error
 
 
-def read(path: Path | Upload, largest: int | None = None) -> dict[str, np.ndarray]:
+def read(
+    path: Path | Upload, largest: int | None = None, objects: list[str] | None = None
+) -> dict[str, np.ndarray]:
     """Arrays by name.
 
     Args:
         path: of the file.
         largest: bytes of all arrays together; default 64 MiB and 16 times the file.
+        objects: gets the names of arrays of Python objects, which are passed over then.
 
     Raises:
         ValueError: it is damaged, larger, or holds Python objects.
@@ -61,7 +64,13 @@ def read(path: Path | Upload, largest: int | None = None) -> dict[str, np.ndarra
             limit = SPARE + PACKED * file.seek(0, os.SEEK_END) if largest is None else largest
             if (size := sum(each.file_size for each in members)) > limit:
                 raise Invalid(f"its arrays would take {size:,} bytes; expected at most {limit:,}")
-            return {each.filename[:-4]: _array(archive, each) for each in members}
+            if objects is not None:
+                objects += [each.filename[:-4] for each in members if _of_objects(archive, each)]
+            return {
+                name: _array(archive, each)
+                for each in members
+                if (name := each.filename[:-4]) not in (objects or ())
+            }
     except DAMAGE as error:
         raise Invalid(damaged(path, error)) from error
 
@@ -94,8 +103,13 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
         return found
 
 
-def _check_header(file: IO[bytes], size: int, name: str) -> None:
-    """Refuse an array that is not of so many bytes as the file has."""
+def _of_objects(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bool:
+    with archive.open(member) as file:
+        return _header(file, member.filename)[1].hasobject
+
+
+def _header(file: IO[bytes], name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and type."""
     headers = {
         (1, 0): np.lib.format.read_array_header_1_0,
         (2, 0): np.lib.format.read_array_header_2_0,
@@ -104,6 +118,12 @@ def _check_header(file: IO[bytes], size: int, name: str) -> None:
         shape, _, dtype = headers[np.lib.format.read_magic(file)](file)
     except HEADER_DAMAGE as error:
         raise Invalid(f"{name[:60]!r} has no header as numpy writes it") from error
+    return shape, dtype
+
+
+def _check_header(file: IO[bytes], size: int, name: str) -> None:
+    """Refuse an array that is not of so many bytes as the file has."""
+    shape, dtype = _header(file, name)
     if min(shape, default=0) < 0 or file.tell() + math.prod(shape) * dtype.itemsize != size:
         raise Invalid(f"{name[:60]!r} has not the bytes that its header says")
 

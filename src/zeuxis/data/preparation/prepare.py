@@ -42,6 +42,9 @@ from zeuxis.data.prepared import Prepared, is_prepared, open_prepared
 from zeuxis.data.source import Item, fingerprint_of, name_of, open_source
 from zeuxis.data.source.base import Source
 
+READING = 2
+"""Changes with what the same files are read as, so that the cache prepares them anew. It is no part of a
+set's hash, which stays if its content does."""
 PAIRS = ("pairs", "paired", "pair", "source_kind")
 """Settings that decide what is read as pairs."""
 SEAL = 1
@@ -86,7 +89,7 @@ def ensure(
         if settings.pair in (None, made):
             _check_agrees(prepared, settings)
             return prepared
-    key = (fingerprint_of(source), settings.size, settings.channels, settings.fit, SEAL)
+    key = (fingerprint_of(source), settings.size, settings.channels, settings.fit, SEAL, READING)
     pairs = [getattr(settings, name) for name in PAIRS]
     if translates or any(value is not None for value in pairs):
         key = (*key, translates, *pairs)
@@ -139,7 +142,7 @@ def prepare_source(
 ) -> Prepared:
     """`prepare` for a source that is open already."""
     if not source.items:
-        found = ""
+        found = f" ({'; '.join(source.notes[:3])})" if source.notes else ""
         if source.problems:
             name, why = source.problems[0]
             found = f" ({len(source.problems)} files could not be used; the first: {name}: {why})"
@@ -227,6 +230,7 @@ def _finish(
     conditions, labels = columns.split(words, source.classes)
     labels = labels if conditions else np.zeros((len(keep), 0), np.int32)
     captions = [item.text for item in items]
+    said = columns.remarks(words, conditions, source, sum(map(bool, captions)))
     more = beside.columns if beside else {}
     write_columns(staging / COLUMNS, items, words, captions, labels, held_out, more)
     write_left_out(staging / LEFT_OUT, rows.left_out)
@@ -271,7 +275,7 @@ def _finish(
             "captions_differ": counted(disputed, items),
         },
         "left_out": summary(rows.left_out),
-        "remarks": [plain(note) for note in source.notes],
+        "remarks": [plain(note) for note in (*said, *source.notes)],
         "policy": POLICY,
         "versions": {"pillow": PIL.__version__, "numpy": np.__version__},
     }

@@ -22,9 +22,11 @@ from zeuxis.data.source.base import (
     leads_out,
     stat_entry,
 )
-from zeuxis.data.source.parquet import ParquetSource
+from zeuxis.data.source.files import Folder, Zip
+from zeuxis.data.source.parquet import ParquetSource, holds_images
+from zeuxis.data.source.places import sides_by_column
 from zeuxis.data.source.tar import TarShards
-from zeuxis.data.source.tree import Folder, TreeSource, Zip, images_of
+from zeuxis.data.source.tree import TreeSource
 
 __all__ = ["Item", "Source", "fingerprint_of", "name_of", "open_source"]
 
@@ -47,6 +49,7 @@ def open_source(
     """
     settings = settings or Data()
     opened, folders = _opened(source, settings, translates)
+    sides_by_column(opened)
     with decode.guarded():
         return pairs.arranged(opened, folders, settings, translates)
 
@@ -66,7 +69,7 @@ def _opened(
         return found, None
     if path.is_dir() or zipfile.is_zipfile(path):
         kind, files = ("folder", Folder(path)) if path.is_dir() else ("zip", Zip(path))
-        folders = pairs.find(images_of(files), settings, translates)
+        folders = pairs.find(files.images, settings, translates)
         return TreeSource(name, kind, files, folders), folders
     raise Invalid(
         f"{path} is not of a kind that can be read; expected a folder of images, a zip, a tar, idx, "
@@ -100,13 +103,13 @@ def _of_shards(path: Path, name: str) -> Source | None:
     if shards:
         return _alone(TarShards(name, shards), entries, linked)
     tables = [file for file in files if file.suffix == ".parquet"]
-    if tables:
-        return _alone(ParquetSource(name, tables), entries, linked)
-    if path / "data" in entries:
+    pictures = any(map(_is_picture, entries))
+    if len(tables) > 1 or pictures:  # a table of words is said of pictures, or of the other tables
+        tables = [file for file in tables if holds_images(file)]
+    if not tables and path / "data" in entries:
+        entries = []
         tables, linked = _sorted_out(sorted((path / "data").glob("*.parquet")), path)
-    if tables:
-        return _alone(ParquetSource(name, tables), (), linked)
-    return None
+    return _alone(ParquetSource(name, tables), entries, linked) if tables else None
 
 
 def _sorted_out(entries: Iterable[Path], root: Path) -> tuple[list[Path], list[Path]]:
@@ -117,6 +120,11 @@ def _sorted_out(entries: Iterable[Path], root: Path) -> tuple[list[Path], list[P
     return sorted_out
 
 
+def _is_picture(entry: Path) -> bool:
+    """Whether it is an image by its name, or a folder that may hold some."""
+    return entry.suffix.lower() in SUFFIXES or (entry.is_dir() and entry.name[0] != ".")
+
+
 def _named(source: Source, name: str) -> Source:
     source.name = name
     return source
@@ -125,7 +133,7 @@ def _named(source: Source, name: str) -> Source:
 def _alone(source: Source, entries: Sequence[Path], linked: Sequence[Path]) -> Source:
     """`source`, with a remark where a folder holds pictures beside the files that it is read from."""
     source.problems += [(entry.name, LEADS_OUT) for entry in linked]
-    beside = sum(e.suffix.lower() in SUFFIXES or (e.is_dir() and e.name[0] != ".") for e in entries)
+    beside = sum(map(_is_picture, entries))
     if beside:
         source.notes.append(
             f"{beside:,} images or folders beside the {source.kind} files were passed over: "

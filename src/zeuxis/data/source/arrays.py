@@ -15,24 +15,19 @@ import numpy as np
 
 from zeuxis.core import npz
 from zeuxis.core.errors import Invalid
-from zeuxis.data.source.base import (
-    LEADS_OUT,
-    LONGEST_TEXT,
-    Item,
-    Side,
-    Source,
-    check_count,
-    leads_out,
-)
+from zeuxis.data.source.base import LEADS_OUT, Item, Side, Source, check_count, leads_out
+from zeuxis.data.source.places import side_and_rest, side_of, side_of_file
+from zeuxis.data.source.values import MOST_POSITIONS, Unused, columns_of, word
 
 UNPACKED_LIMIT = 1 << 30
 """Bytes that a packed file of arrays may hold in memory, whatever its own size."""
 RATIO = 20
 """Bytes that one byte of such a file may unpack to beyond that: of photographs 2, of drawings 10."""
-TRAIN_WORDS = ("train", "training")
-HOLDOUT_WORDS = ("test", "testing", "t10k", "val", "valid", "validation", "dev", "holdout")
 IMAGE_KEYS = ("images", "image", "x", "data", "arr_0")
 LABEL_KEYS = ("labels", "label", "y")
+MOST_VALUES = 1 << 25
+"""Of an array of vectors that becomes words."""
+OBJECTS = "holds Python objects, which are never unpickled: save "
 
 
 class ArraySource(Source):
@@ -52,25 +47,6 @@ class ArraySource(Source):
         """Pixels of item `index`."""
         part = int(np.searchsorted(self._starts, index, side="right")) - 1
         return np.asarray(self._parts[part][index - self._starts[part]])
-
-
-def side_of(word: str) -> Side | None:
-    """The side of the split that a folder's or file's name speaks of.
-
-    >>> side_of("Train"), side_of("t10k"), side_of("cats")
-    ('train', 'holdout', None)
-    """
-    word = word.lower()
-    return "train" if word in TRAIN_WORDS else "holdout" if word in HOLDOUT_WORDS else None
-
-
-def side_of_file(path: Path) -> Side | None:
-    """The side that the first word of a file's name speaks of.
-
-    >>> side_of_file(Path("test-000.tar")), side_of_file(Path("train.parquet"))
-    ('holdout', 'train')
-    """
-    return side_of(re.split(r"[-_.]", path.name)[0])
 
 
 def as_images(array: np.ndarray, name: str) -> np.ndarray:
@@ -95,7 +71,7 @@ def as_images(array: np.ndarray, name: str) -> np.ndarray:
         return array
     if array.dtype == np.bool_:
         return array.astype(np.uint8) * np.uint8(255)
-    if array.dtype == np.uint16:
+    if array.dtype.kind == "u" and array.dtype.itemsize == 2:
         return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
     if array.dtype.kind not in "iuf":
         raise Invalid(f"{name} holds {array.dtype}; expected uint8, or floats in [0, 1]")
@@ -159,9 +135,10 @@ def open_idx(path: Path, class_names: tuple[str, ...] = ()) -> ArraySource:
     """MNIST and its kin: `train-images-idx3-ubyte[.gz]` with labels beside, `t10k` or `test` held out."""
     parts: list[tuple[np.ndarray, list[Item]]] = []
     problems: list[tuple[str, str]] = []
-    for file in find_idx(path):
+    files = find_idx(path)
+    files = [file for file in files if file.suffix != ".gz" or file.with_suffix("") not in files]
+    for file in files:
         pixels = as_images(read_idx(file), str(file))
-        word = file.name.split("-")[0]
         beside = [
             file.with_name(file.name.replace("images", "labels").replace("idx3", "idx1")),
         ]
@@ -171,14 +148,30 @@ def open_idx(path: Path, class_names: tuple[str, ...] = ()) -> ArraySource:
         labels = next((read_idx(b) for b in beside if not leads_out(b, b.parent)), None)
         if labels is not None and len(labels) != len(pixels):
             raise Invalid(f"{file} has {len(pixels)} images but {len(labels)} labels")
-        columns = {} if labels is None else {"label": labels}
-        parts.append((pixels, _items(word, len(pixels), columns, side_of(word), class_names)))
+        columns = {} if labels is None else {"label": list(map(word, labels.tolist()))}
+        items = _items(_stem(file), len(pixels), columns, side_of_file(file), class_names)
+        parts.append((pixels, items))
     if not parts:
         raise Invalid(f"{path} has no idx images (files named like train-images-idx3-ubyte.gz)")
     source = ArraySource(path.name.split(".")[0], parts, "idx")
     source.classes = {"label": class_names} if class_names else {}
     source.problems = problems
+    sets = {side_and_rest(_stem(file))[1] for file in files}
+    if len(sets) > 1:
+        source.notes.append(
+            f"the files are of several sets ({', '.join(sorted(sets))}), whose labels may differ in meaning: "
+            "give the files of one in a folder of their own"
+        )
     return source
+
+
+def _stem(file: Path) -> str:
+    """What a file calls its images: `train` for train-images-idx3-ubyte.gz.
+
+    >>> _stem(Path("emnist-letters-test-images-idx3-ubyte.gz"))
+    'emnist-letters-test'
+    """
+    return re.split(r"[-_.]?(?:images|idx3)", file.name)[0] or "image"
 
 
 def open_numpy(path: Path) -> ArraySource:
@@ -191,43 +184,58 @@ def open_numpy(path: Path) -> ArraySource:
         ValueError: no images in it, labels for another number of images, a damaged file, or an array of
             Python objects (never unpickled).
     """
+    objects: list[str] = []
     if path.suffix == ".npy":
         arrays = {"images": npz.mapped(path)}
     else:
-        arrays = npz.read(path, UNPACKED_LIMIT + RATIO * path.stat().st_size)
+        arrays = npz.read(path, UNPACKED_LIMIT + RATIO * path.stat().st_size, objects)
     by_side: dict[str, dict[str, np.ndarray]] = {}
     for key, array in arrays.items():
         side, role = _role(key)
         by_side.setdefault(side, {})[role] = array
-    parts, notes = [], []
+    unused = Unused()
+    for key in objects:
+        role = _role(key)[1]
+        if role == "image":
+            raise Invalid(f"{path}: {key} {OBJECTS}images of one size as one array of uint8")
+        unused.add(f"{key} in {path.name}", f"it {OBJECTS}words with .astype(str)")
+    parts = []
     for side, roles in sorted(by_side.items(), key=lambda entry: side_of(entry[0]) == "holdout"):
         if "image" not in roles:
             continue
         pixels = as_images(roles.pop("image"), str(path))
         check_count(path, len(pixels))
-        columns = _columns(roles, len(pixels), path)
-        if columns.keys() != roles.keys():
-            others = ", ".join(sorted(roles.keys() - columns.keys()))
-            notes.append(f"passed over, as they hold no single value per image: {others}")
+        columns = _columns(roles, len(pixels), path, unused)
         official = side_of(side) if len(by_side) > 1 else None
         parts.append((pixels, _items(side or "image", len(pixels), columns, official, ())))
     if not parts:
         keys = ", ".join(sorted(arrays)) or "nothing"
         raise Invalid(f"{path} holds {keys}; expected an array called images or x_train")
     source = ArraySource(path.stem, parts, path.suffix[1:])
-    source.notes = notes
+    source.notes = unused.sentences()
     return source
 
 
-def _columns(roles: Mapping[str, np.ndarray], count: int, path: Path) -> dict[str, np.ndarray]:
-    """The arrays that hold one value for each image."""
+def _columns(
+    roles: Mapping[str, np.ndarray], count: int, path: Path, unused: Unused
+) -> dict[str, list[str]]:
+    """Words of the arrays that hold a value, or the vector of a class, for each image."""
     labels = roles.get("label")
     if labels is not None and labels.ndim and len(labels) != count:
         raise Invalid(
             f"{path} has {count} images but {len(labels)} labels; save it again with one for each"
         )
-    flat = {k: v.reshape(-1) for k, v in roles.items() if v.ndim and v.shape[0] == v.size}
-    return {k: v for k, v in flat.items() if len(v) == count}
+    out: dict[str, list[str]] = {}
+    for name, array in roles.items():
+        flat = array.reshape(-1) if array.ndim and array.shape[0] == array.size else array
+        wide = flat.ndim == 2 and (flat.shape[1] > MOST_POSITIONS or flat.size > MOST_VALUES)
+        if flat.ndim not in (1, 2) or len(flat) != count or wide:
+            unused.add(name, f"it has shape {array.shape}, no value or short vector for each image")
+            continue
+        if flat.dtype.kind == "f" and flat.dtype.itemsize < 8:  # 0.1 stays 0.1
+            flat = flat.astype(str).astype(float)
+        out |= columns_of(name, flat.tolist(), unused)
+    return out
 
 
 def _role(key: str) -> tuple[str, str]:
@@ -243,11 +251,11 @@ def _role(key: str) -> tuple[str, str]:
 def _items(
     prefix: str,
     count: int,
-    columns: Mapping[str, np.ndarray],
+    columns: Mapping[str, Sequence[str]],
     side: Side | None,
     class_names: tuple[str, ...],
 ) -> list[Item]:
-    words = {name: [_word(value) for value in values.tolist()] for name, values in columns.items()}
+    words = dict(columns)
     if class_names and "label" in words:
         words["label"] = [_named(word, class_names) for word in words["label"]]
     names = list(words)
@@ -260,11 +268,3 @@ def _items(
 
 def _named(word: str, class_names: tuple[str, ...]) -> str:
     return class_names[int(word)] if word.isdigit() and int(word) < len(class_names) else ""
-
-
-def _word(value: object) -> str:
-    if isinstance(value, bytes):
-        return value[:LONGEST_TEXT].decode("utf-8", "replace")
-    if isinstance(value, float):
-        return f"{value:g}" if math.isfinite(value) else ""
-    return str(value)[:LONGEST_TEXT]

@@ -98,7 +98,9 @@ class Source(abc.ABC):
         self.problems: list[tuple[str, str]] = []
         """(file, why): found while listing, and left out."""
         self.notes: list[str] = []
-        """Sentences for the report."""
+        """Sentences for the report: what was seen and not used is among them."""
+        self.no_classes = ""
+        """Why what looks like classes is none; "" if nothing does."""
         self.licence = ""
         self.credits = ""
         self.classes: dict[str, tuple[str, ...]] = {}
@@ -139,6 +141,7 @@ class Chosen(Source):
         self.curated, self.classes, self.legend = whole.curated, whole.classes, whole.legend
         self.field, self.paired = whole.field, whole.paired
         self.problems, self.notes = whole.problems, whole.notes
+        self.no_classes = whole.no_classes
         self.licence, self.credits = whole.licence, whole.credits
 
     def read(self, index: int) -> bytes | np.ndarray:
@@ -181,8 +184,16 @@ def leads_out(path: Path, root: Path) -> bool:
     return False
 
 
-def read_file(path: Path, root: Path | None, most: int = MEMBER_LIMIT) -> bytes:
+def read_file(
+    path: Path, root: Path | None, most: int = MEMBER_LIMIT, cut: int | None = None
+) -> bytes:
     """The bytes of a file of the source `root`, or of any; not of pipes and devices, which might not end.
+
+    Args:
+        path: of the file.
+        root: of the source.
+        most: bytes that it may have.
+        cut: read so many of them only.
 
     Raises:
         OSError or ValueError: it cannot be read, is too large, no regular file, or `within` refuses it.
@@ -196,7 +207,7 @@ def read_file(path: Path, root: Path | None, most: int = MEMBER_LIMIT) -> bytes:
             raise Invalid("it is no regular file")
         if facts.st_size > most:
             raise Invalid(f"it has {facts.st_size:,} bytes; at most {most:,} are read")
-        return file.read(most)
+        return file.read(most if cut is None else cut)
 
 
 def check_count(path: Path, count: int) -> None:

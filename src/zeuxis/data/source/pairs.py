@@ -17,14 +17,14 @@ from zeuxis.core.errors import Invalid
 from zeuxis.core.settings import Data, suggest
 from zeuxis.data.preparation import decode
 from zeuxis.data.source import maps
-from zeuxis.data.source.arrays import side_of
 from zeuxis.data.source.base import Chosen, Source
+from zeuxis.data.source.places import side_of
 
 USUAL = (
     ("A", "B"),
     ("source", "target"),
     ("input", "target"),
-    *((word, images) for word in maps.FOLDERS for images in ("images", "photos")),
+    *((w, images) for w in (*maps.FOLDERS, "masks", "mask") for images in ("images", "photos")),
 )
 """Names of source and target that are looked for."""
 HALVES = (("left", "right"), ("right", "left"))

@@ -1,7 +1,7 @@
 """Parquet tables with encoded images in a column, as the hub writes them. Needs `zeuxis[parquet]`."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +9,9 @@ import numpy as np
 
 from zeuxis.core.errors import Invalid
 from zeuxis.core.files import parse_json
-from zeuxis.data.source.arrays import side_of_file
-from zeuxis.data.source.base import Item, Source, check_count
-from zeuxis.data.source.tree import CAPTION_KEYS, word
+from zeuxis.data.source.base import Item, Side, Source, check_count
+from zeuxis.data.source.places import side_of_file
+from zeuxis.data.source.values import MOST_POSITIONS, Unused, caption, columns_of
 
 UNPACKED = 1 << 26
 """Bytes that the columns of a file, and the images of a row group, may unpack to whatever is stored."""
@@ -19,7 +19,10 @@ RATIO, WORDS_RATIO = 100, 20
 """Bytes that one stored byte of images, or of words, may unpack to beyond that; images are packed already."""
 MOST_WORDS = 50_000_000
 """Of all columns of a file."""
-FOUND = "expected a column of bytes, or of structs with `bytes`, as image data sets on the hub have"
+FOUND = (
+    "expected a column of files as bytes, or of structs with `bytes`, as image data sets on the hub have; "
+    "pixels in lists are read from an npz (numpy.savez with images and labels)"
+)
 
 
 class ParquetSource(Source):
@@ -40,12 +43,15 @@ class ParquetSource(Source):
         self._images: list[str] = []
         starts = [0]
         sides = {side_of_file(path) for path in paths}
+        unused, raw = Unused(), dict[str, list[Any]]()
+        labels: list[tuple[str, Side | None]] = []
         for path in paths:
+            told = unused if path is paths[0] else Unused()  # once is enough
             try:
                 file = parquet.ParquetFile(path)
                 check_count(path, file.metadata.num_rows)
-                image = _image_column(file.schema_arrow)
-                table = _plain_columns(file, path, image, arrow)
+                image = _image_column(file.schema_arrow, told)
+                table = _columns(file, path, image, arrow, told)
             except (arrow.ArrowException, OSError, ValueError, MemoryError) as error:
                 raise Invalid(f"{path} cannot be used as parquet: {error}") from error
             for number in range(file.num_row_groups):
@@ -53,14 +59,19 @@ class ParquetSource(Source):
                 self._images.append(image)
                 starts.append(starts[-1] + file.metadata.row_group(number).num_rows)
             side = side_of_file(path) if {"train", "holdout"} <= sides else None
-            for row in range(file.metadata.num_rows):
-                columns = {name: values[row] for name, values in table.items()}
-                text = next((columns[key] for key in CAPTION_KEYS if columns.get(key)), "")
-                for key in CAPTION_KEYS:
-                    columns.pop(key, None)
-                self.items.append(Item(f"{path.name}/{row:06d}", columns, text, side))
+            for name in {**raw, **table}:
+                before = raw.setdefault(name, [None] * len(labels))
+                before += table.get(name, [None] * file.metadata.num_rows)
+            labels += [(f"{path.name}/{row:06d}", side) for row in range(file.metadata.num_rows)]
             self.classes |= _class_names(file.schema_arrow)
+        words: dict[str, list[str]] = {}
+        for name, values in raw.items():
+            words |= columns_of(name, values, unused)
+        for row, (label, side) in enumerate(labels):
+            columns = {name: column[row] for name, column in words.items()}
+            self.items.append(Item(label, columns, caption(columns), side))
         self._starts = np.array(starts)
+        self.notes += unused.sentences()
 
     def read(self, index: int) -> bytes:
         """The encoded image of row `index`; its row group stays in memory until another is read."""
@@ -73,7 +84,10 @@ class ParquetSource(Source):
             raise rows
         content = rows[index - int(self._starts[group])]
         if not isinstance(content, bytes):
-            raise Invalid("the row holds no image bytes")
+            raise Invalid(
+                "the row holds no image bytes, only a path or nothing; save the set with its images in it, "
+                "or give their folder"
+            )
         return content
 
     def close(self) -> None:
@@ -121,72 +135,127 @@ def _sizes(file: Any, groups: Iterable[int], image: str, words: bool = False) ->
     return stored, unpacked
 
 
-def _image_column(schema: Any) -> str:
-    """The first column that holds encoded images."""
+def _image_column(schema: Any, unused: Unused) -> str:
+    """The column of encoded images, by its name or else the first; the others are not used."""
+    fields = sorted(schema, key=lambda field: field.name not in ("image", "img", "jpg", "png"))
+    found = [str(field.name) for field in fields if _holds_files(field.type)]
+    if not found:
+        raise Invalid(f"no column of images among {', '.join(schema.names)}; {FOUND}")
+    for name in found[1:]:
+        unused.add(f"column '{name}'", f"images are read from '{found[0]}'")
+    return found[0]
+
+
+def _holds_files(kind: Any) -> bool:
     import pyarrow.types as kinds
 
-    fields = sorted(schema, key=lambda field: field.name not in ("image", "img", "jpg", "png"))
-    for field in fields:
-        kind = field.type
-        if kinds.is_struct(kind) and kind.get_field_index("bytes") >= 0:
-            return str(field.name)
-        if kinds.is_binary(kind) or kinds.is_large_binary(kind):
-            return str(field.name)
-    raise Invalid(f"no column of images among {', '.join(schema.names)}; {FOUND}")
+    if kinds.is_struct(kind):
+        return bool(kind.get_field_index("bytes") >= 0)
+    return _is_any(kind, "binary")
 
 
-def _plain_columns(file: Any, path: Path, image: str, arrow: Any) -> dict[str, list[str]]:
-    """Every column of words, numbers or truth values, as words; class numbers by their names."""
-    kinds = arrow.types
-    plain = [
-        field.name
-        for field in file.schema_arrow
-        if field.name != image and _is_plain(field.type, kinds)
-    ]
+def _is_any(kind: Any, what: str) -> bool:
+    """Whether it is of `string` or `binary`, in any of Arrow's layouts."""
+    import pyarrow.types as kinds
+
+    return any(
+        getattr(kinds, f"is_{form}")(kind) for form in (what, f"large_{what}", f"{what}_view")
+    )
+
+
+def _columns(file: Any, path: Path, image: str, arrow: Any, unused: Unused) -> dict[str, list[Any]]:
+    """The values of every column but images; class numbers by their names."""
+    named = [f for f in file.schema_arrow if f.name != image and not _holds_files(f.type)]
+    texts = [field.name for field in named if arrow.types.is_string(field.type)]
+    named = [field for field in named if not _is_long(file, field, unused)]
     stored, unpacked = _sizes(file, range(file.num_row_groups), image, words=True)
     if unpacked > UNPACKED + WORDS_RATIO * stored:
         raise Invalid(f"its columns of words unpack to {unpacked:,} bytes")
-    if len(plain) * file.metadata.num_rows > MOST_WORDS:
-        raise Invalid(f"its {len(plain):,} columns hold more than {MOST_WORDS:,} words")
+    if len(named) * file.metadata.num_rows > MOST_WORDS:
+        raise Invalid(f"its {len(named):,} columns hold more than {MOST_WORDS:,} words")
     names = _class_names(file.schema_arrow)
-    texts = [field.name for field in file.schema_arrow if kinds.is_string(field.type)]
     # A word that a dictionary repeats a million times stays one word.
-    table = arrow.parquet.ParquetFile(path, read_dictionary=texts).read(plain)
+    table = arrow.parquet.ParquetFile(path, read_dictionary=texts).read([f.name for f in named])
     out = {}
-    for column in plain:
-        values = table.column(column)
-        known = names.get(column)
-        said = _named(known) if known else word
-        out[column] = [each for chunk in values.chunks for each in _words(chunk, said)]
+    for field in named:
+        known = names.get(field.name)
+        values = [each for chunk in table.column(field.name).chunks for each in _values(chunk)]
+        if known:
+            values = [known[value] if value in range(len(known)) else "" for value in values]
+        out[str(field.name)] = values
     return out
 
 
-def _named(names: Sequence[str]) -> Callable[[Any], str]:
-    """From the number of a class to its name."""
-    return lambda value: names[value] if value in range(len(names)) else ""
-
-
-def _words(chunk: Any, said: Callable[[Any], str]) -> Iterator[str]:
-    """The values of a column as words, each different one made once."""
-    if not hasattr(chunk, "dictionary"):
-        yield from map(said, chunk.to_pylist())
-        return
-    words = [said(value) for value in chunk.dictionary.to_pylist()]
-    for index in chunk.indices.to_pylist():
-        yield said(None) if index is None else words[index]
-
-
-def _is_plain(kind: Any, kinds: Any) -> bool:
-    """Words, numbers or truth values; pandas' categories are a dictionary of such."""
-    if kinds.is_dictionary(kind):
-        kind = kind.value_type
-    return bool(
-        kinds.is_integer(kind)
-        or kinds.is_floating(kind)
-        or kinds.is_boolean(kind)
-        or kinds.is_string(kind)
-        or kinds.is_large_string(kind)
+def _is_long(file: Any, field: Any, unused: Unused) -> bool:
+    """Whether a column holds lists that are no words about an image, such as embeddings or pixels."""
+    if not field.type.num_fields:
+        return False
+    values = sum(
+        column.num_values
+        for number in range(file.num_row_groups)
+        for column in _of(file, number, field.name)
     )
+    if values <= MOST_POSITIONS * file.metadata.num_rows and values <= MOST_WORDS:
+        return False
+    unused.add(f"column '{field.name}'", f"it holds {values:,} values in lists")
+    return True
+
+
+def _of(file: Any, number: int, name: str) -> Iterator[Any]:
+    """What a row group stores of a column and its parts."""
+    group = file.metadata.row_group(number)
+    for column in map(group.column, range(group.num_columns)):
+        if column.path_in_schema.partition(".")[0] == name:
+            yield column
+
+
+def _values(chunk: Any) -> Iterator[Any]:
+    """The values of a column, each different one of a dictionary made once; 0.1 in few bits stays 0.1."""
+    if hasattr(chunk, "dictionary"):
+        values = chunk.dictionary.to_pylist()
+        yield from (None if i is None else values[i] for i in chunk.indices.to_pylist())
+    elif str(chunk.type) in ("float", "halffloat"):
+        yield from (None if v is None else float(str(np.float32(v))) for v in chunk.to_pylist())
+    else:
+        yield from chunk.to_pylist()
+
+
+def holds_images(path: Path) -> bool:
+    """Whether a table has a column of encoded images; True where only reading it will say why not."""
+    try:
+        import pyarrow.parquet as parquet
+
+        with parquet.ParquetFile(path) as file:
+            return any(_holds_files(field.type) for field in file.schema_arrow)
+    except (ImportError, ValueError, OSError):
+        return True
+
+
+def read_rows(content: bytes) -> Iterator[dict[str, Any]]:
+    """Rows of a small table without images, such as `metadata.parquet`.
+
+    Raises:
+        ValueError: it is no parquet, too large, or pyarrow is missing.
+    """
+    try:
+        import pyarrow as arrow
+        import pyarrow.parquet as parquet
+    except ImportError as error:
+        raise Invalid("it needs pyarrow: pip install 'zeuxis[parquet]'") from error
+    try:
+        file = parquet.ParquetFile(arrow.BufferReader(content))
+        rows, columns = file.metadata.num_rows, len(file.schema_arrow)
+        unpacked = sum(
+            file.metadata.row_group(number).total_byte_size for number in range(file.num_row_groups)
+        )
+        if rows > len(content) or rows * columns > MOST_WORDS:
+            raise Invalid(f"it says that it holds {rows:,} rows")
+        if unpacked > UNPACKED + WORDS_RATIO * len(content):
+            raise Invalid(f"it unpacks to {unpacked:,} bytes")
+        for batch in file.iter_batches(1024):
+            yield from batch.to_pylist()
+    except arrow.ArrowException as error:
+        raise Invalid(f"it is no parquet table ({error})") from error
 
 
 def _class_names(schema: Any) -> dict[str, tuple[str, ...]]:

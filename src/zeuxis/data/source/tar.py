@@ -1,112 +1,95 @@
-"""Tar shards (WebDataset, img2dataset): read in place through an index of where each sample lies.
+"""Tar shards (WebDataset, img2dataset) and plain tars of folders: read in place through an index of offsets.
 
-Consecutive members with the same name up to the first dot are one sample: `0001.jpg`, `0001.txt`,
-`0001.json`, `0001.cls`. The index holds offsets only; a sample costs one read at its place, so a
-stream can start, or go on, at any of them.
+Members with the same name up to the first dot are one sample, wherever they stand in their shard:
+`0001.jpg`, `0001.txt`, `0001.json`, `0001.cls`. The index holds offsets only; a sample costs one read at
+its place, so a stream can start, or go on, at any of them.
 """
 
-import dataclasses
 import os
+import posixpath
 import tarfile
 from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from zeuxis.core.errors import Invalid
-from zeuxis.data.source.arrays import side_of_file
-from zeuxis.data.source.base import (
-    LONGEST_TEXT,
-    MEMBER_LIMIT,
-    OTHER_IMAGES,
-    SIDE_LIMIT,
-    SUFFIXES,
-    Item,
-    Source,
-)
-from zeuxis.data.source.tree import sidecar
-
-SIDE_FILES = (".txt", ".caption", ".json", ".cls")
+from zeuxis.data.source.base import MEMBER_LIMIT, SUFFIXES, Item
+from zeuxis.data.source.files import HEAD, Files, hidden
+from zeuxis.data.source.places import plain, side_of_file
+from zeuxis.data.source.tree import TreeSource
 
 
-@dataclasses.dataclass(slots=True)
-class Sample:
-    """Where one sample lies: shard number, and (offset, size) by suffix."""
+class Shards(Files):
+    """The members of tars, in order. A name that occurs again in a shard gets a number: `a~1.png`."""
 
-    shard: int
-    key: str
-    members: dict[str, tuple[int, int]]
-    image: str = ""
+    around = 1
 
+    def __init__(self, paths: Sequence[Path]) -> None:
+        super().__init__()
+        self._paths = {path.name: path for path in paths}
+        self._places: dict[str, tuple[int, int] | tarfile.TarInfo] = {}
+        """Offset and size of a member, or how a sparse one is pieced together."""
+        for path in paths:
+            self._index(path)
+        sides = {path.name: side_of_file(path) for path in paths}
+        self._sides = sides if {"train", "holdout"} <= set(sides.values()) else {}
 
-class TarShards(Source):
-    """One tar, or a folder of them, in the order of their names."""
-
-    def __init__(self, name: str, shards: Sequence[Path]) -> None:
-        super().__init__(name, "tar shards")
-        self._shards = list(shards)
-        self._samples: list[Sample] = []
-        for number, path in enumerate(self._shards):
-            self._index(number, path)
-        sides = [side_of_file(path) for path in self._shards]
-        both = {"train", "holdout"} <= set(sides)
-        for sample in self._samples:
-            path, side = self._shards[sample.shard], sides[sample.shard] if both else None
-            columns, text = self._said(sample)
-            label = f"{path.name}/{sample.key}{sample.image}"
-            self.items.append(Item(label, columns, text, side))
-
-    def read(self, index: int) -> bytes:
-        """The encoded image of sample `index`: one read at its offset, safe from any thread."""
-        sample = self._samples[index]
-        return self._member(sample, sample.image)
-
-    def stream(self, start: int = 0) -> Iterator[tuple[Item, bytes]]:
-        """Samples in order from number `start`, as a training stream that was stopped there goes on."""
-        for index in range(start, len(self.items)):
-            yield self.items[index], self.read(index)
-
-    def _member(self, sample: Sample, suffix: str, most: int = MEMBER_LIMIT) -> bytes:
-        offset, size = sample.members[suffix]
+    def read(self, name: str, most: int = MEMBER_LIMIT) -> bytes:
+        """A member: one read at its offset, safe from any thread."""
+        place = self._places[name]
+        size = place[1] if isinstance(place, tuple) else place.size
         if size > most:
             raise Invalid(f"it has {size:,} bytes; at most {most:,} are read")
-        handle = os.open(self._shards[sample.shard], os.O_RDONLY)  # thousands cannot stay open
+        return self._first(name, size)
+
+    def head(self, name: str) -> bytes:
+        """A member's first bytes."""
+        place = self._places[name]
         try:
-            content = os.pread(handle, size, offset)
+            return self._first(name, min(HEAD, place[1])) if isinstance(place, tuple) else b""
+        except (OSError, ValueError):
+            return b""
+
+    def placed(self, name: str) -> str:
+        """The path within its shard, below the side that the shard's name speaks of."""
+        shard, _, inside = name.partition("/")
+        side = self._sides.get(shard)
+        return f"{side}/{plain(inside)}" if side else plain(inside)
+
+    def _first(self, name: str, size: int) -> bytes:
+        path, place = self._paths[name.partition("/")[0]], self._places[name]
+        if isinstance(place, tarfile.TarInfo):
+            try:
+                with tarfile.open(path, "r:") as archive:
+                    file = archive.extractfile(place)
+                    return file.read(size) if file else b""
+            except tarfile.TarError as error:
+                raise Invalid(f"its part of the tar is damaged ({error})") from error
+        handle = os.open(path, os.O_RDONLY)  # thousands cannot stay open
+        try:
+            content = os.pread(handle, size, place[0])
         finally:
             os.close(handle)
         if len(content) < size:
             raise Invalid(f"the shard ends {size - len(content):,} bytes too early")
         return content
 
-    def _said(self, sample: Sample) -> tuple[dict[str, str], str]:
-        """Columns and caption from the side files."""
-        columns: dict[str, str] = {}
-        if ".json" in sample.members:
-            columns |= sidecar(self._side_file(sample, ".json"))
-        if ".cls" in sample.members:
-            columns["label"] = self._side_file(sample, ".cls").strip()[:LONGEST_TEXT]
-        text = columns.pop("text", "")
-        for suffix in (".txt", ".caption"):
-            if suffix in sample.members:
-                text = self._side_file(sample, suffix).strip()[:LONGEST_TEXT] or text
-        return columns, text
-
-    def _side_file(self, sample: Sample, suffix: str) -> str:
-        try:
-            return self._member(sample, suffix, SIDE_LIMIT).decode("utf-8", "replace")
-        except (OSError, ValueError) as error:
-            self.problems.append((sample.key + suffix, str(error)))
-            return ""
-
-    def _index(self, number: int, path: Path) -> None:
+    def _index(self, path: Path) -> None:
         """Walk the headers of one shard; pixels are not touched."""
-        last: Sample | None = None
+        there: dict[str, tuple[int, int] | tarfile.TarInfo] = {}
+        names: list[str] = []
+        again: dict[str, int] = {}
         try:
             with tarfile.open(path, "r:") as archive:
                 for member in archive:
                     archive.members = []  # type: ignore[attr-defined] # or it remembers every header for as long as it is open
-                    if not member.isreg():
+                    place = self._place(path, member, there)
+                    if place is None:
                         continue
-                    last = self._add(number, path, member, last)
+                    there[plain(member.name)] = place
+                    if not hidden(member.name):
+                        name = self._name(path, member.name, again)
+                        names.append(name)
+                        self._places[name] = place
                 self._check_end(path, archive.offset)
         except tarfile.ReadError as error:
             with path.open("rb") as file:
@@ -118,6 +101,55 @@ class TarShards(Source):
             self.problems.append((path.name, f"the shard is damaged from here on: {error}"))
         except (tarfile.TarError, OSError, ValueError, EOFError) as error:
             self.problems.append((path.name, f"the shard is damaged from here on: {error}"))
+        self._keep(names)
+
+    def _place(
+        self,
+        path: Path,
+        member: tarfile.TarInfo,
+        there: dict[str, tuple[int, int] | tarfile.TarInfo],
+    ) -> tuple[int, int] | tarfile.TarInfo | None:
+        """Where a member's bytes lie; those of a link where it leads to in the shard."""
+        if member.issparse():
+            return member
+        if member.isreg():
+            return member.offset_data, member.size
+        if not (member.islnk() or member.issym()):
+            return None
+        folder = posixpath.dirname(member.name) if member.issym() else ""
+        target = there.get(plain(posixpath.normpath(posixpath.join(folder, member.linkname))))
+        if target is None and not hidden(member.name):
+            why = f"a link to {member.linkname[:200]}, which is not in the tar before it"
+            self.problems.append((f"{path.name}/{member.name}", why))
+        return target
+
+    def _name(self, path: Path, member: str, again: dict[str, int]) -> str:
+        """The member's name in the source; of samples that repeat a key, each member goes with its own."""
+        folder, _, name = f"{path.name}/{member}".rpartition("/")
+        key, dot, suffix = name.partition(".")
+        key, suffix = f"{folder}/{key}", (dot + suffix).lower()
+        at = again.get(key, 0)
+        while (found := f"{key}~{at}{suffix}" if at else key + suffix) in self._places:
+            at += 1
+        if at:
+            again[key] = at
+        return found
+
+    def _keep(self, names: Sequence[str]) -> None:
+        """Note a shard's names, but pictures that are more of a sample that has one, as `0001.seg.png`."""
+        keys = {n[: -len(s)] for n in names if (s := posixpath.splitext(n)[1]) in SUFFIXES}
+        for name in names:
+            folder, _, base = name.rpartition("/")
+            key, _, suffix = base.partition(".")
+            if (
+                "." in suffix
+                and posixpath.splitext(name)[1] in SUFFIXES
+                and f"{folder}/{key}" in keys
+            ):
+                why = f".{suffix} is no suffix of an image: a sample's name ends at its first dot"
+                self.problems.append((name, why))
+            else:
+                self.names.append(name)
 
     def _check_end(self, path: Path, offset: int) -> None:
         """Python's tarfile takes a broken header for the end; the true end is a block of zeros."""
@@ -127,24 +159,14 @@ class TarShards(Source):
         if any(block) or len(block) < tarfile.BLOCKSIZE:
             self.problems.append((path.name, f"the shard is damaged or cut off at byte {offset:,}"))
 
-    def _add(
-        self, number: int, path: Path, member: tarfile.TarInfo, last: Sample | None
-    ) -> Sample | None:
-        """Note a member; a new key begins a new sample."""
-        folder, _, name = member.name.rpartition("/")
-        stem, dot, suffix = name.partition(".")
-        key, suffix = f"{folder}/{stem}" if folder else stem, (dot + suffix).lower()
-        if suffix in OTHER_IMAGES:
-            self.problems.append((f"{path.name}/{member.name}", f"{suffix} images are not read"))
-        elif suffix not in SUFFIXES and PurePosixPath(suffix).suffix in SUFFIXES:
-            why = f"{suffix} is no suffix of an image: a sample's name ends at its first dot"
-            self.problems.append((f"{path.name}/{member.name}", why))
-        if not stem or (suffix not in SUFFIXES and suffix not in SIDE_FILES):
-            return last
-        if last is None or last.key != key or suffix in last.members:
-            last = Sample(number, key, {})
-        last.members[suffix] = (member.offset_data, member.size)
-        if suffix in SUFFIXES and not last.image:
-            last.image = suffix
-            self._samples.append(last)
-        return last
+
+class TarShards(TreeSource):
+    """One tar, or a folder of them, in the order of their names."""
+
+    def __init__(self, name: str, shards: Sequence[Path]) -> None:
+        super().__init__(name, "tar shards", Shards(shards))
+
+    def stream(self, start: int = 0) -> Iterator[tuple[Item, bytes]]:
+        """Samples in order from number `start`, as a training stream that was stopped there goes on."""
+        for index in range(start, len(self.items)):
+            yield self.items[index], self.read(index)

@@ -1,0 +1,360 @@
+"""Strangers' layouts: what becomes of their folders and of the files beside their images, and what is said.
+
+One table, read from a folder, a zip and a tar alike. Names of cases are the layouts' own.
+"""
+
+import dataclasses
+import json
+import unicodedata
+from collections.abc import Mapping
+
+import pytest
+
+from tests.data.test_sources import png, write, write_tar, write_zip
+from tests.support.sabotage import breaks
+from zeuxis.data.preparation import columns
+from zeuxis.data.source import open_source
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """Files by name, and what is expected of them.
+
+    Attributes:
+        files: name -> content; a number is a picture.
+        labels: of each image by its name, where there is a column `label`.
+        classes: of each condition.
+        texts: captions by image.
+        held: images that are held out.
+        said: parts of sentences.
+        images: how many; as many as `labels` by default.
+    """
+
+    files: Mapping[str, str | bytes | int]
+    labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    classes: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    texts: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    held: tuple[str, ...] = ()
+    said: tuple[str, ...] = ()
+    images: int | None = None
+
+
+def pictures(*folders, count=2, name="{}.png"):
+    """Pictures in each of the folders, named alike in all."""
+    return {f"{f}/{name.format(i)}".lstrip("/"): 0 for f in folders for i in range(count)}
+
+
+def jsonl(*lines):
+    return "\n".join(json.dumps(line, ensure_ascii=False) for line in lines)
+
+
+def table(*labels, column="label", **more):
+    """A metadata.jsonl for 0.png, 1.png ..."""
+    return jsonl(*({"file_name": f"{i}.png", column: v, **more} for i, v in enumerate(labels)))
+
+
+def stylegan(*labels, name="{}.png"):
+    return json.dumps({"labels": [[name.format(i), label] for i, label in enumerate(labels)]})
+
+
+FOUR = pictures("", count=4)
+AB = {f"{i}.png": "ab"[i % 2] for i in range(4)}
+LABELLED = {"label": ("a", "b")}
+PETS = {"classes": {"label": ("cat", "dog")}}
+PETS["labels"] = {f"{c}/{i}.png": c for c in ("cat", "dog") for i in range(2)}
+CSV = "file_name,label\n0.png,a\n1.png,b\n2.png,a\n3.png,b\n"
+HOT = [[1, 0, 1], [1, 0, 0], [0, 1, 1], [0, 1, 0]]
+NFC, NFD = (unicodedata.normalize(form, "caf\u00e9") for form in ("NFC", "NFD"))
+
+FOLDERS = {
+    "class folders": Case(pictures("cat", "dog"), **PETS, said=("classes: label (2: cat, dog)",)),
+    "a picture beside class folders": Case(
+        {**pictures("cat", "dog"), "preview.png": 0},
+        classes=PETS["classes"],
+        labels={**PETS["labels"], "preview.png": ""},
+        said=("1 of 5 images lie in no folder, such as preview.png",),
+    ),
+    "a picture beside the folder around all": Case(
+        {**pictures("pets/cat", "pets/dog"), "preview.png": 0},
+        classes=PETS["classes"],
+        labels={"pets/cat/0.png": "cat", "preview.png": ""},
+        images=5,
+    ),
+    "more pictures than the folders hold": Case(
+        {**pictures("cat", "dog", count=1), **FOUR},
+        said=("no classes: 4 of 6 images lie in no folder",),
+        images=6,
+    ),
+    "one folder": Case(
+        pictures("cat", count=4), said=("no classes: no folder or file speaks of any",), images=4
+    ),
+    "shards of StyleGAN and img2dataset": Case(
+        {f"0000{i % 2}/{i:09d}.png": 0 for i in range(6)},
+        said=("no classes: folders are numbered on, 00000 to 00001, as shards are",),
+        images=6,
+    ),
+    "people in folders of five digits": Case(
+        pictures("00000", "00001"), classes={"label": ("00000", "00001")}
+    ),
+    "a folder for each picture": Case(
+        {f"{i}/x.png": 0 for i in range(4)},
+        labels={f"{i}/x.png": str(i) for i in range(4)},
+        said=("no classes: column 'label' is none: 4 different words for 4 images",),
+    ),
+    "train and test": Case(
+        {f"{s}/{name}": 0 for s in ("train", "val") for name in PETS["labels"]},
+        classes=PETS["classes"],
+        held=("val/cat/0.png", "val/cat/1.png", "val/dog/0.png", "val/dog/1.png"),
+    ),
+    "Kaggle's training_set, twice": Case(
+        {f"{s}/{s}/{name}": 0 for s in ("training_set", "test_set") for name in PETS["labels"]},
+        classes=PETS["classes"],
+        held=tuple(f"test_set/test_set/{name}" for name in PETS["labels"]),
+    ),
+    "train2017 and val2014": Case(
+        pictures("train2017", "val2014"), held=("val2014/0.png", "val2014/1.png"), images=4
+    ),
+    "DIV2K": Case(
+        pictures("DIV2K_train_HR", "DIV2K_valid_HR"),
+        held=("DIV2K_valid_HR/0.png", "DIV2K_valid_HR/1.png"),
+        images=4,
+    ),
+    "sides within class folders": Case(
+        pictures("cat/train", "cat/test", "dog/train", "dog/test"),
+        classes=PETS["classes"],
+        held=tuple(f"{c}/test/{i}.png" for c in ("cat", "dog") for i in range(2)),
+    ),
+    "sides and classes in one name": Case(
+        pictures("cat_train", "cat_test", "dog_train", "dog_test"),
+        classes=PETS["classes"],
+        held=tuple(f"{c}_test/{i}.png" for c in ("cat", "dog") for i in range(2)),
+    ),
+    "classes that are called like sides": Case(
+        pictures("test tube", "train station"), classes={"label": ("test tube", "train station")}
+    ),
+    "one folder name in two normal forms": Case(
+        {f"{NFC}/0.png": 0, f"{NFD}/1.png": 0, "bar/2.png": 0, "bar/3.png": 0},
+        classes={"label": ("bar", NFC)},
+    ),
+    "masks in a folder beside": Case(
+        {**pictures("images", "masks"), "labels/0.txt": "0 0.5 0.5 0.2 0.2"},
+        said=("2 were not used, such as masks/0.png: it is a mask", "labels/0.txt was not used"),
+        images=2,
+    ),
+    "masks by name": Case(
+        {**pictures("benign", "normal"), "benign/0_mask.png": 0, "benign/0_mask_1.png": 0},
+        classes={"label": ("benign", "normal")},
+        said=("2 were not used, such as benign/0_mask.png",),
+    ),
+}
+
+BESIDE = {
+    "StyleGAN's labels in a folder around all": Case(
+        {"my/00000/0.png": 0, "my/00000/1.png": 0, "my/dataset.json": stylegan(1, 0, name="00000/{}.png")},
+        labels={"my/00000/0.png": "1", "my/00000/1.png": "0"},
+        classes={"label": ("0", "1")},
+    ),
+    "StyleGAN's labels with backslashes": Case(
+        {**pictures("00000"), "dataset.json": stylegan(1, 0, name="00000\\{}.png")},
+        labels={"00000/0.png": "1", "00000/1.png": "0"},
+        classes={"label": ("0", "1")},
+    ),
+    "StyleGAN's labels of other files": Case(
+        {**FOUR, "dataset.json": stylegan(0, 1, name="x{}.png")},
+        said=("dataset.json speaks of 2 files that are not there, such as x0.png",),
+        images=4,
+    ),
+    "one-hot vectors": Case(
+        {**FOUR, "dataset.json": stylegan([1, 0], [0, 1.0], [0, 1], [0, 0])},
+        labels={"0.png": "0", "1.png": "1", "2.png": "1", "3.png": ""},
+        classes={"label": ("0", "1")},
+    ),
+    "vectors with several ones": Case(
+        {**FOUR, "dataset.json": stylegan(*HOT)},
+        classes={f"label_{k}": ("0", "1") for k in range(3)},
+        said=("column 'label' as one class was not used: images have several",),
+        images=4,
+    ),
+    "vectors of a pose": Case(
+        {**FOUR, "dataset.json": stylegan(*([0.5 * i, -1, 2] for i in (1, 1, 2, 2)))},
+        said=("no classes: column 'label' is none: its words are lists", "holds vectors of numbers"),
+        images=4,
+    ),
+    "another program's dataset.json": Case(
+        {**FOUR, "dataset.json": json.dumps({"labels": {"0": "background"}, "numTraining": 4})},
+        said=("dataset.json was not used",),
+        images=4,
+    ),
+    "lists of one word": Case(
+        {**FOUR, "metadata.jsonl": table(["a"], ["b"], ["a"], ["b"])}, AB, LABELLED
+    ),
+    "lists of several words": Case(
+        {**FOUR, "metadata.jsonl": table(["cat", "in"], ["dog"], ["dog", "in"], ["cat"])},
+        classes={f"label_{w}": ("0", "1") for w in ("cat", "dog", "in")},
+        images=4,
+    ),
+    "objects": Case(
+        {**FOUR, "metadata.jsonl": table(*[{"bbox": [[0, 0, 1, 1]]}] * 4, column="objects")},
+        said=("kept as columns that no family uses: objects", "it holds objects, kept as text"),
+        images=4,
+    ),
+    "ids as floats": Case(
+        {**FOUR, "metadata.jsonl": table(1000001.0, 1000002.0, 1000001.0, 1000002.0)},
+        classes={"label": ("1000001", "1000002")},
+    ),
+    "missing values in words": Case(
+        {**pictures("", count=6), "metadata.jsonl": table("a", "b", "nan", "None", "a", "NULL")},
+        labels={"2.png": "", "3.png": "", "5.png": ""},
+        classes=LABELLED,
+        said=("'nan', 'None', 'NULL' in column 'label' was not used: 3 values say nothing",),
+        images=6,
+    ),
+    "few images a class": Case(
+        {**FOUR, "metadata.jsonl": table(*"abca")},
+        said=("column 'label' is none: 3 different words for 4 images",),
+        images=4,
+    ),
+    "fractions": Case(
+        {**FOUR, "metadata.jsonl": table(0.5, 1.5, 0.5, 1.5)},
+        labels={"0.png": "0.5"},
+        said=("no classes: column 'label' is none: its words are fractions",),
+        images=4,
+    ),
+    "a column of sides": Case(
+        {**FOUR, "metadata.jsonl": table("train", "train", "test", "val", column="split")},
+        held=("2.png", "3.png"),
+        said=("column 'split' says the sides of the split",),
+        images=4,
+    ),
+    "semicolons": Case({**FOUR, "metadata.csv": CSV.replace(",", ";")}, AB, LABELLED),
+    "Excel's own first line": Case(
+        {**FOUR, "metadata.csv": "sep=;\r\n" + CSV.replace(",", ";")}, AB, LABELLED
+    ),
+    "tabs in UTF-16": Case(
+        {**FOUR, "metadata.csv": CSV.replace(",", "\t").encode("utf-16")}, AB, LABELLED
+    ),
+    "a line separator in a caption": Case(
+        {**FOUR, "metadata.jsonl": table(*"abab", text="one\u2028two\u0085three")},
+        AB,
+        LABELLED,
+        texts={"3.png": "one\u2028two\u0085three"},
+    ),
+    "composed names in the table, decomposed ones on disk": Case(
+        {f"{NFD}{i}.png": 0 for i in range(4)}
+        | {"metadata.csv": CSV.replace("\n0", f"\n{NFC}0").replace("\n1", f"\n{NFC}1")},
+        labels={f"{NFD}0.png": "a", f"{NFD}1.png": "b", f"{NFD}2.png": ""},
+        classes=LABELLED,
+        said=("speaks of 2 files that are not there, such as 2.png",),
+        images=4,
+    ),
+    "names in another case": Case(
+        {**pictures("", count=4, name="{}.PNG"), "metadata.csv": CSV},
+        labels={f"{i}.PNG": "ab"[i % 2] for i in range(4)},
+        classes=LABELLED,
+    ),
+    "a table of another name": Case(
+        {**FOUR, "labels.csv": CSV},
+        said=("labels.csv was not used: a table is read as metadata.csv",),
+        images=4,
+    ),
+    "labels beside class folders": Case(
+        {**pictures("cat", "dog"), "metadata.csv": "file_name,label\ncat/0.png,x\ndog/1.png,y\n"},
+        labels={"cat/0.png": "x", "cat/1.png": ""},
+        classes={"label": ("x", "y")},
+        said=("folders as classes (cat, dog) was not used: other files say the labels",),
+        images=4,
+    ),
+    "a byte order mark in files of one image": Case(
+        {**FOUR, "0.txt": b"\xef\xbb\xbfa grape", "1.json": b'\xef\xbb\xbf{"caption": "a pear", "url": "x"}'},
+        texts={"0.png": "a grape", "1.png": "a pear", "2.png": ""},
+        said=("2 captions are kept", "the keys url was not used"),
+        images=4,
+    ),
+    "captions of kohya's kind": Case(
+        {**FOUR, "0.caption": "near", "0.txt": "far", "1.png.txt": "also", "2.cls": "7"},
+        labels={"2.png": "7"},
+        texts={"0.png": "near", "1.png": "also"},
+        said=("1 images have captions that differ",),
+        images=4,
+    ),
+    "captions in another encoding": Case(
+        {**FOUR, "0.txt": "caf\u00e9".encode("latin-1")},
+        texts={"0.png": "caf\ufffd"},
+        said=("1 files beside images are not UTF-8",),
+        images=4,
+    ),
+    "boxes of YOLO": Case(
+        {**FOUR, "0.txt": "0 0.5 0.5 0.2 0.2\n11 0.1 .1 1e-3 0.1\n", "1.txt": "3 2 1 go"},
+        texts={"0.png": "", "1.png": "3 2 1 go"},
+        said=("1 .txt files hold boxes", "kept as columns that no family uses: boxes"),
+        images=4,
+    ),
+    "an archive among images": Case(
+        {**FOUR, "more.zip": b"PK"}, said=("more.zip was not used: an archive",), images=4
+    ),
+    "no suffix": Case(
+        {"0a1b": 0, "2c3d": 0, "README": "no image"},
+        said=("2 files without a suffix are images", "README was not used: it is no image"),
+        images=2,
+    ),
+}  # fmt: skip
+
+
+def contents(files):
+    return {
+        name: png(i) if content == 0 else content for i, (name, content) in enumerate(files.items())
+    }
+
+
+PACKS = {
+    "folder": (write, ""),
+    "zip": (lambda at, files: write_zip(at / "set.zip", files), ""),
+    "tar": (lambda at, files: write_tar(at / "set.tar", files), "set.tar/"),
+}
+
+
+def read(path):
+    """The source, its conditions, and all that is said of it."""
+    source = open_source(path)
+    words = {
+        n: [i.columns.get(n, "") for i in source.items]
+        for n in columns.names(i.columns for i in source.items)
+    }
+    conditions, _ = columns.split(words, source.classes)
+    texts = sum(bool(item.text) for item in source.items)
+    said = [*columns.remarks(words, conditions, source, texts), *source.notes]
+    source.close()
+    return source, {c.name: c.classes for c in conditions}, "\n".join(said)
+
+
+@breaks(
+    "data/source/values.py",
+    "str(int(value)) if value.is_integer() else repr(value)",
+    'f"{value:g}"',
+)
+@breaks("data/source/values.py", 'return "" if value in NOTHING else', "return")
+@breaks(
+    "data/source/places.py", "if len(deeper) != 1 or here >= below:", "if len(deeper) != 1 or here:"
+)
+@breaks("data/source/places.py", "groups.setdefault(rest, {})", 'groups.setdefault("", {})')
+@breaks("data/source/beside.py", "self._names.find(called, _folder(name))", "called")
+@breaks("data/preparation/columns.py", "if any(map(_is_list, counts)):", "if False:")
+@pytest.mark.parametrize("pack", PACKS)
+@pytest.mark.parametrize("name", [*FOLDERS, *BESIDE])
+def test_layouts(name, pack, tmp_path):
+    case = (FOLDERS | BESIDE)[name]
+    make, around = PACKS[pack]
+    source, classes, said = read(make(tmp_path, contents(case.files)))
+    items = {item.name.removeprefix(around).lower(): item for item in source.items}
+    assert len(items) == len(source.items) == (case.images or len(items))
+    assert classes == case.classes
+    for image, label in case.labels.items():
+        assert items[image.lower()].columns.get("label", "") == label
+    for image, text in case.texts.items():
+        assert items[image.lower()].text == text
+    held = {image for image, item in items.items() if item.side == "holdout"}
+    assert held == {image.lower() for image in case.held}
+    for part in case.said:
+        assert part in said.replace(around, "")
+    assert said.startswith(("classes: ", "no classes: ")), "there is always a line about classes"
+    assert source.problems == []
