@@ -53,16 +53,14 @@ class Ask:
 
     Attributes:
         model: the model.
-        rows: which images these are, the padding of the last batch included.
-        seed: of the call.
+        random: what draws for these images, the padding of the last batch included.
         inputs: by name; images are float32 in [-1, 1], (B, C, H, W).
         cond: `label` (B, A) if the model has conditions.
         progress: for families that take many steps; told in images.
     """
 
     model: "Model"
-    rows: slice
-    seed: int
+    random: Rng
     inputs: Batch
     cond: Batch
     progress: Progress | None
@@ -72,13 +70,9 @@ class Ask:
         """The networks; the verb has checked that they are able."""
         return self.model.family
 
-    def random(self) -> Rng:
-        """What draws for these images."""
-        return self.model.random(self.seed, self.rows)
-
     def noise(self) -> Batch:
         """The family's noise for these images."""
-        noise: Batch = self.family.noise(self.random())
+        noise: Batch = self.family.noise(self.random)
         return noise
 
 
@@ -186,7 +180,7 @@ class Model:
 
         The other arguments are those of `batches`.
         """
-        made = self.batches(lambda ask: to_uint8(call(ask)), labels, inputs, **given)
+        made = self.batches(call, labels, inputs, finish=to_uint8, **given)
         return Images(
             images=to_array(made),
             labels=labels,
@@ -203,6 +197,7 @@ class Model:
         *,
         seed: int = 0,
         progress: Progress | None = None,
+        finish: Callable[[Tensor], Tensor] | None = None,
     ) -> Tensor:
         """What a call gives for one batch after another, (N, ...).
 
@@ -212,32 +207,47 @@ class Model:
             inputs: arrays or tensors (N, ...); images (N, H, W, C) uint8 arrive in [-1, 1], (B, C, H, W).
             seed: of noise.
             progress: called with (images done, N).
+            finish: what is to be done with each batch of the result, row by row.
         """
         known, count, parts = torch.from_numpy(labels), len(labels), []
-        tensors = {name: _tensor(value) for name, value in inputs.items()}
+        tensors = {name: tensor_of(value) for name, value in inputs.items()}
         for start in range(0, count, BATCH):
             rows = slice(start, start + BATCH)
-            cond = {"label": _padded(known, rows).to(self.device)} if self.conditions else {}
-            ask = Ask(
-                self, rows, seed, self._inside(tensors, rows), cond, _within(rows, count, progress)
+            made = self.batch(
+                call,
+                self.random(seed, rows),
+                padded(known, rows),
+                {name: padded(value, rows) for name, value in tensors.items()},
+                _within(rows, count, progress),
             )
-            with torch.inference_mode(), machine.arithmetic(self.device, self.precision):
-                parts.append(call(ask)[: count - start])
+            parts.append((finish(made) if finish else made)[: count - start])
             if progress:
                 progress(min(rows.stop, count), count)
         return torch.cat(parts)
 
-    def _inside(self, inputs: Mapping[str, Tensor], rows: slice) -> dict[str, Tensor]:
-        given = {name: _padded(value, rows).to(self.device) for name, value in inputs.items()}
-        return {
+    def batch(
+        self,
+        call: Callable[[Ask], Tensor],
+        random: Rng,
+        labels: Tensor,
+        inputs: Mapping[str, Tensor],
+        progress: Progress | None = None,
+    ) -> Tensor:
+        """What a call gives for one batch; `labels` (B, A) and `inputs` (B, ...) as for `batches`."""
+        cond = {"label": labels.to(self.device)} if self.conditions else {}
+        given = {name: value.to(self.device) for name, value in inputs.items()}
+        inside = {
             name: from_uint8(value).contiguous(memory_format=torch.channels_last)
             if value.dtype == torch.uint8
             else value
             for name, value in given.items()
         }
+        with torch.inference_mode(), machine.arithmetic(self.device, self.precision):
+            return call(Ask(self, random, inside, cond, progress))
 
 
-def _tensor(value: Any) -> Tensor:
+def tensor_of(value: Any) -> Tensor:
+    """An array as a tensor; images (N, H, W, C) uint8 as (N, C, H, W)."""
     return to_tensor(value) if value.dtype == np.uint8 else torch.as_tensor(value)
 
 
@@ -254,6 +264,7 @@ def _within(rows: slice, count: int, progress: Progress | None) -> Progress | No
     return tick
 
 
-def _padded(values: Tensor, rows: slice) -> Tensor:
+def padded(values: Tensor, rows: slice) -> Tensor:
+    """Rows of a tensor; for those that it has not, its last one."""
     index = torch.arange(rows.start, rows.stop).clamp(max=len(values) - 1)
     return values[index.to(values.device)]

@@ -4,10 +4,10 @@ import asyncio
 import secrets
 import socket
 from collections import ChainMap
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from zeuxis.core.errors import Conflict, Invalid, NotFound, Unable
 from zeuxis.core.lock import locked
@@ -86,12 +86,9 @@ def serve(runs: Sequence[Path], options: Options, say: Callable[[str], None]) ->
     say(f"serving {', '.join(named) or 'no model yet'} on {place}")
     if options.token_file is None:
         say(f"token: {token}")
-    with (
-        locked(options.jobs / ".lock", f"{options.jobs} is served")
-        if options.jobs
-        else nullcontext()
-    ):
-        asyncio.run(uvicorn.Server(config).serve(sockets))
+    with locked(jobs.folder / ".lock", f"{jobs.folder} is served") if jobs else nullcontext():
+        _until_told(uvicorn.Server(config).serve(sockets))
+    say("stopped; jobs go on" if jobs is not None else "stopped")
 
 
 def names(runs: Sequence[Path]) -> dict[str, Path]:
@@ -109,6 +106,12 @@ def names(runs: Sequence[Path]) -> dict[str, Path]:
         if named.setdefault(folder.name, folder) != folder:
             raise Conflict(f"two runs are called {folder.name}; rename one of their folders")
     return named
+
+
+def _until_told(serving: Coroutine[Any, Any, None]) -> None:
+    """Serve until Ctrl-C or SIGTERM, which comes again once all requests are answered."""
+    with suppress(KeyboardInterrupt):
+        asyncio.run(serving)
 
 
 def named_sources(paths: Sequence[Path]) -> dict[str, Path]:

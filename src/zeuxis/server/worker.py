@@ -1,7 +1,9 @@
 """The process that holds the models: orders in, answers in bytes out."""
 
+import dataclasses
 import functools
 import json
+import sys
 import threading
 import traceback
 import typing
@@ -13,6 +15,7 @@ from typing import Any
 
 import pydantic
 
+from zeuxis.core.abilities import Encodes
 from zeuxis.core.errors import Error, Invalid, NotFound, Stopped
 from zeuxis.core.files import parse_json
 from zeuxis.core.pixels import png_bytes
@@ -23,9 +26,12 @@ from zeuxis.inference.results import Images, Result
 from zeuxis.inference.verb import Verb
 from zeuxis.inference.verbs import VERBS
 from zeuxis.server import problems
+from zeuxis.server.batching import Batcher, Shared
 from zeuxis.server.guard import MOST_BYTES
 from zeuxis.server.orders import DESCRIBE, PICTURE, Answer, Cancel, Order
 
+THREADS = 64
+"""Orders that are worked on at a time; most of the time they wait for their rows."""
 MODELS = 4
 """Models in memory; the one that was used longest ago goes."""
 JSON = "application/json"
@@ -35,7 +41,8 @@ PNG = "image/png"
 def work(pipe: Connection, most: int) -> None:
     """Answer orders, of at most so many images each, until None comes or the other end is closed."""
     worker = Worker(pipe, most)
-    with guarded(), ThreadPoolExecutor(1, "order") as threads:
+    sys.setswitchinterval(0.001)  # the thread of the networks is not to wait for those of requests
+    with guarded(), ThreadPoolExecutor(THREADS, "order") as threads:
         while (told := _received(pipe)) is not None:
             if isinstance(told, Cancel):
                 worker.cancel(told.number)
@@ -58,7 +65,8 @@ class Worker:
 
     def __init__(self, pipe: Connection, most: int) -> None:
         self._pipe, self._most = pipe, most
-        self._sending = threading.Lock()
+        self._sending, self._loading = threading.Lock(), threading.Lock()
+        self._batcher = Batcher()
         self._open: set[int] = set()
         self._model = functools.lru_cache(MODELS)(_loaded)
 
@@ -111,8 +119,10 @@ class Worker:
                 number, 500, "a defect of this library; the server's log has its traceback"
             )
         self.cancel(number)
+        batcher = self._batcher
+        counted = dataclasses.replace(told, batches=batcher.batches, images=batcher.images)
         with self._sending:
-            self._pipe.send(told)
+            self._pipe.send(counted)
 
     def _of(self, order: Order, device: str) -> Model:
         """The model of an order, known by the name that clients have for it."""
@@ -120,15 +130,17 @@ class Worker:
         config = order.folder / "config.json"
         if not config.is_file():
             raise NotFound(f"{order.run} holds no trained model yet")
-        model = self._model(order.folder, config.stat().st_mtime_ns, device)
-        named = object.__new__(Model)
-        named.__dict__.update(model.__dict__, folder=Path(order.run))
-        return named
+        with self._loading:
+            model = self._model(order.folder, config.stat().st_mtime_ns, device)
+        return Shared(model, order.run, self._batcher)
 
 
 def _loaded(folder: Path, written: int, device: str) -> Model:
     """The model in a folder; a newer one has another time of writing."""
-    return load(folder, device)
+    model = load(folder, device)
+    if isinstance(model.family, Encodes):
+        model.latent_shape  # noqa: B018  found once, not for each request
+    return model
 
 
 def _problem(number: int, status: int, detail: str, code: str = "") -> Answer:

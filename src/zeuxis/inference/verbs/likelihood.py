@@ -25,7 +25,7 @@ def score(
     """
     bits_N = model.batches(
         lambda ask: ask.family.bits_per_dim(
-            {"image": ask.inputs["images"], **ask.cond}, ask.random()
+            {"image": ask.inputs["images"], **ask.cond}, ask.random
         ).float(),
         labels,
         {"images": images},
