@@ -16,6 +16,7 @@ from zeuxis.core.errors import Invalid
 from zeuxis.core.family import Condition
 from zeuxis.core.files import inside, read_json, sha256
 from zeuxis.core.settings import suggest
+from zeuxis.core.tabular import Tabular
 from zeuxis.data.facts import COLUMNS, FACTS, IMAGES, TYPES, Array, read
 
 ENCODER = "encoder"
@@ -108,7 +109,7 @@ class Stored:
         return folder
 
 
-class Prepared:
+class Prepared(Tabular):
     """Images and other fields as memory-mapped arrays, their columns, and what `dataset.json` holds.
 
     Attributes:
@@ -150,6 +151,22 @@ class Prepared:
             f"Prepared({self.name}: {len(self):,} images {self.width}x{self.height}, "
             f"{len(self.train):,} to train on, {self.hash[:12]})"
         )
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.images, dtype, copy=copy)
+
+    def table(self) -> dict[str, Sequence[Any]]:
+        """`name`, `side`, `text` if there are captions, and every column as words."""
+        held = np.zeros(len(self), bool)
+        held[self.holdout] = True
+        out: dict[str, Sequence[Any]] = {
+            "name": list(self.names),
+            "side": np.where(held, "holdout", "train").tolist(),
+        }
+        out |= {"text": [text or None for text in self.texts]} if self.texts else {}
+        return out | {
+            name: [w or None for w in self.column(name)] for name in self.facts["columns"]
+        }
 
     def _field(self, entry: Mapping[str, Any]) -> Stored:
         name = "holdout" if entry.get("paired", True) else f"{entry['name']}.holdout"

@@ -95,15 +95,23 @@ class PixelsOf(Argument):
         """(N, H, W, C) uint8, or as given if not `exact`."""
         import numpy as np
 
-        images_NHWC = np.asarray(getattr(value, "images", value))
         expected = model.shape()
+        bgr = "; of images that OpenCV read, which are BGR, give images[..., ::-1]"
+        bgr = bgr if expected[-1] == 3 else ""
+        try:
+            images_NHWC = np.asarray(getattr(value, "images", value))
+        except ValueError as error:
+            raise Invalid(
+                f"images have several sizes, or one is missing (OpenCV gives None for what it cannot read); "
+                f"expected uint8 of shape {expected} each"
+            ) from error
         if images_NHWC.shape[1:] != expected or images_NHWC.ndim != 4:
             raise Invalid(
                 f"images are {images_NHWC.dtype} of shape {images_NHWC.shape[1:]}, "
-                f"expected uint8 of shape {expected} (height, width, channels)"
+                f"expected uint8 of shape {expected} (height, width, channels{bgr})"
             )
         if self.exact and images_NHWC.dtype != np.uint8:
-            raise Invalid(f"images are {images_NHWC.dtype}, expected uint8, 0 to 255")
+            raise Invalid(f"images are {images_NHWC.dtype}, expected uint8, 0 to 255{bgr}")
         if not len(images_NHWC):
             raise Invalid("expected at least 1 image, found 0")
         return np.require(images_NHWC, requirements=("C", "W"))

@@ -20,21 +20,23 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from zeuxis.core.errors import Conflict, Invalid
 from zeuxis.core.files import json_text, sync_files, write_file, write_json
 from zeuxis.core.lock import locked
+from zeuxis.core.tabular import Tabular, imported
 
 if TYPE_CHECKING:
     import numpy as np
+    import pyarrow
 
     from zeuxis.core.family import Condition
 
 NOTE = "samples.json"
 """Marks a folder as written by `Images.write`: only such a folder is ever overwritten."""
-METADATA = "metadata.jsonl"
+METADATA, METADATA_NAME = "metadata.jsonl", "file_name"
 SHOWN = 12
 """Images of a sheet that shows before and after."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Result:
+class Result(Tabular):
     """What a verb gives. It stands for its array wherever one is expected.
 
     Attributes:
@@ -67,6 +69,10 @@ class Result:
 
     def __getitem__(self, index: Any) -> Any:
         return self.array[index]
+
+    def table(self) -> dict[str, Sequence[Any]]:
+        """`name` of each file, or its number, and what the result says of it."""
+        return {"name": list(self.names) or [str(index) for index in range(len(self))]}
 
     def known_as(self, provenance: Mapping[str, Any], read: Any = None) -> Self:
         """The same with its provenance, and the names of a source's files if it was read from one."""
@@ -205,10 +211,32 @@ class Images(Result):
         rows = zip(self.files(), self._rows(), strict=True)
         return {
             "images": [
-                {"png": _base64(file), "labels": {k: v for k, v in row.items() if k != "file_name"}}
+                {
+                    "png": _base64(file),
+                    "labels": {k: v for k, v in row.items() if k != METADATA_NAME},
+                }
                 for file, row in rows
             ]
         }
+
+    def table(self) -> dict[str, Sequence[Any]]:
+        """`file_name` as `write` calls it, and the class of each condition."""
+        rows = list(self._rows())
+        names = [METADATA_NAME, *(condition.name for condition in self.conditions)]
+        return {name: [row.get(name) for row in rows] for name in names}
+
+    def to_arrow(self) -> "pyarrow.Table":
+        """A table as image data sets on the hub have it: the files of the images, and their classes.
+
+        Written as parquet it is a source of data.
+
+        Raises:
+            Unable: pyarrow is not installed.
+        """
+        arrow, table = imported("pyarrow"), super().to_arrow()
+        names = table.column(METADATA_NAME).to_pylist()
+        files = [{"bytes": f, "path": n} for f, n in zip(self.files(), names, strict=True)]
+        return table.append_column("image", arrow.array(files))
 
     def _facts(self) -> dict[str, Any]:
         return {**self.provenance, **({"files": list(self.names)} if self.names else {})}
@@ -219,7 +247,7 @@ class Images(Result):
     def _rows(self) -> Iterator[dict[str, str]]:
         """A line of `metadata.jsonl` for each image: its file and its classes."""
         for index in range(len(self.images)):
-            row = {"file_name": f"{index:04d}.png"}
+            row = {METADATA_NAME: f"{index:04d}.png"}
             if self.labels is not None:
                 for condition, at in zip(self.conditions, self.labels[index].tolist(), strict=True):
                     row |= {condition.name: condition.classes[at]} if at >= 0 else {}
@@ -259,6 +287,10 @@ class Latents(Result):
     def array(self) -> "np.ndarray":
         """The latents."""
         return self.latents
+
+    def table(self) -> dict[str, Sequence[Any]]:
+        """`name`, and the values of each latent in a row."""
+        return {**super().table(), "latent": list(self.latents.reshape(len(self), -1))}
 
     def as_file(self) -> bytes:
         """An .npz file with the arrays `latent` (N, ...) and `name` (N,)."""
@@ -314,14 +346,18 @@ class Scores(Result):
         """Of the mean; NaN of a single image."""
         return float(self.bits.astype("float64").std(ddof=1) / len(self.bits) ** 0.5)
 
+    def table(self) -> dict[str, Sequence[Any]]:
+        """`name` and `bits_per_dim`."""
+        return {**super().table(), "bits_per_dim": self.bits.tolist()}
+
     def as_file(self) -> bytes:
         """A table with a line an image."""
-        names = self.names or [str(index) for index in range(len(self))]
-        table = zip(names, self.bits.tolist(), strict=True)
+        table = self.table()
         text = io.StringIO(newline="")
         writer = csv.writer(text)
-        writer.writerow(["name", "bits_per_dim"])
-        writer.writerows((name, f"{value:.6f}") for name, value in table)
+        writer.writerow(table)
+        rows = zip(*table.values(), strict=True)
+        writer.writerows((name, f"{value:.6f}") for name, value in rows)
         return text.getvalue().encode()
 
     def _values(self) -> dict[str, Any]:

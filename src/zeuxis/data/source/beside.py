@@ -87,6 +87,8 @@ class Beside:
         self.notes: list[str] = []
         self.unused = Unused()
         self._read: set[str] = {*images, *others}
+        self._missing: list[str] = []
+        self._guessed: list[str] = []
         self._tables()
         self._own_files()
         self._stylegan()
@@ -102,28 +104,44 @@ class Beside:
             if path.name not in TABLES:
                 continue
             self._read.add(name)
-            missing, disputed = [], len(wrong)
+            disputed = len(wrong)
             try:
                 for line in read_table(self._files.read(name, MEMBER_LIMIT), path.suffix):
-                    called = str(line.pop(FILE_NAME, "") or "")
-                    image = self._names.find(called, _folder(name))
+                    image = self._find(str(line.pop(FILE_NAME, "") or ""), name)
                     if image is None:
-                        missing.append(called)
                         continue
                     wrong |= {(image, key) for key in _merge(self.rows[image], line)}
             except (OSError, ValueError) as error:
                 raise Invalid(f"{name} cannot be used: {error}") from error
-            self._say_missing(name, missing)
+            self._say_matches(name)
             if len(wrong) > disputed:
                 times = len(wrong) - disputed
                 self.notes.append(f"{name} contradicts itself {times:,} times: unknown there")
         for image, key in wrong:
             self.rows[image][key] = ""
 
-    def _say_missing(self, name: str, missing: Sequence[str]) -> None:
-        if missing:
-            such = f", such as {missing[0]}" if missing[0] else ""
-            self.notes.append(f"{name} speaks of {len(missing):,} files that are not there{such}")
+    def _find(self, called: str, file: str) -> str | None:
+        """The image that `file` calls so, and whether that had to be guessed or is not there."""
+        folder = f"{parent_of(file)}/" if "/" in file else ""
+        image = self._names.find(called, folder)
+        if image is None:
+            image = self._names.guess(called, folder)
+            if image is None:
+                self._missing.append(called)
+            else:
+                self._guessed.append(f"{called} for {image}")
+        return image
+
+    def _say_matches(self, file: str) -> None:
+        if self._missing:
+            such = f", such as {self._missing[0][:200]}" if self._missing[0] else ""
+            count = f"{len(self._missing):,}"
+            self.notes.append(f"{file} speaks of {count} files that are not there{such}")
+        if self._guessed:
+            count, such = f"{len(self._guessed):,}", self._guessed[0]
+            why = "are not exact: taken for the only image that each can mean"
+            self.notes.append(f"{count} names in {file} {why}, such as {such}")
+        self._missing, self._guessed = [], []
 
     def _stylegan(self) -> None:
         """Labels from a `dataset.json` as StyleGAN's dataset tool writes it."""
@@ -135,31 +153,30 @@ class Beside:
                 labels = content.get("labels")
                 if not isinstance(labels, list):
                     continue
-                missing = []
                 self._read.add(name)
                 for called, label in labels:
-                    image = self._names.find(str(called), _folder(name))
-                    if image is None:
-                        missing.append(str(called))
-                    else:
+                    image = self._find(str(called), name)
+                    if image is not None:
                         self.rows[image]["label"] = label
             except (OSError, ValueError, TypeError) as error:
                 raise Invalid(
                     f"{name} is not as StyleGAN's dataset tool writes it ({error})"
                 ) from error
-            self._say_missing(name, missing)
+            self._say_matches(name)
 
     # A file for each image
 
     def _own_files(self) -> None:
         """Captions from `name.txt` or `name.caption`, columns from `name.json` and `name.cls`."""
-        own = {name for name in self._files.names if name.endswith(OWN)}
+        own = {
+            _lower_suffix(name): name for name in self._files.names if name.lower().endswith(OWN)
+        }
         told = Own()
         for image in self._images if own else ():
             row, found = self.rows[image], {}
             stem = posixpath.splitext(image)[0]
             for suffix in OWN:
-                name = next((n for n in (stem + suffix, image + suffix) if n in own), None)
+                name = own.get(stem + suffix) or own.get(image + suffix)
                 if name:
                     self._read.add(name)
                     found[suffix] = name, self._text(name, told)
@@ -242,11 +259,6 @@ class Beside:
             self.problems.append((name, f"the licence cannot be read: {error}"))
 
 
-def _folder(name: str) -> str:
-    """Where a file lies, to be put before the names in it."""
-    return f"{parent_of(name)}/" if "/" in name else ""
-
-
 def _why_unused(path: PurePosixPath) -> str:
     """What a file that was not read would have to be."""
     suffix = path.suffix.lower()
@@ -263,6 +275,12 @@ def _why_unused(path: PurePosixPath) -> str:
     if suffix in ARCHIVES:
         return "an archive in a source is not opened; unpack it, or give it as a source"
     return f"{suffix} files are not read" if suffix else "it is no image"
+
+
+def _lower_suffix(name: str) -> str:
+    """Its name with the suffix in lower case, as Windows takes both for one."""
+    stem, suffix = posixpath.splitext(name)
+    return stem + suffix.lower()
 
 
 def _caption(row: dict[str, Any], texts: Sequence[str], told: Own) -> None:

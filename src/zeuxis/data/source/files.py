@@ -10,10 +10,18 @@ import zipfile
 from pathlib import Path
 
 from zeuxis.core.errors import Invalid
-from zeuxis.data.source.base import LEADS_OUT, MEMBER_LIMIT, SUFFIXES, leads_out, read_file
+from zeuxis.data.source.base import (
+    LEADS_OUT,
+    MEMBER_LIMIT,
+    OTHER_IMAGES,
+    SUFFIXES,
+    leads_out,
+    read_file,
+)
 
 HIDDEN = (".", "__MACOSX", "@eaDir")
 """What file managers leave beside pictures: macOS's resource forks, thumbnails of a NAS."""
+TEXTS = (".txt", ".json", ".csv", ".xml", ".md")
 HEAD = 16
 UTF8_NAMES = 0x800
 """Flag of a zip's member whose name is UTF-8."""
@@ -54,17 +62,16 @@ class Files(abc.ABC):
 
     @functools.cached_property
     def images(self) -> list[str]:
-        """Names of images: by their suffix, or by their first bytes if they have none."""
-        found, bare = [], 0
-        for name in self.names:
-            suffix = posixpath.splitext(name)[1].lower()
-            sniffed = not suffix and is_image(self.head(name))
-            bare += sniffed
-            if sniffed or suffix in SUFFIXES:
-                found.append(name)
-        if bare:
-            self.notes.append(f"{bare:,} files without a suffix are images by their first bytes")
-        return found
+        """Names of images: by their suffix, or by their first bytes if they, or all of them, have none."""
+        suffixes = {name: posixpath.splitext(name)[1].lower() for name in self.names}
+        named = [name for name in self.names if suffixes[name] in SUFFIXES]
+        known = {*OTHER_IMAGES, *TEXTS}
+        odd = [n for n in self.names if not suffixes[n] or (not named and suffixes[n] not in known)]
+        sniffed = {name for name in odd if is_image(self.head(name))}
+        if not sniffed:
+            return named
+        self.notes.append(f"{len(sniffed):,} files are images by their first bytes, not by suffix")
+        return [name for name in self.names if name in sniffed or suffixes[name] in SUFFIXES]
 
     def close(self) -> None:  # noqa: B027
         """Let go of open files."""

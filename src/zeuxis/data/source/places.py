@@ -5,6 +5,7 @@ Legend: a parent is the folders of an image's path, "pets/cat" of `pets/cat/1.pn
 
 import collections
 import dataclasses
+import posixpath
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -109,33 +110,45 @@ def plain(name: str) -> str:
 
 
 class Names:
-    """The names of images, found as other files write them: in another normal form, case or slash."""
+    """The names of images, found as other files write them.
+
+    A name may be in another normal form, case or slash. Where only one image can be meant, it may also
+    lack its suffix or the folders below the file that says it.
+    """
 
     def __init__(self, names: Sequence[str]) -> None:
         self._exact = set(names)
         odd = (name for name in names if not name.isascii() or "/." in name)
         self._plain = {plain(name): name for name in odd}
-        self._folded: dict[str, str] | None = None
+        self._loose: dict[str, str] | None = None
 
     def find(self, name: str, folder: str = "") -> str | None:
         """The image that a file in `folder` calls `name`."""
         if f"{folder}{name}" in self._exact:
             return f"{folder}{name}"
         name = plain(f"{folder}{name}")
-        if name in self._exact:
-            return name
-        return self._plain.get(name) or self._by_case(name)
+        return name if name in self._exact else self._plain.get(name)
 
-    def _by_case(self, name: str) -> str | None:
-        """The only image of that name in any case."""
-        if self._folded is None:
-            counts = collections.Counter(map(_folded, self._exact))
-            self._folded = {key: each for each in self._exact if counts[key := _folded(each)] == 1}
-        return self._folded.get(name.casefold())
+    def guess(self, name: str, folder: str = "") -> str | None:
+        """The only image in `folder` that may be meant."""
+        if self._loose is None:
+            keys = [(key, image) for image in self._exact for key in _loose_keys(image)]
+            counts = collections.Counter(key for key, _ in keys)
+            self._loose = {key: image for key, image in keys if counts[key] == 1}
+        full, bare = _folded(f"{folder}{name}"), f"/{_folded(name)}"
+        image = self._loose.get(full) or ("/" not in name and self._loose.get(bare)) or None
+        return image if image and image.startswith(folder) else None
+
+
+def _loose_keys(image: str) -> set[str]:
+    """What an image may be called: its path or its name, each with or without a suffix, in lower case."""
+    full = _folded(image)
+    stem = posixpath.splitext(full)[0]
+    return {full, stem, *("/" + posixpath.basename(key) for key in (full, stem))}
 
 
 def _folded(name: str) -> str:
-    return (name if name.isascii() else plain(name)).casefold()
+    return plain(name).casefold()
 
 
 @dataclasses.dataclass
