@@ -5,8 +5,7 @@ learns the line's direction, minimising E |v(x_t, t) - (e - x)|^2 (equation 1), 
 al., 2024, https://arxiv.org/abs/2403.03206, section 3.1). Sampling integrates v from t = 1 to 0 and redraws
 some of the noise on the way. A copy can be distilled to one to four steps (`objectives.jumps`).
 
-Shapes: B batch, C channels, H height, W width, A attributes (label conditions). In latents C, H and
-W are those of the latent.
+Shapes: B batch, C channels, H height, W width (of the latent, if any), A attributes (label conditions).
 """
 
 import copy
@@ -29,6 +28,7 @@ from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
 from zeuxis.nn.frozen import as_buffers
 from zeuxis.nn.unet import UNet
+from zeuxis.nn.wrapping import Tileable, check_sides, wrapped
 from zeuxis.objectives.jumps import MOST_STEPS, PASSES, linear, random_steps
 from zeuxis.sampling.complete import complete
 from zeuxis.sampling.ode import average, even, guided, jump, level_nats, multistep
@@ -66,8 +66,7 @@ class FlowConfig(FamilyConfig):
     time_scale: float = pydantic.Field(1.25, gt=0)
     """Standard deviation of logit(t) in training."""
     early: float = pydantic.Field(0.0, ge=0, lt=1)
-    """Share of the run after which a snapshot of the network is kept for autoguidance (`autoguidance_scale`);
-    0 keeps none. 0.15 is a good start."""
+    """Share of the run after which a snapshot is kept for `autoguidance_scale`; 0: none, 0.15 is good."""
     jumps: float = pydantic.Field(0.0, ge=0, lt=1)
     """Share of the run, at its end, for distillation to 1 to 4 steps; 0 is off, 0.125 is good."""
     latent: tuple[int, int, int] | None = None
@@ -76,6 +75,8 @@ class FlowConfig(FamilyConfig):
     """Mean of each channel of the latents; by default 0."""
     latent_deviation: tuple[float, ...] = ()
     """Standard deviation of each channel of the latents; by default 1."""
+    tileable: Tileable = "none"
+    """Axes along which drawn images continue on their opposite side: x, y or both. Training wraps nothing."""
 
     @pydantic.model_validator(mode="after")
     def _possible(self) -> Self:
@@ -92,6 +93,9 @@ class FlowConfig(FamilyConfig):
             found, expected = len(getattr(self, name)), self.shape[0] if self.latent else 0
             if found not in (0, expected):
                 raise Invalid(f"{name} has {found} numbers; expected {expected}, one a channel")
+        if self.tileable != "none" and self.latent:
+            raise Invalid("a flow of latents cannot tile: its decoder does not; model pixels")
+        check_sides(self.tileable, *self.shape[1:], self.patch << len(self.widths) - 1)
         if min(self.latent_deviation, default=1) <= 0:
             raise Invalid(
                 f"latent_deviation is {self.latent_deviation}; each must be above 0: "
@@ -171,7 +175,7 @@ class Flow(
         super().__init__(parts)
         self.config = config
         classes = [len(condition.classes) for condition in config.conditions]
-        sizes = (config.widths, config.blocks, config.norms, config.embedding, config.patch)
+        sizes = config.widths, config.blocks, config.norms, config.embedding, config.patch
         unet = functools.partial(UNet, config.shape[0], classes, *sizes)
         self.net = unet()
         if config.early:
@@ -198,6 +202,7 @@ class Flow(
         *,
         label_BA: Tensor | None = None,
         net: nn.Module | None = None,
+        tileable: Tileable = "none",
     ) -> Tensor:
         """v(x_t, t), or by the jumping copy its mean on the way from t to t - length, of x's shape and type.
 
@@ -205,7 +210,7 @@ class Flow(
         correction, both sides of it scaled to unit variance (Karras et al., 2022, appendix B.6).
         """
         inverse, guess = linear(time_B, length_B, self.config.spread)
-        net = net or (self.net if length_B is None else self.jumper)
+        net = wrapped(net or (self.net if length_B is None else self.jumper), tileable)
         correction_BCHW = net(x_BCHW * inverse, time_B, label_BA, length_B)
         return guess * x_BCHW + self.config.spread * inverse * correction_BCHW.to(x_BCHW.dtype)
 
@@ -222,9 +227,8 @@ class Flow(
             time_B = torch.sigmoid(config.time_mean + config.time_scale * ctx.rng.normal("time"))
         x_BCHW = torch.lerp(image_BCHW, noise_BCHW, time_B[:, None, None, None])
         velocity_BCHW = self.velocity(x_BCHW, time_B, length_B, label_BA=label_BA)
-        if length_B is None:
-            true_BCHW = noise_BCHW - image_BCHW
-        else:
+        true_BCHW = noise_BCHW - image_BCHW
+        if length_B is not None:
             velocity = functools.partial(self.velocity, label_BA=label_BA)
             true_BCHW = average(velocity, x_BCHW, time_B, length_B, PASSES)
         return {"total": F.mse_loss(velocity_BCHW, true_BCHW)}
@@ -255,9 +259,8 @@ class Flow(
         """Follow the velocity from noise to images (B, C, H, W), clamped to [-1, 1]."""
         # The early copy stood still before jumps were learned.
         jumps = self.config.jumps and controls.autoguidance_scale == 1
-        solve = (
-            jump if jumps and controls.steps <= controls.most_jumps else _solver(controls, noise)
-        )
+        jumps = jumps and controls.steps <= controls.most_jumps
+        solve = jump if jumps else _solver(controls, noise)
         velocity, x_BCHW = self._guided(cond, controls), noise["image"]
         return self._image(solve(velocity, x_BCHW, even(controls.steps), progress))
 
@@ -328,11 +331,9 @@ class Flow(
 
     def _guided(self, cond: Batch, controls: FlowControls) -> Callable[..., Tensor]:
         """The velocity (x, t), or its mean (x, t, length), under the labels of `cond`, guided as asked."""
-        label_BA, scale, auto = (
-            cond.get("label"),
-            controls.guidance_scale,
-            controls.autoguidance_scale,
-        )
+        label_BA = cond.get("label")
+        draw = functools.partial(self.velocity, tileable=self.config.tileable)
+        scale, auto = controls.guidance_scale, controls.autoguidance_scale
         if auto != 1 and not self.config.early:
             raise Invalid(
                 f"autoguidance_scale is {auto}, but this flow kept no early copy of itself to be "
@@ -341,14 +342,14 @@ class Flow(
 
         def velocity(*at: Tensor) -> Tensor:
             if label_BA is None or scale == 1:
-                with_BCHW = out_BCHW = self.velocity(*at, label_BA=label_BA)
+                with_BCHW = out_BCHW = draw(*at, label_BA=label_BA)
             else:  # one pass, over the rows with their labels and again without
                 label = torch.cat([label_BA, torch.full_like(label_BA, -1)])
-                both = self.velocity(*[torch.cat([each] * 2) for each in at], label_BA=label)
+                both = draw(*[torch.cat([each] * 2) for each in at], label_BA=label)
                 with_BCHW, without_BCHW = both.chunk(2)
                 out_BCHW = guided(with_BCHW, without_BCHW, scale)
             if auto != 1:
-                early_BCHW = self.velocity(*at, label_BA=label_BA, net=self.early)
+                early_BCHW = draw(*at, label_BA=label_BA, net=self.early)
                 out_BCHW = out_BCHW + (auto - 1) * (with_BCHW - early_BCHW)
             return out_BCHW
 
@@ -385,9 +386,9 @@ class Flow(
 
     def _moments(self, like: Tensor) -> tuple[Tensor, ...]:
         """Mean and deviation of each channel of the latents, (C, 1, 1)."""
-        mean = self.config.latent_mean or (0.0,) * len(like[0])
-        deviation = self.config.latent_deviation or (1.0,) * len(like[0])
-        return like.new_tensor([mean, deviation])[..., None, None].unbind()
+        config, count = self.config, len(like[0])
+        moments = config.latent_mean or [0.0] * count, config.latent_deviation or [1.0] * count
+        return like.new_tensor(moments)[..., None, None].unbind()
 
     def _pixels_only(self, verb: str) -> None:
         if self.config.latent:

@@ -33,6 +33,7 @@ from zeuxis.nn import pyramid, spectral, strided
 from zeuxis.nn.augment import DRAWS, POLICIES, augment
 from zeuxis.nn.norm import NormSiLU
 from zeuxis.nn.precision import full
+from zeuxis.nn.wrapping import Double, Tileable, check_sides, rolled, wrapped
 from zeuxis.objectives import adversarial
 
 SLOPE = 0.2  # of the leaky ReLU below zero
@@ -64,8 +65,7 @@ class GANConfig(FamilyConfig):
     gamma: float = pydantic.Field(1.0, ge=0)
     """Weight of the gradient penalty: higher is more stable, lower is sharper. One-centred: 10 is usual."""
     gamma_end: float = pydantic.Field(1.0, gt=0)
-    """Factor on gamma at the end of the run, reached geometrically. Below 1 is sharper, but in long runs the
-    discriminator may win."""
+    """Factor on gamma by the end of the run: below 1 is sharper, but in long runs the discriminator may win."""
     penalty_every: int = pydantic.Field(8, ge=1)
     """Steps between gradient penalties, each weighted up by this number (lazy regularisation)."""
     augment: tuple[str, ...] = ("translation",)
@@ -76,10 +76,14 @@ class GANConfig(FamilyConfig):
     """Weight of an auxiliary classifier of the labels in the discriminator; 0 leaves it out."""
     spectral_norm: bool = False
     """Divide each weight of the discriminator by its largest singular value."""
+    tileable: Tileable = "none"
+    """Axes along which images continue on their opposite side: x, y or both."""
 
     @pydantic.model_validator(mode="after")
     def _possible(self) -> "GANConfig":
         pyramid.check_size("gan", self.height, self.width)
+        patch = 2 if self.network == "dcgan" else self.patch
+        check_sides(self.tileable, self.height, self.width, patch << len(self.grids()) - 1)
         if unknown := sorted(set(self.augment) - set(POLICIES)):
             raise Invalid(f"augment is {unknown[0]!r}; choose from {', '.join(POLICIES)}")
         return self
@@ -168,6 +172,7 @@ class Painter(nn.Module):
         super().__init__()
         self.grids, widths = config.grids()[::-1], config.widths()[::-1]
         self.patch, self.size = config.patch, (config.height, config.width)
+        self.up = Double()
         self.blocks = nn.ModuleList(
             nn.ModuleList(StyledBlock(width) for _ in range(config.blocks)) for width in widths[:-1]
         )
@@ -191,7 +196,7 @@ class Painter(nn.Module):
         for stage, rise, grid in zip(self.blocks, self.rises, self.grids[1:], strict=True):
             for block in stage:  # type: ignore[attr-defined]
                 x = block(x, next(styles), next(styles))
-            x = F.interpolate(rise(x), scale_factor=2, mode="bilinear")
+            x = self.up(rise(x))
             x = x[..., : grid[0], : grid[1]]
         x = self.norm(x, next(styles), next(styles))
         image_BCHW = F.pixel_shuffle(self.paint(x), self.patch)
@@ -230,6 +235,7 @@ class Generator(nn.Module):
         else:
             sizes = [*config.grids()[::-1], (config.height, config.width)]
             self.painter = strided.StridedUp(given, config.widths()[::-1], sizes, config.channels)
+        self.painter = wrapped(self.painter, config.tileable)
 
     def forward(self, z_BZ: Tensor, label_BA: Tensor) -> Tensor:
         """Paint each image."""
@@ -296,7 +302,9 @@ class GAN(Family, abilities.Generates[GANControls], abilities.Interpolates):
         if phase == "generator":
             return self._generator_loss(real_BCHW, z_BZ, label_BA, ctx)
         with torch.no_grad():
-            fake_BCHW = self.generator(z_BZ, label_BA).clamp(-1, 1)
+            fake_BCHW = rolled(
+                self.generator(z_BZ, label_BA).clamp(-1, 1), ctx.rng, self.config.tileable
+            )
         return self._discriminator_loss(real_BCHW, fake_BCHW, label_BA, ctx)
 
     def _generator_loss(
@@ -308,7 +316,8 @@ class GAN(Family, abilities.Generates[GANControls], abilities.Interpolates):
             with torch.no_grad():
                 real_B, _ = self._judge(real_BCHW, label_BA, uniform_2BK[0])
         image_BCHW = self.generator(z_BZ, label_BA)
-        fake_B, classes = self._judge(image_BCHW.clamp(-1, 1), label_BA, uniform_2BK[1])
+        seen_BCHW = rolled(image_BCHW.clamp(-1, 1), ctx.rng, self.config.tileable)
+        fake_B, classes = self._judge(seen_BCHW, label_BA, uniform_2BK[1])
         losses = {
             "adversarial": adversarial.generator_loss(config.loss, fake_B, real_B).mean(),
             "beyond": adversarial.beyond(image_BCHW),
@@ -325,7 +334,7 @@ class GAN(Family, abilities.Generates[GANControls], abilities.Interpolates):
         centred = due and config.penalty == "zero_centred"
         uniform_2BK = self._augmentation(ctx.rng)
         image_2BCHW = torch.cat([real_BCHW, fake_BCHW]).detach().requires_grad_(centred)
-        label_2BA = torch.cat([label_BA, label_BA])
+        label_2BA = label_BA.repeat(2, 1)
         verdict_2B, classes = self._judge(image_2BCHW, label_2BA, uniform_2BK.flatten(0, 1))
         real_B, fake_B = verdict_2B.chunk(2)
         losses = {

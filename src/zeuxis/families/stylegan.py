@@ -22,7 +22,6 @@ from typing import Literal
 
 import pydantic
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zeuxis.core import abilities
@@ -36,6 +35,7 @@ from zeuxis.nn import modulated, pyramid
 from zeuxis.nn.augment import DRAWS, POLICIES, augment
 from zeuxis.nn.labels import Labels
 from zeuxis.nn.precision import full
+from zeuxis.nn.wrapping import Double, Tileable, check_sides, rolled, wrapped
 from zeuxis.objectives import adversarial
 from zeuxis.objectives.path_length import path_lengths
 
@@ -82,10 +82,13 @@ class StyleGANConfig(FamilyConfig):
     """Differentiable augmentations of what the discriminator sees: colour, translation, cutout."""
     augment_share: float = pydantic.Field(1.0, ge=0, le=1)
     """Probability that an image is augmented."""
+    tileable: Tileable = "none"
+    """Axes along which images continue on their opposite side: x, y or both."""
 
     @pydantic.model_validator(mode="after")
     def _possible(self) -> "StyleGANConfig":
         pyramid.check_size("stylegan", self.height, self.width)
+        check_sides(self.tileable, self.height, self.width, 1 << len(self.grids()) - 1)
         if unknown := sorted(set(self.augment) - set(POLICIES)):
             raise Invalid(f"augment is {unknown[0]!r}; choose from {', '.join(POLICIES)}")
         return self
@@ -165,6 +168,7 @@ class Painter(nn.Module):
         self.convs = nn.ModuleList(modulated.ModulatedConv(a, b, style) for a, b in pairs)
         self.colours = nn.ModuleList(modulated.ToColour(a, config.channels, style) for a in widths)
         self.strength = nn.Parameter(torch.zeros(len(self.sizes)))
+        self.up = Double()
 
     def forward(self, w_BLZ: Tensor, noise: list[Tensor]) -> Tensor:
         """Paint each image."""
@@ -183,9 +187,8 @@ class Painter(nn.Module):
         assert image is not None
         return image
 
-    @staticmethod
-    def _up(x: Tensor, grid: tuple[int, int]) -> Tensor:
-        x = F.interpolate(x, scale_factor=2, mode="bilinear")
+    def _up(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
+        x = self.up(x)
         return x if x.shape[2:] == grid else x[..., : grid[0], : grid[1]]  # slices cost a copy
 
 
@@ -239,7 +242,7 @@ class StyleGAN(Family, abilities.Generates[StyleGANControls], abilities.Interpol
         super().__init__()
         self.config = config
         self.mapper = Mapper(config)
-        self.painter = Painter(config)
+        self.painter = wrapped(Painter(config), config.tileable)
         self.discriminator = Discriminator(config)
         self.register_buffer("w_mean", torch.zeros(config.latent))
         self.register_buffer("path_mean", torch.zeros(()))
@@ -286,6 +289,7 @@ class StyleGAN(Family, abilities.Generates[StyleGANControls], abilities.Interpol
         with torch.no_grad():
             w_BLZ, _ = self._drawn_styles(label_BA, ctx.rng)
             fake_BCHW = self.synthesise(w_BLZ, self._layer_noise(ctx.rng))
+            fake_BCHW = rolled(fake_BCHW, ctx.rng, self.config.tileable)
         return self._discriminator_loss(real_BCHW, fake_BCHW, label_BA, ctx)
 
     def _drawn_styles(self, label_BA: Tensor, rng: Rng) -> tuple[Tensor, Tensor]:
@@ -308,7 +312,8 @@ class StyleGAN(Family, abilities.Generates[StyleGANControls], abilities.Interpol
                 real_B = self._judge(real_BCHW, label_BA, uniform_2BK[0])
         w_BLZ, w_BZ = self._drawn_styles(label_BA, ctx.rng)
         image_BCHW = self._paint(w_BLZ, self._layer_noise(ctx.rng))
-        fake_B = self._judge(image_BCHW.clamp(-1, 1), label_BA, uniform_2BK[1])
+        seen_BCHW = rolled(image_BCHW.clamp(-1, 1), ctx.rng, self.config.tileable)
+        fake_B = self._judge(seen_BCHW, label_BA, uniform_2BK[1])
         verdict = adversarial.generator_loss(config.loss, fake_B, real_B).mean()
         beyond = adversarial.beyond(image_BCHW)
         losses = {"adversarial": verdict, "beyond": beyond}
