@@ -65,7 +65,7 @@ class GANConfig(FamilyConfig):
     gamma: float = pydantic.Field(1.0, ge=0)
     """Weight of the gradient penalty: higher is more stable, lower is sharper. One-centred: 10 is usual."""
     gamma_end: float = pydantic.Field(1.0, gt=0)
-    """Factor on gamma by the end of the run: below 1 is sharper, but in long runs the discriminator may win."""
+    """Factor on gamma at the end of the run: below 1 is sharper, but in long runs D may win."""
     penalty_every: int = pydantic.Field(8, ge=1)
     """Steps between gradient penalties, each weighted up by this number (lazy regularisation)."""
     augment: tuple[str, ...] = ("translation",)
