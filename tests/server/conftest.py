@@ -29,7 +29,7 @@ class Client:
     """Requests with the token, one after another, by httpx against an application."""
 
     def __init__(self, app, runs, served):
-        self.loop = asyncio.new_event_loop()
+        self.app, self.loop = app, asyncio.new_event_loop()
         self._runs, self._served = runs, served
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         self.http = httpx.AsyncClient(
@@ -44,6 +44,23 @@ class Client:
 
     def request(self, method, url, **given):
         return self.loop.run_until_complete(self.http.request(method, url, **given))
+
+    def raw(self, method, path):
+        """Status and body for a path as it is, which httpx would tidy."""
+        sent = []
+
+        async def receive():
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message):
+            sent.append(message)
+
+        headers = [(b"host", HOST.encode()), (b"authorization", f"Bearer {TOKEN}".encode())]
+        known = {"type": "http", "http_version": "1.1", "scheme": "http", "root_path": ""}
+        scope = {**known, "method": method, "path": path, "query_string": b"", "headers": headers}
+        scope["raw_path"] = path.encode()
+        self.loop.run_until_complete(self.app(scope, receive, send))
+        return sent[0]["status"], b"".join(one.get("body", b"") for one in sent)
 
     def get(self, url, **given):
         return self.request("GET", url, **given)

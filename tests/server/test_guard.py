@@ -4,11 +4,15 @@ import asyncio
 import base64
 import itertools
 import json
+import socket
 
+import numpy as np
 import pytest
+import uvicorn
 
 from tests.server.conftest import HOST, TOKEN
 from tests.support.sabotage import breaks
+from zeuxis.server import connections
 from zeuxis.server.guard import HEADERS, Guard, Keys
 from zeuxis.server.serve import addresses
 
@@ -214,15 +218,33 @@ STRINGS = [
 ]
 
 
-def test_traversal_strings_in_every_place_reach_no_file(server, tmp_path, monkeypatch):
-    """Ray, mlflow, InvokeAI, ComfyUI, Gradio: paths in parameters. Runs are names, files are bodies."""
+@pytest.fixture
+def no_connections(monkeypatch):
+    """Nothing here may open a connection of its own (SSRF: ComfyUI 2024-12882, Gradio 2026-28416)."""
+    tried = []
+    monkeypatch.setattr(socket.socket, "connect", lambda self, place: tried.append(place))
+    yield
+    assert not tried
+
+
+def test_traversal_strings_in_a_path_reach_no_file(server, tmp_path, monkeypatch):
+    """mlflow 2026-2614, InvokeAI 2025-6237, Gradio 2026-28414: runs are names that are looked up."""
     monkeypatch.chdir(tmp_path)
     server.serve("vae")
+    assert len(STRINGS) >= 480
     for text in STRINGS:
-        for path in (f"/api/v1/runs/{text}", f"/api/v1/runs/{text}/sample"):
-            url = path.replace("\n", "%0a").replace("\\", "%5c")
-            assert server.post(url, json={}).status_code in (404, 405), text
-    for text in STRINGS[::8]:
+        for path in (f"/api/v1/runs/{text}", f"/api/v1/runs/{text}/sample", f"/{text}"):
+            for method in ("GET", "POST"):
+                status, body = server.raw(method, path)
+                assert status in (404, 405) and b"root:" not in body, (method, path)
+    assert not any(tmp_path.iterdir())
+
+
+def test_traversal_strings_in_a_body_reach_no_file(server, tmp_path, monkeypatch, no_connections):
+    """ComfyUI 2026-56671, mlflow 2026-0596: files are bytes, words are looked up, no shell sees them."""
+    monkeypatch.chdir(tmp_path)
+    server.serve("vae")
+    for text in STRINGS[::6] + STRINGS[-8:]:
         for body in (
             {"labels": text},
             {"labels": {text: text}},
@@ -239,6 +261,59 @@ def test_traversal_strings_in_every_place_reach_no_file(server, tmp_path, monkey
             told = server.post(f"/api/v1/runs/vae/{verb}", json=body)
             assert told.status_code == 422 and "root:" not in told.text
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("site", ["same-origin", "none", "same-site", "cross-site"])
+@pytest.mark.parametrize("mode", ["cors", "no-cors", "navigate", "same-origin"])
+def test_sec_fetch_goes_by_the_site_alone(site, mode):
+    """JupyterHub 2026-40864: `no-cors` was taken for the same origin."""
+    headers = [HOME, KEY, JSON, ("sec-fetch-site", site), ("sec-fetch-mode", mode)]
+    assert ask(headers, "POST")[2] == (site in ("same-origin", "none"))
+
+
+def test_pickled_latents_are_not_unpickled(server, tmp_path):
+    """InvokeAI 2024-12029, torch 2026-24747: no code from files."""
+
+    class Canary:
+        def __reduce__(self):
+            return open, (str(tmp_path / "sung"), "w")
+
+    np.savez(tmp_path / "x.npz", latent=np.array([Canary()], object))
+    (tmp_path / "sung").unlink(missing_ok=True)
+    content = base64.b64encode((tmp_path / "x.npz").read_bytes()).decode()
+    server.serve("vae")
+    answer = server.post("/api/v1/runs/vae/decode", json={"latents": content})
+    assert answer.status_code == 422 and not (tmp_path / "sung").exists()
+
+
+@breaks("server/connections.py", "if self.cycle is None:", "if False:")
+def test_a_connection_that_sends_no_request_is_closed(monkeypatch):
+    """InvokeAI 2024-10821 and slow clients: a few of them must not keep others out."""
+    monkeypatch.setattr(connections, "PATIENCE", 0.05)
+    config = uvicorn.Config(
+        Behind(), http=connections.Patient, port=0, lifespan="off", log_level="error"
+    )
+    server = uvicorn.Server(config)
+
+    async def go():
+        serving = asyncio.create_task(server.serve())
+        while not server.started:
+            await asyncio.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        slow, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\nx: ")
+        quick, other = await asyncio.open_connection("127.0.0.1", port)
+        other.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert (await quick.readline()).startswith(b"HTTP/1.1 200")
+        assert await asyncio.wait_for(slow.read(), 5) == b""
+        other.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")  # the quick one may go on
+        assert b"HTTP/1.1 200" in await asyncio.wait_for(quick.readuntil(b"200"), 5)
+        for one in (writer, other):
+            one.close()
+        server.should_exit = True
+        await serving
+
+    asyncio.run(go())
 
 
 POLYGLOTS = {

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import threading
 from collections import ChainMap
 
@@ -11,8 +12,8 @@ from tests.server.conftest import TOKEN, Client, in_a_thread
 from tests.support.front import pictures, tiny, workshop
 from tests.support.sabotage import breaks
 from zeuxis.core.errors import Conflict, Invalid, NotFound
-from zeuxis.core.events import append
 from zeuxis.core.lock import locked
+from zeuxis.core.log import append
 from zeuxis.server import job as process
 from zeuxis.server import jobs as of_jobs
 from zeuxis.server import stream
@@ -204,6 +205,13 @@ def test_jobs_over_http(client, jobs):
     assert drawn.status_code == 200 and len(drawn.json()["images"]) == 2
     assert client.get("/api/v1/runs").json()["runs"] == [name]
     assert client.get(f"{url}/log").status_code == 200
+    run = f"/api/v1/runs/{name}"
+    steps = client.get(f"{run}/samples").json()["steps"]
+    sheet = client.get(f"{run}/samples/{steps[-1]}")
+    assert sheet.status_code == 200 and sheet.content.startswith(b"\x89PNG")
+    assert client.get(f"{run}/samples/77").status_code == 404
+    rows = client.get(f"{run}/log").json()["log"]
+    assert rows and client.get(f"{run}/log?after={rows[-1]['step']}").json() == {"log": []}
     assert client.request("DELETE", url).status_code == 409
     for path in ("/api/v1/jobs/nowhere", "/api/v1/jobs/..", "/api/v1/jobs/%2e%2e%2fsources"):
         assert client.get(path).status_code in (404, 405)
@@ -212,6 +220,23 @@ def test_jobs_over_http(client, jobs):
         == 404
     )
     assert client.post("/api/v1/jobs", json={"request": 3}).status_code == 422
+
+
+def test_forms_of_a_client_follow_from_the_declarations(client):
+    told = client.get("/api/v1/families").json()
+    assert "gan" in told["families"] and "minutes" in told["request"]["properties"]
+    assert "description" in told["training"]["properties"]["lr"]
+    gan = client.get("/api/v1/families/flow").json()
+    assert "steps" in gan["controls"]["properties"] and gan["config"]["properties"]
+    assert client.get("/api/v1/families/gam").json()["detail"].endswith("did you mean 'gan'?")
+
+
+def test_every_route_of_jobs_needs_the_token(client):
+    for path, told in client.get("/api/v1/openapi.json").json()["paths"].items():
+        for method in told:
+            url = re.sub("{[^}]*}", "x", path)
+            answer = client.request(method.upper(), url, headers={"authorization": ""})
+            assert answer.status_code == 401 or url.endswith(("/health", "/session"))
 
 
 def test_a_list_has_pages(client, jobs):

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import httpx
 import pytest
@@ -24,9 +25,12 @@ from zeuxis.training.run import train
 
 LONGEST = 60
 """Seconds after which waiting is given up."""
+NAME = "icons;$(touch sung)"
+"""No shell ever sees it (mlflow 2026-0596)."""
 KEYS = {"family": {**REQUEST["overrides"]["family"]}, "data": {"size": [8, 8]}}
 LONG = {
     **REQUEST,
+    "source": NAME,
     "steps": 60,
     "overrides": {
         **KEYS,
@@ -98,7 +102,7 @@ def streamed(client, url, count, **headers):
 
 def test_server_and_job_are_killed_and_the_run_ends_as_if_never(tmp_path):
     with workshop(tmp_path / "cache"):
-        icons = pictures(tmp_path / "icons", count=12)
+        icons = pictures(tmp_path / NAME, count=12)
         with serving(tmp_path, "--jobs", tmp_path / "studio", "--source", icons) as (
             server,
             client,
@@ -109,7 +113,7 @@ def test_server_and_job_are_killed_and_the_run_ends_as_if_never(tmp_path):
             assert [number for number, _ in told] == [1, 2] and again == told[1:]
             assert {row["job"] for _, row in told} == {name}
             server.kill()
-        jobs = Jobs(tmp_path / "studio", {"icons": icons}, {})
+        jobs = Jobs(tmp_path / "studio", {NAME: icons}, {})
         job = jobs.get(name)
         log = job.run / "log.jsonl"
         until(lambda: log.exists() and log.read_bytes().count(b"\n") > 2)
@@ -123,6 +127,7 @@ def test_server_and_job_are_killed_and_the_run_ends_as_if_never(tmp_path):
         jobs.tend()  # goes on once
         undisturbed = train(Request.read({**LONG, "source": icons, "out": tmp_path / "alone"}))
         until(lambda: job.state() == "finished" and not (jobs.tend() or jobs._started))
+    assert not list(tmp_path.rglob("sung")) and not Path("sung").exists()
     assert weights(job.run) == weights(undisturbed) != []
     rows = [json.loads(line) for line in (job.folder / JOURNAL).read_text().splitlines()]
     assert [next(key for key in ("began", "ended") if key in row) for row in rows] == [

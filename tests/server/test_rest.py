@@ -9,7 +9,12 @@ import numpy as np
 import pytest
 
 from tests.contract.test_verbs import USED
+from tests.support.one_ability import in_table
 from tests.support.sabotage import breaks
+from tests.support.toy import Toy
+from zeuxis.core.fields import Field
+from zeuxis.core.pixels import save_png
+from zeuxis.inference import artefact
 from zeuxis.inference.model import load
 from zeuxis.inference.results import Images, Latents
 from zeuxis.inference.verbs import VERBS
@@ -67,6 +72,23 @@ def test_rest_gives_what_python_gives(verb, name, server, runs, photos, words):
     else:
         assert {**found, "provenance": 0} == {**expected.values(), "provenance": 0}
     assert found["provenance"]["run"] == name and "/" not in json.dumps(found["provenance"])
+
+
+def test_sources_of_a_translation_are_files_too(tmp_path):
+    for kind, shape, classes in (("image", (3, 8, 8), ()), ("map", (8, 8), ("sky", "sea"))):
+        field = Field(name="source", kind=kind, shape=shape, classes=classes)
+        config = Toy.TINY.model_copy(update={"source": field})
+        with in_table(Toy):
+            family = Toy(config)
+            artefact.save(tmp_path / kind, "toy", family, family.state_dict())
+            model = load(tmp_path / kind)
+        folder = tmp_path / f"{kind}s"
+        for i in range(3):
+            ids = np.random.default_rng(i).integers(0, 2, (16, 16), np.uint8)
+            save_png(folder / f"{i}.png", ids[..., None] * (1 if kind == "map" else 255))
+        read = VERBS["translate"].read(model, {"sources": str(folder)})["sources"].images
+        body = {"sources": [encoded(path) for path in sorted(folder.iterdir())]}
+        assert np.array_equal(VERBS["translate"].take(model, body, 3)["sources"], read)
 
 
 @breaks("server/worker.py", "len(result) == 1", "True")

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from zeuxis.core import machine
-from zeuxis.core.log import parse_line
+from zeuxis.core.log import opened, parse_line, write_line
 from zeuxis.core.progress import Event
 
 INTERVAL = 1.0
@@ -96,8 +96,8 @@ class Recorder:
     def _write(self, line: bytes) -> None:
         """Append, through one handle: what takes the folder's place meanwhile is not written to."""
         if self._handle is None:
-            self._handle = _opened(self._path)
-        size = _write(self._handle, line)
+            self._handle = opened(self._path)
+        size = write_line(self._handle, line)
         if self._bounded and size > LARGEST:
             self._thin(self._handle, size)
 
@@ -111,29 +111,6 @@ class Recorder:
         os.ftruncate(handle, 0)
         os.write(handle, b"".join(kept))
         self._interval *= 2
-
-
-def append(path: Path, row: Mapping[str, Any]) -> None:
-    """Append one line to a file that other processes may append to, and make it durable."""
-    handle = _opened(path)
-    try:
-        _write(handle, json.dumps(row, allow_nan=False).encode() + b"\n")
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _opened(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o644)
-
-
-def _write(handle: int, line: bytes) -> int:
-    """Append a line, on a line of its own if a kill cut the last one; the size of the file."""
-    size = os.fstat(handle).st_size
-    if size and os.pread(handle, 1, size - 1) != b"\n":
-        line = b"\n" + line
-    os.write(handle, line)
-    return size + len(line)
 
 
 def read_events(path: Path) -> Iterator[dict[str, Any]]:

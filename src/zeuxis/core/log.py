@@ -84,6 +84,30 @@ class Log:
             )
 
 
+def append(path: Path, row: Mapping[str, Any]) -> None:
+    """Append one line to a file that other processes may append to, and make it durable."""
+    handle = opened(path)
+    try:
+        write_line(handle, json.dumps(row, allow_nan=False).encode() + b"\n")
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def opened(path: Path) -> int:
+    """A handle to append to a file, which is made if it is not there; a link is not followed."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o644)
+
+
+def write_line(handle: int, line: bytes) -> int:
+    """Append a line, on a line of its own if a kill cut the last one; the size of the file."""
+    size = os.fstat(handle).st_size
+    if size and os.pread(handle, 1, size - 1) != b"\n":
+        line = b"\n" + line
+    os.write(handle, line)
+    return size + len(line)
+
+
 def read_log(path: Path) -> Iterator[dict[str, float]]:
     """Lines of a log; what a crash or a kill made of others is left out."""
     if path.exists():

@@ -15,17 +15,17 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from zeuxis import __version__
-from zeuxis.core.errors import Error, NotFound, Stopped
-from zeuxis.core.settings import suggest
+from zeuxis.core.errors import Error, Stopped
 from zeuxis.inference.results import Images
 from zeuxis.inference.verb import Verb
 from zeuxis.inference.verbs import VERBS
-from zeuxis.server import job_routes, problems
+from zeuxis.server import job_routes, problems, run_routes
 from zeuxis.server.bodies import json_object, read_body
 from zeuxis.server.guard import API, Keys
 from zeuxis.server.jobs import Jobs
 from zeuxis.server.models import Models
 from zeuxis.server.orders import DESCRIBE, Order
+from zeuxis.server.run_routes import find
 
 LOOK = 0.5
 """Seconds between looks at the jobs."""
@@ -65,6 +65,7 @@ def make(models: Models, keys: Keys, runs: Mapping[str, Path], jobs: Jobs | None
     counts = Counts(models)
     app.include_router(_around(models, keys, runs, counts), prefix=API)
     app.include_router(_verbs(models, runs, counts), prefix=API)
+    app.include_router(run_routes.routes(models, runs), prefix=API)
     if jobs is not None:
         app.include_router(job_routes.routes(jobs, models), prefix=API)
     return app
@@ -109,9 +110,7 @@ def _around(
 
     @router.get("/runs/{run}", summary="What a model is, and the JSON schema of each request.")
     async def described(run: str) -> Response:
-        answer = await models.ask(
-            Order(number=0, verb=DESCRIBE, run=run, folder=_folder(runs, run))
-        )
+        answer = await models.ask(Order(number=0, verb=DESCRIBE, run=run, folder=find(runs, run)))
         return Response(answer.body, answer.status, media_type=answer.media)
 
     return router
@@ -138,7 +137,7 @@ def _endpoint(
     verb: Verb, models: Models, runs: Mapping[str, Path], counts: "Counts"
 ) -> Callable[..., Awaitable[Response]]:
     async def endpoint(run: str, request: Request) -> Response:
-        folder = _folder(runs, run)
+        folder = find(runs, run)
         models.check_room()
         began = time.monotonic()
         order = Order(
@@ -175,12 +174,6 @@ def _responses(verb: Verb) -> dict[int | str, dict[str, Any]]:
     trouble = {"description": "What is wrong, in a sentence.", "content": {problems.MEDIA: {}}}
     good = {"description": verb.gives.WRITES, "content": {form: {} for form in forms}}
     return {200: good, "4XX": trouble, "5XX": trouble}
-
-
-def _folder(runs: Mapping[str, Path], run: str) -> Path:
-    if run not in runs:
-        raise NotFound(f"no run {run[:80]!r} here; {suggest(run, runs)}")
-    return runs[run]
 
 
 async def _unless_gone(asked: Awaitable[Any], request: Request) -> Any:

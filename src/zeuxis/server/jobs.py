@@ -28,10 +28,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from zeuxis.core.errors import Conflict, Invalid, NotFound
-from zeuxis.core.events import append
 from zeuxis.core.files import read_json, sync_folder, write_json
 from zeuxis.core.lock import is_held
-from zeuxis.core.log import parse_line
+from zeuxis.core.log import append, parse_line
 from zeuxis.core.request import Request
 from zeuxis.core.settings import suggest
 from zeuxis.families import FAMILIES
@@ -335,19 +334,19 @@ class Jobs:
 
 
 class Trained(Mapping[str, Path]):
-    """Runs of jobs that hold a trained model, by the job's id."""
+    """Runs of jobs, by the job's id; one that has just begun holds no model yet."""
 
     def __init__(self, jobs: Jobs) -> None:
         self._jobs = jobs
 
     def __getitem__(self, name: str) -> Path:
         with contextlib.suppress(NotFound):
-            if (self._jobs.get(name).run / "config.json").is_file():
+            if self._jobs.get(name).run.is_dir():
                 return self._jobs.get(name).run
         raise KeyError(name)
 
     def __iter__(self) -> Iterator[str]:
-        return (job.id for job in self._jobs.all() if (job.run / "config.json").is_file())
+        return (job.id for job in self._jobs.all() if job.run.is_dir())
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

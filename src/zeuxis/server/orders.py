@@ -9,6 +9,8 @@ from pathlib import Path
 
 PICTURE = "+picture"
 """In place of a verb: the body, a picture, as a PNG file of what the decoder makes of it."""
+FAMILY = "+family"
+"""In place of a verb: the schemas of the family that the body names."""
 DESCRIBE = ""
 """In place of a verb: the facts about a run, and the schemas of what can be asked of it."""
 

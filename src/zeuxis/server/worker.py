@@ -15,6 +15,7 @@ from typing import Any
 
 import pydantic
 
+from zeuxis import families
 from zeuxis.core.abilities import Encodes
 from zeuxis.core.errors import Error, Invalid, NotFound, Stopped
 from zeuxis.core.files import parse_json
@@ -28,7 +29,7 @@ from zeuxis.inference.verbs import VERBS
 from zeuxis.server import problems
 from zeuxis.server.batching import Batcher, Shared
 from zeuxis.server.guard import MOST_BYTES
-from zeuxis.server.orders import DESCRIBE, PICTURE, Answer, Cancel, Order
+from zeuxis.server.orders import DESCRIBE, FAMILY, PICTURE, Answer, Cancel, Order
 
 THREADS = 64
 """Orders that are worked on at a time; most of the time they wait for their rows."""
@@ -93,6 +94,9 @@ class Worker:
         if order.verb == PICTURE:
             png = png_bytes(decode(order.body, None).pixels_HWC)
             return Answer(number=order.number, status=200, media=PNG, body=png)
+        if order.verb == FAMILY:
+            body = _json(schemas(order.body.decode("utf-8", "replace")))
+            return Answer(number=order.number, status=200, media=JSON, body=body)
         if order.verb == DESCRIBE:
             model = self._of(order, "auto")
             return Answer(
@@ -220,6 +224,20 @@ def answered(result: Result, accept: str) -> tuple[str, bytes, dict[str, str]]:
 def _labels(result: Images) -> dict[str, str]:
     labels = result.values()["images"][0]["labels"]
     return {"Zeuxis-Labels": json.dumps(labels)} if labels else {}
+
+
+def schemas(name: str) -> dict[str, Any]:
+    """What can be set of a family, in training and after it, and its own defaults of training.
+
+    Raises:
+        NotFound: there is no such family.
+    """
+    family = families.get(name)
+    return {
+        "config": family.Config.model_json_schema(),
+        "controls": family.Controls.model_json_schema(),
+        "training": family.TRAINING.model_dump(mode="json"),
+    }
 
 
 def described(run: str, model: Model) -> dict[str, Any]:
