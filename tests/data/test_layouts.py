@@ -72,7 +72,7 @@ FOLDERS = {
         {**pictures("cat", "dog"), "preview.png": 0},
         classes=PETS["classes"],
         labels={**PETS["labels"], "preview.png": ""},
-        said=("1 of 5 images lie in no folder, such as preview.png",),
+        said=("1 of 5 images lie in no folder of a class, such as preview.png",),
     ),
     "a picture beside the folder around all": Case(
         {**pictures("pets/cat", "pets/dog"), "preview.png": 0},
@@ -110,6 +110,24 @@ FOLDERS = {
         {f"{s}/{s}/{name}": 0 for s in ("training_set", "test_set") for name in PETS["labels"]},
         classes=PETS["classes"],
         held=tuple(f"test_set/test_set/{name}" for name in PETS["labels"]),
+    ),
+    "Intel's seg_train, seg_test and seg_pred": Case(
+        {
+            f"{s}/{s}/{c}/{i}.png": 0
+            for s in ("seg_train", "seg_test")
+            for c in ("cat", "dog")
+            for i in (0, 1)
+        }
+        | {"seg_pred/seg_pred/0.png": 0},
+        classes=PETS["classes"],
+        held=tuple(f"seg_test/seg_test/{name}" for name in PETS["labels"]),
+        said=("1 of 9 images lie in no folder of a class, such as seg_pred/seg_pred/0.png",),
+    ),
+    "a contest's test side without classes": Case(
+        {f"{s}/{i}.png": 0 for s in ("train/cat", "train/dog", "test") for i in range(6)},
+        classes=PETS["classes"],
+        held=tuple(f"test/{i}.png" for i in range(6)),
+        said=("6 of 18 images lie in no folder of a class, such as test/0.png",),
     ),
     "train2017 and val2014": Case(
         pictures("train2017", "val2014"), held=("val2014/0.png", "val2014/1.png"), images=4
@@ -186,6 +204,11 @@ BESIDE = {
     "lists of several words": Case(
         {**FOUR, "metadata.jsonl": table(["cat", "in"], ["dog"], ["dog", "in"], ["cat"])},
         classes={f"label_{w}": ("0", "1") for w in ("cat", "dog", "in")},
+        images=4,
+    ),
+    "lists in cells": Case(
+        {**FOUR, "metadata.csv": CSV.replace(",a", ",\"['x', 'y']\"").replace(",b", ",['x']")},
+        classes={"label_y": ("0", "1")},
         images=4,
     ),
     "objects": Case(

@@ -259,6 +259,32 @@ def test_rows_that_hold_only_paths_say_what_to_do(tmp_path):
         source.read(0)
 
 
+@breaks("data/source/__init__.py", "if not files.images else None", "if False else None")
+@pytest.mark.parametrize("kind", ["tar", "parquet"])
+def test_shards_in_folders_of_their_sides(kind, tmp_path):
+    for number, side in enumerate(("train", "test")):
+        path = tmp_path / "default" / side / f"0000.{kind}"
+        path.parent.mkdir(parents=True)
+        if kind == "tar":
+            write_tar(
+                path, {"cat/0.png": png(number), "dog/0.png": png(9 + number), "LICENSE": "CC0"}
+            )
+        else:
+            table(path, image=[png(number), png(9 + number)], label=["cat", "dog"])
+    source, content = opened(tmp_path)
+    assert [item.side for item in source.items] == ["holdout"] * 2 + ["train"] * 2
+    assert labels(source) == ["cat", "dog"] * 2
+    assert content == [png(1), png(10), png(0), png(9)]
+    assert source.items[0].name.startswith(f"default/test/0000.{kind}/")
+    assert source.licence == ("CC0" if kind == "tar" else "")
+
+
+def test_a_tar_of_other_things_beside_images_is_named(tmp_path):
+    write_tar(tmp_path / "boxes.tar", {"0.xml": "<a/>"})
+    source, _, said = read(write(tmp_path, {"0.png": png(0), "1.png": png(1)}))
+    assert len(source.items) == 2 and "boxes.tar was not used: an archive" in said
+
+
 # The cache
 
 

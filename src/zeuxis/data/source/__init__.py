@@ -69,6 +69,9 @@ def _opened(
         return found, None
     if path.is_dir() or zipfile.is_zipfile(path):
         kind, files = ("folder", Folder(path)) if path.is_dir() else ("zip", Zip(path))
+        below = _of_shards_below(path, name, files.names) if not files.images else None
+        if below:
+            return below, None
         folders = pairs.find(files.images, settings, translates)
         return TreeSource(name, kind, files, folders), folders
     raise Invalid(
@@ -99,17 +102,30 @@ def _of_shards(path: Path, name: str) -> Source | None:
         files = sorted(file for file in entries if file.is_file())
     except PermissionError as error:
         raise Invalid(f"{path} may not be read (no permission); change its mode") from error
-    shards = [file for file in files if file.suffix == ".tar"]
-    if shards:
-        return _alone(TarShards(name, shards), entries, linked)
-    tables = [file for file in files if file.suffix == ".parquet"]
     pictures = any(map(_is_picture, entries))
+    shards = [file for file in files if file.suffix == ".tar"]
+    tars = TarShards(name, shards) if shards else None
+    if tars and (tars.items or not pictures):  # a tar without images is said of those beside it
+        return _alone(tars, entries, linked)
+    tables = [file for file in files if file.suffix == ".parquet"]
     if len(tables) > 1 or pictures:  # a table of words is said of pictures, or of the other tables
         tables = [file for file in tables if holds_images(file)]
     if not tables and path / "data" in entries:
         entries = []
         tables, linked = _sorted_out(sorted((path / "data").glob("*.parquet")), path)
     return _alone(ParquetSource(name, tables), entries, linked) if tables else None
+
+
+def _of_shards_below(path: Path, name: str, files: Sequence[str]) -> Source | None:
+    """Tars or tables in folders below one without images, as `train/0000.parquet` beside `test/`."""
+    if not path.is_dir():
+        return None
+    tars = {file: path / file for file in files if file.endswith(".tar")}
+    tables = {file: path / file for file in files if file.endswith(".parquet")}
+    tables = {file: table for file, table in tables.items() if holds_images(table)}
+    if tars:
+        return TarShards(name, [*tars.values()], [*tars])
+    return ParquetSource(name, [*tables.values()], [*tables]) if tables else None
 
 
 def _sorted_out(entries: Iterable[Path], root: Path) -> tuple[list[Path], list[Path]]:

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,8 @@ FOUND = (
 class ParquetSource(Source):
     """One parquet file or several; rows are decoded a row group at a time, in order."""
 
-    def __init__(self, name: str, paths: Sequence[Path]) -> None:
+    def __init__(self, name: str, paths: Sequence[Path], names: Sequence[str] = ()) -> None:
+        """Read the columns; `names` are what the source calls the files, by default their own."""
         super().__init__(name, "parquet")
         try:
             import pyarrow as arrow
@@ -42,10 +43,12 @@ class ParquetSource(Source):
         self._groups: list[tuple[Any, int]] = []
         self._images: list[str] = []
         starts = [0]
-        sides = {side_of_file(path) for path in paths}
+        names = names or [path.name for path in paths]
+        sides = [side_of_file(PurePath(name)) for name in names]
+        both = {"train", "holdout"} <= set(sides)
         unused, raw = Unused(), dict[str, list[Any]]()
         labels: list[tuple[str, Side | None]] = []
-        for path in paths:
+        for path, called, side in zip(paths, names, sides, strict=True):
             told = unused if path is paths[0] else Unused()  # once is enough
             try:
                 file = parquet.ParquetFile(path)
@@ -58,11 +61,11 @@ class ParquetSource(Source):
                 self._groups.append((file, number))
                 self._images.append(image)
                 starts.append(starts[-1] + file.metadata.row_group(number).num_rows)
-            side = side_of_file(path) if {"train", "holdout"} <= sides else None
             for name in {**raw, **table}:
                 before = raw.setdefault(name, [None] * len(labels))
                 before += table.get(name, [None] * file.metadata.num_rows)
-            labels += [(f"{path.name}/{row:06d}", side) for row in range(file.metadata.num_rows)]
+            rows = range(file.metadata.num_rows)
+            labels += [(f"{called}/{row:06d}", side if both else None) for row in rows]
             self.classes |= _class_names(file.schema_arrow)
         words: dict[str, list[str]] = {}
         for name, values in raw.items():

@@ -9,7 +9,7 @@ import posixpath
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import PurePath, PurePosixPath
 
 from zeuxis.data.source.base import Side, Source
 
@@ -64,14 +64,16 @@ def side_and_rest(name: str) -> tuple[Side | None, str]:
     return side, rest
 
 
-def side_of_file(path: Path) -> Side | None:
-    """The side that a file's name speaks of.
+def side_of_file(path: PurePath) -> Side | None:
+    """The side that a file's name speaks of, or else the folders that it is in.
 
-    >>> side_of_file(Path("test-000.tar")), side_of_file(Path("emnist-letters-train.idx"))
+    >>> side_of_file(PurePath("test-000.tar")), side_of_file(PurePath("emnist-letters-train.idx"))
     ('holdout', 'train')
+    >>> side_of_file(PurePath("default/test/0000.parquet"))
+    'holdout'
     """
-    name = path.name
-    return side_of(re.split(r"[-_.]", name)[0]) or side_and_rest(name)[0]
+    first = side_of(re.split(r"[-_.]", path.name)[0])
+    return first or next(filter(None, (side_and_rest(p)[0] for p in reversed(path.parts))), None)
 
 
 SPLITS = ("split", "subset", "partition", "usage", "set")
@@ -253,7 +255,7 @@ def _without(
         return path
     side, rest = named[path[level]]
     below = path[level + 1 :]
-    while below and side_and_rest(below[0]) == (side, ""):
+    while below and (below[0] == path[level] or side_and_rest(below[0]) == (side, "")):
         below = below[1:]
     return (*path[:level], *((rest,) if rest else ()), *below)
 
@@ -268,17 +270,23 @@ def _take_classes(
     labels = {
         parent: unicodedata.normalize("NFC", path[0]) for parent, path in paths.items() if path
     }
+    sided = {label for parent, label in labels.items() if parent in found.sides}
+    if found.sides:  # a folder beside train and test is no class, unless it is called as theirs are
+        labels = {parent: label for parent, label in labels.items() if label in sided}
     folders = sorted(set(labels.values()))
     if not folders:
         return
-    loose = sum(count for parent, count in counts.items() if parent not in labels)
+    loose = {parent: count for parent, count in counts.items() if parent not in labels}
     total = sum(counts.values())
     if loose:
-        stray = next(image for image in images if parent_of(image) not in labels)
-        found.note = f"{loose:,} of {total:,} images lie in no folder, such as {stray}"
+        stray = next(image for image in images if parent_of(image) in loose)
+        number = f"{sum(loose.values()):,} of {total:,} images"
+        found.note = f"{number} lie in no folder of a class, such as {stray}"
+    # A test side has no classes in many contests.
+    trained = sum(count for parent, count in loose.items() if found.sides.get(parent) != "holdout")
     if len(folders) < 2:
         found.why = f"all lie in one folder, {folders[0]}"
-    elif 2 * loose > total:
+    elif 2 * trained > total:
         found.why = found.note
     elif _are_shards(folders, labels, images):
         found.why = f"folders are numbered on, {folders[0]} to {folders[-1]}, as shards are"

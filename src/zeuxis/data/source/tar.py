@@ -7,9 +7,10 @@ its place, so a stream can start, or go on, at any of them.
 
 import os
 import posixpath
+import re
 import tarfile
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from zeuxis.core.errors import Invalid
 from zeuxis.data.source.base import MEMBER_LIMIT, SUFFIXES, Item
@@ -23,14 +24,16 @@ class Shards(Files):
 
     around = 1
 
-    def __init__(self, paths: Sequence[Path]) -> None:
+    def __init__(self, paths: Sequence[Path], names: Sequence[str] = ()) -> None:
         super().__init__()
-        self._paths = {path.name: path for path in paths}
+        names = names or [path.name for path in paths]
+        self.around = 1 + names[0].count("/")
+        self._paths = dict(zip(names, paths, strict=True))
         self._places: dict[str, tuple[int, int] | tarfile.TarInfo] = {}
         """Offset and size of a member, or how a sparse one is pieced together."""
-        for path in paths:
-            self._index(path)
-        sides = {path.name: side_of_file(path) for path in paths}
+        for name, path in self._paths.items():
+            self._index(name, path)
+        sides = {name: side_of_file(PurePath(name)) for name in names}
         self._sides = sides if {"train", "holdout"} <= set(sides.values()) else {}
 
     def read(self, name: str, most: int = MEMBER_LIMIT) -> bytes:
@@ -51,12 +54,12 @@ class Shards(Files):
 
     def placed(self, name: str) -> str:
         """The path within its shard, below the side that the shard's name speaks of."""
-        shard, _, inside = name.partition("/")
+        shard, inside = _parted(name)
         side = self._sides.get(shard)
         return f"{side}/{plain(inside)}" if side else plain(inside)
 
     def _first(self, name: str, size: int) -> bytes:
-        path, place = self._paths[name.partition("/")[0]], self._places[name]
+        path, place = self._paths[_parted(name)[0]], self._places[name]
         if isinstance(place, tarfile.TarInfo):
             try:
                 with tarfile.open(path, "r:") as archive:
@@ -73,7 +76,7 @@ class Shards(Files):
             raise Invalid(f"the shard ends {size - len(content):,} bytes too early")
         return content
 
-    def _index(self, path: Path) -> None:
+    def _index(self, shard: str, path: Path) -> None:
         """Walk the headers of one shard; pixels are not touched."""
         there: dict[str, tuple[int, int] | tarfile.TarInfo] = {}
         names: list[str] = []
@@ -82,12 +85,12 @@ class Shards(Files):
             with tarfile.open(path, "r:") as archive:
                 for member in archive:
                     archive.members = []  # type: ignore[attr-defined] # or it remembers every header for as long as it is open
-                    place = self._place(path, member, there)
+                    place = self._place(shard, member, there)
                     if place is None:
                         continue
                     there[plain(member.name)] = place
                     if not hidden(member.name):
-                        name = self._name(path, member.name, again)
+                        name = self._name(shard, member.name, again)
                         names.append(name)
                         self._places[name] = place
                 self._check_end(path, archive.offset)
@@ -105,7 +108,7 @@ class Shards(Files):
 
     def _place(
         self,
-        path: Path,
+        shard: str,
         member: tarfile.TarInfo,
         there: dict[str, tuple[int, int] | tarfile.TarInfo],
     ) -> tuple[int, int] | tarfile.TarInfo | None:
@@ -120,12 +123,12 @@ class Shards(Files):
         target = there.get(plain(posixpath.normpath(posixpath.join(folder, member.linkname))))
         if target is None and not hidden(member.name):
             why = f"a link to {member.linkname[:200]}, which is not in the tar before it"
-            self.problems.append((f"{path.name}/{member.name}", why))
+            self.problems.append((f"{shard}/{member.name}", why))
         return target
 
-    def _name(self, path: Path, member: str, again: dict[str, int]) -> str:
+    def _name(self, shard: str, member: str, again: dict[str, int]) -> str:
         """The member's name in the source; of samples that repeat a key, each member goes with its own."""
-        folder, _, name = f"{path.name}/{member}".rpartition("/")
+        folder, _, name = f"{shard}/{member}".rpartition("/")
         key, dot, suffix = name.partition(".")
         key, suffix = f"{folder}/{key}", (dot + suffix).lower()
         at = again.get(key, 0)
@@ -160,11 +163,22 @@ class Shards(Files):
             self.problems.append((path.name, f"the shard is damaged or cut off at byte {offset:,}"))
 
 
+def _parted(name: str) -> tuple[str, str]:
+    """The shard, and the name in it.
+
+    >>> _parted("train/000.tar/cat/1.png")
+    ('train/000.tar', 'cat/1.png')
+    """
+    found = re.match(r"(.*?\.(?:tar|tgz|tar\.\w+))/(.*)", name, re.DOTALL)
+    return (found[1], found[2]) if found else ("", name)
+
+
 class TarShards(TreeSource):
     """One tar, or a folder of them, in the order of their names."""
 
-    def __init__(self, name: str, shards: Sequence[Path]) -> None:
-        super().__init__(name, "tar shards", Shards(shards))
+    def __init__(self, name: str, shards: Sequence[Path], names: Sequence[str] = ()) -> None:
+        """Index them; `names` are what the source calls them, by default their files' names."""
+        super().__init__(name, "tar shards", Shards(shards, names))
 
     def stream(self, start: int = 0) -> Iterator[tuple[Item, bytes]]:
         """Samples in order from number `start`, as a training stream that was stopped there goes on."""

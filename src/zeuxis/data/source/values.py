@@ -1,5 +1,6 @@
 """Values that are said of images, whatever file said them, as words: one rule for every kind of source."""
 
+import ast
 import collections
 import json
 import math
@@ -14,6 +15,8 @@ NOTHING = frozenset(
     ("nan", "NaN", "NAN", "None", "NULL", "null", "<NA>", "NaT", "n/a", "N/A", "#N/A")
 )
 """What tables write for a missing value. `none` and `NA` may be words of their own, and stay."""
+LONGEST_LIST = 1000
+"""Characters of a list in a cell that is taken apart."""
 MOST_POSITIONS = 128
 """Positions of a vector that becomes a column each."""
 
@@ -100,6 +103,7 @@ def columns_of(name: str, values: Sequence[Any], unused: Unused) -> dict[str, li
         values: one for each image, as they were read.
         unused: told what is no class, and what says nothing.
     """
+    values = _written_lists(values)
     values = [v[0] if isinstance(v, list | tuple) and len(v) == 1 else v for v in values]
     nested = [v for v in values if isinstance(v, list | tuple | dict) and v]
     if not nested:
@@ -123,6 +127,18 @@ def columns_of(name: str, values: Sequence[Any], unused: Unused) -> dict[str, li
             return _column_each(name, [each or None for each in several], vocabulary, unused)
     unused.add(f"column '{name}' as classes", f"it holds {_kind(nested)}, kept as text")
     return {name: [said(value) for value in values]}
+
+
+def _written_lists(values: Sequence[Any]) -> Sequence[Any]:
+    """The lists that a csv table holds as text, `[1, 0]` or `['cat', 'dog']`, if all its values are some."""
+    texts = {value for value in values if isinstance(value, str) and word(value)}
+    if not texts or not all(t.strip()[0] == "[" and t.strip()[-1] == "]" for t in texts):
+        return values
+    try:
+        lists = {text: ast.literal_eval(text.strip()) for text in texts if len(text) < LONGEST_LIST}
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return values
+    return [lists.get(value, value) if isinstance(value, str) else value for value in values]
 
 
 def _column_each(
