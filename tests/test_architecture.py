@@ -16,6 +16,7 @@ RANKS = [
     ("inference",),
     ("evaluation",),
     ("training",),
+    ("create",),
     ("server",),
     ("cli",),
 ]

@@ -3,7 +3,7 @@
 The names of a whole working day are here; the rest is in the submodules.
 
 >>> [name for name in __all__ if not name.startswith("_")]
-['Request', 'compare', 'demo', 'errors', 'evaluate', 'load', 'open_prepared', 'prepare', 'train']
+['Request', 'compare', 'create', 'demo', 'errors', 'evaluate', 'load', 'open_prepared', 'prepare', 'train']
 """
 
 import importlib
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from zeuxis.core import errors
 
 if TYPE_CHECKING:
+    from zeuxis import create
     from zeuxis.core.progress import Watch
     from zeuxis.core.request import Request
     from zeuxis.data import open_prepared, prepare
@@ -27,6 +28,7 @@ __all__ = [
     "Request",
     "__version__",
     "compare",
+    "create",
     "demo",
     "errors",
     "evaluate",
@@ -39,6 +41,7 @@ __all__ = [
 _HOME = {
     "Request": "zeuxis.core.request",
     "compare": "zeuxis.evaluation.compare",
+    "create": "zeuxis.create",
     "demo": "zeuxis.training.demo",
     "evaluate": "zeuxis.training.closing",
     "load": "zeuxis.inference.model",
@@ -122,7 +125,8 @@ def __getattr__(name: str) -> Any:
     """Import a name's module on first use: `import zeuxis` itself imports no torch."""
     if name not in _HOME:
         raise AttributeError(f"module 'zeuxis' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOME[name]), name)
+    home = importlib.import_module(_HOME[name])
+    return home if _HOME[name] == f"{__name__}.{name}" else getattr(home, name)
 
 
 def __dir__() -> list[str]:

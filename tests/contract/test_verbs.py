@@ -25,6 +25,7 @@ from zeuxis.core.abilities import (
     Reconstructs,
     Scores,
 )
+from zeuxis.create.verbs import VERBS as CREATE
 from zeuxis.evaluation.report import training
 from zeuxis.inference import artefact
 from zeuxis.inference.model import load
@@ -325,9 +326,10 @@ def paths(given):
     return {n: value for n, value in given.items() if n in ("mask", "latents", "file")}
 
 
-@pytest.mark.parametrize("verb", VERBS.values(), ids=lambda verb: verb.name)
+@pytest.mark.parametrize("verb", [*VERBS.values(), *CREATE.values()], ids=lambda verb: verb.name)
 def test_a_request_has_a_schema_and_each_argument_a_sentence(verb):
-    for name in able(getattr(abilities, verb.needs)) or ["vae"]:
+    kinds = able(getattr(abilities, verb.needs)) if verb.needs else []
+    for name in kinds or ["vae"]:
         schema = verb.body(families.get(name).Controls).model_json_schema()
         assert schema["description"] == verb.summary.rstrip()
         assert set(verb.arguments) <= set(schema["properties"])

@@ -72,7 +72,8 @@ class Group(TyperGroup):
         formatter.write_usage(ctx.command_path, "COMMAND ...")
         self.format_help_text(ctx, formatter)
         groups: dict[str, list[tuple[str, str]]] = {heading: [] for heading in self.headings}
-        for name, command in self.commands.items():
+        shown = {name: one for name, one in self.commands.items() if not one.hidden}
+        for name, command in shown.items():
             heading = getattr(command, "rich_help_panel", None) or self.rest
             groups.setdefault(heading, []).append((name, (command.help or "").splitlines()[0]))
         for heading, rows in groups.items():

@@ -36,7 +36,7 @@ DATA = "Images and families"
 class _Commands(Group):
     """Commands that end with our sentence on Ctrl-C, not with the parser's "Aborted!"."""
 
-    headings = (START, USE, MEASURE, DATA)
+    headings = (START, USE, verbs.MAKE, MEASURE, DATA)
     rest = USE
 
     def invoke(self, ctx: Any) -> Any:

@@ -1,19 +1,23 @@
-"""A command for each verb of a trained model, made from its declaration."""
+"""A command for each verb, of a trained model or of pictures alone, made from its declaration."""
 
 import contextlib
 import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from zeuxis.cli.arguments import Controls, Trained, examples, pairs
 from zeuxis.cli.help import App
 from zeuxis.core.progress import Event, Watch, stopping, ticks
+from zeuxis.create.verbs import VERBS as CREATE
 from zeuxis.inference.results import Images, Result, check_sheet
 from zeuxis.inference.verb import Argument, Verb
 from zeuxis.inference.verbs import VERBS
+
+if TYPE_CHECKING:
+    from zeuxis.inference.model import Model
 
 MANY = 320
 """From so many images on, time and size are said before they are drawn."""
@@ -21,19 +25,22 @@ BLOCK = 4096
 """Bytes of a file on most disks at least."""
 KEPT = "files already written are complete; run the same command to start again"
 
+MAKE = "Make pictures without training"
+"""Heading of the verbs that take no run."""
+
 app = App()
 
 
 def _command(verb: Verb) -> Callable[..., None]:
     """The function that typer calls, with the parameters that the verb's arguments are on a command line."""
-    takes = [_parameter("run", Trained)]
+    takes = [_parameter("run", Trained)] if verb.needs else []
     takes += [
         _parameter(name, Annotated[a.word, _info(a)], verb.defaults.get(name, inspect._empty))
         for name, a in verb.arguments.items()
     ]
     if verb.has_controls:
         takes.append(_parameter("controls", Controls, None))
-    help = f"{verb.gives.WRITES}; by default the next free samples/RUN-..."
+    help = f"{verb.gives.WRITES}; by default the next free samples/{'RUN' if verb.needs else 'NAME'}-..."
     help = f"{verb.gives.WRITES}." if verb.name == "score" else help
     takes.append(_parameter("out", Annotated[Path | None, typer.Option(help=help)], None))
     if issubclass(verb.gives, Images):
@@ -41,7 +48,7 @@ def _command(verb: Verb) -> Callable[..., None]:
         takes.append(_parameter("grid", Annotated[Path | None, grid], None))
 
     def command(**words: Any) -> None:
-        run, out, grid = words.pop("run"), words.pop("out"), words.pop("grid", None)
+        run, out, grid = words.pop("run", None), words.pop("out"), words.pop("grid", None)
         controls = pairs(words.pop("controls", None), "steps=20")
         perform(verb, run, words, controls, out, grid)
 
@@ -66,7 +73,7 @@ def _info(argument: Argument) -> Any:
 
 def perform(
     verb: Verb,
-    run: Path,
+    run: Path | None,
     words: Mapping[str, Any],
     controls: Mapping[str, str],
     out: Path | None = None,
@@ -76,7 +83,7 @@ def perform(
 
     Args:
         verb: what to do.
-        run: a trained model's folder.
+        run: a trained model's folder; None if the verb takes none.
         words: the verb's arguments as words of the command line.
         controls: the family's, as words.
         out: where the result is written; by default where its class says.
@@ -88,22 +95,22 @@ def perform(
     """
     from zeuxis.cli import terminal
     from zeuxis.core.settings import override
-    from zeuxis.inference.model import BATCH, load
+    from zeuxis.inference.model import BATCH
 
-    path = out or verb.gives.default_out(run, verb.name, words)
+    path = out or verb.gives.default_out(run or Path(_first(verb, words)), verb.name, words)
     if path is not None:
         verb.gives.check_out(path)
     if grid is not None:
         check_sheet(grid)
     doing = verb.name.removesuffix("e") + "ing"
     with stopping(f"stopped while {doing}; {KEPT}"), terminal.watching() as watch:
-        model = load(run, verb.device)
-        model.able(verb.needs, verb.name)
+        model = _model(verb, run)
         given = verb.read(model, words, ticks(watch, "reading"))
-        turned = override(model.family.Controls(), dict(controls)).model_dump() if controls else {}
+        kinds = model.family.Controls() if model is not None and controls else None
+        turned = override(kinds, dict(controls)).model_dump() if kinds else {}
         with contextlib.ExitStack() as threads:
             count = given.get("count", 0)
-            if count >= MANY and path is not None:
+            if model is not None and count >= MANY and path is not None:
                 fewer = {**given, **turned, "count": BATCH}
                 _foresee(lambda: verb(model, **fewer), count, path, watch, threads)
             result = verb(model, **given, **turned, progress=ticks(watch, doing))
@@ -113,6 +120,23 @@ def perform(
             result.write_sheet(grid)
     terminal.show_result(result, path, grid)
     return result
+
+
+def _first(verb: Verb, words: Mapping[str, Any]) -> str:
+    """The word of its first argument, or of the first of several."""
+    word = words[next(iter(verb.arguments))]
+    return str(word[0] if isinstance(word, list) else word)
+
+
+def _model(verb: Verb, run: Path | None) -> "Model | None":
+    """The model of a run that is able to do it, if the verb takes one."""
+    if run is None:
+        return None
+    from zeuxis.inference.model import load
+
+    model = load(run, verb.device)
+    model.able(verb.needs, verb.name)
+    return model
 
 
 def _foresee(
@@ -144,8 +168,12 @@ def announce(folder: Path, some_NHWC: Any, count: int, seconds: float, tell: Wat
     tell(Event("note", text))
 
 
-for _verb in VERBS.values():
-    panel = "Start here" if _verb.name == "sample" else None
-    app.command(_verb.name, epilog=examples(*_verb.examples), rich_help_panel=panel)(
-        _command(_verb)
-    )
+for _verb in (*VERBS.values(), *CREATE.values()):
+    panel = "Start here" if _verb.name == "sample" else None if _verb.needs else MAKE
+    for _name in filter(None, (_verb.name, _verb.alias)):
+        app.command(
+            _name,
+            epilog=examples(*_verb.examples),
+            rich_help_panel=panel,
+            hidden=_name == _verb.alias,
+        )(_command(_verb))

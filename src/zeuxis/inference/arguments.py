@@ -229,7 +229,7 @@ class LatentsOf(Argument):
 
     def take(self, model: "Model", value: Any, most: int) -> "np.ndarray":
         """The same of the file's bytes."""
-        latents = self._of(Upload("latents", _bytes(value, "latents")))
+        latents = self._of(Upload("latents", file_bytes(value, "latents")))
         _check_count(len(latents) if latents.ndim else 1, most)
         return latents
 
@@ -343,7 +343,7 @@ class FileOf(Argument):
         """The file."""
         from zeuxis.inference import codec
 
-        file = Upload("the file", _bytes(value, "file"))
+        file = Upload("the file", file_bytes(value, "file"))
         _check_count(codec.count(file), most)
         return file
 
@@ -356,7 +356,7 @@ class FileOf(Argument):
         return str(value)
 
 
-def _bytes(value: Any, what: str) -> bytes:
+def file_bytes(value: Any, what: str) -> bytes:
     """The bytes of a file, which JSON has as base64."""
     if isinstance(value, bytes):
         return value
@@ -382,7 +382,7 @@ def _decoded(values: Any, what: str, target: "Target", most: int) -> "np.ndarray
     for index, value in enumerate(values):
         where = f"{what}[{index}]" if len(values) > 1 else what
         try:
-            decoded.append(decode(_bytes(value, where), target).pixels_HWC)
+            decoded.append(decode(file_bytes(value, where), target).pixels_HWC)
         except Invalid as error:
             raise Invalid(f"{where} cannot be read as an image ({error})") from error
     return np.stack(decoded)

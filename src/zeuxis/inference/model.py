@@ -109,7 +109,7 @@ class Model:
     def __getattr__(self, name: str) -> Any:
         if name not in VERBS:
             raise AttributeError(f"a model has no {name!r}; {suggest(name, VERBS)}")
-        return functools.wraps(VERBS[name].run)(functools.partial(VERBS[name], self))
+        return VERBS[name].of(self)
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *VERBS})

@@ -83,10 +83,16 @@ class Result(Tabular):
         )
 
     @classmethod
-    def default_out(cls, run: Path, verb: str, asked: Mapping[str, Any]) -> Path | None:
-        """Where it is written if nobody says: `samples/RUN-VERB`, with a number if that is there already."""
+    def default_out(cls, of: Path, verb: str, asked: Mapping[str, Any]) -> Path | None:
+        """Where it is written if nobody says: `samples/NAME-VERB`, with a number if that is there already.
+
+        Args:
+            of: the run, or the picture, that it is made of.
+            verb: its name.
+            asked: the verb's arguments.
+        """
         what = f"seed{asked['seed']}" if verb == "sample" else verb
-        name, number = f"{run.resolve().name}-{what}", 2
+        name, number = f"{of.resolve().name}-{what}", 2
         path = Path("samples") / f"{name}{cls.SUFFIX}"
         while path.exists():
             path, number = Path("samples") / f"{name}-{number}{cls.SUFFIX}", number + 1
@@ -332,7 +338,7 @@ class Scores(Result):
         return self.bits
 
     @classmethod
-    def default_out(cls, run: Path, verb: str, asked: Mapping[str, Any]) -> None:
+    def default_out(cls, of: Path, verb: str, asked: Mapping[str, Any]) -> None:
         """No table unless one is asked for."""
         return None
 

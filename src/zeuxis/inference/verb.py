@@ -1,12 +1,15 @@
-"""A verb, what can be done with a trained model, is declared once, as a function with types.
+"""A verb, what can be done with a model or with pictures alone, is declared once: a function with types.
 
-From its signature follow the method of `Model`, the command, the JSON schema of a request, and the
-tests that hold for all verbs. The type of an argument knows how it is given in each of these places, the
-type of the result how it is written. Nothing here imports torch or numpy before a verb is called.
+From its signature follow the method of `Model` or the function of `create`, the command, the JSON schema
+of a request, and the tests that hold for all verbs. The type of an argument knows how it is given in each
+of these places, the type of the result how it is written. Nothing here imports torch or numpy before a
+verb is called.
 
     @verb("Completes", "zeuxis complete runs/flow photos/ --mask hole.png")
     def complete(model, images: Pixels, mask: Mask, seed: Seed = 0, ...) -> Images:
         ...
+
+One that needs no ability takes no model: its arguments are read and checked with None in its place.
 """
 
 import dataclasses
@@ -107,19 +110,21 @@ class Argument:
 
 @dataclasses.dataclass(frozen=True)
 class Verb:
-    """A function of a model, under the name that it has everywhere.
+    """A function of a model or of pictures, under the name that it has everywhere.
 
     Attributes:
-        run: the function; its first parameter is the model.
-        needs: name of the ability in `core.abilities` that a family must have.
+        run: the function; its first parameter is the model, if it needs one.
+        needs: name of the ability in `core.abilities` that a family must have; empty if it takes no model.
         examples: commands.
         device: where the model runs, if it is not to be chosen.
+        alias: another name of the command.
     """
 
     run: Callable[..., Result]
     needs: str
     examples: tuple[str, ...]
     device: str = "auto"
+    alias: str = ""
 
     @property
     def name(self) -> str:
@@ -165,13 +170,17 @@ class Verb:
     def _parameters(self) -> Mapping[str, inspect.Parameter]:
         return inspect.signature(self.run).parameters
 
+    def of(self, model: "Model | None") -> Callable[..., Any]:
+        """The function that Python calls, with its documentation."""
+        return functools.wraps(self.run)(functools.partial(self, model))
+
     def __call__(
-        self, model: "Model", *values: Any, progress: "Progress | None" = None, **given: Any
+        self, model: Any, *values: Any, progress: "Progress | None" = None, **given: Any
     ) -> Result:
         """Check every value, then run.
 
         Args:
-            model: a trained model.
+            model: a trained model; None if it takes none.
             values: arguments by place.
             progress: called with (images done, of how many).
             given: arguments by name; what is no argument is a control of the family.
@@ -180,7 +189,11 @@ class Verb:
             Unable: the family cannot do that.
             Invalid: an argument or control is wrong or missing.
         """
-        model.able(self.needs, self.name)
+        origin, takes = {"verb": self.name}, []
+        if self.needs:
+            model.able(self.needs, self.name)
+            origin = {"run": str(model.folder), "family": model.facts["family"], **origin}
+            takes = [model]
         asked, controls = self._bind(values, given)
         checked = {
             name: argument.check(model, asked[name], asked)
@@ -190,8 +203,7 @@ class Verb:
         if self.has_controls:
             checked["controls"] = model.controls(controls)
             facts["controls"] = checked["controls"].model_dump()
-        result = self.run(model, **checked, progress=progress)
-        origin = {"run": str(model.folder), "family": model.facts["family"], "verb": self.name}
+        result = self.run(*takes, **checked, progress=progress)
         known = {name: value for name, value in facts.items() if value is not None}
         read = next((value for value in asked.values() if hasattr(value, "refused")), None)
         return result.known_as(origin | known, read)
@@ -213,7 +225,7 @@ class Verb:
         return asked, controls
 
     def read(
-        self, model: "Model", words: Mapping[str, Any], progress: "Progress | None" = None
+        self, model: Any, words: Mapping[str, Any], progress: "Progress | None" = None
     ) -> dict[str, Any]:
         """The values that words of the command line stand for, by name."""
         return {
@@ -276,6 +288,8 @@ class Verb:
         return made
 
 
-def verb(needs: str, *examples: str, device: str = "auto") -> Callable[[Callable[..., Any]], Verb]:
+def verb(
+    needs: str, *examples: str, device: str = "auto", alias: str = ""
+) -> Callable[[Callable[..., Any]], Verb]:
     """Make a function a verb; `Verb` says what the values are."""
-    return lambda run: Verb(run, needs, examples, device)
+    return lambda run: Verb(run, needs, examples, device, alias)

@@ -1,0 +1,106 @@
+"""Types of the arguments that verbs of pictures take: pictures, masks, switches, numbers."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+from zeuxis.core.errors import Invalid
+from zeuxis.inference.arguments import Number, file_bytes
+from zeuxis.inference.verb import Argument, Encoded
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PictureOf(Argument):
+    """One picture: a file, an array, a Pillow image, or the entry of a recipe."""
+
+    def take(self, model: Any, value: Any, most: int) -> Any:
+        """The `create.pictures.Picture` that a file's bytes are; None where none was given."""
+        from zeuxis.create.pictures import open_picture
+
+        return None if value is None else open_picture(file_bytes(value, "the picture"))
+
+    def check(self, model: Any, value: Any, given: Mapping[str, Any]) -> Any:
+        """The `create.pictures.Picture`; None where none was given."""
+        from zeuxis.create.pictures import open_picture
+
+        return None if value is None else open_picture(value)
+
+    def plain(self, value: Any) -> Any:
+        """What opens the same picture again: its file and the file's SHA-256."""
+        from zeuxis.create.pictures import open_picture
+
+        if value is None:
+            return None
+        picture = open_picture(value)
+        file = {"file": picture.name} if picture.name else {}
+        return {**file, "sha256": picture.sha256}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PicturesOf(PictureOf):
+    """One picture or several."""
+
+    def take(self, model: Any, value: Any, most: int) -> list[Any]:
+        """A list of `create.pictures.Picture`."""
+        return [super(PicturesOf, self).take(model, one, most) for one in _several(value)]
+
+    def check(self, model: Any, value: Any, given: Mapping[str, Any]) -> list[Any]:
+        """A list of `create.pictures.Picture`, with at least one."""
+        found = [super(PicturesOf, self).check(model, one, given) for one in _several(value)]
+        if not found:
+            raise Invalid("expected at least 1 picture, found 0")
+        return found
+
+    def plain(self, value: Any) -> Any:
+        """What opens the same pictures again."""
+        return [super(PicturesOf, self).plain(one) for one in _several(value)]
+
+
+def _several(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Switch(Argument):
+    """Yes or no."""
+
+    word: Any = bool
+    body: Any = bool
+
+    def check(self, model: Any, value: Any, given: Mapping[str, Any]) -> bool:
+        """The value."""
+        if not isinstance(value, bool):
+            name = next(name for name, one in given.items() if one is value)
+            raise Invalid(f"{name} is {value!r}; expected true or false")
+        return value
+
+    def plain(self, value: Any) -> Any:
+        """The value."""
+        return value
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NumbersOf(Argument):
+    """Several numbers of at least `least`, or none."""
+
+    least: float = 0
+
+    def check(self, model: Any, value: Any, given: Mapping[str, Any]) -> list[float]:
+        """The numbers."""
+        number = Number(help="", word=float, least=self.least)
+        name = next((name for name, one in given.items() if one is value), "value")
+        return [number.check(model, one, {name: one}) for one in _several(value or [])]
+
+    def plain(self, value: Any) -> Any:
+        """The numbers."""
+        return list(_several(value)) if value else None
+
+
+_PICTURE: dict[str, Any] = {"body": Encoded, "option": False}
+
+Content = Annotated[
+    Any,
+    PictureOf(
+        help="The picture: PNG, JPEG, WebP, GIF, BMP or TIFF.", metavar="PICTURE", **_PICTURE
+    ),
+]

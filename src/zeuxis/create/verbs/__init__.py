@@ -1,0 +1,12 @@
+"""All that can be done with pictures alone; each verb is one function in one of these files."""
+
+from zeuxis.create.verbs import restyle
+from zeuxis.inference.verb import Verb
+
+VERBS = {
+    found.name: found
+    for module in (restyle,)
+    for found in vars(module).values()
+    if isinstance(found, Verb)
+}
+"""Name -> verb, in the order of the help."""
