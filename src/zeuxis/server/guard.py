@@ -133,9 +133,8 @@ class Guard:
         """Other names, and pages of others."""
         if headers.get("host") not in self._hosts:
             return Refusal(421, "this server does not answer to that name; --host-name adds one")
-        if headers.get("origin", next(iter(self._origins))) not in self._origins:
-            return Refusal(403, "requests from pages of other sites are refused")
-        if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+        foreign = "origin" in headers and headers["origin"] not in self._origins
+        if foreign or headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
             return Refusal(403, "requests from pages of other sites are refused")
         return None
 

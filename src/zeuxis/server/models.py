@@ -53,7 +53,7 @@ class Models:
         deadline: seconds that one waits at most.
     """
 
-    def __init__(self, launch: Launch, queue: int = 256, deadline: float = 60) -> None:
+    def __init__(self, launch: Launch, queue: int, deadline: float) -> None:
         self.queue, self.deadline = queue, deadline
         self.batches = self.images = 0
         self._launch = launch

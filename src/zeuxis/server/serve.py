@@ -4,10 +4,10 @@ import asyncio
 import secrets
 import socket
 from collections import ChainMap
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from zeuxis.core.errors import Conflict, Invalid, NotFound, Unable
 from zeuxis.core.lock import locked
@@ -18,23 +18,23 @@ SHORTEST = 16
 
 
 class Options(Settings):
-    """How to serve."""
+    """How to serve; the command line has the defaults."""
 
-    port: int = 8000
+    port: int
     """Of this machine; 0 takes a free one."""
-    token_file: Path | None = None
+    token_file: Path | None
     """File with the token; without, one is made up and printed."""
-    host_name: str | None = None
+    host_name: str | None
     """A name under which other machines reach this one; without, only this machine does."""
-    queue: int = 256
+    queue: int
     """Requests that may wait."""
-    deadline: float = 60.0
+    deadline: float
     """Seconds that one waits at most."""
-    max_images: int = 64
+    max_images: int
     """Images of one request."""
-    jobs: Path | None = None
+    jobs: Path | None
     """Folder of training jobs and of pictures that clients send; without, no training."""
-    sources: tuple[Path, ...] = ()
+    sources: tuple[Path, ...]
     """Images that jobs may train on."""
 
 
@@ -59,35 +59,36 @@ def serve(runs: Sequence[Path], options: Options, say: Callable[[str], None]) ->
     except ImportError as error:
         missing = error.name or "a package"
         raise Unable(f"the server needs {missing}: pip install 'zeuxis[studio]'") from error
-    named: Mapping[str, Path] = names(runs)
-    token = read_token(options)
-    sockets = [_socket(options)]
-    port = sockets[0].getsockname()[1]
-    keys = guard.Keys(token, cookie=f"zeuxis-{port}")
-    process = models.Models(models.process(options.max_images), options.queue, options.deadline)
-    jobs = None
+    served: Mapping[str, Path] = names(runs)
+    token, jobs = read_token(options), None
     if options.jobs is not None:
-        jobs = Jobs(options.jobs.resolve(), named_sources(options.sources), named)
-        named = ChainMap(dict(named), cast(dict[str, Path], Trained(jobs)))
-    made = app.make(process, keys, named, jobs)
-    guarded = guard.Guard(made, keys, *addresses(port, options.host_name))
-    config = uvicorn.Config(
-        guarded,
-        http=Patient,
-        ws="none",
-        log_level="warning",
-        server_header=False,
-        proxy_headers=False,
-        limit_concurrency=2 * options.queue + 64,
-        timeout_keep_alive=int(PATIENCE),
-        timeout_graceful_shutdown=3,
-    )
-    place = f"http://{options.host_name or '127.0.0.1'}:{port}/api/v1"
-    say(f"serving {', '.join(named) or 'no model yet'} on {place}")
-    if options.token_file is None:
-        say(f"token: {token}")
-    with locked(jobs.folder / ".lock", f"{jobs.folder} is served") if jobs else nullcontext():
-        _until_told(uvicorn.Server(config).serve(sockets))
+        jobs = Jobs(options.jobs.resolve(), named_sources(options.sources), served)
+        served = ChainMap(dict(served), cast(dict[str, Path], Trained(jobs)))
+    elif not runs:
+        raise Invalid("there is nothing to serve: name a run, or --jobs FOLDER to train some")
+    held = locked(jobs.folder / ".lock", f"{jobs.folder} is served") if jobs else nullcontext()
+    with held, _listening(options) as listening:
+        port = listening.getsockname()[1]
+        keys = guard.Keys(token, cookie=f"zeuxis-{port}")
+        process = models.Models(models.process(options.max_images), options.queue, options.deadline)
+        made = app.make(process, keys, served, jobs)
+        config = uvicorn.Config(
+            guard.Guard(made, keys, *addresses(port, options.host_name)),
+            http=Patient,
+            ws="none",
+            log_level="warning",
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=2 * options.queue + 64,
+            timeout_keep_alive=int(PATIENCE),
+            timeout_graceful_shutdown=3,
+        )
+        place = f"http://{options.host_name or '127.0.0.1'}:{port}{guard.API}"
+        say(f"serving {', '.join(served) or 'no model yet'} on {place}")
+        if options.token_file is None:
+            say(f"token: {token}")
+        with suppress(KeyboardInterrupt):  # the signal, again once all requests are answered
+            asyncio.run(uvicorn.Server(config).serve([listening]))
     say("stopped; jobs go on" if jobs is not None else "stopped")
 
 
@@ -106,12 +107,6 @@ def names(runs: Sequence[Path]) -> dict[str, Path]:
         if named.setdefault(folder.name, folder) != folder:
             raise Conflict(f"two runs are called {folder.name}; rename one of their folders")
     return named
-
-
-def _until_told(serving: Coroutine[Any, Any, None]) -> None:
-    """Serve until Ctrl-C or SIGTERM, which comes again once all requests are answered."""
-    with suppress(KeyboardInterrupt):
-        asyncio.run(serving)
 
 
 def named_sources(paths: Sequence[Path]) -> dict[str, Path]:
@@ -165,7 +160,7 @@ def addresses(port: int, host_name: str | None) -> tuple[set[str], set[str]]:
     return hosts, origins
 
 
-def _socket(options: Options) -> socket.socket:
+def _listening(options: Options) -> socket.socket:
     """Where it listens: on this machine alone unless others are to reach it."""
     # with its protocol by name, or asyncio leaves Nagle's delay of 40 ms on
     found = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
