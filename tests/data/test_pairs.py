@@ -148,6 +148,7 @@ def test_folders_stay_classes_unless_pairs_are_asked_for_and_inspect_says_what_t
     prepared = data.prepare(tmp_path / "raw", tmp_path / "set")
     assert prepared.conditions[0].classes == ("A", "B") and set(prepared.fields) == {"image"}
     assert any("hold pairs (10 files" in line for line in data.inspect(tmp_path / "raw").lines())
+    assert any("hold pairs (10 files" in remark for remark in prepared.facts["remarks"])
     halves(source, target)(tmp_path / "wide")
     assert any("data.pairs=left:right" in line for line in data.inspect(tmp_path / "wide").lines())
     said = "\n".join(data.inspect(tmp_path / "raw", Data(pairs="A:B")).lines())

@@ -21,7 +21,7 @@ from zeuxis.data.preparation import decode
 from zeuxis.data.preparation.prepare import Progress, prepare_source
 from zeuxis.data.preparation.target import choose_target
 from zeuxis.data.prepared import Prepared, is_prepared, open_prepared
-from zeuxis.data.source import open_source, pairs
+from zeuxis.data.source import open_source
 
 ROOM = "zeuxis-inspect-"
 SHEET, ROWS_OF_CLASSES, MOST_SIDE, MOST_SHOWN = 96, 12, 64, 256
@@ -112,8 +112,6 @@ def inspect(
     if is_prepared(Path(source)):
         return _looked(open_prepared(source))
     opened = open_source(source, settings)
-    with decode.guarded():
-        opened.notes += pairs.hints(opened)
     try:
         with _room() as room:
             if settings.size is None and opened.items:

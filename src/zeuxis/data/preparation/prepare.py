@@ -39,7 +39,7 @@ from zeuxis.data.preparation.rows import Rows, compact, kept, listed, write_imag
 from zeuxis.data.preparation.target import choose_target
 from zeuxis.data.preparation.warn import warnings_for
 from zeuxis.data.prepared import Prepared, is_prepared, open_prepared
-from zeuxis.data.source import Item, fingerprint_of, name_of, open_source
+from zeuxis.data.source import Item, fingerprint_of, name_of, open_source, pairs
 from zeuxis.data.source.base import Source
 
 READING = 2
@@ -90,9 +90,9 @@ def ensure(
             _check_agrees(prepared, settings)
             return prepared
     key = (fingerprint_of(source), settings.size, settings.channels, settings.fit, SEAL, READING)
-    pairs = [getattr(settings, name) for name in PAIRS]
-    if translates or any(value is not None for value in pairs):
-        key = (*key, translates, *pairs)
+    asked = [getattr(settings, name) for name in PAIRS]
+    if translates or any(value is not None for value in asked):
+        key = (*key, translates, *asked)
     digest = hashlib.blake2b(repr(key).encode(), digest_size=10).hexdigest()
     folder = cache_folder() / "prepared" / f"{name_of(source)}-{digest}"
     with locked(folder.with_name(f"{folder.name}.lock"), f"{folder} is in use", wait=True):
@@ -231,6 +231,7 @@ def _finish(
     labels = labels if conditions else np.zeros((len(keep), 0), np.int32)
     captions = [item.text for item in items]
     said = columns.remarks(words, conditions, source, sum(map(bool, captions)))
+    said += pairs.hints(source, rows.sizes) if pair is None else []
     more = beside.columns if beside else {}
     write_columns(staging / COLUMNS, items, words, captions, labels, held_out, more)
     write_left_out(staging / LEFT_OUT, rows.left_out)

@@ -115,14 +115,14 @@ def guess(files: Sequence[str]) -> Folders | None:
     return None
 
 
-def hints(whole: Source) -> list[str]:
-    """A sentence if what is read as single images looks like pairs."""
-    files = [item.name for item in whole.items]
-    folders = guess(files)
+def hints(whole: Source, sizes: Iterable[tuple[int, int]]) -> list[str]:
+    """A sentence if what is read as single images, of these heights and widths, looks like pairs."""
     if whole.partner:
         return []
+    files = [item.name for item in whole.items]
+    folders = guess(files)
     if folders is None:
-        return [TWICE] if is_side_by_side(whole) else []
+        return [TWICE] if all(w == 2 * h for h, w in sizes) else []
     _, _, both = _keys(files, folders)
     what = f"hold pairs ({len(both):,} files have one of equal name)" if both else "are two domains"
     return [
