@@ -47,7 +47,10 @@ def folder(tmp_path_factory):
     return place
 
 
-WORDS = {"restyle": (["cat.png", "wave.png"], ["--size", "64", "--seed", "3"])}
+WORDS = {
+    "restyle": (["cat.png", "wave.png"], ["--size", "64", "--seed", "3"]),
+    "texture": (["cat.png"], ["--size", "40", "--seed", "3"]),
+}
 """Verb -> files by place, and options."""
 
 

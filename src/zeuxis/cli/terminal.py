@@ -281,7 +281,9 @@ def _use_commands(run: Path) -> Iterator[str]:
     yield f"zeuxis sample {_typed(run)} --count 64 --seed 8 --grid another.png"
 
 
-def show_result(result: Result, path: Path | None, sheet: Path | None) -> None:
+def show_result(
+    result: Result, path: Path | None, sheet: Path | None = None, film: Path | None = None
+) -> None:
     """What a verb gave, where it lies, and what could not be read."""
     out = _console()
     if result.refused:
@@ -291,6 +293,8 @@ def show_result(result: Result, path: Path | None, sheet: Path | None) -> None:
         out.say(line)
     if sheet is not None:
         out.say(f"wrote the sheet {sheet}")
+    if film is not None:
+        out.say(f"wrote the film {film}")
 
 
 def show_contest(result: Mapping[str, Any]) -> None:

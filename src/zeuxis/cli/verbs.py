@@ -12,7 +12,7 @@ from zeuxis.cli.arguments import Controls, Trained, examples, pairs
 from zeuxis.cli.help import App
 from zeuxis.core.progress import Event, Watch, stopping, ticks
 from zeuxis.create.verbs import VERBS as CREATE
-from zeuxis.inference.results import Images, Result, check_sheet
+from zeuxis.inference.results import Result, Walk, check_sheet
 from zeuxis.inference.verb import Argument, Verb
 from zeuxis.inference.verbs import VERBS
 
@@ -43,14 +43,20 @@ def _command(verb: Verb) -> Callable[..., None]:
     help = f"{verb.gives.WRITES}; by default the next free samples/{'RUN' if verb.needs else 'NAME'}-..."
     help = f"{verb.gives.WRITES}." if verb.name == "score" else help
     takes.append(_parameter("out", Annotated[Path | None, typer.Option(help=help)], None))
-    if issubclass(verb.gives, Images):
-        grid = typer.Option(help="Also write one sheet, a PNG file.")
+    if verb.gives.SHEET:
+        grid = typer.Option(help=f"Also write {verb.gives.SHEET}, a PNG file.")
         takes.append(_parameter("grid", Annotated[Path | None, grid], None))
+    if issubclass(verb.gives, Walk):
+        film = typer.Option(help="Also write a film: .webp, .gif, .mp4 or .webm.")
+        takes.append(_parameter("film", Annotated[Path | None, film], None))
+        pace = typer.Option(help="Images a second of the film.", min=1, max=50)
+        takes.append(_parameter("fps", Annotated[float, pace], 12.0))
 
     def command(**words: Any) -> None:
         run, out, grid = words.pop("run", None), words.pop("out"), words.pop("grid", None)
+        film, fps = words.pop("film", None), words.pop("fps", 12.0)
         controls = pairs(words.pop("controls", None), "steps=20")
-        perform(verb, run, words, controls, out, grid)
+        perform(verb, run, words, controls, out, grid, film, fps)
 
     takes.sort(key=lambda p: p.default is not inspect.Parameter.empty)
     command.__signature__ = inspect.Signature(takes)  # type: ignore[attr-defined]
@@ -78,6 +84,8 @@ def perform(
     controls: Mapping[str, str],
     out: Path | None = None,
     grid: Path | None = None,
+    film: Path | None = None,
+    fps: float = 12.0,
 ) -> Result:
     """Do what a command says: read its files, call the verb, write the result and say so.
 
@@ -88,6 +96,8 @@ def perform(
         controls: the family's, as words.
         out: where the result is written; by default where its class says.
         grid: a PNG file for a sheet of images.
+        film: a file for a film of a walk.
+        fps: images a second of it.
 
     Raises:
         Invalid: a word, a file or a control is wrong.
@@ -102,6 +112,10 @@ def perform(
         verb.gives.check_out(path)
     if grid is not None:
         check_sheet(grid)
+    if film is not None:
+        from zeuxis.core.film import check_film
+
+        check_film(film)
     doing = verb.name.removesuffix("e") + "ing"
     with stopping(f"stopped while {doing}; {KEPT}"), terminal.watching() as watch:
         model = _model(verb, run)
@@ -116,9 +130,11 @@ def perform(
             result = verb(model, **given, **turned, progress=ticks(watch, doing))
         if path is not None:
             result.write(path)
-        if grid is not None and isinstance(result, Images):
-            result.write_sheet(grid)
-    terminal.show_result(result, path, grid)
+        if grid is not None:
+            result.write_sheet(grid)  # type: ignore[attr-defined]
+        if film is not None and isinstance(result, Walk):
+            result.write_film(film, fps)
+    terminal.show_result(result, path, grid, film)
     return result
 
 

@@ -1,10 +1,11 @@
-"""Types of the arguments that verbs of pictures take: pictures, masks, switches, numbers."""
+"""Types of the arguments that verbs of pictures take: pictures, masks, numbers, choices."""
 
 import dataclasses
+import typing
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-from zeuxis.core.errors import Invalid
+from zeuxis.core.errors import Invalid, NotFound
 from zeuxis.inference.arguments import Number, file_bytes
 from zeuxis.inference.verb import Argument, Encoded
 
@@ -61,25 +62,6 @@ def _several(value: Any) -> Sequence[Any]:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Switch(Argument):
-    """Yes or no."""
-
-    word: Any = bool
-    body: Any = bool
-
-    def check(self, model: Any, value: Any, given: Mapping[str, Any]) -> bool:
-        """The value."""
-        if not isinstance(value, bool):
-            name = next(name for name, one in given.items() if one is value)
-            raise Invalid(f"{name} is {value!r}; expected true or false")
-        return value
-
-    def plain(self, value: Any) -> Any:
-        """The value."""
-        return value
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class NumbersOf(Argument):
     """Several numbers of at least `least`, or none."""
 
@@ -94,6 +76,27 @@ class NumbersOf(Argument):
     def plain(self, value: Any) -> Any:
         """The numbers."""
         return list(_several(value)) if value else None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Choice(Argument):
+    """One of several words; `word` is a `Literal` of them."""
+
+    def schema(self) -> Any:
+        """The words."""
+        return self.word
+
+    def check(self, model: Any, value: Any, given: Mapping[str, Any]) -> str:
+        """The word."""
+        words = typing.get_args(self.word)
+        if value not in words:
+            name = next(name for name, one in given.items() if one is value)
+            raise NotFound(f"{name} is {value!r}; choose from {', '.join(words)}")
+        return str(value)
+
+    def plain(self, value: Any) -> Any:
+        """The word."""
+        return value
 
 
 _PICTURE: dict[str, Any] = {"body": Encoded, "option": False}

@@ -130,6 +130,50 @@ class Pictures(Result):
             yield f"  {note}"
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Texture(Pictures):
+    """A texture, with its maps if they were asked for.
+
+    Attributes:
+        maps: `height` and `normal-opengl` or `normal-directx` -> (H, W, 1 or 3) uint8; they tile as it does.
+    """
+
+    maps: "Mapping[str, np.ndarray]" = dataclasses.field(default_factory=dict)
+
+    WRITES: ClassVar[str] = "File of the texture (.png, .jpg, .webp)"
+    SHEET: ClassVar[str] = "it repeated three by three"
+
+    def write(self, path: str | Path) -> None:
+        """Write the texture, its recipe, and `NAME-height.png` and `NAME-normal-....png` beside it.
+
+        Raises:
+            Conflict: one of these files is there and is of another origin.
+        """
+        from zeuxis.core.pixels import save_png
+
+        path = Path(path)
+        files = {name: path.with_name(f"{path.stem}-{name}.png") for name in self.maps}
+        note = recipe_of(path)
+        known = read_json(note).get("beside", ()) if note.is_file() else ()
+        for file in files.values():
+            if file.exists() and file.name not in known:
+                raise Conflict(f"{file} is there and is of another origin; give --out another name")
+        named = dataclasses.replace(
+            self, provenance={**self.provenance, "beside": [file.name for file in files.values()]}
+        )
+        super(Texture, named).write(path)
+        for name, file in files.items():
+            save_png(file, self.maps[name])
+
+    def write_sheet(self, path: Path) -> None:
+        """Write it repeated, three times along each axis, as one PNG file."""
+        import numpy as np
+
+        from zeuxis.core.pixels import save_png
+
+        save_png(path, np.tile(self.pictures[0], (3, 3, 1)))
+
+
 def recipe_of(path: Path) -> Path:
     """Where the recipe of a picture lies."""
     return path.with_suffix(".json")

@@ -68,6 +68,25 @@ class Number(Argument):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Switch(Argument):
+    """Yes or no."""
+
+    word: Any = bool
+    body: Any = bool
+
+    def check(self, model: "Model", value: Any, given: Mapping[str, Any]) -> bool:
+        """The value."""
+        if not isinstance(value, bool):
+            name = next(name for name, one in given.items() if one is value)
+            raise Invalid(f"{name} is {value!r}; expected true or false")
+        return value
+
+    def plain(self, value: Any) -> Any:
+        """The value."""
+        return value
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class PixelsOf(Argument):
     """Images of the model's size: (N, H, W, C) uint8, or what `data.pictures.pictures` read.
 
@@ -449,6 +468,7 @@ Labels = Annotated[
     ),
 ]
 Count = Annotated[int, Number(help="How many images.", word=int, least=1, counts=True)]
+Loop = Annotated[bool, Switch(help="End where it began, for a film that repeats.")]
 Steps = Annotated[
     int, Number(help="How many images, ends included.", word=int, least=2, counts=True)
 ]

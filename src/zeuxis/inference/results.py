@@ -53,6 +53,8 @@ class Result(Tabular):
     """Of the file that it is written to; none if that is a folder."""
     WRITES: ClassVar[str]
     """What `--out` names."""
+    SHEET: ClassVar[str] = ""
+    """What `--grid` names and `write_sheet` writes, if anything."""
     MEDIA: ClassVar[str] = "application/octet-stream"
     """Type of `as_file` in an HTTP answer."""
 
@@ -148,6 +150,7 @@ class Images(Result):
     columns: int = 0
 
     WRITES: ClassVar[str] = "Folder of the images"
+    SHEET: ClassVar[str] = "one sheet"
     MEDIA: ClassVar[str] = "application/zip"
 
     @property
@@ -274,6 +277,23 @@ class Images(Result):
     def lines(self, path: Path | None) -> Iterator[str]:
         """How many there are, and where."""
         yield f"wrote {_images(len(self))} to {path}"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Walk(Images):
+    """Images in the order of a walk, which are also the frames of a film.
+
+    Attributes:
+        loop: whether the first follows the last.
+    """
+
+    loop: bool = False
+
+    def write_film(self, path: str | Path, fps: float = 12) -> None:
+        """Write them as a film, a file that ends in .webp, .gif, .mp4 or .webm; `core.film` says how."""
+        from zeuxis.core.film import write_film
+
+        write_film(self.images, path, fps, self.loop)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from zeuxis.create.arguments import Content, NumbersOf, PictureOf, PicturesOf, Switch
+from zeuxis.create.arguments import Content, NumbersOf, PictureOf, PicturesOf
 from zeuxis.create.results import Pictures
-from zeuxis.inference.arguments import Number, Seed
+from zeuxis.inference.arguments import Number, Seed, Switch
 from zeuxis.inference.verb import Encoded, verb
 
 if TYPE_CHECKING:

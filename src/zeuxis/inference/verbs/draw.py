@@ -1,13 +1,16 @@
 """Verbs that draw new images."""
 
+import functools
 from typing import TYPE_CHECKING
 
 from zeuxis.core.errors import Invalid
-from zeuxis.inference.arguments import Count, End, Labels, Seed, Start, Steps
-from zeuxis.inference.results import Images
+from zeuxis.inference.arguments import Count, End, Labels, Loop, Seed, Start, Steps
+from zeuxis.inference.results import Images, Walk
 from zeuxis.inference.verb import verb
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
     from zeuxis.core.family import Controls
@@ -48,6 +51,7 @@ def sample(
 @verb(
     "Interpolates",
     "zeuxis interpolate runs/demo 7 8 --count 12 --grid walk.png",
+    "zeuxis interpolate runs/demo 7 8 --count 60 --loop --film walk.webp",
     "zeuxis interpolate runs/vae-photos cat.png dog.png",
 )
 def interpolate(
@@ -55,15 +59,19 @@ def interpolate(
     start: Start,
     end: End,
     count: Steps = 8,
+    loop: Loop = False,
     labels: Labels = None,
     controls: "Controls | None" = None,
     progress: "Progress | None" = None,
-) -> Images:
+) -> Walk:
     """Interpolate between two seeds or two images, in the model's latent space.
 
     Between seeds, what `labels` leave open is drawn once, as for the first image, and holds for the whole
     walk. The noise goes along a great circle, so that it stays as long as noise is (White, 2016,
     https://arxiv.org/abs/1609.04468). Between images the latents do.
+
+    A loop ends where it began: between seeds it goes once around the circle, between images there and back.
+    It is drawn twice, the second time so that images change evenly.
     """
     import numpy as np
     import torch
@@ -71,34 +79,69 @@ def interpolate(
     from zeuxis.inference.labels import drawn
 
     share_N = torch.linspace(0, 1, count)
+    turn_N = torch.arange(count) / count
     if isinstance(start, np.ndarray) and isinstance(end, np.ndarray):
         ends = torch.from_numpy(model.encode(np.stack([start, end])).latents)
-        walk = model.decode(slerp(ends[:1], ends[1:], share_N).numpy(), progress=progress)
-        return Images(images=walk.images, columns=count)
+
+        def decoded(share_N: "Tensor") -> Images:
+            return model.decode(slerp(ends[:1], ends[1:], share_N).numpy(), progress=progress)
+
+        def back(turn_N: "Tensor") -> Images:
+            return decoded(1 - (1 - 2 * turn_N).abs())
+
+        walk = even(back, turn_N) if loop else decoded(share_N)
+        return Walk(images=walk.images, columns=count, loop=loop)
     if isinstance(start, np.ndarray) or isinstance(end, np.ndarray):
         raise Invalid("a walk leads from a seed to a seed or from an image to an image")
     family = model.able("Generates", "interpolate between seeds; give two images")
     noises = [family.noise(model.random(seed, slice(0, 1))) for seed in (start, end)]
-    share_N = share_N.to(model.device)
-    steps = {key: slerp(noises[0][key], noises[1][key], share_N) for key in noises[0]}
     table = drawn(model.conditions, model.facts.get("dataset", {}), 1, start, labels).repeat(
         count, 0
     )
-    return model.images(
-        lambda ask: ask.family.generate(ask.inputs, ask.cond, controls, ask.progress),
-        table,
-        steps,
-        progress=progress,
-        columns=count,
-    )
+
+    def seen(share_N: "Tensor", around: bool) -> Images:
+        share_N = share_N.to(model.device)
+        return model.images(
+            lambda ask: ask.family.generate(ask.inputs, ask.cond, controls, ask.progress),
+            table,
+            {key: slerp(noises[0][key], noises[1][key], share_N, around) for key in noises[0]},
+            progress=progress,
+            columns=count,
+        )
+
+    drawing = functools.partial(seen, around=True)
+    found = even(drawing, turn_N) if loop else seen(share_N, around=False)
+    return Walk(**vars(found), loop=loop)
 
 
-def slerp(a: "Tensor", b: "Tensor", share_N: "Tensor") -> "Tensor":
-    """Points on the great circle from row `a` (1, ...) to `b` (1, ...): (N, ...)."""
+def even(draw: "Callable[[Tensor], Images]", turn_N: "Tensor") -> Images:
+    """A closed walk whose steps change the images alike: drawn once to measure the steps, then again.
+
+    Args:
+        draw: the images at places of the walk, which 0 and 1 close.
+        turn_N: evenly spaced places, from 0 on.
+    """
+    import numpy as np
+    import torch
+
+    images = draw(turn_N).images.astype(np.float32)
+    steps = np.abs(np.roll(images, -1, 0) - images).mean((1, 2, 3))
+    steps += 1e-3 * steps.mean() + 1e-9  # where nothing changes, it goes on, too
+    gone = np.concatenate([[0], np.cumsum(steps / steps.sum())])
+    turn = np.interp(turn_N.numpy(), gone, np.linspace(0, 1, len(gone)))
+    return draw(torch.from_numpy(turn.astype(np.float32)))
+
+
+def slerp(a: "Tensor", b: "Tensor", share_N: "Tensor", around: bool = False) -> "Tensor":
+    """Points on the great circle from row `a` (1, ...) to `b` (1, ...): (N, ...).
+
+    `around`: the shares are of the whole circle, by way of `b`.
+    """
     import torch
 
     flat_a, flat_b = a.flatten(), b.flatten()
     cosine = torch.dot(flat_a, flat_b) / (flat_a.norm() * flat_b.norm())
     angle = torch.acos(cosine.clamp(-1 + 1e-6, 1 - 1e-6))
     share = share_N.view(-1, *[1] * (a.ndim - 1))
+    share = share * (2 * torch.pi / angle) if around else share
     return (torch.sin((1 - share) * angle) * a + torch.sin(share * angle) * b) / torch.sin(angle)
