@@ -2,24 +2,29 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from zeuxis.core.errors import Invalid, NotFound
 
+
+def word(name: str, help: str) -> Any:
+    """What goes by its place on a command line."""
+    return typer.Argument(metavar=name, help=help, show_default=False)
+
+
 Source = Annotated[
     str,
-    typer.Argument(
-        metavar="SOURCE",
-        help="A folder, zip, tar, idx, npz, npy or parquet file of images, "
+    word(
+        "SOURCE",
+        "A folder, zip, tar, idx, npz, npy or parquet file of images, "
         "a prepared set, or the name of a known set such as avatars.",
-        show_default=False,
     ),
 ]
 Trained = Annotated[
     Path,
-    typer.Argument(metavar="RUN", help="The folder that `zeuxis train` wrote.", show_default=False),
+    word("RUN", "The folder that `zeuxis train` wrote."),
 ]
 
 
@@ -30,20 +35,18 @@ def examples(*lines: str) -> str:
 
 Controls = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="CONTROL=VALUE",
-        help="Controls of the family, such as steps=20; `zeuxis train FAMILY --help-all` lists them.",
-        show_default=False,
+    word(
+        "CONTROL=VALUE",
+        "Controls of the family, such as steps=20; `zeuxis train FAMILY --help-all` lists them.",
     ),
 ]
 
 
 DataWords = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="data.NAME=VALUE",
-        help="Settings of the data, such as data.pairs=A:B or data.pair=grey for pairs.",
-        show_default=False,
+    word(
+        "data.NAME=VALUE",
+        "Settings of the data, such as data.pairs=A:B or data.pair=grey for pairs.",
     ),
 ]
 

@@ -13,7 +13,7 @@ import typer
 
 from zeuxis import __version__
 from zeuxis.cli import serve, verbs
-from zeuxis.cli.arguments import DataWords, Source, Trained, data_words, examples, pairs
+from zeuxis.cli.arguments import DataWords, Source, Trained, data_words, examples, pairs, word
 from zeuxis.cli.help import App, FamilyCommand, Group, usage
 from zeuxis.core.errors import Stopped
 from zeuxis.core.progress import leaving, stopping
@@ -124,20 +124,12 @@ def demo(
 def train(
     family: Annotated[
         str,
-        typer.Argument(
-            metavar="FAMILY",
-            help="Kind of model: flow, gan, vae ...; `zeuxis families` lists them.",
-            show_default=False,
-        ),
+        word("FAMILY", "Kind of model: flow, gan, vae ...; `zeuxis families` lists them."),
     ],
     source: Source,
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="PATH=VALUE",
-            help="Settings, such as data.size=64 training.lr=3e-4 family.features=64.",
-            show_default=False,
-        ),
+        word("PATH=VALUE", "Settings, such as data.size=64 training.lr=3e-4 family.features=64."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the run. By default runs/FAMILY-SOURCE.")
@@ -273,19 +265,11 @@ Size = Annotated[
 def compare(
     judged: Annotated[
         str,
-        typer.Argument(
-            metavar="A",
-            help="Images to measure: any source, or a statistics file.",
-            show_default=False,
-        ),
+        word("A", "Images to measure: any source, or a statistics file."),
     ],
     by: Annotated[
         str,
-        typer.Argument(
-            metavar="B",
-            help="Reference images: any source, or a statistics file.",
-            show_default=False,
-        ),
+        word("B", "Reference images: any source, or a statistics file."),
     ],
     out: Annotated[
         Path | None, typer.Option(help="Folder of the report. By default runs/compare-A-B.")
@@ -307,7 +291,7 @@ def compare(
     from zeuxis.evaluation import compare as comparing
 
     with terminal.ticking("comparing") as progress:
-        form = _form(size, channels)
+        form = _data("", size=size, channels=channels)
         report = comparing.compare(
             judged, by, out, network, weights, samples, form.size, form.channels, seed, progress
         )
@@ -325,10 +309,9 @@ def statistics(
     source: Source,
     file: Annotated[
         Path,
-        typer.Argument(
-            metavar="FILE",
-            help="File to write: .safetensors for `zeuxis compare`, .npz for pytorch-fid, .pkl for StyleGAN.",
-            show_default=False,
+        word(
+            "FILE",
+            "File to write: .safetensors for `zeuxis compare`, .npz for pytorch-fid, .pkl for StyleGAN.",
         ),
     ],
     network: Network = "efficientnet-lite0",
@@ -341,7 +324,7 @@ def statistics(
 
     with terminal.ticking("looking") as progress:
         path = comparing.statistics(
-            source, file, network, weights, size=_form(size).size, progress=progress
+            source, file, network, weights, size=_data("", size=size).size, progress=progress
         )
     terminal.show_statistics(path)
 
@@ -357,11 +340,7 @@ def compare_families(
     source: Source,
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="PATH=VALUE",
-            help="Settings for all, as training.NAME=VALUE or data.NAME=VALUE.",
-            show_default=False,
-        ),
+        word("PATH=VALUE", "Settings for all, as training.NAME=VALUE or data.NAME=VALUE."),
     ] = None,
     families: Annotated[
         str | None,
@@ -413,9 +392,8 @@ def inspect(
     """Say what is in a set of images: sizes, classes, duplicates, damaged files; with a contact sheet."""
     from zeuxis import data
     from zeuxis.cli import terminal
-    from zeuxis.core.settings import Data, override
 
-    settings = override(Data(), data_words(overrides), "data.")
+    settings = _data("data.", **data_words(overrides))
     with terminal.ticking("looking") as progress:
         found = data.inspect(source, settings, progress)
     page = found.write(out or Path("runs") / f"inspect-{found.name}")
@@ -432,9 +410,7 @@ def inspect(
 )
 def prepare(
     source: Source,
-    dest: Annotated[
-        Path, typer.Argument(metavar="DEST", help="Folder to write.", show_default=False)
-    ],
+    dest: Annotated[Path, word("DEST", "Folder to write.")],
     overrides: DataWords = None,
     size: Annotated[
         str | None, typer.Option(metavar="64|96x64", help="Height x width, or one number for both.")
@@ -451,10 +427,9 @@ def prepare(
     """Clean, resize, label and split images once, into a folder that training reads fast."""
     from zeuxis import data
     from zeuxis.cli import terminal
-    from zeuxis.core.settings import Data, override
 
-    words = {"size": size, "channels": channels, "fit": fit, **data_words(overrides)}
-    settings = override(Data(), {name: word for name, word in words.items() if word}, "data.")
+    given = {"size": size, "channels": channels, "fit": fit}
+    settings = _data("data.", **(given | data_words(overrides)))
     with terminal.ticking("preparing") as progress:
         prepared = data.prepare(source, dest, settings, progress)
     terminal.show_prepared(prepared)
@@ -466,9 +441,7 @@ def prepare(
 def encode(
     source: Source,
     run: Trained,
-    dest: Annotated[
-        Path, typer.Argument(metavar="DEST", help="Folder to write.", show_default=False)
-    ],
+    dest: Annotated[Path, word("DEST", "Folder to write.")],
 ) -> None:
     """Encode images by a trained model, to train another on the latents or tokens.
 
@@ -486,15 +459,9 @@ def encode(
 def get(
     name: Annotated[
         str,
-        typer.Argument(
-            metavar="NAME",
-            help="avatars, fashion-mnist, digits, emoji, earth or crafter.",
-            show_default=False,
-        ),
+        word("NAME", "avatars, fashion-mnist, digits, emoji, earth or crafter."),
     ],
-    dest: Annotated[
-        Path, typer.Argument(metavar="DEST", help="Folder to write.", show_default=False)
-    ],
+    dest: Annotated[Path, word("DEST", "Folder to write.")],
 ) -> None:
     """Fetch a known data set, with its credits and licence."""
     from zeuxis import data
@@ -505,12 +472,11 @@ def get(
     terminal.show_prepared(prepared)
 
 
-def _form(size: str | None, channels: str | None = None) -> Any:
-    """Size (`64` or `96x64`) and channels as `Data` settings."""
+def _data(prefix: str, **words: str | None) -> Any:
+    """Settings of the data by words, such as a size `64` or `96x64`; None keeps a default."""
     from zeuxis.core.settings import Data, override
 
-    words = {"size": size, "channels": channels}
-    return override(Data(), {name: word for name, word in words.items() if word}, "")
+    return override(Data(), {name: word for name, word in words.items() if word is not None}, prefix)
 
 
 def main(words: Sequence[str] | None = None) -> int:
