@@ -24,7 +24,7 @@ from zeuxis.data import Prepared, ensure, open_prepared
 from zeuxis.evaluation.evaluate import hide
 from zeuxis.inference.model import load
 from zeuxis.metrics.classifier import Classifier, accuracy, predict, train_classifier
-from zeuxis.metrics.nearest import copies
+from zeuxis.metrics.nearest import memorisation
 
 ATTRIBUTES = ("hair", "skin")
 SAMPLES = 2000
@@ -76,7 +76,7 @@ def main() -> None:
     row: dict = {"run": args.run.name, "sampling_seconds": round(time.perf_counter() - start, 1)}
 
     train, held = prepared.images[prepared.train], prepared.images[prepared.holdout]
-    found = copies(images, train, held)
+    found = memorisation(images, train, held)
     row |= {"copies": found.rate.value, "copies_interval": found.rate.interval}
     row |= {"threshold_pixels": found.threshold}
     holds = {"copies": found.rate.value <= COPIES}

@@ -21,7 +21,7 @@ from zeuxis.data import open_prepared
 from zeuxis.evaluation import diagnosis, sides
 from zeuxis.features import extractor
 from zeuxis.metrics.damage import DAMAGES, STEPS, Pool, damage
-from zeuxis.metrics.nearest import copies
+from zeuxis.metrics.nearest import memorisation
 
 CONTROL = 500
 
@@ -68,7 +68,7 @@ def main() -> None:
             labels = pool.labels_N if name != "modes" else _kept(pool, images)
         found = sides.measure(side(name, images, labels), judge)
         found |= {f"{key}_of_real": value for key, value in _real(judge).items()}
-        copied = copies(images, prepared.images, prepared.images[rest], prepared.train)
+        copied = memorisation(images, prepared.images, prepared.images[rest], prepared.train)
         found["copy_rate"] = copied.rate
         said = diagnosis.findings(found)
         row = {

@@ -16,7 +16,7 @@ from zeuxis.data import open_prepared
 from zeuxis.features import features
 from zeuxis.inference.model import load
 from zeuxis.metrics.kernel import kernel_distance
-from zeuxis.objectives.jumps import MOST_STEPS
+from zeuxis.objectives.distillation import MOST_STEPS
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ import numpy as np
 from benchmarks.row import write_row
 from zeuxis.core.settings import override
 from zeuxis.metrics.classifier import accuracy, train_classifier
-from zeuxis.metrics.nearest import copies
+from zeuxis.metrics.nearest import memorisation
 
 SELECTION = 5000
 SAMPLES = 20_000
@@ -108,7 +108,7 @@ def main() -> None:
         facts = {"samples": "real training images"}
     else:
         images, labels, facts = generated(args.source, args.samples or SAMPLES, args.seed, controls)
-        found = copies(images[:2000], seen, judge[:2000])
+        found = memorisation(images[:2000], seen, judge[:2000])
         row |= {"copies": found.rate.value, "copies_interval": found.rate.interval}
         row |= {"copies_threshold_pixels": found.threshold}
     start = time.perf_counter()

@@ -202,8 +202,8 @@ def test_score_prints_the_mean_with_its_error_and_kind_and_writes_each(
         (["interpolate", "vae", "EPS", "EPS"], "ghost.png .*no PNG/JPEG"),
         (["complete", "flow", "PHOTOS", "--mask", "EPS"], "ghost.png .*no PNG/JPEG"),
         (["complete", "flow", "PHOTOS", "--mask", "BOMB"], "144000000 pixels. exceeds"),
-        (["complete", "flow", "PHOTOS", "--mask", "CLEAR"], "white is what is to be painted"),
-        (["complete", "flow", "PHOTOS", "--mask", "BLACK"], "white is what is to be painted"),
+        (["complete", "flow", "PHOTOS", "--mask", "CLEAR"], "white is what is to be filled"),
+        (["complete", "flow", "PHOTOS", "--mask", "BLACK"], "white is what is to be filled"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -225,7 +225,7 @@ def test_bad_input_is_one_sentence(words, sentence, runs, photos, tmp_path, monk
     assert re.search(sentence, said), said
 
 
-@breaks("inference/arguments.py", " * (pixels[..., 3] / 255)", "")
+@breaks("inference/arguments.py", " * (pixels_HW4[..., 3] / 255)", "")
 def test_single_files_are_turned_and_cropped_as_those_of_a_source(runs, tmp_path):
     """By its EXIF orientation, on white where it is transparent, from the middle."""
     model = load(runs("vae"))

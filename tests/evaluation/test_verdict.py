@@ -9,7 +9,7 @@ from zeuxis.evaluation import diagnosis, sides
 from zeuxis.features import Features, extractor
 from zeuxis.metrics import Estimate, share
 from zeuxis.metrics.damage import Pool, damage
-from zeuxis.metrics.nearest import copies
+from zeuxis.metrics.nearest import memorisation
 from zeuxis.metrics.repeats import repeat_rate
 
 
@@ -35,7 +35,7 @@ def found_for(world, name, step):
     found = sides.distances(side := sides.look("made", images, eye), judge)
     for statistic, shift in sides.shifts(side.statistics, judge.statistics).items():
         found[f"shift_{statistic}"] = shift
-    found["copy_rate"] = copies(images, pool.train_MHWC, judge.images).rate
+    found["copy_rate"] = memorisation(images, pool.train_MHWC, judge.images).rate
     return found
 
 

@@ -146,7 +146,9 @@ def test_jpeg_keeps_alpha_and_its_quality_is_each_row_s_own():
 
 
 @breaks(
-    "families/autoencoder.py", "normal_BCHW[row], strength)", "normal_BCHW[: len(row)], strength)"
+    "families/autoencoder.py",
+    'rng.normal("noise", c, h, w)[row]',
+    'rng.normal("noise", c, h, w)[: len(row)]',
 )
 def test_damage_is_drawn_by_row_and_all_kinds_occur():
     model = make(clean=0.2)
@@ -227,8 +229,8 @@ def test_each_row_is_denoised_by_its_own_deviation():
 )
 @breaks(
     "families/autoencoder.py",
-    "return torch.where(hidden_B1HW, painted_BCHW, image_BCHW)",
-    "return painted_BCHW",
+    "return torch.where(hidden_B1HW, whole_BCHW, image_BCHW)",
+    "return whole_BCHW",
 )
 @torch.no_grad()
 def test_completion_keeps_what_is_known_and_never_looks_at_what_is_hidden():

@@ -14,18 +14,26 @@ LAYERS = {
 """The layers whose sum is the image; the last one's bias can be its level."""
 
 
-@breaks("families/gan.py", "self._judge(image_BCHW.clamp(-1, 1),", "self._judge(image_BCHW,")
+@breaks(
+    "families/gan.py",
+    "self._discriminate(image_BCHW.clamp(-1, 1),",
+    "self._discriminate(image_BCHW,",
+)
 @breaks(
     "families/gan.py",
     "self.generator(z_BZ, label_BA).clamp(-1, 1)",
     "self.generator(z_BZ, label_BA)",
 )
 @breaks("families/gan.py", '"beyond": 1.0', '"beyond": 0.0')
-@breaks("families/stylegan.py", "self._judge(image_BCHW.clamp(-1, 1),", "self._judge(image_BCHW,")
 @breaks(
     "families/stylegan.py",
-    "self._paint(w_BLZ, noise, strength).clamp(-1, 1)",
-    "self._paint(w_BLZ, noise, strength)",
+    "self._discriminate(image_BCHW.clamp(-1, 1),",
+    "self._discriminate(image_BCHW,",
+)
+@breaks(
+    "families/stylegan.py",
+    "self._synthesise(w_BLZ, noise, strength).clamp(-1, 1)",
+    "self._synthesise(w_BLZ, noise, strength)",
 )
 @breaks("families/stylegan.py", "verdict + beyond", "verdict")
 @pytest.mark.parametrize("level, beyond", [(0.9, 0.0), (3.0, 4.0), (-1.5, 0.25)])

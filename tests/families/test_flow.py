@@ -447,8 +447,8 @@ STEPS = torch.tensor([[1.0, 1.0], [1.0, 0.5], [0.75, 0.25], [0.5, 0.5], [0.1, 1e
 """Time and length of some steps."""
 
 
-@breaks("objectives/jumps.py", "factor = (m - (1", "factor = (m + (1")
-@breaks("objectives/jumps.py", "m = t - length, t - length / 2", "m = t - length, t")
+@breaks("objectives/distillation.py", "factor = (m - (1", "factor = (m + (1")
+@breaks("objectives/distillation.py", "m = t - length, t - length / 2", "m = t - length, t")
 @torch.no_grad()
 def test_an_untrained_flow_jumps_as_a_gaussian_does():
     """x keeps its size in units of the deviation at its time, whatever the length of the step."""
@@ -494,7 +494,9 @@ def test_a_jumping_copy_changes_nothing_else():
 
 
 @breaks(
-    "families/flow.py", "if jumps and controls.steps <= controls.most_jumps", "if jumps and False"
+    "families/flow.py",
+    "few = distilled and controls.steps <= controls.most_jumps",
+    "few = distilled and False",
 )
 @torch.no_grad()
 def test_the_copy_jumps_and_the_network_does_all_else():

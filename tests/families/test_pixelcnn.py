@@ -53,8 +53,8 @@ def naive(model, uniform, cond):
 @breaks("nn/causal.py", "if i % 2 == 0 and j % 2 == 0:", "if j % 2 == 0:")
 @breaks(
     "nn/causal.py",
-    "stem.here[j].copy_(self.painted[:, j - 1])",
-    "stem.here[j].copy_(self.painted[:, j])",
+    "stem.here[j].copy_(self.current[:, j - 1])",
+    "stem.here[j].copy_(self.current[:, j])",
 )
 @breaks("nn/causal.py", "self.gate_bias = self.gate_bias + label_right", "pass")
 @pytest.mark.parametrize("widths", [(8,), (8, 16), (8, 8, 8)], ids=str)
@@ -221,8 +221,8 @@ def test_labels_are_heard_and_an_unknown_one_is_a_label_of_its_own():
 
 @breaks(
     "families/pixelcnn.py",
-    "return torch.where(mask_B1HW, _turn_back(painted_BCHW, order_B), image_BCHW)",
-    "return _turn_back(painted_BCHW, order_B)",
+    "return torch.where(mask_B1HW, _turn_back(filled_BCHW, order_B), image_BCHW)",
+    "return _turn_back(filled_BCHW, order_B)",
 )
 @pytest.mark.parametrize("orders", [1, 2, 4, 8])
 @torch.no_grad()

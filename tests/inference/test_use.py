@@ -145,7 +145,7 @@ def test_a_completion_keeps_what_is_known_and_paints_what_is_not(model):
         model.complete(images, mask[:-1])
 
 
-@breaks("inference/verbs/change.py", "sigma / 127.5)", "sigma / 255)")
+@breaks("inference/verbs/change.py", "sigma / 127.5,", "sigma / 255,")
 def test_denoising_is_told_how_much(model, monkeypatch):
     if not isinstance(model.family, Denoises):
         return

@@ -5,7 +5,7 @@ from tests.metrics.test_metrics import stripes
 from tests.support.sabotage import breaks
 from zeuxis.metrics import Estimate, share
 from zeuxis.metrics.balance import _beyond, balance, effective_classes, predicted_balance
-from zeuxis.metrics.classifier import accuracy, taught, train_classifier
+from zeuxis.metrics.classifier import accuracy, classification_accuracy, train_classifier
 from zeuxis.metrics.ratio import change, difference, ratio
 
 
@@ -148,7 +148,7 @@ def test_bias_amplification_is_the_sum_over_the_frequent_classes():
 
 
 @breaks(
-    "metrics/balance.py", "chooser, judge = real_M[::2], real_M[1::2]", "chooser = judge = real_M"
+    "metrics/balance.py", "chooser, rest = real_M[::2], real_M[1::2]", "chooser = rest = real_M"
 )
 def test_classes_that_are_frequent_by_chance_raise_no_alarm():
     rng = np.random.default_rng(4)
@@ -198,7 +198,7 @@ def test_predicted_shares_compare_predictions_with_predictions():
 
 def test_samples_as_lessons_and_as_an_exam():
     real, test, fake = stripes(300, 0), stripes(200, 1), stripes(300, 2)
-    found = taught(*fake, *real, *test, 2, seeds=(0, 1), steps=12)
+    found = classification_accuracy(*fake, *real, *test, 2, seeds=(0, 1), steps=12)
     nets = [train_classifier(*side, 2, seed, 12) for seed in (0, 1) for side in (fake, real)]
     by_fake = [accuracy(nets[i], *test) for i in (0, 2)]
     on_fake = [accuracy(nets[i], *fake) for i in (1, 3)]
@@ -218,17 +218,17 @@ def test_samples_as_lessons_and_as_an_exam():
 )
 def test_wrong_labels_teach_nothing_and_one_good_picture_is_a_good_exam_but_a_bad_lesson():
     real, test = stripes(300, 0), stripes(200, 1)
-    swapped = taught(real[0], 1 - real[1], *real, *test, 2, steps=12)
+    swapped = classification_accuracy(real[0], 1 - real[1], *real, *test, 2, steps=12)
     assert swapped["by_samples"].value < 0.2 and swapped["on_samples"].value < 0.2
     assert swapped["by_real"].value > 0.9
     with pytest.raises(ValueError, match="at least one, each teaches"):
-        taught(*real, *real, *test, 2, seeds=())
+        classification_accuracy(*real, *real, *test, 2, seeds=())
     with pytest.raises(ValueError, match="200 images and 199 labels"):
-        taught(*real, *real, test[0], test[1][1:], 2)
+        classification_accuracy(*real, *real, test[0], test[1][1:], 2)
     with pytest.raises(
         ValueError, match=r"samples are \(12, 12, 3\) and real images \(12, 12, 1\)"
     ):
-        taught(real[0].repeat(3, 3), real[1], *real, *test, 2)
+        classification_accuracy(real[0].repeat(3, 3), real[1], *real, *test, 2)
     with pytest.raises(ValueError, match=r"samples are .* and hold-out images \(8, 12, 1\)"):
         predicted_balance(real[0], *real, test[0][:, :8], test[1], 2)
 

@@ -4,7 +4,7 @@ import pytest
 from tests.support.sabotage import breaks
 from zeuxis.data.source.avatars import open_avatars
 from zeuxis.metrics.damage import COLLAPSE, DAMAGES, STEPS, Pool, damage
-from zeuxis.metrics.nearest import copies
+from zeuxis.metrics.nearest import memorisation
 from zeuxis.metrics.statistics import blocks, detail, noise, shifts, statistics
 
 OWN = {  # what answers to a damage, and in which direction
@@ -176,7 +176,7 @@ def test_dropped_modes_are_gone_and_what_is_left_is_untouched(avatars):
 def test_copies_are_found_out(avatars):
     pool, real = avatars
     rates = [
-        copies(damage("copies", pool, step), pool.train_MHWC, real).rate.value
+        memorisation(damage("copies", pool, step), pool.train_MHWC, real).rate.value
         for step in range(1, 5)
     ]
     assert rates[-1] == 1 and (np.diff(rates) > 0).all()

@@ -7,7 +7,7 @@ from zeuxis.features import Features
 from zeuxis.metrics import exact, share
 from zeuxis.metrics.classifier import Classifier, accuracy, predict, train_classifier
 from zeuxis.metrics.kernel import kernel_distance
-from zeuxis.metrics.nearest import copies, copies_without_holdout, differing, nearest
+from zeuxis.metrics.nearest import differing, memorisation, memorisation_without_holdout, nearest
 
 
 def normal(n, d=6, shift=0.0, seed=0):
@@ -120,7 +120,7 @@ def test_only_the_rows_asked_for_are_looked_among():
     assert nearest(samples, images)[1][0, 0] == 10
     rows = nearest(samples, images, 2, among)[1]
     assert (rows == among[nearest(samples, images[among], 2)[1]]).all()
-    assert copies(samples, images, pictures(40, 2), among).rate.receipt["train"] == 59
+    assert memorisation(samples, images, pictures(40, 2), among).rate.receipt["train"] == 59
 
 
 def test_nearest_refuses_what_cannot_be_compared():
@@ -168,14 +168,14 @@ def test_equal_pixels_are_counted_from_one_image_on(monkeypatch):
 )
 def test_without_a_hold_out_images_are_held_against_all_others():
     images = pictures(120)
-    assert copies_without_holdout(images, images).rate.value == 1
+    assert memorisation_without_holdout(images, images).rate.value == 1
     half = np.concatenate([images[:50], pictures(50, 5)])
-    assert 0.5 <= copies_without_holdout(half, images, 100).rate.value <= 0.53
-    assert copies_without_holdout(pictures(90, 6), images).rate.value <= 0.05
+    assert 0.5 <= memorisation_without_holdout(half, images, 100).rate.value <= 0.53
+    assert memorisation_without_holdout(pictures(90, 6), images).rate.value <= 0.05
     with pytest.raises(ValueError, match="99 images to look among, at least 100 are needed"):
-        copies_without_holdout(images, images[:99])
+        memorisation_without_holdout(images, images[:99])
     with pytest.raises(ValueError, match="1% of real images look like others"):
-        copies_without_holdout(images, np.concatenate([images, images[:20]]))
+        memorisation_without_holdout(images, np.concatenate([images, images[:20]]))
 
 
 @breaks("metrics/nearest.py", "differ_N < threshold", "differ_N < 0")
@@ -184,13 +184,13 @@ def test_a_memoriser_copies_and_new_images_do_not():
     jittered = (
         train[:100].astype(int) + np.random.default_rng(3).integers(-9, 10, train[:100].shape)
     ).clip(0, 255)
-    assert copies(train[:100], train, held).rate.value == 1
-    found = copies(jittered.astype(np.uint8), train, held)
+    assert memorisation(train[:100], train, held).rate.value == 1
+    found = memorisation(jittered.astype(np.uint8), train, held)
     assert found.rate.value == 1 and found.nearest_N.tolist() == list(range(100))
-    assert copies(new, train, held).rate.value <= 0.05
-    assert copies(held, train, held).rate.value <= 0.01
+    assert memorisation(new, train, held).rate.value <= 0.05
+    assert memorisation(held, train, held).rate.value <= 0.01
     with pytest.raises(ValueError, match="needs hold-out images"):
-        copies(new, train, held[:0])
+        memorisation(new, train, held[:0])
 
 
 def stripes(n, seed):

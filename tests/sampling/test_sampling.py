@@ -7,9 +7,9 @@ import torch
 
 from tests.support.sabotage import breaks
 from zeuxis.core.rng import Rng
-from zeuxis.objectives.jumps import MOST_STEPS, random_steps
+from zeuxis.objectives.distillation import MOST_STEPS, random_steps
 from zeuxis.sampling.complete import complete
-from zeuxis.sampling.ode import average, change_of_variables, guided, jump, multistep
+from zeuxis.sampling.ode import average, change_of_variables, guided, long_steps, multistep
 from zeuxis.sampling.stochastic import shuffled, stochastic
 
 MEAN, DEVIATION = 0.4, 0.3
@@ -92,8 +92,10 @@ def mean_velocity(x, t, length):
 def test_jumps_with_the_exact_mean_velocity_are_exact_on_any_grid():
     x, ticks = torch.linspace(-2, 2, 9, dtype=torch.float64)[:, None], []
     for grid in ([1.0, 0.0], [1.0, 0.7, 0.2, 0.0], times(4)):
-        assert torch.allclose(jump(mean_velocity, x, grid), MEAN + DEVIATION * x, atol=1e-12)
-    middle = jump(mean_velocity, x, [1.0, 0.3], lambda done, total: ticks.append((done, total)))
+        assert torch.allclose(long_steps(mean_velocity, x, grid), MEAN + DEVIATION * x, atol=1e-12)
+    middle = long_steps(
+        mean_velocity, x, [1.0, 0.3], lambda done, total: ticks.append((done, total))
+    )
     finely = multistep(optimal, x, [1 - 0.7 * i / 400 for i in range(401)])
     assert torch.allclose(middle, finely, atol=1e-4) and ticks == [(1, 1)]
 
@@ -113,7 +115,7 @@ def test_following_the_velocity_teaches_its_mean():
 
 
 @breaks(
-    "objectives/jumps.py",
+    "objectives/distillation.py",
     "(1 - i / n, 1 / n) for n in grids",
     "(1 - i / n, 1 / n) for n in grids[1:]",
 )

@@ -476,7 +476,9 @@ def _data(prefix: str, **words: str | None) -> Any:
     """Settings of the data by words, such as a size `64` or `96x64`; None keeps a default."""
     from zeuxis.core.settings import Data, override
 
-    return override(Data(), {name: word for name, word in words.items() if word is not None}, prefix)
+    return override(
+        Data(), {name: word for name, word in words.items() if word is not None}, prefix
+    )
 
 
 def main(words: Sequence[str] | None = None) -> int:

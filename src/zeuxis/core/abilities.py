@@ -78,7 +78,7 @@ class Generates(Draws[K]):
 
 
 class Completes(Draws[K]):
-    """Ability: paints what a mask leaves open."""
+    """Ability: fills what a mask leaves open."""
 
     takes: ClassVar[Names] = ("image", "mask")
     gives: ClassVar[str] = "image"
@@ -97,7 +97,7 @@ class Completes(Draws[K]):
 
         Args:
             image_BCHW: what is known; its values where the mask is 1 have no influence.
-            mask_B1HW: 1.0 where the image is to be painted, else 0.0.
+            mask_B1HW: 1.0 where the image is to be filled, else 0.0.
             noise: of `noise(rng)`.
             cond: `label` (B, A), if known.
             controls: the family's.

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from zeuxis.core.errors import Invalid
-from zeuxis.core.pixels import from_uint8, paint
+from zeuxis.core.pixels import coloured_ids, from_uint8
 
 Name = Literal["image", "map", "mask", "class", "latent", "token"]
 Resampling = Literal["smooth", "nearest", "none"]
@@ -116,7 +116,7 @@ class Field(pydantic.BaseModel, frozen=True, extra="forbid", use_attribute_docst
         """
         if self.kind == "image":
             return stored
-        return paint(stored) if self.kind == "map" else 255 * stored[..., None]
+        return coloured_ids(stored) if self.kind == "map" else 255 * stored[..., None]
 
 
 STANDARD: Mapping[str, Field] = {

@@ -54,7 +54,7 @@ def from_levels(level_BCHW: Tensor, levels: int = 256) -> Tensor:
     return level_BCHW.float() * (2 / (levels - 1)) - 1.0
 
 
-def paint(ids_NHW: np.ndarray) -> np.ndarray:
+def coloured_ids(ids_NHW: np.ndarray) -> np.ndarray:
     """Class ids as colours to look at, (N, H, W, 3) uint8: neighbouring ids differ most, unknown is black."""
     ids = np.arange(-1, max(1, int(ids_NHW.max()) + 1))
     hue = 2 * np.pi * (ids * 0.61803398875 + np.array([[0], [1 / 3], [2 / 3]]))

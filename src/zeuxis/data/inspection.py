@@ -23,7 +23,7 @@ from zeuxis.data.preparation.target import choose_target
 from zeuxis.data.prepared import Prepared, is_prepared, open_prepared
 from zeuxis.data.source import open_source
 
-ROOM = "zeuxis-inspect-"
+SCRATCH = "zeuxis-inspect-"
 SHEET, ROWS_OF_CLASSES, MOST_SIDE, MOST_SHOWN = 96, 12, 64, 256
 
 
@@ -113,40 +113,40 @@ def inspect(
         return _looked(open_prepared(source))
     opened = open_source(source, settings)
     try:
-        with _room() as room:
+        with _scratch() as scratch:
             if settings.size is None and opened.items:
                 with decode.guarded():
                     target = choose_target(opened, settings)
                 shrink = min(1.0, MOST_SIDE / max(target.height, target.width))
                 sides = max(4, round(target.height * shrink)), max(4, round(target.width * shrink))
                 settings = Data.model_validate({**settings.model_dump(), "size": sides})
-            return _looked(prepare_source(opened, room / "set", settings, progress))
+            return _looked(prepare_source(opened, scratch / "set", settings, progress))
     finally:
         opened.close()
 
 
 @contextlib.contextmanager
-def _room() -> Iterator[Path]:
+def _scratch() -> Iterator[Path]:
     """A temporary folder that goes at the end; those that killed processes of this user left go first.
 
-    A room is there only while its lock is held, so that one without a holder is nobody's.
+    A scratch folder is there only while its lock is held, so that one without a holder is nobody's.
     """
     place = Path(tempfile.gettempdir())
-    for left in place.glob(f"{ROOM}*"):
+    for left in place.glob(f"{SCRATCH}*"):
         with contextlib.suppress(ValueError), locked(_lock(left), "in use") as unlocked:
             if not unlocked:
                 shutil.rmtree(left, ignore_errors=True)
-    room = place / f"{ROOM}{secrets.token_hex(8)}"
-    with locked(_lock(room), "in use"):
-        room.mkdir(mode=0o700)
+    scratch = place / f"{SCRATCH}{secrets.token_hex(8)}"
+    with locked(_lock(scratch), "in use"):
+        scratch.mkdir(mode=0o700)
         try:
-            yield room
+            yield scratch
         finally:
-            shutil.rmtree(room, ignore_errors=True)
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _lock(room: Path) -> Path:
-    return room.with_name(f".{room.name}.lock")
+def _lock(scratch: Path) -> Path:
+    return scratch.with_name(f".{scratch.name}.lock")
 
 
 def _looked(prepared: Prepared) -> Inspection:

@@ -1,6 +1,6 @@
 """The images of a source as they are, to be measured: only what cannot be read is left out.
 
-A generator that repeats itself must not have its duplicates removed before it is judged.
+A generator that repeats itself must not have its duplicates removed before it is measured.
 """
 
 import collections

@@ -24,7 +24,7 @@ from zeuxis.evaluation.sides import Side, look
 from zeuxis.features import Extractor, Features, extractor
 from zeuxis.metrics import Estimate, Measured, files
 from zeuxis.metrics.accumulator import Accumulator
-from zeuxis.metrics.nearest import Copies, copies_without_holdout
+from zeuxis.metrics.nearest import Memorisation, memorisation_without_holdout
 
 CONTROL = 1000
 """Images of the second side, at most, that tell how alike real images are by chance."""
@@ -82,9 +82,9 @@ def compare(
         findings=findings,
         notes=notes,
         facts={
-            "judged": fake.name,
-            "judged_by": real.name,
-            "stored": {"judged": dict(fake.form), "judged_by": dict(real.form)},
+            "measured": fake.name,
+            "reference": real.name,
+            "stored": {"measured": dict(fake.form), "reference": dict(real.form)},
             "features": dict(fake.features.receipt),
             "seed": seed,
             "zeuxis": __version__,
@@ -152,7 +152,8 @@ def _side(
     )
     if seen.found > len(seen.images) + len(seen.refused):
         notes.append(
-            f"Of {seen.name}, {len(seen.images):,} of {seen.found:,} images were used, also for copies."
+            f"Of {seen.name}, {len(seen.images):,} of {seen.found:,} images were used, also to look for "
+            "copies."
         )
     if seen.refused:
         name, why = seen.refused[0]
@@ -241,14 +242,14 @@ def _of_real(real: Side, seed: int) -> dict[str, Estimate]:
     return {f"{name}_of_real": estimate for name, estimate in found.items()}
 
 
-def _copied(fake: Side, real: Side, seed: int, found: Measured) -> Copies | None:
+def _copied(fake: Side, real: Side, seed: int, found: Measured) -> Memorisation | None:
     """Put exact and near copies of images of the second side into `found`."""
     names = ["exact_copy_rate", "exact_repeat_rate", "copy_rate"]
     try:
         a, b = sides.images_of(fake), sides.images_of(real)
         found |= sides.identical(a, b, f"images in {real.name}", seed=seed)
         names = names[2:]
-        copied = copies_without_holdout(a, b, CONTROL, derive_seed(seed, "control"))
+        copied = memorisation_without_holdout(a, b, CONTROL, derive_seed(seed, "control"))
     except ValueError as why:
         found.leave_out(why, *names)
         return None
@@ -262,7 +263,7 @@ def _count(side: Side) -> str:
     return "an unknown number of" if n is None else f"{n:,}"
 
 
-def _page(fake: Side, real: Side, copied: Copies | None, outcome: Outcome) -> Page:
+def _page(fake: Side, real: Side, copied: Memorisation | None, outcome: Outcome) -> Page:
     tiles, places = np.zeros((0, 8, 8, 1), np.uint8), frozenset[int]()
     near = []
     if fake.images is not None and real.images is not None:

@@ -38,9 +38,9 @@ from zeuxis.inference import artefact
 from zeuxis.inference.model import BATCH, Model, load
 from zeuxis.metrics import Estimate, Measured
 from zeuxis.metrics.balance import predicted_balance
-from zeuxis.metrics.classifier import taught
+from zeuxis.metrics.classifier import classification_accuracy
 from zeuxis.metrics.kernel import kernel_distance
-from zeuxis.metrics.nearest import Copies, copies
+from zeuxis.metrics.nearest import Memorisation, memorisation
 
 REFERENCES_MOST = 2000
 """Images of the reference set at most, unless there are more samples; else twice as many as samples."""
@@ -129,8 +129,10 @@ def evaluate(
         found.take(
             by_image(model, prepared, chosen.reference, chosen.side, allowance, part(84, 88))
         )
-        teaching = look_seconds * classifiers(prepared.images[:1].size)
-        found.take(_classes(model, prepared, chosen, made, allowance, teaching, part(88, 100)))
+        training_seconds = look_seconds * classifiers(prepared.images[:1].size)
+        found.take(
+            _classes(model, prepared, chosen, made, allowance, training_seconds, part(88, 100))
+        )
         if any(name.startswith("effective_classes_") for name in found):
             found.left_out.pop("effective_classes", None)  # a classifier named the samples' classes
         findings = diagnosis.findings(found, found.left_out)
@@ -353,7 +355,7 @@ def _copied(
     chosen: _Rows,
     seed: int,
     found: Measured,
-) -> Copies | None:
+) -> Memorisation | None:
     """Put exact and near copies of training images into `found`."""
     shows = model.family.shows()
     if shows in ("reconstruct", None):
@@ -365,7 +367,7 @@ def _copied(
     same = sides.identical(fake, images, "training images", train, seed)
     found |= {name: _on(estimate, "train") for name, estimate in same.items()}
     try:
-        copied = copies(fake, images, images[chosen.holdout], train)
+        copied = memorisation(fake, images, images[chosen.holdout], train)
     except ValueError as why:
         found.leave_out(why if len(chosen.holdout) else NO_HOLDOUT, "copy_rate")
         return None
@@ -437,7 +439,7 @@ def _classes(
         training = (prepared.images[real], truth[real])
         test_set, classes = (prepared.images[test], truth[test]), len(condition.classes)
         if asked:
-            seen = taught(
+            seen = classification_accuracy(
                 fake[mine], column[mine], *training, *test_set, classes, steps=CLASSIFIER_STEPS
             )
             found[names[0]] = _on(seen["by_samples"], "samples")
@@ -492,7 +494,7 @@ def _page(
     prepared: Prepared,
     chosen: _Rows,
     fake: np.ndarray,
-    copied: Copies | None,
+    copied: Memorisation | None,
     outcome: Outcome,
 ) -> Page:
     held = len(chosen.holdout) >= HIDDEN

@@ -199,7 +199,7 @@ class Autoencoder(
         """Mean error; that of noisy rows counts more the less noise there is.
 
         The error of the best denoiser is about proportional to the deviation, so that dividing by its
-        factor lets weak noise teach as much as strong.
+        factor lets weak noise count as much as strong.
         """
         image_BCHW = batch["image"]
         kind_B, strength_B, damaged_BCHW, mask_B1HW = self._damage(image_BCHW, ctx.rng)

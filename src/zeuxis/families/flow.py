@@ -3,7 +3,7 @@
 Data x and noise e are joined by the straight line x_t = (1 - t) x + t e, t in [0, 1]. The network v
 learns the line's direction, minimising E |v(x_t, t) - (e - x)|^2 (equation 1), with t logit-normal (Esser et
 al., 2024, https://arxiv.org/abs/2403.03206, section 3.1). Sampling integrates v from t = 1 to 0 and redraws
-some of the noise on the way. A copy can be distilled to one to four steps (`objectives.jumps`).
+some of the noise on the way. A copy can be distilled to one to four steps (`objectives.distillation`).
 
 Shapes: B batch, C channels, H height, W width (of the latent, if any), A attributes (label conditions).
 """
@@ -29,9 +29,9 @@ from zeuxis.core.settings import Training
 from zeuxis.nn.frozen import as_buffers
 from zeuxis.nn.unet import UNet
 from zeuxis.nn.wrapping import Tileable, check_sides, wrapped
-from zeuxis.objectives.jumps import MOST_STEPS, PASSES, linear, random_steps
+from zeuxis.objectives.distillation import MOST_STEPS, PASSES, linear, random_steps
 from zeuxis.sampling.complete import complete
-from zeuxis.sampling.ode import average, even, guided, jump, level_nats, multistep
+from zeuxis.sampling.ode import average, even, guided, level_nats, long_steps, multistep
 from zeuxis.sampling.stochastic import shuffled, stochastic
 
 SMALLEST = 4
@@ -189,7 +189,7 @@ class Flow(
         return (what, "label") if self.config.conditions else (what,)
 
     def phases(self) -> tuple[Phase, ...]:
-        """One over the network, and a late one, at half the rate, over the copy that learns to jump."""
+        """One over the network, and a late one, at half the rate, over the distilled copy."""
         start, main = 1 - self.config.jumps, Phase(name="main", modules=("net",))
         late = Phase(name="jumps", modules=("jumper",), start=start, own_schedule=True, lr=0.5)
         return (main, late) if self.config.jumps else (main,)
@@ -204,7 +204,7 @@ class Flow(
         net: nn.Module | None = None,
         tileable: Tileable = "none",
     ) -> Tensor:
-        """v(x_t, t), or by the jumping copy its mean on the way from t to t - length, of x's shape and type.
+        """v(x_t, t), or by the distilled copy its mean from t to t - length, of x's shape and type.
 
         Labels None or -1 are unknown; `net` may be the early copy. The best linear guess plus the network's
         correction, both sides of it scaled to unit variance (Karras et al., 2022, appendix B.6).
@@ -241,7 +241,7 @@ class Flow(
         return label_BA.masked_fill(hidden_BA, -1)
 
     def update(self, phase: str, stats: Batch, ctx: Context) -> None:
-        """Let the copies follow the network, averaged, until they are to stand still or learn to jump."""
+        """Let the copies follow the network, averaged, until they are to stand still or be distilled."""
         share = 1 / max(1.0, MEMORY * (ctx.update + 1))
         for name, until in (("early", self.config.early), ("jumper", 1 - self.config.jumps)):
             if phase == "main" and ctx.progress < until and hasattr(self, name):
@@ -257,10 +257,10 @@ class Flow(
         self, noise: Batch, cond: Batch, controls: FlowControls, progress: Progress | None = None
     ) -> Tensor:
         """Follow the velocity from noise to images (B, C, H, W), clamped to [-1, 1]."""
-        # The early copy stood still before jumps were learned.
-        jumps = self.config.jumps and controls.autoguidance_scale == 1
-        jumps = jumps and controls.steps <= controls.most_jumps
-        solve = jump if jumps else _solver(controls, noise)
+        # The early copy stood still before the distillation.
+        distilled = self.config.jumps and controls.autoguidance_scale == 1
+        few = distilled and controls.steps <= controls.most_jumps
+        solve = long_steps if few else _solver(controls, noise)
         velocity, x_BCHW = self._guided(cond, controls), noise["image"]
         return self._image(solve(velocity, x_BCHW, even(controls.steps), progress))
 

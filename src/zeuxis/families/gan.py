@@ -159,12 +159,12 @@ class StyledBlock(nn.Module):
         return x_BFHW + self.second(leaky(self.first(self.norm(x_BFHW, scale_BF, shift_BF))))
 
 
-class Painter(nn.Module):
+class ResidualUp(nn.Module):
     """(B, Z + E) -> (B, C, H, W), not bounded: the residual generator.
 
     On each grid but the finest, residual blocks whose norms z scales and shifts; then a 1x1
     convolution and bilinear upsampling, which leaves no checkerboard. Patches of more than a pixel
-    are painted by a convolution and are flat at first (Aitken et al., 2017,
+    are made by a convolution and are flat at first (Aitken et al., 2017,
     https://arxiv.org/abs/1707.02937). Without norms some generators grew without a bound.
     """
 
@@ -189,7 +189,7 @@ class Painter(nn.Module):
             flat.copy_(flat[:, :1].clone().expand_as(flat))
 
     def forward(self, given_BZ: Tensor) -> Tensor:
-        """Paint each image."""
+        """Generate each image."""
         x = self.stem(given_BZ).unflatten(1, (-1, *self.grids[0]))
         x = x.contiguous(memory_format=torch.channels_last)
         styles = iter(self.style(given_BZ).split(self.styles, 1))
@@ -224,21 +224,21 @@ class Viewer(nn.Module):
 
 
 class Generator(nn.Module):
-    """(B, Z), labels (B, A) -> (B, C, H, W), not bounded: flat black and white are easy to paint."""
+    """(B, Z), labels (B, A) -> (B, C, H, W), not bounded: flat black and white are easy to reach."""
 
     def __init__(self, config: GANConfig) -> None:
         super().__init__()
         given = config.latent + (config.embedding if config.conditions else 0)
         self.labels = Embedding(config, config.embedding, 1.0) if config.conditions else None
         if config.network == "residual":
-            self.painter: nn.Module = Painter(config, given)
+            self.painter: nn.Module = ResidualUp(config, given)
         else:
             sizes = [*config.grids()[::-1], (config.height, config.width)]
             self.painter = strided.StridedUp(given, config.widths()[::-1], sizes, config.channels)
         self.painter = wrapped(self.painter, config.tileable)
 
     def forward(self, z_BZ: Tensor, label_BA: Tensor) -> Tensor:
-        """Paint each image."""
+        """Generate each image."""
         given = [z_BZ] if self.labels is None else [z_BZ, self.labels(label_BA)]
         return full(self.painter(torch.cat(given, 1)))
 
@@ -314,10 +314,10 @@ class GAN(Family, abilities.Generates[GANControls], abilities.Interpolates):
         uniform_2BK = self._augmentation(ctx.rng)
         if config.loss == "relativistic":
             with torch.no_grad():
-                real_B, _ = self._judge(real_BCHW, label_BA, uniform_2BK[0])
+                real_B, _ = self._discriminate(real_BCHW, label_BA, uniform_2BK[0])
         image_BCHW = self.generator(z_BZ, label_BA)
         seen_BCHW = rolled(image_BCHW.clamp(-1, 1), ctx.rng, self.config.tileable)
-        fake_B, classes = self._judge(seen_BCHW, label_BA, uniform_2BK[1])
+        fake_B, classes = self._discriminate(seen_BCHW, label_BA, uniform_2BK[1])
         losses = {
             "adversarial": adversarial.generator_loss(config.loss, fake_B, real_B).mean(),
             "beyond": adversarial.beyond(image_BCHW),
@@ -335,7 +335,7 @@ class GAN(Family, abilities.Generates[GANControls], abilities.Interpolates):
         uniform_2BK = self._augmentation(ctx.rng)
         image_2BCHW = torch.cat([real_BCHW, fake_BCHW]).detach().requires_grad_(centred)
         label_2BA = label_BA.repeat(2, 1)
-        verdict_2B, classes = self._judge(image_2BCHW, label_2BA, uniform_2BK.flatten(0, 1))
+        verdict_2B, classes = self._discriminate(image_2BCHW, label_2BA, uniform_2BK.flatten(0, 1))
         real_B, fake_B = verdict_2B.chunk(2)
         losses = {
             "adversarial": adversarial.discriminator_loss(config.loss, real_B, fake_B).mean(),
@@ -349,14 +349,14 @@ class GAN(Family, abilities.Generates[GANControls], abilities.Interpolates):
         elif due:
             share_B111 = ctx.rng.uniform("between", 1, 1, 1)
             between_BCHW = real_BCHW.lerp(fake_BCHW, share_B111).detach().requires_grad_()
-            verdict_B, _ = self._judge(between_BCHW, label_BA, uniform_2BK[0])
+            verdict_B, _ = self._discriminate(between_BCHW, label_BA, uniform_2BK[0])
             squared_B = adversarial.squared_gradient(verdict_B, between_BCHW)
             losses["penalty"] = adversarial.one_centred(squared_B).mean()
         if classes is not None:
             losses["classify"] = self._confusion(classes[: len(label_BA)], label_BA).mean()
         return self._total(losses, {"penalty": gamma, "classify": config.classify})
 
-    def _judge(
+    def _discriminate(
         self, image_BCHW: Tensor, label_BA: Tensor, uniform_BK: Tensor
     ) -> tuple[Tensor, Tensor | None]:
         config = self.config

@@ -192,11 +192,11 @@ class Decoder(nn.Module):
             for i, (width, groups) in enumerate(zip(widths, config.groups(), strict=True))
         )
         size = mixture_size(config.channels, config.components)
-        paint = nn.Conv2d(widths[-1], size * config.patch**2, 3, padding=1)
+        last = nn.Conv2d(widths[-1], size * config.patch**2, 3, padding=1)
         start_K = mixture_start(config.channels, config.components)
-        assert paint.bias is not None
-        paint.bias.data.copy_(start_K.repeat_interleave(config.patch**2))
-        self.paint = nn.Sequential(nn.ReLU(), paint, PixelShuffle(config.patch))
+        assert last.bias is not None
+        last.bias.data.copy_(start_K.repeat_interleave(config.patch**2))
+        self.paint = nn.Sequential(nn.ReLU(), last, PixelShuffle(config.patch))
         self.image = (config.height, config.width)
 
     def forward(
@@ -313,11 +313,11 @@ class HVAE(
     def decode(self, latent: Tensor, cond: Batch = EMPTY) -> Tensor:
         """The mean of p(x | u, y), clipped to [-1, 1]."""
         given_BE = self.labels(self.label_of(cond, len(latent)))
-        return self._paint(self.decoder(given_BE, latent)[0])
+        return self._pixels(self.decoder(given_BE, latent)[0])
 
     def reconstruct(self, image_BCHW: Tensor, cond: Batch = EMPTY) -> Tensor:
         """`decode(encode(image))`, in one pass."""
-        return self._paint(self._through(image_BCHW, cond)[0])
+        return self._pixels(self._through(image_BCHW, cond)[0])
 
     def _through(self, image_BCHW: Tensor, cond: Batch) -> tuple[Tensor, Tensor]:
         """Raw mixtures (B, K, H, W) and latent (B, N) of the posterior's means."""
@@ -337,5 +337,5 @@ class HVAE(
         nats_BHW = mixture_nats(full(image_BCHW), raw_BKHW, config.components, config.levels)
         return nats_BHW.flatten(1).sum(1), rate_B
 
-    def _paint(self, raw_BKHW: Tensor) -> Tensor:
+    def _pixels(self, raw_BKHW: Tensor) -> Tensor:
         return mixture_mean(raw_BKHW, self.config.channels, self.config.components)

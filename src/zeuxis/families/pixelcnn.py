@@ -34,7 +34,7 @@ from zeuxis.nn.causal import TwoStream, TwoStreamSteps
 from zeuxis.nn.labels import Labels
 from zeuxis.nn.precision import full
 from zeuxis.objectives.levels import Mixture, Softmax
-from zeuxis.sampling.raster import paint
+from zeuxis.sampling.raster import draw
 
 FEW_LEVELS = 32
 """Up to so many levels a pixel's distribution is a softmax over them."""
@@ -197,7 +197,7 @@ class PixelCNN(
         """Number by number, the level at which the cumulated probability passes the uniform."""
         uniform_BHWC = noise["uniform"]
         given_BE = self._given(self.label_of(cond, len(uniform_BHWC)))
-        return self._paint(uniform_BHWC, given_BE, controls, progress)
+        return self._draw(uniform_BHWC, given_BE, controls, progress)
 
     def complete(
         self,
@@ -217,16 +217,16 @@ class PixelCNN(
         given_BE = self._given(self.label_of(cond, len(image_BCHW)), order_B)
         known_BCHW = _turn(image_BCHW.masked_fill(mask_B1HW, 0), order_B)
         open_B1HW = _turn(mask_B1HW, order_B)
-        painted_BCHW = self._paint(
+        filled_BCHW = self._draw(
             noise["uniform"], given_BE, controls, progress, (known_BCHW, open_B1HW)
         )
-        return torch.where(mask_B1HW, _turn_back(painted_BCHW, order_B), image_BCHW)
+        return torch.where(mask_B1HW, _turn_back(filled_BCHW, order_B), image_BCHW)
 
     def stepper(self, rows: int, cond: Batch = EMPTY) -> PixelCNNStepper:
         """At the first number, from the top; the vertical stream costs a row, the rest a pixel."""
         return PixelCNNStepper(self, rows, self._given(self.label_of(cond, rows)).detach())
 
-    def _paint(
+    def _draw(
         self,
         uniform_BHWC: Tensor,
         given_BE: Tensor,
@@ -235,7 +235,7 @@ class PixelCNN(
         known: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
         stepper = PixelCNNStepper(self, len(uniform_BHWC), given_BE)
-        return paint(
+        return draw(
             stepper, uniform_BHWC, self.config.levels, controls.temperature, known, progress
         )
 

@@ -36,7 +36,7 @@ from zeuxis.nn.labels import Labels
 from zeuxis.nn.lstm import DiagonalBiLSTM, Product, RowLSTM
 from zeuxis.nn.precision import full
 from zeuxis.objectives.levels import Mixture, Softmax
-from zeuxis.sampling.raster import paint
+from zeuxis.sampling.raster import draw
 
 
 class PixelRNNConfig(FamilyConfig):
@@ -236,7 +236,7 @@ class PixelRNN(
         progress: Progress | None = None,
     ) -> Tensor:
         """Images (B, C, H, W), level by level: the inverse of each distribution at its uniform."""
-        return self._paint(noise["uniform"], None, cond, controls, progress)
+        return self._draw(noise["uniform"], None, cond, controls, progress)
 
     def complete(
         self,
@@ -254,14 +254,14 @@ class PixelRNN(
         """
         open_B1HW = mask_B1HW > 0
         known = (image_BCHW, open_B1HW)
-        painted_BCHW = self._paint(noise["uniform"], known, cond, controls, progress)
-        return torch.where(open_B1HW, painted_BCHW, image_BCHW)
+        filled_BCHW = self._draw(noise["uniform"], known, cond, controls, progress)
+        return torch.where(open_B1HW, filled_BCHW, image_BCHW)
 
     def stepper(self, rows: int, cond: Batch = EMPTY) -> PixelStepper:
         """At the first number of `rows` new images; each step costs a pixel, not an image."""
         return PixelStepper(self, self.labels(self.label_of(cond, rows)).detach())
 
-    def _paint(
+    def _draw(
         self,
         uniform_BHWC: Tensor,
         known: tuple[Tensor, Tensor] | None,
@@ -270,7 +270,7 @@ class PixelRNN(
         progress: Progress | None,
     ) -> Tensor:
         stepper = self.stepper(len(uniform_BHWC), cond)
-        return paint(
+        return draw(
             stepper, uniform_BHWC, self.config.levels, controls.temperature, known, progress
         )
 

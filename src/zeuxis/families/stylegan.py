@@ -149,7 +149,7 @@ class Mapper(nn.Module):
         return x
 
 
-class Painter(nn.Module):
+class Synthesis(nn.Module):
     """w of each layer (B, L, Z), noise of each layer -> (B, C, H, W), not bounded: g of the paper.
 
     Between grids a convolution on the coarser one, then bilinear upsampling: the filter [1, 3, 3, 1],
@@ -171,7 +171,7 @@ class Painter(nn.Module):
         self.up = Double()
 
     def forward(self, w_BLZ: Tensor, noise: list[Tensor]) -> Tensor:
-        """Paint each image."""
+        """Generate each image."""
         x = self.start.expand(len(w_BLZ), -1, -1, -1)
         image: Tensor | None = None
         stage = 0
@@ -242,7 +242,7 @@ class StyleGAN(Family, abilities.Generates[StyleGANControls], abilities.Interpol
         super().__init__()
         self.config = config
         self.mapper = Mapper(config)
-        self.painter = wrapped(Painter(config), config.tileable)
+        self.painter = wrapped(Synthesis(config), config.tileable)
         self.discriminator = Discriminator(config)
         self.register_buffer("w_mean", torch.zeros(config.latent))
         self.register_buffer("path_mean", torch.zeros(()))
@@ -272,9 +272,9 @@ class StyleGAN(Family, abilities.Generates[StyleGANControls], abilities.Interpol
 
     def synthesise(self, w_BLZ: Tensor, noise: Batch, strength: float = 1.0) -> Tensor:
         """Styles and the noise of the layers, (B, 1, h, w) each -> (B, C, H, W) within [-1, 1]."""
-        return self._paint(w_BLZ, noise, strength).clamp(-1, 1)
+        return self._synthesise(w_BLZ, noise, strength).clamp(-1, 1)
 
-    def _paint(self, w_BLZ: Tensor, noise: Batch, strength: float = 1.0) -> Tensor:
+    def _synthesise(self, w_BLZ: Tensor, noise: Batch, strength: float = 1.0) -> Tensor:
         layers = [noise[f"layer_{i}"] * strength for i in range(len(self.config.layers()))]
         return self.painter(w_BLZ, layers)
 
@@ -309,11 +309,11 @@ class StyleGAN(Family, abilities.Generates[StyleGANControls], abilities.Interpol
         uniform_2BK = self._augmentation(ctx.rng)
         if config.loss == "relativistic":
             with torch.no_grad():
-                real_B = self._judge(real_BCHW, label_BA, uniform_2BK[0])
+                real_B = self._discriminate(real_BCHW, label_BA, uniform_2BK[0])
         w_BLZ, w_BZ = self._drawn_styles(label_BA, ctx.rng)
-        image_BCHW = self._paint(w_BLZ, self._layer_noise(ctx.rng))
+        image_BCHW = self._synthesise(w_BLZ, self._layer_noise(ctx.rng))
         seen_BCHW = rolled(image_BCHW.clamp(-1, 1), ctx.rng, self.config.tileable)
-        fake_B = self._judge(seen_BCHW, label_BA, uniform_2BK[1])
+        fake_B = self._discriminate(seen_BCHW, label_BA, uniform_2BK[1])
         verdict = adversarial.generator_loss(config.loss, fake_B, real_B).mean()
         beyond = adversarial.beyond(image_BCHW)
         losses = {"adversarial": verdict, "beyond": beyond}
@@ -335,20 +335,20 @@ class StyleGAN(Family, abilities.Generates[StyleGANControls], abilities.Interpol
         uniform_2BK = self._augmentation(ctx.rng)
         image_2BCHW = torch.cat([real_BCHW, fake_BCHW]).detach().requires_grad_(due)
         twice_2BA = torch.cat([label_BA, label_BA])
-        verdict_2B = self._judge(image_2BCHW, twice_2BA, uniform_2BK.flatten(0, 1))
+        verdict_2B = self._discriminate(image_2BCHW, twice_2BA, uniform_2BK.flatten(0, 1))
         real_B, fake_B = verdict_2B.chunk(2)
         total = adversarial.discriminator_loss(config.loss, real_B, fake_B).mean()
         seen = {"real": real_B.detach().mean(), "fake": fake_B.detach().mean()}
         losses = {"adversarial": total, **seen}
         if due:
-            judged = verdict_2B if config.loss == "relativistic" else real_B
-            squared_2B = adversarial.squared_gradient(judged, image_2BCHW)
+            scored = verdict_2B if config.loss == "relativistic" else real_B
+            squared_2B = adversarial.squared_gradient(scored, image_2BCHW)
             losses["penalty"] = squared_2B.sum() / len(real_B) / 2
             gamma = config.gamma * config.gamma_end**ctx.progress
             total = total + gamma * config.penalty_every * losses["penalty"]
         return {"total": total, **losses}
 
-    def _judge(self, image_BCHW: Tensor, label_BA: Tensor, uniform_BK: Tensor) -> Tensor:
+    def _discriminate(self, image_BCHW: Tensor, label_BA: Tensor, uniform_BK: Tensor) -> Tensor:
         policy, share = self.config.augment, self.config.augment_share
         return self.discriminator(augment(image_BCHW, uniform_BK, policy, share), label_BA)
 
@@ -386,7 +386,7 @@ class StyleGAN(Family, abilities.Generates[StyleGANControls], abilities.Interpol
         controls: StyleGANControls,
         progress: Progress | None = None,
     ) -> Tensor:
-        """One pass of the mapping network and the painter."""
+        """One pass of the mapping network and the synthesis network."""
         label_BA = self.label_of(cond, len(noise["z"]))
         near = (controls.truncation, controls.truncation_layers)
         w_BLZ = self.styles(self.mapper(noise["z"], label_BA), *near)

@@ -150,7 +150,7 @@ class Decoder(nn.Module):
         self.tower = towers.UpTower(config.channels, widths, config.blocks, config.patch())
 
     def forward(self, code_BDhw: Tensor) -> Tensor:
-        """Paint each image."""
+        """Decode each image."""
         x = code_BDhw.to(self.stem.weight.dtype).contiguous(memory_format=torch.channels_last)
         return full(self.tower(self.stem(x), self.image))
 
@@ -214,11 +214,11 @@ class Tokenizer(
 
     def phases(self) -> tuple[Phase, ...]:
         """Encoder and decoder; from later on the discriminator."""
-        paint = Phase(name="autoencoder", modules=("encoder", "decoder"))
+        autoencoder = Phase(name="autoencoder", modules=("encoder", "decoder"))
         if self.discriminator is None:
-            return (paint,)
+            return (autoencoder,)
         start = max(0.0, self.config.adversarial_start - WARM_UP)
-        return paint, Phase(
+        return autoencoder, Phase(
             name="discriminator", modules=("discriminator",), start=start, keep=False
         )
 
@@ -229,7 +229,7 @@ class Tokenizer(
             return self._autoencoder_loss(image_BCHW, ctx)
         with torch.no_grad():
             drawn_BCHW = self.decoder(self.quantiser(self.encoder(image_BCHW)).code_BDhw)
-        real, drawn = self._judge(image_BCHW), self._judge(drawn_BCHW)
+        real, drawn = self._discriminate(image_BCHW), self._discriminate(drawn_BCHW)
         return {
             "total": adversarial.discriminator_loss("hinge", real, drawn).mean(),
             "real": real.detach().mean(),
@@ -245,19 +245,22 @@ class Tokenizer(
             "error": (drawn_BCHW - image_BCHW).abs().mean(),
             "structure": dissimilarity(drawn_BCHW, image_BCHW).mean(),
         }
-        painting = losses["error"] + config.structure * losses["structure"]
-        total = painting
+        reconstruction = losses["error"] + config.structure * losses["structure"]
+        total = reconstruction
         if isinstance(self.quantiser, quantise.VQ):
             losses["commitment"] = commitment_B.mean()
             total = total + config.commitment * losses["commitment"]
             losses["stat/sum"] = self.quantiser.sums(z_BDhw, token_Bhw)
         if self.discriminator is not None and ctx.progress >= config.adversarial_start:
-            losses["adversarial"] = -self._judge(drawn_BCHW).mean()
+            losses["adversarial"] = -self._discriminate(drawn_BCHW).mean()
             total = total + config.adversarial * self.balance * losses["adversarial"]
             losses["balance"] = self.balance.clone()
             if ctx.update % BALANCE_EVERY == 0:
                 last = self.decoder.tower.head.weight
-                for name, term in (("painting", painting), ("verdict", losses["adversarial"])):
+                for name, term in (
+                    ("reconstruction", reconstruction),
+                    ("adversarial", losses["adversarial"]),
+                ):
                     (losses[f"stat/{name}"],) = torch.autograd.grad(term, last, retain_graph=True)
         losses["stat/share"] = quantise.histogram(token_Bhw, self.vocabulary)
         losses["usage"] = quantise.usage(self.share_K)
@@ -274,8 +277,8 @@ class Tokenizer(
         self.share_K.lerp_(share_K, 1 - MEMORY)
         if isinstance(self.quantiser, quantise.VQ):
             self.quantiser.follow(share_K, stats["stat/sum"], ctx.rng)
-        if "stat/verdict" in stats:
-            wanted = stats["stat/painting"].norm() / (stats["stat/verdict"].norm() + 1e-4)
+        if "stat/adversarial" in stats:
+            wanted = stats["stat/reconstruction"].norm() / (stats["stat/adversarial"].norm() + 1e-4)
             rate = BALANCE_RATE if self.balance else 1.0  # the first one is taken as it is
             self.balance.lerp_(wanted.clamp(max=BALANCE_MAX).to(self.balance.dtype), rate)
 
@@ -318,7 +321,7 @@ class Tokenizer(
         """The tokens (B, h, w) of the codes that are nearest to vectors."""
         return self.quantiser.tokens(code_BDhw)
 
-    def _judge(self, image_BCHW: Tensor) -> Tensor:
+    def _discriminate(self, image_BCHW: Tensor) -> Tensor:
         assert self.discriminator is not None
         return self.discriminator(image_BCHW)
 

@@ -172,12 +172,12 @@ class Decoder(nn.Module):
             blocks = [Block(coarse) for _ in range(config.blocks)]
             stages.append(nn.Sequential(*blocks, Rise(coarse, fine)))
         blocks = [Block(widths[-1]) for _ in range(config.blocks)]
-        paint = nn.Conv2d(widths[-1], config.channels * config.patch**2, 3, padding=1)
-        stages.append(nn.Sequential(*blocks, nn.ReLU(), paint, PixelShuffle(config.patch)))
+        last = nn.Conv2d(widths[-1], config.channels * config.patch**2, 3, padding=1)
+        stages.append(nn.Sequential(*blocks, nn.ReLU(), last, PixelShuffle(config.patch)))
         self.stages = nn.ModuleList(stages)
 
     def forward(self, z_BZ: Tensor, given_BE: Tensor) -> Tensor:
-        """Paint each image."""
+        """Decode each image."""
         x = self.stem(torch.cat([z_BZ, given_BE], 1)).unflatten(1, self.shape)
         x = x.contiguous(memory_format=torch.channels_last)
         for stage, (height, width) in zip(self.stages, self.sizes, strict=True):

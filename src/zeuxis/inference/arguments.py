@@ -202,7 +202,7 @@ class NamedPixelsOf(PixelsOf):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MaskOf(Argument):
-    """What is to be painted: (H, W) for all images, or (N, H, W); other than 0 is open."""
+    """What is to be filled: (H, W) for all images, or (N, H, W); other than 0 is open."""
 
     def read(self, model: "Model", word: Path, progress: "Progress | None") -> "np.ndarray":
         """(H, W) uint8 of an image file at the model's size: 1 where it is white and opaque."""
@@ -421,7 +421,7 @@ def _white(pixels_HW4: "np.ndarray", what: str) -> "np.ndarray":
     grey = np.asarray(to_pil(pixels_HW4[..., :3]).convert("L")) * (pixels_HW4[..., 3] / 255)
     mask = (grey >= 128).astype(np.uint8)
     if not mask.any():
-        raise Invalid(f"{what} is black: white is what is to be painted")
+        raise Invalid(f"{what} is black: white is what is to be filled")
     return mask
 
 
@@ -444,9 +444,7 @@ SourcePixels = Annotated[
 ]
 Mask = Annotated[
     Any,
-    MaskOf(
-        help="Image whose white part is to be painted.", word=Path, body=Encoded, metavar="FILE"
-    ),
+    MaskOf(help="Image whose white part is to be filled.", word=Path, body=Encoded, metavar="FILE"),
 ]
 Latents = Annotated[
     Any,

@@ -129,7 +129,7 @@ def predicted_balance(
 
     Args:
         fake_NHWC: samples, uint8.
-        train_LHWC: real images that teach the classifier, uint8; their labels are known.
+        train_LHWC: real images that train the classifier, uint8; their labels are known.
         train_labels_L: in [0, K).
         test_MHWC: real images that it does not see: the data's side.
         test_labels_M: in [0, K); only the classifier's accuracy is taken from them.
@@ -199,7 +199,7 @@ def _known(labels: np.ndarray, classes: int, side: str) -> np.ndarray:
 def _amplification(
     fake_N: np.ndarray, real_M: np.ndarray, classes: int, receipt: Mapping[str, Any]
 ) -> Estimate | None:
-    chooser, judge = real_M[::2], real_M[1::2]
+    chooser, rest = real_M[::2], real_M[1::2]
     counts_K = np.bincount(chooser, minlength=classes)
     shares = [share(int(count), len(chooser), {}) for count in counts_K]
     frequent = [k for k, one in enumerate(shares) if one.interval[0] > 1 / classes]
@@ -207,7 +207,7 @@ def _amplification(
         return None
     named = {**receipt, "frequent": frequent}
     mine, theirs = (
-        share(int(np.isin(side, frequent).sum()), len(side), named) for side in (fake_N, judge)
+        share(int(np.isin(side, frequent).sum()), len(side), named) for side in (fake_N, rest)
     )
     return difference(mine, theirs)
 

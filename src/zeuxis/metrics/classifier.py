@@ -130,7 +130,7 @@ def accuracy(net: Classifier, images_NHWC: np.ndarray, labels_N: np.ndarray) -> 
     return float((predict(net, images_NHWC) == np.asarray(labels_N)).mean())
 
 
-def taught(
+def classification_accuracy(
     fake_NHWC: np.ndarray,
     fake_labels_N: np.ndarray,
     real_MHWC: np.ndarray,
@@ -163,9 +163,9 @@ def taught(
         ValueError: no seed, no test image, images and labels do not match, or sizes differ.
     """
     if not seeds:
-        raise Invalid("no seeds: pass at least one, each teaches a classifier of its own")
+        raise Invalid("no seeds: pass at least one, each trains a classifier of its own")
     _check(test_LHWC, test_labels_L, classes)
-    names = {  # teacher, exam
+    names = {  # trained on, tested on
         "by_samples": ("samples", "hold-out images"),
         "by_real": ("real images", "hold-out images"),
         "on_samples": ("real images", "samples"),
@@ -179,18 +179,18 @@ def taught(
     scores: dict[str, list[float]] = {name: [] for name in names}
     for seed in seeds:
         nets = {
-            teacher: train_classifier(*sides[teacher], classes, seed, steps)
-            for teacher in ("samples", "real images")
+            training: train_classifier(*sides[training], classes, seed, steps)
+            for training in ("samples", "real images")
         }
-        for name, (teacher, exam) in names.items():
-            scores[name].append(accuracy(nets[teacher], *sides[exam]))
+        for name, (training, test) in names.items():
+            scores[name].append(accuracy(nets[training], *sides[test]))
     found = {}
-    for name, (teacher, exam) in names.items():
-        mean, n = float(np.mean(scores[name])), len(sides[exam][0])
+    for name, (training, test) in names.items():
+        mean, n = float(np.mean(scores[name])), len(sides[test][0])
         receipt = {
-            "taught_by": teacher,
-            "taught_with": len(sides[teacher][0]),
-            "tested_on": exam,
+            "taught_by": training,
+            "taught_with": len(sides[training][0]),
+            "tested_on": test,
             "steps": steps,
             "accuracy_by_seed": dict(zip(map(str, seeds), scores[name], strict=True)),
             "classifier": "pinned, 3 convolutions 32-64-128, batches of 128",

@@ -27,7 +27,7 @@ CHUNK = 2**24
 
 
 @dataclasses.dataclass(frozen=True)
-class Copies:
+class Memorisation:
     """How many samples repeat a training image.
 
     Attributes:
@@ -109,14 +109,14 @@ def differing(a_NHWC: np.ndarray, b_NHWC: np.ndarray, level: int = LEVEL) -> np.
     return ((high - low) > level).any(-1).sum((1, 2))
 
 
-def copies(
+def memorisation(
     samples_NHWC: np.ndarray,
     images_MHWC: np.ndarray,
     holdout_LHWC: np.ndarray,
     among: np.ndarray | None = None,
     level: int = LEVEL,
     quantile: float = QUANTILE,
-) -> Copies:
+) -> Memorisation:
     """The share of samples that are closer to a training image than `quantile` of the hold-out is.
 
     By construction about `quantile` of real new images count as copies; a generator should not
@@ -141,14 +141,14 @@ def copies(
     return _closer(samples_NHWC, images_MHWC, control_L, among, receipt)
 
 
-def copies_without_holdout(
+def memorisation_without_holdout(
     samples_NHWC: np.ndarray,
     images_MHWC: np.ndarray,
     most: int = 1000,
     seed: int = 0,
     level: int = LEVEL,
     quantile: float = QUANTILE,
-) -> Copies:
+) -> Memorisation:
     """The share of samples that are closer to an image than `quantile` of the images is to others of them.
 
     All samples are searched for among all images, so a set that is held against itself has a share of 1.
@@ -188,7 +188,7 @@ def _closer(
     control_L: np.ndarray,
     among: np.ndarray | None,
     receipt: dict[str, Any],
-) -> Copies:
+) -> Memorisation:
     """Samples that differ in fewer pixels than nearly all of the control."""
     level, quantile = receipt["level"], receipt["quantile"]
     threshold = int(np.quantile(control_L, quantile, method="lower"))
@@ -207,7 +207,7 @@ def _closer(
         "samples_median_pixels": float(np.median(differ_N)),
     }
     rate = share(int((differ_N < threshold).sum()), len(differ_N), receipt)
-    return Copies(rate, threshold, differ_N, rows_N)
+    return Memorisation(rate, threshold, differ_N, rows_N)
 
 
 def _centred(images: np.ndarray) -> torch.Tensor:

@@ -88,7 +88,7 @@ class Block(nn.Module):
     """A gated residual block of both streams; at first the identity.
 
     Each stream adds a * sigmoid(b), (a, b) = conv(relu(conv(relu(x)))) + labels; the horizontal one's
-    inner convolution also hears the vertical one. In PixelCNN++ the activation is concat-ELU, which
+    inner convolution also sees the vertical one. In PixelCNN++ the activation is concat-ELU, which
     doubles every product; ReLU is one pass in place.
     """
 
@@ -250,8 +250,8 @@ class BlockSteps:
             self.label_down = label_down[:, None]
             self.gate_bias = self.gate_bias + label_right
         # (W, B, F): the vertical stream's part of each pixel, written once a row
-        self.heard = self.across.new_zeros(width, rows, features)
-        self.heard_at = list(self.heard.unbind(0))
+        self.vertical = self.across.new_zeros(width, rows, features)
+        self.vertical_at = list(self.vertical.unbind(0))
 
     def row(self, down_BWF: Tensor) -> Tensor:
         """The vertical stream's next row."""
@@ -259,15 +259,15 @@ class BlockSteps:
         if self.label_down is not None:
             gate = gate + self.label_down
         down_BWF = down_BWF + F.glu(gate, -1)
-        heard_BWF = torch.matmul(down_BWF, self.across) + self.right1.bias
-        self.heard.copy_(heard_BWF.transpose(0, 1))
+        vertical_BWF = torch.matmul(down_BWF, self.across) + self.right1.bias
+        self.vertical.copy_(vertical_BWF.transpose(0, 1))
         return down_BWF
 
     def pixel(self, right_BF: Tensor, j: int) -> Tensor:
         """The horizontal stream's next pixel."""
         first, second = self.right1, self.right2
         torch.clamp_min(right_BF, 0, out=first.here[j])
-        inner = torch.addmm(self.heard_at[j], first.near[j], first.matrix)
+        inner = torch.addmm(self.vertical_at[j], first.near[j], first.matrix)
         torch.clamp_min(inner, 0, out=second.here[j])
         gate = torch.addmm(self.gate_bias, second.near[j], second.matrix)
         return right_BF + F.glu(gate, 1)
@@ -339,26 +339,26 @@ class TwoStreamSteps:
         self.stem_down = RowConv(net.stem_down, rows, width, channels + 1)
         self.stem_right = PixelConv(net.stem_right, rows, width, channels + 1)
         self.stage = StageSteps(net.stage, rows, width, given_BE)
-        # the row that is being painted, a column longer on the left: what is left of each pixel
+        # the row that is being drawn, a column longer on the left: what is left of each pixel
         self.above = self.stem_down.matrix.new_zeros(rows, width, channels + 1)
-        self.painted = torch.zeros_like(self.above)
-        self.painted[..., -1] = 1
+        self.current = torch.zeros_like(self.above)
+        self.current[..., -1] = 1
         self._row()
 
     def features(self) -> Tensor:
         """Of the next pixel, (B, F). To be asked for once a pixel."""
         j, stem = self.j + 1, self.stem_right
         if j:  # left of the first pixel lie zeros
-            stem.here[j].copy_(self.painted[:, j - 1])
+            stem.here[j].copy_(self.current[:, j - 1])
         right_BF = torch.addmm(stem.bias, stem.near[j], stem.matrix) + self.down[:, j]
         self.j = j
         return self.stage.pixel(right_BF, self.i, j)
 
     def push(self, value_BC: Tensor) -> None:
-        """Paint the pixel whose features were asked for."""
-        self.painted[:, self.j, :-1] = value_BC
+        """Fix the pixel whose features were asked for."""
+        self.current[:, self.j, :-1] = value_BC
         if self.j == self.width - 1:
-            self.above.copy_(self.painted)
+            self.above.copy_(self.current)
             self.i, self.j = self.i + 1, -1
             self._row()
 

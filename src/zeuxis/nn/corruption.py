@@ -42,7 +42,7 @@ def impulse(image_BCHW: Tensor, uniform_B2HW: Tensor, share_B: Tensor) -> Tensor
 
 
 def hole_mask(uniform_BK: Tensor, uniform_B1HW: Tensor, share_B: Tensor) -> Tensor:
-    """(B, 1, H, W), 1.0 where the image is to be painted: a box, a side, or scattered squares.
+    """(B, 1, H, W), 1.0 where the image is to be filled: a box, a side, or scattered squares.
 
     Args:
         uniform_BK: `HOLE_DRAWS` numbers in [0, 1) a row; they decide kind, place and shape.

@@ -11,14 +11,14 @@ BiLSTM** (3.2) c is the cell to the left, h the states to the left and above; a 
 once. A second direction goes from right to left, and its map is shifted down by one row, so
 that it adds all that lies above and to the right, and nothing that comes later in raster order.
 
-Both are one recurrence over *lanes*: at each step some consecutive lanes (all columns of a row; all
-rows that a diagonal crosses) hear the same and the neighbouring lanes of the step before.
+Both are one recurrence over parallel *sequences*: at each step some consecutive ones (all columns of a
+row; all rows that a diagonal crosses) depend on the same and the neighbouring ones of the step before.
 
 Maps lie in memory as (P, B, F), a pixel after another in raster order, so that a row is a slice, and to
 skew a map is to permute its first axis: no cell is computed outside the image.
 
-Shapes: P pixels in raster order, N cells in order of computation, L lanes, B batch, F features of a
-map, S size of a state, X inputs of a cell, G = 4 S gates (o, f, i, g), K = states heard x S,
+Shapes: P pixels in raster order, N cells in order of computation, L sequences, B batch, F features of a
+map, S size of a state, X inputs of a cell, G = 4 S gates (o, f, i, g), K = earlier states x S,
 J = X + K, E label embedding.
 """
 
@@ -39,15 +39,15 @@ Span = tuple[int, int]
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-    """Which lanes each step computes.
+    """Which sequences each step computes.
 
     Attributes:
-        lanes: how many there are.
-        spans: first lane and the lane after the last, per step.
-        taps: the lanes of the step before that a cell hears, relative to its own.
+        sequences: how many there are.
+        spans: first sequence and the one after the last, per step.
+        taps: the sequences of the step before that a cell depends on, relative to its own.
     """
 
-    lanes: int
+    sequences: int
     spans: tuple[Span, ...]
     taps: tuple[int, ...]
 
@@ -60,7 +60,7 @@ def rows(height: int, width: int) -> Schedule:
 
 @functools.cache
 def diagonals(height: int, width: int) -> Schedule:
-    """The Diagonal BiLSTM's: at step t the pixels (i, t - i); lane i is row i."""
+    """The Diagonal BiLSTM's: at step t the pixels (i, t - i); sequence i is row i."""
     spans = ((max(0, t - width + 1), min(height, t + 1)) for t in range(height + width - 1))
     return Schedule(height, tuple(spans), (-1, 0))
 
@@ -102,21 +102,21 @@ class _Recurrence(torch.autograd.Function):
         ctx: Any, x_NBX: Tensor, weight_JG: Tensor, bias_BG: Tensor, schedule: Schedule
     ) -> Tensor:
         (n, b, _), (j, g) = x_NBX.shape, weight_JG.shape
-        lanes, size, taps = schedule.lanes, g // 4, schedule.taps
+        sequences, size, taps = schedule.sequences, g // 4, schedule.taps
         wide = bias_BG.dtype
-        state = x_NBX.new_zeros(lanes + 2, b, size)  # a lane of zeros at each end
-        cell = x_NBX.new_zeros(lanes, b, size, dtype=wide)
+        state = x_NBX.new_zeros(sequences + 2, b, size)  # a sequence of zeros at each end
+        cell = x_NBX.new_zeros(sequences, b, size, dtype=wide)
         bent = torch.empty_like(cell)
-        product = x_NBX.new_empty(lanes * b, g)
-        gates = x_NBX.new_empty(lanes, b, g, dtype=wide)
+        product = x_NBX.new_empty(sequences * b, g)
+        gates = x_NBX.new_empty(sequences, b, g, dtype=wide)
         joint_NBJ, gates_NBG = x_NBX.new_empty(n, b, j), x_NBX.new_empty(n, b, g)
         old_NBS, bent_NBS, out_NBS = x_NBX.new_empty(3, n, b, size)
         start = 0
         for first, last in schedule.spans:
             count = last - first
             here = slice(start, start := start + count)
-            heard = [state[1 + first + tap : 1 + last + tap] for tap in taps]
-            torch.cat([x_NBX[here], *heard], -1, out=joint_NBJ[here])
+            earlier = [state[1 + first + tap : 1 + last + tap] for tap in taps]
+            torch.cat([x_NBX[here], *earlier], -1, out=joint_NBJ[here])
             torch.mm(joint_NBJ[here].flatten(0, 1), weight_JG, out=product[: count * b])
             gates[:count] = product[: count * b].unflatten(0, (count, b))
             o, f, i, new = activate(gates[:count].add_(bias_BG))
@@ -141,9 +141,9 @@ class _Recurrence(torch.autograd.Function):
         given_NBG = torch.empty_like(gates_NBG)
         x_NBX = grad_NBS.new_empty(stop, b, inputs)
         bias_BG = grad_NBS.new_zeros(b, 4 * size, dtype=wide)
-        state = grad_NBS.new_zeros(schedule.lanes + 2, b, size, dtype=wide)
-        cell = grad_NBS.new_zeros(schedule.lanes, b, size, dtype=wide)
-        scratch = grad_NBS.new_empty(schedule.lanes, b, 4 * size, dtype=wide)
+        state = grad_NBS.new_zeros(schedule.sequences + 2, b, size, dtype=wide)
+        cell = grad_NBS.new_zeros(schedule.sequences, b, size, dtype=wide)
+        scratch = grad_NBS.new_empty(schedule.sequences, b, 4 * size, dtype=wide)
         for first, last in reversed(schedule.spans):
             here, stop = slice(stop - (last - first), stop), stop - (last - first)
             gates, bent, old = (t[here].to(wide) for t in (gates_NBG, bent_NBS, old_NBS))
@@ -179,7 +179,7 @@ class Cells(nn.Module):
     Args:
         inputs: X.
         size: S.
-        taps: states that a cell hears.
+        taps: states that a cell depends on.
         given: E; 0 without labels.
     """
 
@@ -284,7 +284,7 @@ class _Stepper:
         self.size = self.state_KG.shape[1] // 4
         self.bias_BG = cells.bias(label_BE).detach()
 
-    def hear(self, x_BX: Tensor) -> Tensor:
+    def gates(self, x_BX: Tensor) -> Tensor:
         return F.linear(x_BX, self.weight_GX)
 
     def states(self, *shape: int) -> Tensor:
@@ -313,7 +313,7 @@ class RowStepper:
     def step(self, x_BF: Tensor, column: int) -> Tensor:
         """The layer's output (B, F) at the next pixel of the row."""
         x_BX = torch.cat([self.left_BF.expand_as(x_BF), x_BF], -1)
-        gates_BG = self.above_WBG[column] + self.own.hear(x_BX)
+        gates_BG = self.above_WBG[column] + self.own.gates(x_BX)
         h_BS = self.own.go(gates_BG, self.cell_WBS[column])
         self.state_WBS[column] = h_BS
         self.left_BF = x_BF
@@ -322,15 +322,15 @@ class RowStepper:
     def end_row(self) -> None:
         """The row is done: say what it means to the next one."""
         padded = F.pad(self.state_WBS, (0, 0, 0, 0, 1, 1))
-        heard_WBK = torch.cat([padded[:-2], padded[1:-1], padded[2:]], -1)
-        self.above_WBG = heard_WBK @ self.own.state_KG + self.own.bias_BG
+        earlier_WBK = torch.cat([padded[:-2], padded[1:-1], padded[2:]], -1)
+        self.above_WBG = earlier_WBK @ self.own.state_KG + self.own.bias_BG
         self.left_BF = self.left_BF.new_zeros(1, 1)
 
 
 class DiagonalStepper:
     """`DiagonalBiLSTM` pixel by pixel.
 
-    The direction towards the right goes along. The other one is heard from the row above only, so it is
+    The direction towards the right goes along. The other one reaches it from the row above only, so it is
     computed, from its right end, once that row is complete.
     """
 
@@ -346,7 +346,7 @@ class DiagonalStepper:
     def step(self, x_BF: Tensor, column: int) -> Tensor:
         """The layer's output (B, F) at the next pixel of the row."""
         own = self.right
-        gates_BG = self.above_WBG[column] + own.hear(x_BF)
+        gates_BG = self.above_WBG[column] + own.gates(x_BF)
         gates_BG += self.h_BS @ own.state_KG[own.size :]
         self.h_BS = own.go(gates_BG, self.cell_BS)
         self.state_WBS[column] = self.h_BS
@@ -356,7 +356,7 @@ class DiagonalStepper:
     def end_row(self) -> None:
         """The row is done: now the direction towards the left can pass over it."""
         own = self.left
-        gates_WBG = own.hear(torch.stack(self.xs)) + own.bias_BG
+        gates_WBG = own.gates(torch.stack(self.xs)) + own.bias_BG
         gates_WBG += self.other_WBS @ own.state_KG[: own.size]
         h_BS, cell_BS = own.states(self.batch), own.cells(self.batch)
         for column in reversed(range(len(self.xs))):

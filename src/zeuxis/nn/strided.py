@@ -39,7 +39,7 @@ class StridedUp(nn.Module):
         )
 
     def forward(self, z_BZ: Tensor) -> Tensor:
-        """Paint each image."""
+        """The images, without bounds."""
         x = self.stem(z_BZ).unflatten(1, self.shape).contiguous(memory_format=torch.channels_last)
         for norm, rise, (height, width) in zip(self.norms, self.rises, self.sizes, strict=True):
             x = rise(F.relu(norm(x)))[..., :height, :width]

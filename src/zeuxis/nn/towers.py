@@ -145,7 +145,7 @@ class UpTower(nn.Module):
         channels_out: C.
         widths: features of each grid, finest first, as of the `DownTower` that it mirrors.
         blocks: residual blocks of each grid.
-        patch: pixels along each side that the finest grid paints from one point.
+        patch: pixels along each side that the finest grid makes of one point.
         given: E, numbers that modulate each block; 0 for none.
     """
 
@@ -172,7 +172,7 @@ class UpTower(nn.Module):
         given_BE: Tensor | None = None,
         skips: Sequence[Tensor] = (),
     ) -> Tensor:
-        """Paint images of `size` (height, width); what was padded is cut off.
+        """Images of `size` (height, width); what was padded is cut off.
 
         Args:
             x_BFhw: features of the coarsest grid.

@@ -63,7 +63,7 @@ class UNet(nn.Module):
         norms: norms in a block: 1, before its first convolution, or 2, before each.
         embedding: size E of the embedding of time and labels.
         patch: pixels a side that become one position of the finest level.
-        lengths: whether it hears the length of the interval that it answers for; at first it has no effect.
+        lengths: whether it is told the length of the interval that it answers for; at first it has no effect.
     """
 
     frequency_E: Tensor

@@ -27,14 +27,14 @@ def complete(
 
     At each step the velocity tells which data and which noise x_t is made of, x = x_t - t v and
     e = x_t + (1 - t) v. Known data replace what it believes, the noise is kept (Wang et al., 2022,
-    https://arxiv.org/abs/2212.00490, algorithm 1), and both make the next x_t. What is painted hears of
+    https://arxiv.org/abs/2212.00490, algorithm 1), and both make the next x_t. What is filled depends on
     what is known only after the step, so each step is taken `repeats` times, with a way back in between
     that adds noise (Lugmayr et al., 2022, https://arxiv.org/abs/2201.09865, section 4.2).
 
     Args:
         velocity: v; called about steps * repeats times.
         known: (B, ...); what it holds where the mask is 1 has no influence.
-        mask: broadcast to `known`, 1 where it is to be painted.
+        mask: broadcast to `known`, 1 where it is to be filled.
         fresh: k -> standard normal like `known`, independent for each k = 0, 1, ...
         times: steps + 1 of them, from 1 to 0.
         repeats: the first step, to which there is no way back, is taken once.

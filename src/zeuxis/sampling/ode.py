@@ -79,7 +79,7 @@ def average(velocity: Velocity, x: Tensor, t_B: Tensor, length_B: Tensor, steps:
     return (x - multistep(along, x, even(steps))) / length
 
 
-def jump(
+def long_steps(
     average: Average,
     x: Tensor,
     times: Sequence[float],

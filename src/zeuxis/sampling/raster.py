@@ -35,7 +35,7 @@ def drawn(log_p_BL: Tensor, uniform_B: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def paint(
+def draw(
     stepper: Stepper,
     uniform_BHWC: Tensor,
     levels: int,

@@ -74,8 +74,8 @@ def get(
     dest = Path(dest)
     if dest.exists() and (not dest.is_dir() or any(dest.iterdir())):
         raise Conflict(f"{dest} is not empty; choose another folder or remove it")
-    with tempfile.TemporaryDirectory(prefix="zeuxis-get-") as room:
-        source = NAMES[name](Path(room))
+    with tempfile.TemporaryDirectory(prefix="zeuxis-get-") as scratch:
+        source = NAMES[name](Path(scratch))
         try:
             return prepare_source(source, dest, settings or USUAL.get(name, Data()), progress)
         finally:
@@ -121,7 +121,7 @@ def _avatars(_: Path) -> Source:
     return open_avatars()
 
 
-def _fashion_mnist(room: Path) -> Source:
+def _fashion_mnist(scratch: Path) -> Source:
     """Debian's package: its own copy if installed, else downloaded and unpacked without root."""
     place = Path("usr/share/datasets/fashion-mnist")
     folder = Path("/") / place
@@ -131,10 +131,10 @@ def _fashion_mnist(room: Path) -> Source:
             "zeuxis data prepare FOLDER DEST"
         )
         words = ["apt-get", "download", "dataset-fashion-mnist"]
-        call(words, room, instead)
-        package = fetched(room, "dataset-fashion-mnist*.deb", words)
-        call(["dpkg-deb", "-x", str(package), str(room / "x")], room, instead)
-        folder = room / "x" / place
+        call(words, scratch, instead)
+        package = fetched(scratch, "dataset-fashion-mnist*.deb", words)
+        call(["dpkg-deb", "-x", str(package), str(scratch / "x")], scratch, instead)
+        folder = scratch / "x" / place
     source = open_idx(folder, FASHION)
     source.name = "fashion-mnist"
     source.licence = "MIT"
@@ -142,12 +142,12 @@ def _fashion_mnist(room: Path) -> Source:
     return source
 
 
-def _digits(room: Path) -> Source:
+def _digits(scratch: Path) -> Source:
     """8x8 digits, from within scikit-learn's wheel, which is not installed."""
     words = [sys.executable, "-m", "pip", "download", "scikit-learn", "--no-deps", "--quiet"]
     words += ["--only-binary", ":all:", "--disable-pip-version-check"]
-    call(words, room, "install pip, or give any folder of images instead")
-    with zipfile.ZipFile(fetched(room, "scikit_learn-*.whl", words)) as wheel:
+    call(words, scratch, "install pip, or give any folder of images instead")
+    with zipfile.ZipFile(fetched(scratch, "scikit_learn-*.whl", words)) as wheel:
         content = gzip.decompress(wheel.read("sklearn/datasets/data/digits.csv.gz"))
     table = np.array(list(csv.reader(io.StringIO(content.decode()))), np.float32)
     pixels = np.rint(table[:, :64] * 255 / 16).astype(np.uint8).reshape(-1, 8, 8, 1)
@@ -158,13 +158,13 @@ def _digits(room: Path) -> Source:
     return source
 
 
-def _emoji(room: Path) -> Source:
+def _emoji(scratch: Path) -> Source:
     """Three styles of each emoji that all three have; skin tones of one emoji stay together."""
     images: dict[str, dict[tuple[int, ...], bytes]] = {}
     about: dict[tuple[int, ...], dict[str, str]] = {}
     for style, (package, prefix) in STYLES.items():
         images[style] = {}
-        for path, content in _npm(room, package):
+        for path, content in _npm(scratch, package):
             if path == "package/emoji.json" and not about:
                 about = _emoji_facts(json.loads(content))
             if path.startswith(prefix) and path.endswith((".png", ".webp")):
@@ -210,9 +210,9 @@ def _emoji_facts(table: list[dict[str, object]]) -> dict[tuple[int, ...], dict[s
     return about
 
 
-def _earth(room: Path) -> Source:
+def _earth(scratch: Path) -> Source:
     """Patches of 64 px, by day and by night, of the same places; a place is a group."""
-    files = dict(_npm(room, "three-globe@2.45.2"))
+    files = dict(_npm(scratch, "three-globe@2.45.2"))
     day = _picture(files["package/example/img/earth-blue-marble.jpg"])
     night = _picture(files["package/example/img/earth-night.jpg"])
     water = _picture(files["package/example/img/earth-water.png"]).resize(day.size).convert("L")
@@ -247,15 +247,15 @@ def _patches(picture: Image.Image) -> np.ndarray:
     return np.ascontiguousarray(grid.transpose(0, 2, 1, 3, 4).reshape(h * w, PATCH, PATCH, -1))
 
 
-def _crafter(room: Path) -> Source:
+def _crafter(scratch: Path) -> Source:
     """Frames of a small open world, played by an agent that wanders; a group is an episode."""
-    words = [sys.executable, "-m", "pip", "install", "--target", str(room / "game"), "--no-deps"]
+    words = [sys.executable, "-m", "pip", "install", "--target", str(scratch / "game"), "--no-deps"]
     words += ["--quiet", "--disable-pip-version-check", *CRAFTER]
-    call(words, room, "install pip, or give any folder of images instead")
+    call(words, scratch, "install pip, or give any folder of images instead")
     script = Path(__file__).with_name("crafter_play.py")
-    frames = room / "frames.npz"
+    frames = scratch / "frames.npz"
     play = [sys.executable, "-P", str(script), str(frames), str(FRAMES)]
-    call(play, room, "the game could not be played; report it", path=str(room / "game"))
+    call(play, scratch, "the game could not be played; report it", path=str(scratch / "game"))
     with np.load(frames, allow_pickle=False) as archive:
         arrays = {key: archive[key] for key in archive.files}
     rows = zip(arrays["ground"], arrays["light"], arrays["episode"], strict=True)
@@ -283,12 +283,12 @@ class BytesSource(Source):
         return self._files[index]
 
 
-def _npm(room: Path, package: str) -> Iterator[tuple[str, bytes]]:
+def _npm(scratch: Path, package: str) -> Iterator[tuple[str, bytes]]:
     """(path, bytes) of the regular files in an npm package; its scripts are not run."""
     words = ["npm", "pack", package, "--silent", "--ignore-scripts"]
-    call(words, room, "install npm (Debian: apt install npm)")
+    call(words, scratch, "install npm (Debian: apt install npm)")
     pattern = package.rpartition("@")[0].replace("@", "").replace("/", "-") + "-*.tgz"
-    with tarfile.open(fetched(room, pattern, words)) as archive:
+    with tarfile.open(fetched(scratch, pattern, words)) as archive:
         for member in archive:
             file = archive.extractfile(member) if member.isreg() else None
             if file is not None:

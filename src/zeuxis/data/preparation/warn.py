@@ -35,7 +35,7 @@ def _quantity(facts: dict[str, Any]) -> list[str]:
     count, split = facts["images"]["count"], facts["split"]
     if count < FEW:
         out.append(
-            f"there are only {count:,} images: a model will tend to learn them by heart; "
+            f"there are only {count:,} images: a model will tend to memorise them; "
             "more images, or flips, crops and colour, help"
         )
     if not split["holdout"]:

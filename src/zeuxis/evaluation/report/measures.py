@@ -140,7 +140,7 @@ def cards(found: Mapping[str, Estimate]) -> Iterator[Card]:
         yield _copy_card(found["copy_rate"])
     for name, estimate in found.items():
         if name.startswith("taught_") and not name.endswith("_by_real"):
-            yield _taught_card(name.removeprefix("taught_"), estimate, found[f"{name}_by_real"])
+            yield _accuracy_card(name.removeprefix("taught_"), estimate, found[f"{name}_by_real"])
 
 
 def _distance_card(found: Mapping[str, Estimate]) -> Card:
@@ -235,7 +235,7 @@ def _copy_card(rate: Estimate) -> Card:
     )
 
 
-def _taught_card(name: str, mine: Estimate, real: Estimate) -> Card:
+def _accuracy_card(name: str, mine: Estimate, real: Estimate) -> Card:
     label = name.replace("_", " ")
     ratio = mine.value / max(real.value, 1e-9)
     return Card(

@@ -6,7 +6,7 @@ import numpy as np
 
 from zeuxis.core.rng import derive_seed
 from zeuxis.evaluation.report import Neighbours
-from zeuxis.metrics.nearest import Copies, differing, nearest
+from zeuxis.metrics.nearest import Memorisation, differing, nearest
 
 HIDDEN, TILES = 8, 64
 SHOWN, SUSPECTS = 12, 4
@@ -22,7 +22,7 @@ def hide(real: np.ndarray, fake: np.ndarray) -> tuple[np.ndarray, frozenset[int]
 def beside(
     fake: np.ndarray,
     images: np.ndarray,
-    copied: Copies | None = None,
+    copied: Memorisation | None = None,
     among: np.ndarray | None = None,
 ) -> Iterator[Neighbours]:
     """The samples closest to an image, then simply the first, each beside what it is most like.

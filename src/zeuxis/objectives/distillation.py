@@ -17,7 +17,7 @@ from zeuxis.core.rng import Rng
 MOST_STEPS = 4
 """The steps of 1, 2, ... so many even ones from noise to data are learned."""
 PASSES = 4
-"""Passes of the velocity over a step that is taught."""
+"""Passes of the velocity over a step that is distilled."""
 
 
 def linear(t: Tensor, length: Tensor | None, deviation: float) -> tuple[Tensor, Tensor]:
