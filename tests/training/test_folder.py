@@ -68,7 +68,9 @@ def test_a_folder_of_other_things_is_refused_and_left_as_it_is(tmp_path):
     assert left == {"thesis.doc", "draft.tmp", "README.md.tmp"}
 
 
-@breaks("core/lock.py", "fcntl.flock(handle,", "(lambda *_: None)(handle,")
+@breaks(
+    "core/lock.py", "fcntl.flock(handle, fcntl.LOCK_EX", "(lambda *_: None)(handle, fcntl.LOCK_EX"
+)
 @breaks(
     "training/folder.py",
     "with _lock(folder):\n        folder.rename",
