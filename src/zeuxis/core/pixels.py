@@ -114,24 +114,21 @@ def whole_factor(height: int, width: int, least: int = SHEET) -> int:
     return max(1, -(-least // max(height, width)))
 
 
-def grid(
-    pixels_NHWC: np.ndarray, columns: int = 0, gap: int = 1, scale: int = 1, ground: int = 255
-) -> np.ndarray:
-    """Lay images out row by row on one sheet, (H', W', C) uint8.
+def grid(pixels_NHWC: np.ndarray, columns: int = 0, gap: int = 1, scale: int = 1) -> np.ndarray:
+    """Lay images out row by row on one white sheet, (H', W', C) uint8.
 
     Args:
         pixels_NHWC: the images, uint8.
         columns: images in a row; 0 makes the sheet about square.
         gap: pixels between images (after scaling).
         scale: whole-number enlargement without smoothing, to see single pixels.
-        ground: grey level of the gaps.
     """
     if scale > 1:
         pixels_NHWC = pixels_NHWC.repeat(scale, axis=1).repeat(scale, axis=2)
     n, h, w, c = pixels_NHWC.shape
     columns = columns or max(1, int(np.ceil(np.sqrt(n))))
     rows = -(-n // columns)
-    sheet = np.full((rows * (h + gap) - gap, columns * (w + gap) - gap, c), ground, np.uint8)
+    sheet = np.full((rows * (h + gap) - gap, columns * (w + gap) - gap, c), 255, np.uint8)
     for i, image in enumerate(pixels_NHWC):
         y, x = i // columns * (h + gap), i % columns * (w + gap)
         sheet[y : y + h, x : x + w] = image

@@ -157,7 +157,7 @@ def _looked(prepared: Prepared) -> Inspection:
     images = prepared.images[:, ::thin, ::thin]  # a hundred images of 4,096 px would take gigabytes
     columns = 8 if "source" in prepared.fields else 16
     shown = _with_source(prepared, images, spread, thin)
-    sheet = grid(shown, columns=columns, scale=scale, ground=255)
+    sheet = grid(shown, columns=columns, scale=scale)
     looks: list[tuple[str, str, int, np.ndarray | None]] = []
     for column, condition in enumerate(prepared.conditions):
         if len(condition.classes) > ROWS_OF_CLASSES:

@@ -11,6 +11,7 @@ from zeuxis.core.abilities import Reconstructs
 from zeuxis.core.family import Family
 from zeuxis.core.pixels import grid
 from zeuxis.core.progress import Progress
+from zeuxis.core.rng import derive_seed
 from zeuxis.core.sheets import above
 from zeuxis.data import Prepared
 from zeuxis.data.prepared import Stored
@@ -74,6 +75,17 @@ def drawn(
         latents = model.encode(given, labels).latents
         images = model.decode(latents, labels, progress=progress).images
     return Drawn(images=images, labels=labels, sources=stored.field.visible(given))
+
+
+def first(model: Model, prepared: Prepared, count: int, progress: Progress | None = None) -> Drawn:
+    """What sheets and probes show: `count` images of seed 0, made from nothing or from training data."""
+    rows = pick(sources_of(model.family, prepared).train, count, 0, "sheet")
+    return drawn(model, prepared, rows, count, 0, progress)
+
+
+def pick(rows: np.ndarray, count: int, seed: int, name: str) -> np.ndarray:
+    """At most `count` of the rows, by seed, in random order."""
+    return np.random.default_rng(derive_seed(seed, name)).permutation(rows)[:count]
 
 
 def sources_of(family: Family, prepared: Prepared) -> Stored:

@@ -20,12 +20,11 @@ from zeuxis.core.errors import Invalid
 from zeuxis.core.family import Family
 from zeuxis.core.log import read_log
 from zeuxis.core.progress import Progress
-from zeuxis.core.rng import derive_seed
 from zeuxis.data import Prepared
 from zeuxis.evaluation import diagnosis, sides
 from zeuxis.evaluation.allowance import Allowance, classifiers, duration, looks
 from zeuxis.evaluation.by_image import by_image, pairs
-from zeuxis.evaluation.drawn import Drawn, drawn, sources_of
+from zeuxis.evaluation.drawn import Drawn, drawn, pick, sources_of
 from zeuxis.evaluation.report import Page, write
 from zeuxis.evaluation.report.measures import REFERENCES, cards
 from zeuxis.evaluation.report.outcome import Outcome
@@ -70,7 +69,7 @@ def probe(
     Returns:
         Maps (N, H, W, C) uint8 samples to `{"kernel_distance": ...}`, lower is better.
     """
-    chosen = draw(prepared.train, max(count, PROBE_REAL), seed, "probe")
+    chosen = pick(prepared.train, max(count, PROBE_REAL), seed, "probe")
     real: list[Features] = []
 
     def score(samples_NHWC: np.ndarray) -> dict[str, float]:
@@ -246,18 +245,18 @@ class _Rows:
         if stored.paired:
             return rows
         side = stored.holdout if len(stored.holdout) >= sides.FEWEST else stored.train
-        return dataclasses.replace(rows, source=draw(side, count, seed, "source"))
+        return dataclasses.replace(rows, source=pick(side, count, seed, "source"))
 
     @classmethod
     def _paired(cls, prepared: Prepared, count: int, seed: int, family: Family) -> "_Rows":
-        train = draw(prepared.train, count, seed, "train")
-        holdout = draw(prepared.holdout, _references(count), seed, "holdout")
+        train = pick(prepared.train, count, seed, "train")
+        holdout = pick(prepared.holdout, _references(count), seed, "holdout")
         if family.shows() != "generate" and len(holdout) >= 2 * sides.FEWEST:
             reference, source = holdout[::2], holdout[1::2][:count]
             return cls(train, holdout, reference, train, "hold-out", source)
         if len(holdout) >= sides.FEWEST:
             return cls(train, holdout, holdout, train, "hold-out", train)
-        both = draw(prepared.train, 2 * count, seed, "train")
+        both = pick(prepared.train, 2 * count, seed, "train")
         half = len(both) // 2
         reference, other = both[:half], both[half:]
         return cls(train, holdout[:0], reference, other, "train (there is no hold-out)", other)
@@ -515,8 +514,3 @@ def _page(
         curves=list(curves(log)),
         facts=list(facts(model, prepared, outcome.facts)),
     )
-
-
-def draw(rows: np.ndarray, count: int, seed: int, name: str) -> np.ndarray:
-    """At most `count` of the rows, by seed, in random order."""
-    return np.random.default_rng(derive_seed(seed, name)).permutation(rows)[:count]

@@ -100,7 +100,7 @@ class Side:
             ValueError: there are none, only their moments.
         """
         if not isinstance(self.features, Features):
-            raise Invalid(f"{self.name} is a file of moments: it holds no single image's features")
+            raise Invalid(_holds_moments(self))
         return self.features
 
     def rows(self, rows: np.ndarray) -> "Side":

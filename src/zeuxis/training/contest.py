@@ -18,8 +18,7 @@ from zeuxis.core.request import Request, nested
 from zeuxis.core.words import markup
 from zeuxis.data.source import name_of
 from zeuxis.evaluation import report
-from zeuxis.evaluation.drawn import drawn, sources_of
-from zeuxis.evaluation.evaluate import draw
+from zeuxis.evaluation.drawn import first
 from zeuxis.inference.model import load
 from zeuxis.training.closing import prepared_as
 from zeuxis.training.loop import Event, Watch
@@ -126,16 +125,13 @@ def compare_families(
 def _entry(name: str, source: str | Path, run: Path) -> Entry:
     model = load(run)
     measured = read_json(run / "report.json", finite=False)
-    prepared = prepared_as(model, source)
-    rows = draw(sources_of(model.family, prepared).train, SHOWN, 0, "sheet")
-    samples = drawn(model, prepared, rows, SHOWN, 0).images
     weights = next(path for path in model.facts["files"] if path.startswith("model-"))
     return Entry(
         family=name,
         folder=run,
         facts=model.facts,
         report=measured,
-        samples=samples,
+        samples=first(model, prepared_as(model, source), SHOWN).images,
         first_good=_first_good(run, model.facts, measured["scores"]),
         file_bytes=(run / weights).stat().st_size,
     )

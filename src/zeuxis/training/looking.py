@@ -1,6 +1,6 @@
 """Scores of a few samples, and sheets of samples, as training goes on."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,53 +10,45 @@ from zeuxis.core.progress import Check
 from zeuxis.core.rng import Rng
 from zeuxis.data import Prepared
 from zeuxis.evaluation import evaluate as evaluation
-from zeuxis.evaluation.drawn import Drawn, drawn, laid_out, sources_of
+from zeuxis.evaluation.drawn import Drawn, first, laid_out
 from zeuxis.inference.model import BATCH, Model
 from zeuxis.training.loop import Probe, Sheet
 
 PROBE_IMAGES, SHEET_IMAGES = 256, BATCH
 
+Draw = Callable[[Family, int, Check], Drawn]
+"""(EMA of the weights, how many images, check for a stop) -> the images."""
 
-def probe(
+
+def drawing(
     prepared: Prepared, facts: Mapping[str, Any], precision: str, rng: type[Rng] = Rng
-) -> Probe:
+) -> Draw:
+    """What probes and sheets show: the same seeds each time, made from nothing or from training data."""
+
+    def draw(average: Family, count: int, check: Check) -> Drawn:
+        model = Model(average, facts, Path(), precision, rng)
+        return first(model, prepared, count, lambda done, total: check())
+
+    return draw
+
+
+def probe(prepared: Prepared, draw: Draw) -> Probe:
     """Scores of 256 samples."""
     score = evaluation.probe(prepared, PROBE_IMAGES)
 
     def look(average: Family, step: int, check: Check) -> Mapping[str, float]:
-        return score(_drawn(average, prepared, facts, precision, PROBE_IMAGES, check, rng).images)
+        return score(draw(average, PROBE_IMAGES, check).images)
 
     return look
 
 
-def sheet(
-    folder: Path | None,
-    prepared: Prepared,
-    facts: Mapping[str, Any],
-    precision: str,
-    rng: type[Rng] = Rng,
-) -> Sheet:
-    """Draws the same seeds each time, into a picture in `folder` if there is one."""
+def sheet(folder: Path | None, draw: Draw) -> Sheet:
+    """A picture of some samples, in `folder` if there is one."""
 
     def look(average: Family, step: int, check: Check) -> None:
-        made = _drawn(average, prepared, facts, precision, SHEET_IMAGES, check, rng)
+        made = draw(average, SHEET_IMAGES, check)
         if folder and len(made.images):
             path = folder / "samples" / f"step-{step:08d}.png"
             pixels.save_png(path, pixels.enlarged(laid_out(made)))
 
     return look
-
-
-def _drawn(
-    average: Family,
-    prepared: Prepared,
-    facts: Mapping[str, Any],
-    precision: str,
-    count: int,
-    check: Check,
-    rng: type[Rng],
-) -> Drawn:
-    """What it shows, made from nothing or from training data."""
-    model = Model(average, facts, Path(), precision, rng)
-    rows = evaluation.draw(sources_of(average, prepared).train, count, 0, "sheet")
-    return drawn(model, prepared, rows, count, 0, lambda done, total: check())

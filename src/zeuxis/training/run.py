@@ -199,8 +199,8 @@ def _run_file(job: Job, loader: Loader) -> dict[str, Any]:
     if not file.exists():
         facts = {"dataset": _dataset(job), "family": resolved.family}
         threads = ["threads"] if job.request.threads else []
-        probe = looking.probe(job.prepared, facts, "bfloat16")
-        sheet = looking.sheet(None, job.prepared, facts, "bfloat16")
+        draw = looking.drawing(job.prepared, facts, "bfloat16")
+        probe, sheet = looking.probe(job.prepared, draw), looking.sheet(None, draw)
         made = budget.make(
             resolved.family,
             resolved.config,
@@ -264,7 +264,7 @@ def _fit(
     every = ("probe_every", "sheet_every", "save_every")
     decided = {name: getattr(planned, name) for name in ("steps", *every)}
     facts = {**_facts(job, planned), "command": _command(job, planned, shared=True)}
-    looked = (facts, planned.precision, of_run(run))
+    draw = looking.drawing(job.prepared, facts, planned.precision, of_run(run))
     probed = planned.probe_every <= planned.steps
     try:
         fit(
@@ -276,8 +276,8 @@ def _fit(
             precision=planned.precision,
             device=job.place,
             parallel=job.processes,
-            probes=(looking.probe(job.prepared, *looked),) if probed else (),
-            sheet=looking.sheet(job.folder, job.prepared, *looked),
+            probes=(looking.probe(job.prepared, draw),) if probed else (),
+            sheet=looking.sheet(job.folder, draw),
             keep=resolved.keep,
             facts=facts,
             run=run,
