@@ -221,7 +221,7 @@ def test_wrong_labels_teach_nothing_and_one_good_picture_is_a_good_exam_but_a_ba
     swapped = classification_accuracy(real[0], 1 - real[1], *real, *test, 2, steps=12)
     assert swapped["by_samples"].value < 0.2 and swapped["on_samples"].value < 0.2
     assert swapped["by_real"].value > 0.9
-    with pytest.raises(ValueError, match="at least one, each teaches"):
+    with pytest.raises(ValueError, match="at least one, each trains"):
         classification_accuracy(*real, *real, *test, 2, seeds=())
     with pytest.raises(ValueError, match="200 images and 199 labels"):
         classification_accuracy(*real, *real, test[0], test[1][1:], 2)

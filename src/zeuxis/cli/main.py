@@ -263,11 +263,11 @@ Size = Annotated[
     ),
 )
 def compare(
-    judged: Annotated[
+    measured: Annotated[
         str,
         word("A", "Images to measure: any source, or a statistics file."),
     ],
-    by: Annotated[
+    reference: Annotated[
         str,
         word("B", "Reference images: any source, or a statistics file."),
     ],
@@ -293,7 +293,16 @@ def compare(
     with terminal.ticking("comparing") as progress:
         form = _data("", size=size, channels=channels)
         report = comparing.compare(
-            judged, by, out, network, weights, samples, form.size, form.channels, seed, progress
+            measured,
+            reference,
+            out,
+            network,
+            weights,
+            samples,
+            form.size,
+            form.channels,
+            seed,
+            progress,
         )
     terminal.show_scores(report)
 

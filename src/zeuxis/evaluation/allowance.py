@@ -69,14 +69,14 @@ def looks(count: int, reference: int, searched: int, values: int) -> float:
         count: samples, and as many other real images.
         reference: images of the reference set.
         searched: images that are searched for copies of the samples.
-        values: numbers of an image.
+        values: pixels times channels of an image.
     """
     seen = 2 * count + reference + 2 * min(count, 500)
     return seen + 500 + 8 * min(count, 300) + count + 4e-8 * count * searched * values
 
 
 def classifiers(values: int) -> float:
-    """What it takes to train two classifiers on images of so many numbers, in looks."""
+    """What it takes to train two classifiers on images of so many values, in looks."""
     return 6 * values
 
 

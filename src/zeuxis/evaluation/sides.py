@@ -2,7 +2,7 @@
 
 `fake` is the set that is measured and `real` the reference set: generated images and photographs, or any
 two folders. `look` takes a set's features, class probabilities and image statistics; `measure`
-turns two such sides into numbers, each with its interval and its receipt.
+turns two such sides into estimates, each with its interval and its receipt.
 
 Shapes: N fake, M real images.
 """
@@ -262,7 +262,7 @@ def _width(features: Features | Moments) -> int:
 
 
 def _neighbours(a: Features, b: Features, seed: int) -> dict[str, Estimate]:
-    """Of as many images on both sides: coverage and recall depend on the numbers."""
+    """Of as many images on both sides: coverage and recall depend on how many there are."""
     n = min(len(a), len(b))
     rng = np.random.default_rng(seed)
     a, b = (_rows(side, np.sort(rng.permutation(len(side))[:n])) for side in (a, b))
@@ -370,7 +370,7 @@ def _balance(condition: Condition, mine_N: np.ndarray, other_M: np.ndarray) -> d
 
 
 def balances(condition: Condition, seen: Balance) -> dict[str, Estimate]:
-    """The numbers of a comparison of classes, by name."""
+    """Estimates of a comparison of classes, by name."""
     name = condition.name
     found = {
         f"effective_classes_{name}": seen.effective_fake,
