@@ -54,8 +54,8 @@ class Finding:
         sentence: what to tell people.
     """
 
-    damage: Damage
-    strength: float
+    damage: Damage = "none"
+    strength: float = 0.0
     mood: str
     sentence: str
 
@@ -103,11 +103,9 @@ def _praise(found: Found, unseen: Sequence[str]) -> Finding:
     mine, real = found.get("kernel_distance"), found.get("kernel_distance_of_real")
     if mine is None and "frechet_distance" not in found:
         sentence = "There were no images to compare, so nothing was looked for."
-        return Finding(damage="none", strength=0.0, mood="fair", sentence=sentence)
+        return Finding(mood="fair", sentence=sentence)
     if mine is None:
         return Finding(
-            damage="none",
-            strength=0.0,
             mood="fair",
             sentence="Only a distance could be measured: the diagnosis needs the images of both sets.",
         )
@@ -119,16 +117,11 @@ def _praise(found: Found, unseen: Sequence[str]) -> Finding:
             sentence="The images differ from real ones by more than chance, but no known defect explains it: "
             "look at them.",
         )
-    close = (
-        ""
-        if real is None
-        else ": the images are as close to the reference set as other real images are"
-    )
+    alike = ": the images are as close to the reference set as other real images are"
+    close = "" if real is None else alike
     among = " among those looked for" if unseen else ""
     missed = f" Not looked for: {', '.join(unseen)}." if unseen else ""
     return Finding(
-        damage="none",
-        strength=0.0,
         mood="fair" if unseen else "good",
         sentence=f"No defect found{among}{close}.{missed}",
     )

@@ -4,12 +4,10 @@ import dataclasses
 import json
 import math
 import resource
-import shlex
 import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pydantic
@@ -81,31 +79,6 @@ class Plan:
             f"then at most {_time(self.measuring_seconds)} of measuring; "
             f"{self.memory_bytes / 2**30:.1f} GiB of memory, {self.disk_bytes / 2**20:.0f} MiB of disk"
         )
-
-    def command(
-        self,
-        family: str,
-        source: str | Path,
-        options: Mapping[str, object],
-        overrides: Mapping[str, str] | None,
-    ) -> str:
-        """What to type for the same bits: with all that was decided given, nothing is measured.
-
-        Args:
-            family: its name.
-            source: the images.
-            options: of `zeuxis train` by name; those that are None are left out.
-            overrides: `path: value` words as they were asked for.
-        """
-        words = ["zeuxis", "train", family, str(source)]
-        decided = {"training.precision": self.precision}
-        if options.get("keep") == "best":
-            decided["training.probe_every"] = str(self.probe_every)
-        given = {**options, "steps": self.steps, "threads": self.threads}
-        for name, value in given.items():
-            words += [] if value is None else [f"--{name}", str(value)]
-        settings = {**(overrides or {}), **decided}
-        return shlex.join([*words, *(f"{path}={value}" for path, value in settings.items())])
 
 
 def make(

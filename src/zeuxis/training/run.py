@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -293,18 +294,27 @@ def _fit(
 
 
 def _command(job: Job, planned: budget.Plan, shared: bool) -> str:
-    """What to type for the same bits; what is passed on names no folder of this machine."""
-    request = job.request
-    start = request.start_from
+    """What to type for the same bits: with all that was decided given, nothing is measured.
+
+    What is shared, with the model, names no folder of this machine.
+    """
+    request, start = job.request, job.request.start_from
     options = {
         "preset": request.preset,
         "seed": request.seed,
         "device": None if request.device == "auto" else request.device,
         "from": Path(start).name if start and shared else start,
         "keep": None if request.keep == "last" else request.keep,
+        "steps": planned.steps,
+        "threads": planned.threads,
     }
-    source = job.resolved.source if shared else request.source
-    return planned.command(request.family, source, options, request.overrides.paths())
+    settings = request.overrides.paths() | {"training.precision": planned.precision}
+    if request.keep == "best":
+        settings["training.probe_every"] = str(planned.probe_every)
+    typed = ["zeuxis", "train", request.family, job.resolved.source if shared else request.source]
+    for name, value in options.items():
+        typed += [] if value is None else [f"--{name}", str(value)]
+    return shlex.join([*typed, *(f"{path}={value}" for path, value in settings.items())])
 
 
 def _facts(job: Job, planned: budget.Plan) -> dict[str, Any]:
