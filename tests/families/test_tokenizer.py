@@ -275,8 +275,8 @@ def test_late_losses_are_means_over_rows_and_give_the_loop_its_gradients(quantis
     last = model.decoder.tower.head.weight
     painting = whole["error"] + model.config.structure * whole["structure"]
     (expected,) = torch.autograd.grad(painting, last, retain_graph=True)
-    assert torch.allclose(whole["stat/painting"], expected)
-    assert "stat/verdict" not in model.loss("autoencoder", batch, context(update=1, progress=LATE))
+    assert torch.allclose(whole["stat/reconstruction"], expected)
+    assert "stat/adversarial" not in model.loss("autoencoder", batch, context(update=1, progress=LATE))
 
 
 @breaks(
@@ -308,10 +308,10 @@ def test_the_verdict_counts_late_and_as_much_as_its_balance_says():
 def test_the_balance_is_the_ratio_of_gradients_capped_and_smoothed():
     model = build("tokenizer")
     share = torch.full((12,), 1 / 12)
-    stats = {"stat/share": share, "stat/painting": torch.tensor([3.0, 4.0])}
-    model.update("autoencoder", {**stats, "stat/verdict": torch.tensor([0.0, 2.5])}, context())
+    stats = {"stat/share": share, "stat/reconstruction": torch.tensor([3.0, 4.0])}
+    model.update("autoencoder", {**stats, "stat/adversarial": torch.tensor([0.0, 2.5])}, context())
     assert model.balance.item() == pytest.approx(2, rel=1e-3)
-    model.update("autoencoder", {**stats, "stat/verdict": torch.zeros(2)}, context())
+    model.update("autoencoder", {**stats, "stat/adversarial": torch.zeros(2)}, context())
     assert model.balance.item() == pytest.approx(2 + 0.2 * 98, rel=1e-3)
     model.update("autoencoder", {"stat/share": share}, context())
     assert model.balance.item() == pytest.approx(2 + 0.2 * 98, rel=1e-3)
