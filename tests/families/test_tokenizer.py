@@ -276,7 +276,9 @@ def test_late_losses_are_means_over_rows_and_give_the_loop_its_gradients(quantis
     painting = whole["error"] + model.config.structure * whole["structure"]
     (expected,) = torch.autograd.grad(painting, last, retain_graph=True)
     assert torch.allclose(whole["stat/reconstruction"], expected)
-    assert "stat/adversarial" not in model.loss("autoencoder", batch, context(update=1, progress=LATE))
+    assert "stat/adversarial" not in model.loss(
+        "autoencoder", batch, context(update=1, progress=LATE)
+    )
 
 
 @breaks(
