@@ -16,8 +16,8 @@ LAYERS = {
 
 @breaks(
     "families/gan.py",
-    "self._discriminate(image_BCHW.clamp(-1, 1),",
-    "self._discriminate(image_BCHW,",
+    "rolled(image_BCHW.clamp(-1, 1),",
+    "rolled(image_BCHW,",
 )
 @breaks(
     "families/gan.py",
@@ -27,8 +27,8 @@ LAYERS = {
 @breaks("families/gan.py", '"beyond": 1.0', '"beyond": 0.0')
 @breaks(
     "families/stylegan.py",
-    "self._discriminate(image_BCHW.clamp(-1, 1),",
-    "self._discriminate(image_BCHW,",
+    "rolled(image_BCHW.clamp(-1, 1),",
+    "rolled(image_BCHW,",
 )
 @breaks(
     "families/stylegan.py",

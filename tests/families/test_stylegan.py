@@ -321,7 +321,7 @@ def test_a_flat_style_upsamples_without_a_checkerboard():
     assert torch.allclose(image, image[..., :1, :1].expand_as(image), atol=1e-5)
 
 
-@breaks("families/stylegan.py", 'mode="bilinear"', 'mode="nearest"')
+@breaks("nn/wrapping.py", 'mode="bilinear"', 'mode="nearest"')
 @torch.no_grad()
 def test_upsampling_keeps_a_smooth_ramp():
     """Away from the border bilinear upsampling of a ramp is a ramp of half the slope."""
