@@ -64,7 +64,7 @@ def resolve(request: Request, settings: Data, prepared: data.Prepared) -> Resolv
 
     Args:
         request: what was asked.
-        settings: of the data, as `data_settings` reads them.
+        settings: by which the data was prepared.
         prepared: the data.
 
     Raises:
