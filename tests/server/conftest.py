@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from tests.contract import test_verbs
+from tests.create.test_verbs import folder as folder
 from zeuxis.server.app import make
 from zeuxis.server.guard import Guard, Keys
 from zeuxis.server.models import Models

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from tests.contract.test_verbs import USED
+from tests.create.test_verbs import WORDS
 from tests.support.one_ability import in_table
 from tests.support.sabotage import breaks
 from tests.support.toy import Toy
 from zeuxis.core.fields import Field
 from zeuxis.core.pixels import save_png
+from zeuxis.create.verbs import VERBS as OF_PICTURES
 from zeuxis.inference import artefact
 from zeuxis.inference.model import load
 from zeuxis.inference.results import Images, Latents
@@ -72,6 +74,30 @@ def test_rest_gives_what_python_gives(verb, name, server, runs, photos, words):
     else:
         assert {**found, "provenance": 0} == {**expected.values(), "provenance": 0}
     assert found["provenance"]["run"] == name and "/" not in json.dumps(found["provenance"])
+
+
+@pytest.mark.parametrize("name", OF_PICTURES)
+def test_verbs_without_a_run_take_pictures_as_bodies(name, server, folder):
+    files, options = WORDS[name]
+    verb = OF_PICTURES[name]
+    places = [n for n, argument in verb.arguments.items() if not argument.option]
+    asked = {k.removeprefix("--"): int(v) for k, v in zip(options[::2], options[1::2], strict=True)}
+    several = {n: "list" in str(verb.arguments[n].body) for n in places}
+    contents = {n: encoded(folder / file) for n, file in zip(places, files, strict=True)}
+    body = {n: [content] if several[n] else content for n, content in contents.items()} | asked
+    found = server.post(f"/api/v1/{name}", json=body, headers={"accept": "image/png, */*"})
+    given = {n: str(folder / file) for n, file in zip(places, files, strict=True)}
+    expected = OF_PICTURES[name](None, **given, **asked)
+    assert (found.status_code, found.headers["content-type"]) == (200, expected.media), found.text
+    assert found.content == expected.as_file()
+    assert str(folder) not in found.headers["zeuxis-provenance"]
+    for place in places:
+        wrong = {
+            **body,
+            place: [str(folder / files[0])] if several[place] else str(folder / files[0]),
+        }
+        refused = server.post(f"/api/v1/{name}", json=wrong)
+        assert refused.status_code == 422 and "base64" in refused.json()["detail"]
 
 
 def test_sources_of_a_translation_are_files_too(tmp_path):
@@ -191,8 +217,10 @@ def test_bodies_that_are_no_json_object(content, sentence, server):
 
 def test_openapi_has_a_route_for_each_verb_with_its_declared_arguments(server):
     paths = server.get("/api/v1/openapi.json").json()["paths"]
-    for verb in VERBS.values():
-        told = paths[f"/api/v1/runs/{{run}}/{verb.name}"]["post"]
+    for verb in [*VERBS.values(), *OF_PICTURES.values()]:
+        path = f"/runs/{{run}}/{verb.name}" if verb.needs else f"/{verb.name}"
+        told = paths[f"/api/v1{path}"]["post"]
+        assert [one["name"] for one in told["parameters"]] == (["run"] if verb.needs else [])
         content = told["requestBody"]["content"]
         fields = content["application/json"]["schema"]["properties"]
         assert set(verb.arguments) == set(fields) - {"controls"}

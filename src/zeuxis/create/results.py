@@ -44,6 +44,13 @@ class Pictures(Result):
         "File of the picture (.png, .jpg, .webp) or film (.webp, .gif, .mp4), or a folder for several"
     )
 
+    MEDIA: ClassVar[str] = "application/zip"
+
+    @property
+    def media(self) -> str:
+        """Type of `as_file`."""
+        return "image/png" if len(self) == 1 else self.MEDIA
+
     @property
     def array(self) -> "np.ndarray":
         """The one picture (H, W, C), or several of one size (N, H, W, C)."""

@@ -56,7 +56,12 @@ class Result(Tabular):
     SHEET: ClassVar[str] = ""
     """What `--grid` names and `write_sheet` writes, if anything."""
     MEDIA: ClassVar[str] = "application/octet-stream"
-    """Type of `as_file` in an HTTP answer."""
+    """What `media` is most often."""
+
+    @property
+    def media(self) -> str:
+        """Type of `as_file`."""
+        return self.MEDIA
 
     @property
     def array(self) -> "np.ndarray":

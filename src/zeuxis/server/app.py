@@ -18,15 +18,16 @@ from zeuxis import __version__
 from zeuxis.core.errors import Error, Stopped
 from zeuxis.inference.results import Images
 from zeuxis.inference.verb import Verb
-from zeuxis.inference.verbs import VERBS
 from zeuxis.server import job_routes, problems, run_routes
 from zeuxis.server.bodies import json_object, read_body
 from zeuxis.server.guard import API, Keys
 from zeuxis.server.jobs import Jobs
 from zeuxis.server.models import Models
-from zeuxis.server.orders import DESCRIBE, Order
+from zeuxis.server.orders import DESCRIBE, VERBS, Order
 from zeuxis.server.run_routes import find
 
+RUN = {"name": "run", "in": "path", "required": True, "schema": {"type": "string"}}
+"""In the path of a verb of a model."""
 LOOK = 0.5
 """Seconds between looks at the jobs."""
 
@@ -121,14 +122,17 @@ def _verbs(models: Models, runs: Mapping[str, Path], counts: "Counts") -> fastap
     router = fastapi.APIRouter()
     for verb in VERBS.values():
         router.add_api_route(
-            f"/runs/{{run}}/{verb.name}",
+            f"/runs/{{run}}/{verb.name}" if verb.needs else f"/{verb.name}",
             _endpoint(verb, models, runs, counts),
             methods=["POST"],
             name=verb.name,
             summary=verb.summary,
             response_class=Response,
             responses=_responses(verb),
-            openapi_extra={"requestBody": {"required": False, "content": _bodies(verb)}},
+            openapi_extra={
+                "requestBody": {"required": False, "content": _bodies(verb)},
+                "parameters": [RUN] if verb.needs else [],
+            },
         )
     return router
 
@@ -136,8 +140,9 @@ def _verbs(models: Models, runs: Mapping[str, Path], counts: "Counts") -> fastap
 def _endpoint(
     verb: Verb, models: Models, runs: Mapping[str, Path], counts: "Counts"
 ) -> Callable[..., Awaitable[Response]]:
-    async def endpoint(run: str, request: Request) -> Response:
-        folder = find(runs, run)
+    async def endpoint(request: Request) -> Response:
+        run = request.path_params.get("run", "")
+        folder = find(runs, run) if verb.needs else None
         models.check_room()
         began = time.monotonic()
         order = Order(
@@ -170,7 +175,7 @@ def _bodies(verb: Verb) -> dict[str, Any]:
 
 def _responses(verb: Verb) -> dict[int | str, dict[str, Any]]:
     forms = ["application/json", verb.gives.MEDIA]
-    forms += ["image/png"] if issubclass(verb.gives, Images) else []
+    forms += ["image/png"] if "png" in verb.gives.WRITES or issubclass(verb.gives, Images) else []
     trouble = {"description": "What is wrong, in a sentence.", "content": {problems.MEDIA: {}}}
     good = {"description": verb.gives.WRITES, "content": {form: {} for form in forms}}
     return {200: good, "4XX": trouble, "5XX": trouble}

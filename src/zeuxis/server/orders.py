@@ -7,6 +7,12 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from zeuxis.create.verbs import VERBS as OF_PICTURES
+from zeuxis.inference.verbs import VERBS as OF_MODELS
+
+VERBS = {**OF_MODELS, **OF_PICTURES}
+"""All that can be ordered; what needs no ability takes no run."""
+
 PICTURE = "+picture"
 """In place of a verb: the body, a picture, as a PNG file of what the decoder makes of it."""
 FAMILY = "+family"

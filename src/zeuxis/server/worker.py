@@ -16,20 +16,20 @@ from typing import Any
 import pydantic
 
 from zeuxis import families
-from zeuxis.core.abilities import Encodes
+from zeuxis.core import abilities
 from zeuxis.core.errors import Error, Invalid, NotFound, Stopped
 from zeuxis.core.files import parse_json
 from zeuxis.core.pixels import png_bytes
+from zeuxis.core.progress import Progress
 from zeuxis.core.settings import override, suggest
 from zeuxis.data.preparation.decode import decode, guarded
 from zeuxis.inference.model import Model, load
 from zeuxis.inference.results import Images, Result
 from zeuxis.inference.verb import Verb
-from zeuxis.inference.verbs import VERBS
 from zeuxis.server import problems
 from zeuxis.server.batching import Batcher, Shared
 from zeuxis.server.guard import MOST_BYTES
-from zeuxis.server.orders import DESCRIBE, FAMILY, PICTURE, Answer, Cancel, Order
+from zeuxis.server.orders import DESCRIBE, FAMILY, PICTURE, VERBS, Answer, Cancel, Order
 
 THREADS = 64
 """Orders that are worked on at a time; most of the time they wait for their rows."""
@@ -67,6 +67,8 @@ class Worker:
     def __init__(self, pipe: Connection, most: int) -> None:
         self._pipe, self._most = pipe, most
         self._sending, self._loading = threading.Lock(), threading.Lock()
+        self._alone = threading.Lock()
+        """Held by a verb without a run: it computes in its own thread, for long."""
         self._batcher = Batcher()
         self._open: set[int] = set()
         self._model = functools.lru_cache(MODELS)(_loaded)
@@ -103,12 +105,20 @@ class Worker:
                 number=order.number, status=200, media=JSON, body=_json(described(order.run, model))
             )
         verb = VERBS[order.verb]
-        model = self._of(order, verb.device)
-        model.able(verb.needs, verb.name)
-        values = verb.take(model, given(verb, model, order), self._most)
-        result = verb(model, **values, progress=check)
+        if verb.needs:
+            model = self._of(order, verb.device)
+            model.able(verb.needs, verb.name)
+            result = self._result(verb, model, order, check)
+        else:
+            with self._alone:
+                check()
+                result = self._result(verb, None, order, check)
         media, body, headers = answered(result, order.accept)
         return Answer(number=order.number, status=200, media=media, body=body, headers=headers)
+
+    def _result(self, verb: Verb, model: Any, order: Order, progress: Progress) -> Result:
+        values = verb.take(model, given(verb, model, order), self._most)
+        return verb(model, **values, progress=progress)
 
     def answer(self, number: int, future: "Future[Answer]") -> None:
         """Send what came of an order, or what went wrong."""
@@ -142,7 +152,7 @@ class Worker:
 def _loaded(folder: Path, written: int, device: str) -> Model:
     """The model in a folder; a newer one has another time of writing."""
     model = load(folder, device)
-    if isinstance(model.family, Encodes):
+    if isinstance(model.family, abilities.Encodes):
         model.latent_shape  # noqa: B018  found once, not for each request
     return model
 
@@ -152,7 +162,7 @@ def _problem(number: int, status: int, detail: str, code: str = "") -> Answer:
     return Answer(number=number, status=status, media=problems.MEDIA, body=body)
 
 
-def given(verb: Verb, model: Model, order: Order) -> dict[str, Any]:
+def given(verb: Verb, model: Any, order: Order) -> dict[str, Any]:
     """The body of an order as a JSON object: as it is, or of the one file and the query.
 
     Raises:
@@ -174,7 +184,7 @@ def given(verb: Verb, model: Model, order: Order) -> dict[str, Any]:
     return {files[0]: [order.body] if many else order.body, **dict(_of_query(verb, model, order))}
 
 
-def _of_query(verb: Verb, model: Model, order: Order) -> Iterator[tuple[str, Any]]:
+def _of_query(verb: Verb, model: Any, order: Order) -> Iterator[tuple[str, Any]]:
     """Names and values of a query, which are words as on the command line."""
     words: dict[str, list[str]] = {}
     for name, word in order.query:
@@ -186,7 +196,7 @@ def _of_query(verb: Verb, model: Model, order: Order) -> Iterator[tuple[str, Any
         yield name, argument.read(model, _parsed(argument.word, words[name]), None)
     if controls and not verb.has_controls:
         raise NotFound(f"{verb.name} takes no {min(controls)!r}; {suggest(min(controls), known)}")
-    if controls:
+    if controls and model is not None:
         yield "controls", override(model.family.Controls(), controls).model_dump()
 
 
@@ -211,13 +221,13 @@ def answered(result: Result, accept: str) -> tuple[str, bytes, dict[str, str]]:
     for media in (one.partition(";")[0].strip() for one in (accept or "*/*").split(",")):
         if media in (JSON, "application/*", "*/*"):
             return JSON, _json(result.values()), {}
-        if media == result.MEDIA:
-            return media, result.as_file(), origin
+        if media == result.media or (media, result.media) == ("image/*", PNG):
+            return result.media, result.as_file(), origin
         if media in (PNG, "image/*") and isinstance(result, Images) and len(result) == 1:
             return PNG, next(result.files()), origin | _labels(result)
     one = f", or {PNG} of a single image" if isinstance(result, Images) else ""
     raise problems.Unacceptable(
-        f"the result comes as {JSON} or {result.MEDIA}{one}, not as {accept}"
+        f"the result comes as {JSON} or {result.media}{one}, not as {accept}"
     )
 
 
@@ -245,9 +255,7 @@ def described(run: str, model: Model) -> dict[str, Any]:
     height, width, channels = model.shape()
     verbs = {}
     for name, verb in VERBS.items():
-        try:
-            model.able(verb.needs, name)
-        except Error:
+        if not (verb.needs and isinstance(model.family, getattr(abilities, verb.needs))):
             continue
         verbs[name] = verb.body(model.family.Controls).model_json_schema()
     return {
