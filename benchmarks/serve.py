@@ -20,6 +20,8 @@ import argparse
 import asyncio
 import base64
 import contextlib
+import json
+import os
 import random
 import statistics
 import subprocess
@@ -72,11 +74,25 @@ def quantile(seconds: list[float], share: float) -> float:
     return round(1000 * sorted(seconds)[int(share * (len(seconds) - 1))], 2)
 
 
-def memory(pid: int) -> dict[str, float]:
-    """MiB of the server's process, and of the models' (the largest of its children)."""
+def of_models(pid: int) -> int:
+    """The process of the models: the largest child of the server's."""
     children = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True).stdout
-    sizes = [_resident(int(child)) for child in children.split()]
-    return {"server": _resident(pid), "models": max(sizes, default=0.0)}
+    return max(map(int, children.split()), key=_resident)
+
+
+def memory(pid: int) -> dict[str, float]:
+    """MiB of the server's process, and of the models'."""
+    return {"server": _resident(pid), "models": _resident(of_models(pid))}
+
+
+def busy(pid: int) -> float:
+    """Seconds of processor time that the server and the models took so far."""
+    ticks = 0
+    for one in (pid, of_models(pid)):
+        ticks += sum(
+            map(int, Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()[11:13])
+        )
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _resident(pid: int) -> float:
@@ -87,17 +103,41 @@ def _resident(pid: int) -> float:
     return 0.0
 
 
+class Wires:
+    """Connections that stay open, without a client library, which would take longer than the server."""
+
+    def __init__(self, address: str, token: str, path: str) -> None:
+        self._host, _, self._port = address.partition("//")[2].partition("/")[0].partition(":")
+        self._path, self._token = path, token
+        self._free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+
+    async def post(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The JSON of an answer."""
+        opened = self._free.pop() if self._free else None
+        reader, writer = opened or await asyncio.open_connection(self._host, int(self._port))
+        content = json.dumps(body).encode()
+        head = f"POST {self._path} HTTP/1.1\r\nhost: {self._host}:{self._port}\r\n"
+        head += f"authorization: Bearer {self._token}\r\ncontent-type: application/json\r\n"
+        writer.write(f"{head}content-length: {len(content)}\r\n\r\n".encode() + content)
+        answered = await reader.readuntil(b"\r\n\r\n")
+        size = int(answered.lower().partition(b"content-length: ")[2].split()[0])
+        found: dict[str, Any] = json.loads(await reader.readexactly(size))
+        if not answered.startswith(b"HTTP/1.1 200"):
+            raise SystemExit(f"the server refused: {found}")
+        self._free.append((reader, writer))
+        return found
+
+
 class Bench:
     """A server and clients of it."""
 
-    def __init__(self, client: httpx.AsyncClient, url: str, args: argparse.Namespace) -> None:
-        self.client, self.url, self.args = client, url, args
+    def __init__(self, client: httpx.AsyncClient, wires: Wires, args: argparse.Namespace) -> None:
+        self.client, self.wires, self.args = client, wires, args
 
     async def sample(self, seed: int, count: int = 1) -> list[bytes]:
         """The PNG files of one request."""
-        answer = await self.client.post(self.url, json={"seed": seed, "count": count})
-        answer.raise_for_status()
-        return [base64.b64decode(image["png"]) for image in answer.json()["images"]]
+        answer = await self.wires.post({"seed": seed, "count": count})
+        return [base64.b64decode(image["png"]) for image in answer["images"]]
 
     async def at_once(
         self, work: Callable[[int], Awaitable[Any]], count: int, seconds: float
@@ -116,22 +156,26 @@ class Bench:
         await asyncio.gather(*(one() for _ in range(self.args.clients)))
         return done
 
-    async def speeds(self) -> dict[str, Any]:
+    async def speeds(self, pid: int) -> dict[str, Any]:
         """One client against all."""
         await asyncio.gather(*(self.sample(seed) for seed in range(self.args.clients)))
-        seconds, alone = self.args.seconds, 0
+        seconds, alone, took = self.args.seconds, 0, busy(pid)
         end = time.perf_counter() + seconds
         while time.perf_counter() < end:
             await self.sample(alone)
             alone += 1
-        before, began = await self.batches(), time.perf_counter()
+        cpu_alone = (busy(pid) - took) / alone
+        before, began, took = await self.batches(), time.perf_counter(), busy(pid)
         done = await self.at_once(self.sample, 10**6, seconds)
-        spent = time.perf_counter() - began
+        spent, cpu = time.perf_counter() - began, (busy(pid) - took) / done
         batches = await self.batches() - before
         return {
             "images_per_second_alone": round(alone / seconds, 1),
             "images_per_second_together": round(done / spent, 1),
             "ratio": round(done / spent / (alone / seconds), 2),
+            "cpu_ms_per_image_alone": round(1000 * cpu_alone, 2),
+            "cpu_ms_per_image_together": round(1000 * cpu, 2),
+            "cpu_ratio": round(cpu_alone / cpu, 2),
             "images_per_batch": round(done / batches, 1),
         }
 
@@ -233,8 +277,8 @@ async def measure(
     async with httpx.AsyncClient(
         base_url=address, headers=key, limits=limits, timeout=120
     ) as client:
-        bench = Bench(client, f"{address}/runs/{run.name}/sample", args)
-        figures = await bench.speeds()
+        bench = Bench(client, Wires(address, token, f"/api/v1/runs/{run.name}/sample"), args)
+        figures = await bench.speeds(pid)
         figures |= await bench.equal(run)
         figures |= await bench.healths()
         figures |= await bench.memories(pid)
@@ -271,7 +315,8 @@ def main() -> None:
         with serving(run, Path(folder)) as (pid, address, token):
             figures = asyncio.run(measure(pid, address, token, run, args))
         figures |= restarted(run, Path(folder))
-    figures = {"clients": args.clients, "seconds": args.seconds, **figures}
+    load = [round(one, 1) for one in os.getloadavg()]
+    figures = {"clients": args.clients, "seconds": args.seconds, "load": load, **figures}
     if args.record:
         row.write_row("serve", **figures)
     else:

@@ -78,7 +78,7 @@ def keys():
 @pytest.fixture(scope="module")
 def server(runs, keys):
     """A client of a server."""
-    served, models = {}, Models(in_a_thread, queue=4, deadline=20)
+    served, models = {}, Models(in_a_thread, queue=4, deadline=300)
     guarded = Guard(make(models, keys, served), keys, *addresses(8000, None))
     client = Client(guarded, runs, served)
     yield client

@@ -182,7 +182,7 @@ def test_the_oldest_waiting_job_is_next_and_one_runs_at_a_time(jobs):
 
 @pytest.fixture
 def client(jobs):
-    models, keys, served = Models(in_a_thread, queue=4, deadline=20), Keys(TOKEN), {}
+    models, keys, served = Models(in_a_thread, queue=4, deadline=300), Keys(TOKEN), {}
     app = make(models, keys, ChainMap(served, Trained(jobs)), jobs)
     client = Client(Guard(app, keys, *addresses(8000, None)), dict, served)
     yield client

@@ -23,7 +23,7 @@ from zeuxis.server.orders import Order
 from zeuxis.server.problems import Late, Lost
 from zeuxis.training.run import train
 
-LONGEST = 60
+LONGEST = 300
 """Seconds after which waiting is given up."""
 NAME = "icons;$(touch sung)"
 """No shell ever sees it (mlflow 2026-0596)."""
