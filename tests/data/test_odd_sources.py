@@ -250,6 +250,20 @@ def test_columns_of_a_strangers_parquet(tmp_path):
         assert part in said
 
 
+@breaks("data/source/parquet.py", "return [_named(each, names) for each in value]", 'return ""')
+def test_numbers_of_several_classes_get_their_names(tmp_path):
+    arrow = pytest.importorskip("pyarrow")
+    written = pytest.importorskip("pyarrow.parquet")
+    kind = {"feature": {"names": ["cat", "dog", "hen"], "_type": "ClassLabel"}, "_type": "Sequence"}
+    rows = arrow.table({"image": [png(i) for i in range(4)], "labels": [[0, 2], [1], [2], [0]]})
+    features = json.dumps({"info": {"features": {"labels": kind, "image": {"_type": "Image"}}}})
+    rows = rows.replace_schema_metadata({"huggingface": features})
+    written.write_table(rows, tmp_path / "a.parquet")
+    source, classes, _ = read(tmp_path / "a.parquet")
+    assert list(classes) == ["labels_cat", "labels_dog", "labels_hen"]
+    assert [item.columns["labels_hen"] for item in source.items] == ["1", "0", "1", "0"]
+
+
 def test_rows_that_hold_only_paths_say_what_to_do(tmp_path):
     arrow = pytest.importorskip("pyarrow")
     kind = arrow.struct([("bytes", arrow.binary()), ("path", arrow.string())])

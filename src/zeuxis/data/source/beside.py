@@ -33,8 +33,6 @@ LARGEST_LABELS = 1 << 27
 LICENCES = ("licence", "license", "copying", "copyright")
 SIDECAR = {"caption": "text", "text": "text", "label": "label", "class": "label", "cls": "label"}
 """What a key of an image's own JSON file is as a column."""
-BOXES = re.compile(r"(\s*\d+(\s+-?\d*\.?\d+(e-?\d+)?){4,}\s*(\n|$))+", re.IGNORECASE)
-"""Lines of a class number and at least four coordinates, as YOLO writes boxes."""
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst")
 SPREADSHEETS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".xlsx", ".xls", ".ods")
 OWN = (".txt", ".caption", ".json", ".cls")
@@ -272,6 +270,8 @@ def _why_unused(path: PurePosixPath) -> str:
         return "text is read as name.txt beside name.png"
     if suffix == ".xml":
         return "boxes and parts in XML are not read"
+    if suffix in (".npy", ".npz"):
+        return "arrays are a source of their own; give the file"
     if suffix in ARCHIVES:
         return "an archive in a source is not opened; unpack it, or give it as a source"
     return f"{suffix} files are not read" if suffix else "it is no image"
@@ -286,7 +286,7 @@ def _lower_suffix(name: str) -> str:
 def _caption(row: dict[str, Any], texts: Sequence[str], told: Own) -> None:
     """Take the caption of the nearest file, and boxes for what they are."""
     texts = [text for text in texts if text]
-    for text in [text for text in texts if BOXES.fullmatch(text)]:
+    for text in [text for text in texts if _are_boxes(text)]:
         row["boxes"] = text
         texts.remove(text)
         told.boxes += 1
@@ -297,6 +297,17 @@ def _caption(row: dict[str, Any], texts: Sequence[str], told: Own) -> None:
     if texts:
         row.update(dict.fromkeys(before, ""))
         row[CAPTIONS[0]] = texts[0][:LONGEST_TEXT]
+
+
+def _are_boxes(text: str) -> bool:
+    """Whether its lines are a class number and at least four coordinates, as YOLO writes boxes."""
+    if not text[0].isdecimal():
+        return False
+    try:
+        lines = [[float(part) for part in line.split()] for line in text.splitlines()]
+    except ValueError:
+        return False
+    return all(len(line) > 4 and line[0].is_integer() for line in lines if line)
 
 
 def _merge(row: dict[str, Any], line: dict[str, Any]) -> list[str]:
@@ -353,7 +364,7 @@ def _csv(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
     head = next(lines, "")
     if head.lower().startswith("sep="):  # Excel's own line
         head = next(lines, "")
-    found = re.search(rf'(^|[,;\t|])\s*"?{FILE_NAME}"?\s*([,;\t|]|$)', head.strip())
+    found = re.search(rf'(^|[,;\t|]) *"?{FILE_NAME}"? *([,;\t|]|$)', head.strip())
     parted = next(filter(None, found.groups()), ",") if found else ","
     try:
         for line in csv.DictReader(itertools.chain([head], lines), delimiter=parted, strict=True):

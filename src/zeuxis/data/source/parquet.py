@@ -184,9 +184,16 @@ def _columns(file: Any, path: Path, image: str, arrow: Any, unused: Unused) -> d
         known = names.get(field.name)
         values = [each for chunk in table.column(field.name).chunks for each in _values(chunk)]
         if known:
-            values = [known[value] if value in range(len(known)) else "" for value in values]
+            values = [_named(value, known) for value in values]
         out[str(field.name)] = values
     return out
+
+
+def _named(value: Any, names: Sequence[str]) -> Any:
+    """The name of a class by its number, or those of a list."""
+    if isinstance(value, list):
+        return [_named(each, names) for each in value]
+    return names[value] if value in range(len(names)) else ""
 
 
 def _is_long(file: Any, field: Any, unused: Unused) -> bool:
@@ -265,10 +272,13 @@ def _class_names(schema: Any) -> dict[str, tuple[str, ...]]:
     """Column -> names of its classes, which the hub's `datasets` library keeps in the metadata."""
     try:
         features = parse_json((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        several = {
+            c: f["feature"] for c, f in features.items() if isinstance(f.get("feature"), dict)
+        }
         return {
             column: tuple(str(name) for name in feature["names"])
-            for column, feature in features.items()
-            if isinstance(feature, dict) and isinstance(feature.get("names"), list)
+            for column, feature in {**features, **several}.items()
+            if isinstance(feature.get("names"), list)
         }
     except (KeyError, ValueError, TypeError, AttributeError):
         return {}
