@@ -50,6 +50,7 @@ def folder(tmp_path_factory):
 WORDS = {
     "restyle": (["cat.png", "wave.png"], ["--size", "64", "--seed", "3"]),
     "texture": (["cat.png"], ["--size", "40", "--seed", "3"]),
+    "dream": (["cat.png"], ["--size", "64", "--seed", "3", "--steps", "1", "--octaves", "1"]),
 }
 """Verb -> files by place, and options."""
 

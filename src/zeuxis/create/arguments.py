@@ -1,6 +1,7 @@
 """Types of the arguments that verbs of pictures take: pictures, masks, numbers, choices."""
 
 import dataclasses
+import math
 import typing
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
@@ -97,6 +98,46 @@ class Choice(Argument):
     def plain(self, value: Any) -> Any:
         """The word."""
         return value
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LayersOf(Argument):
+    """Layers of a network by name, each with a weight; a name alone has weight 1."""
+
+    def check(self, model: Any, value: Any, given: Mapping[str, Any]) -> dict[str, float]:
+        """Name -> weight; empty if none was given.
+
+        `value` is such a mapping, or words such as "block9=0.5".
+        """
+        if not isinstance(value, Mapping):
+            words = [str(word).partition("=") for word in _several(value or [])]
+            value = {name: weight or 1 for name, _, weight in words}
+        try:
+            found = {str(name): float(weight) for name, weight in value.items()}
+        except (TypeError, ValueError):
+            found = {"": float("nan")}
+        if not all(math.isfinite(weight) for weight in found.values()):
+            raise Invalid(f"layers are {dict(value)!r}; expected NAME=WEIGHT, such as block9=0.5")
+        return found
+
+    def plain(self, value: Any) -> Any:
+        """Name -> weight."""
+        return self.check(None, value, {}) or None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunOf(Argument):
+    """A trained model's folder, or none."""
+
+    def check(self, model: Any, value: Any, given: Mapping[str, Any]) -> Any:
+        """The `inference.model.Model`, if one was named."""
+        from zeuxis.inference.model import load
+
+        return None if value is None else load(value)
+
+    def plain(self, value: Any) -> Any:
+        """The folder."""
+        return None if value is None else str(value)
 
 
 _PICTURE: dict[str, Any] = {"body": Encoded, "option": False}

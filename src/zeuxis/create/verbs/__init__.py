@@ -1,11 +1,11 @@
 """All that can be done with pictures alone; each verb is one function in one of these files."""
 
-from zeuxis.create.verbs import restyle, texture
+from zeuxis.create.verbs import dream, restyle, texture
 from zeuxis.inference.verb import Verb
 
 VERBS = {
     found.name: found
-    for module in (restyle, texture)
+    for module in (restyle, dream, texture)
     for found in vars(module).values()
     if isinstance(found, Verb)
 }
