@@ -113,6 +113,8 @@ class Wires:
 
     async def post(self, body: dict[str, Any]) -> dict[str, Any]:
         """The JSON of an answer."""
+        while self._free and self._free[-1][0].at_eof():  # the server closes those that wait
+            self._free.pop()[1].close()
         opened = self._free.pop() if self._free else None
         reader, writer = opened or await asyncio.open_connection(self._host, int(self._port))
         content = json.dumps(body).encode()

@@ -1,10 +1,13 @@
 """Jobs: their folders are the truth, whoever dies; what a body names is looked up, never a path."""
 
 import asyncio
+import errno
 import json
 import re
+import shutil
 import threading
 from collections import ChainMap
+from unittest.mock import Mock
 
 import pytest
 
@@ -239,6 +242,22 @@ def test_every_route_of_jobs_needs_the_token(client):
             url = re.sub("{[^}]*}", "x", path)
             answer = client.request(method.upper(), url, headers={"authorization": ""})
             assert answer.status_code == 401 or url.endswith(("/health", "/session"))
+
+
+def test_what_the_disk_says_is_a_problem_without_its_path(client, jobs, monkeypatch):
+    shutil.rmtree(jobs.folder / "jobs")
+    gone = client.post("/api/v1/jobs", json=BODY)
+    assert gone.status_code == 500 and "No such file" in gone.json()["detail"]
+    assert str(jobs.folder) not in gone.text
+    full = OSError(errno.ENOSPC, "No space left on device", str(jobs.folder))
+    monkeypatch.setattr(jobs, "create", Mock(side_effect=full))
+    told = client.post("/api/v1/jobs", json=BODY)
+    assert (told.status_code, told.json()["status"]) == (507, 507) and str(
+        jobs.folder
+    ) not in told.text
+    monkeypatch.setattr(jobs, "create", Mock(side_effect=ZeroDivisionError("secret")))
+    defect = client.post("/api/v1/jobs", json=BODY)
+    assert defect.status_code == 500 and "secret" not in defect.text and defect.json()["detail"]
 
 
 def test_a_list_has_pages(client, jobs):

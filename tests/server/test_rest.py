@@ -20,6 +20,7 @@ from zeuxis.inference import artefact
 from zeuxis.inference.model import load
 from zeuxis.inference.results import Images, Latents
 from zeuxis.inference.verbs import VERBS
+from zeuxis.server import models
 
 ZIP, PNG = "application/zip", "image/png"
 
@@ -213,6 +214,16 @@ def test_bodies_that_are_no_json_object(content, sentence, server):
     url = f"/api/v1/runs/{server.serve('vae')}/sample"
     answer = server.post(url, content=content, headers={"content-type": "application/json"})
     assert answer.status_code == 422 and sentence in answer.json()["detail"]
+
+
+@breaks("server/models.py", "self._bytes -= len(order.body)", "pass")
+def test_bodies_that_wait_have_a_bound_together(server, monkeypatch):
+    monkeypatch.setattr(models, "MOST_BYTES", 100)
+    url = f"/api/v1/runs/{server.serve('gan')}/sample"
+    for _ in range(8):
+        assert server.post(url, json={"count": 1}).status_code == 200
+    full = server.post(url, json={"count": 1, "labels": "x" * 100})
+    assert full.status_code == 429 and full.headers["retry-after"] == "1"
 
 
 def test_openapi_has_a_route_for_each_verb_with_its_declared_arguments(server):

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -63,6 +64,8 @@ def make(models: Models, keys: Keys, runs: Mapping[str, Path], jobs: Jobs | None
     app.add_exception_handler(Error, _of_error)
     app.add_exception_handler(HTTPException, _of_http)
     app.add_exception_handler(RequestValidationError, _of_parameters)
+    app.add_exception_handler(OSError, _of_system)
+    app.add_exception_handler(Exception, _of_defect)
     counts = Counts(models)
     app.include_router(_around(models, keys, runs, counts), prefix=API)
     app.include_router(_verbs(models, runs, counts), prefix=API)
@@ -215,6 +218,17 @@ async def _of_parameters(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     return problems.problem(422, f"{first['loc'][-1]}: {first['msg']}"[:400], "Invalid")
+
+
+async def _of_system(request: Request, error: Exception) -> Response:
+    """The system's words, but not the path."""
+    assert isinstance(error, OSError)
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return problems.problem(507 if full else 500, f"the server's disk: {error.strerror or error}")
+
+
+async def _of_defect(request: Request, error: Exception) -> Response:
+    return problems.problem(500, problems.DEFECT)
 
 
 class Counts:

@@ -19,6 +19,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import subprocess
 import sys
 import threading
@@ -253,17 +254,17 @@ class Jobs:
         name = hashlib.sha256(key.encode()).hexdigest()[:16] if key else secrets.token_hex(8)
         made = self.folder / "jobs" / f".{secrets.token_hex(8)}"
         made.mkdir()
-        write_json(made / "job.json", {"kind": "train", "request": request, "created": time.time()})
+        asked = {"kind": "train", "request": request, "created": time.time()}
         try:
-            made.rename(made.with_name(name))
+            write_json(made / "job.json", asked)
+            made.rename(made.with_name(name))  # fails if it is there, with the same key
         except OSError:
-            (made / "job.json").unlink()
-            made.rmdir()
+            shutil.rmtree(made, ignore_errors=True)
+            if not made.with_name(name).is_dir():
+                raise
             job = self.get(name)
             if job.asked["request"] != request:
-                raise Conflict(
-                    "this Idempotency-Key was used for another request; make up a new one"
-                ) from None
+                raise Conflict("this Idempotency-Key was used for another request") from None
             return job, False
         sync_folder(made.parent)
         return self.get(name), True

@@ -13,6 +13,8 @@ from multiprocessing.connection import Connection
 from zeuxis.server.orders import Answer, Cancel, Order
 from zeuxis.server.problems import Busy, Late, Lost
 
+MOST_BYTES = 512 << 20
+"""Of all bodies that wait."""
 Launch = Callable[[Connection], object]
 
 
@@ -55,7 +57,7 @@ class Models:
 
     def __init__(self, launch: Launch, queue: int, deadline: float) -> None:
         self.queue, self.deadline = queue, deadline
-        self.batches = self.images = 0
+        self.batches = self.images = self._bytes = 0
         self._launch = launch
         self._numbers = itertools.count()
         self._waiting: dict[int, asyncio.Future[Answer]] = {}
@@ -85,6 +87,9 @@ class Models:
             Lost: the process ended.
         """
         self.check_room()
+        if self._bytes + len(order.body) > MOST_BYTES:
+            raise Busy(f"{self._bytes >> 20} MiB are waiting already; ask again in a moment")
+        self._bytes += len(order.body)
         order = dataclasses.replace(order, number=next(self._numbers))
         future = self._waiting[order.number] = asyncio.get_running_loop().create_future()
         try:
@@ -95,6 +100,7 @@ class Models:
             raise Late(f"no answer within {self.deadline:g} seconds; ask for less") from error
         finally:
             self._waiting.pop(order.number, None)
+            self._bytes -= len(order.body)
             if not future.done() or future.cancelled():
                 self._sender.submit(self._put, Cancel(order.number))
 

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from zeuxis.core.errors import Error
 
 MEDIA = "application/problem+json"
+DEFECT = "a defect of this library; the server's log has its traceback"
 
 
 class Busy(Error):

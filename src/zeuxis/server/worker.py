@@ -129,9 +129,7 @@ class Worker:
             told = _problem(number, error.status, str(error), type(error).__name__)
         else:
             traceback.print_exception(error)
-            told = _problem(
-                number, 500, "a defect of this library; the server's log has its traceback"
-            )
+            told = _problem(number, 500, problems.DEFECT)
         self.cancel(number)
         batcher = self._batcher
         counted = dataclasses.replace(told, batches=batcher.batches, images=batcher.images)
