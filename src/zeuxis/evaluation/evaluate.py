@@ -240,26 +240,20 @@ class _Rows:
 
     @classmethod
     def of(cls, prepared: Prepared, count: int, seed: int, family: Family) -> "_Rows":
-        rows = cls._paired(prepared, count, seed, family)
-        stored = sources_of(family, prepared)
-        if stored.paired:
-            return rows
-        side = stored.holdout if len(stored.holdout) >= sides.FEWEST else stored.train
-        return dataclasses.replace(rows, source=pick(side, count, seed, "source"))
-
-    @classmethod
-    def _paired(cls, prepared: Prepared, count: int, seed: int, family: Family) -> "_Rows":
-        train = pick(prepared.train, count, seed, "train")
-        holdout = pick(prepared.holdout, _references(count), seed, "holdout")
+        train = other = source = pick(prepared.train, count, seed, "train")
+        holdout = reference = pick(prepared.holdout, _references(count), seed, "holdout")
+        side, stored = "hold-out", sources_of(family, prepared)
         if family.shows() != "generate" and len(holdout) >= 2 * sides.FEWEST:
             reference, source = holdout[::2], holdout[1::2][:count]
-            return cls(train, holdout, reference, train, "hold-out", source)
-        if len(holdout) >= sides.FEWEST:
-            return cls(train, holdout, holdout, train, "hold-out", train)
-        both = pick(prepared.train, 2 * count, seed, "train")
-        half = len(both) // 2
-        reference, other = both[:half], both[half:]
-        return cls(train, holdout[:0], reference, other, "train (there is no hold-out)", other)
+        elif len(holdout) < sides.FEWEST:
+            both = pick(prepared.train, 2 * count, seed, "train")
+            half = len(both) // 2
+            reference, other = both[:half], both[half:]
+            holdout, source, side = holdout[:0], other, "train (there is no hold-out)"
+        if not stored.paired:
+            own = stored.holdout if len(stored.holdout) >= sides.FEWEST else stored.train
+            source = pick(own, count, seed, "source")
+        return cls(train, holdout, reference, other, side, source)
 
 
 def _check(model: Model, prepared: Prepared, samples: int) -> None:
