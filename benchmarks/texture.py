@@ -10,6 +10,7 @@ r"""Textures and films: tiles of 20 sources, a generator that tiles, loops that 
     done
     python benchmarks/texture.py gan gan-both gan-none --sheets looked-at
     python benchmarks/texture.py loops gan-both
+    python benchmarks/texture.py figure pictures ../docs/images/texture.jpg
 
 The sources and their cuts were fixed before any was tried; the seed is 0 for all. Rows go to
 results/texture.json. A picture without a seam has even ranks: each axis of each source is above 0.95
@@ -107,6 +108,24 @@ def tiles(folder: Path, sheets: Path | None) -> None:
     )
 
 
+def figure(folder: Path, out: Path) -> None:
+    """Sources, their tiles three by three, and the tiles' normal maps; all under CC0."""
+    rows = []
+    for name in ("brick", "gravel", "wood"):
+        source = cut(folder, name)
+        made = zeuxis.create.texture(source, maps=True)
+        repeated = np.tile(made.array, (3, 3, 1))
+        shown = (source, repeated, np.tile(made.maps["normal-opengl"], (2, 2, 1)))
+        rows.append(np.concatenate([_fit(each) for each in shown], 1))
+    Image.fromarray(np.concatenate(rows, 0)).save(out, quality=88)
+
+
+def _fit(pixels_HWC: np.ndarray, side: int = 240) -> np.ndarray:
+    image = Image.fromarray(np.broadcast_to(pixels_HWC, (*pixels_HWC.shape[:2], 3)).copy())
+    shown = np.asarray(image.resize((side, side), Image.Resampling.LANCZOS))
+    return np.pad(shown, ((0, 4), (0, 4), (0, 0)), constant_values=255)
+
+
 def crops(folder: Path, out: Path, side: int = 32, count: int = 2000) -> None:
     """Random crops of gravel at half its size, to train on."""
     with Image.open(folder / SKIMAGE / "gravel.png") as image:
@@ -129,7 +148,8 @@ def gan(runs: list[Path], sheets: Path | None) -> None:
             "texture",
             part="gan",
             tileable=model.family.config.tileable,
-            steps=model.facts.get("step"),
+            progress=model.facts["progress"],
+            minutes=model.facts["minutes"],
             images=len(images),
             mean_rank={"x": round(ranks[:, 0].mean(), 3), "y": round(ranks[:, 1].mean(), 3)},
             share_up_to_bar=round(float((ranks.max(1) <= BAR).mean()), 3),
@@ -174,7 +194,7 @@ def ratio(frames_NHWC: np.ndarray) -> float:
 def main() -> None:
     """Do one part."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("part", choices=("tiles", "crops", "gan", "loops"))
+    parser.add_argument("part", choices=("tiles", "crops", "gan", "loops", "figure"))
     parser.add_argument("paths", nargs="+", type=Path)
     parser.add_argument("--sheets", type=Path)
     asked = parser.parse_args()
@@ -182,6 +202,8 @@ def main() -> None:
         tiles(asked.paths[0], asked.sheets)
     elif asked.part == "crops":
         crops(*asked.paths)
+    elif asked.part == "figure":
+        figure(*asked.paths)
     elif asked.part == "gan":
         gan(asked.paths, asked.sheets)
     else:
