@@ -21,7 +21,7 @@ def small(tmp_path_factory):
     images[:, 0, 0] = np.arange(500)[:, None] % 251
     images[:, 0, 1] = np.arange(500)[:, None] // 251
     np.savez(folder / "set.npz", images=images, label=np.arange(500) % 7, kind=np.arange(500) % 2)
-    return data.prepare(folder / "set.npz", folder / "prepared")
+    return data.prepare(folder / "set.npz", folder / "prepared", Data(holdout=256))
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 10, 1000, 1024, 65537])

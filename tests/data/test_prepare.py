@@ -193,10 +193,11 @@ def many(count, side=None, groups=1, same=()):
 
 @breaks("data/preparation/split.py", "return chosen[inverse]", "return ~chosen[inverse]")
 def test_the_split(tmp_path):
-    none = prepare.prepare_source(many(399), tmp_path / "a", Data())
-    assert len(none.holdout) == 0 and "fewer than 400" in none.facts["split"]["how"]
+    none = prepare.prepare_source(many(219), tmp_path / "a", Data())
+    assert len(none.holdout) == 0 and "fewer than 220" in none.facts["split"]["how"]
+    assert any("fewer than 220" in warning for warning in none.facts["warnings"])
     some = prepare.prepare_source(many(400), tmp_path / "b", Data())
-    assert len(some.holdout) == 256
+    assert len(some.holdout) == 60 and "only 60 images are held out" in str(some.facts["warnings"])
     more = prepare.prepare_source(many(6000, groups=7), tmp_path / "c", Data())
     assert 290 <= len(more.holdout) <= 300
     groups = [
@@ -206,15 +207,69 @@ def test_the_split(tmp_path):
     assert not groups[0] & groups[1]
     assert sorted([*more.train, *more.holdout]) == list(range(6000))
     own = many(500, side=lambda i: "holdout" if i >= 490 else "train")
-    assert prepare.prepare_source(own, tmp_path / "d", Data()).holdout.tolist() == list(
-        range(490, 500)
+    own = prepare.prepare_source(own, tmp_path / "d", Data(holdout=0.5))
+    assert own.holdout.tolist() == list(range(490, 500))
+    assert "which data.holdout does not change" in own.facts["split"]["how"]
+
+
+@breaks("data/preparation/split.py", "int(MOST_SHARE * count), MOST)", "MOST)")
+@breaks("data/preparation/split.py", "wanted >= count", "False")
+@pytest.mark.parametrize(
+    ("count", "asked", "held"),
+    [
+        (219, None, 0),
+        (220, None, 33),
+        (426, None, 63),
+        (427, None, 64),
+        (1280, None, 64),
+        (1300, None, 65),
+        (100_001, None, 5000),
+        (400, 0, 0),
+        (100, 0.25, 25),
+        (100, 1, 1),
+        (100, 99, 99),
+        (100, 100, "data.holdout=100 leaves none of 100 images to train on"),
+    ],
+)
+def test_how_many_are_held_out(count, asked, held):
+    if isinstance(held, str):
+        with pytest.raises(ValueError, match=held):
+            split.holdout_count(count, asked)
+    else:
+        assert split.holdout_count(count, asked) == held
+        assert split.by_hash([str(i) for i in range(count)], asked).sum() == held
+
+
+def test_the_hold_out_that_is_asked_for_is_announced_and_kept_apart(tmp_path, monkeypatch):
+    monkeypatch.setenv("ZEUXIS_CACHE", str(tmp_path / "cache"))
+    np.save(
+        tmp_path / "some.npy",
+        many(100).read(0)[None].repeat(100, 0)
+        + np.arange(100, dtype=np.uint8)[:, None, None, None],
     )
+    split_of = {}
+    for asked, sentence in (
+        (None, "all 100 images are trained on; held out are none: a set of fewer than 220 images"),
+        (0, "all 100 images are trained on; held out are none: none were asked for"),
+        (
+            30,
+            r"70 images to train on; 30 (30 %) are held out to measure with (data.holdout= changes that)",
+        ),
+    ):
+        prepared = data.ensure(tmp_path / "some.npy", Data(holdout=asked))
+        assert split.announced(prepared.facts["split"]).startswith(sentence)
+        split_of[prepared.folder] = len(prepared.holdout)
+    assert sorted(split_of.values()) == [0, 0, 30]
+    with pytest.raises(ValueError, match="is prepared, with 30 images held out"):
+        data.ensure(prepared.folder, Data(holdout=20))
+    with pytest.raises(ValueError, match="a whole number of images, or a share below 1"):
+        Data(holdout=1.5)
 
 
 def test_a_large_set_of_one_group_says_why_nothing_is_held_out(tmp_path):
     prepared = prepare.prepare_source(many(450, groups=450), tmp_path / "a", Data())
     assert len(prepared.holdout) == 0 and "one group" in prepared.facts["split"]["how"]
-    assert any("they form one group" in warning for warning in prepared.facts["warnings"])
+    assert any("these images form one group" in warning for warning in prepared.facts["warnings"])
 
 
 def test_a_copy_of_a_held_out_image_leaves_the_training_side(tmp_path):

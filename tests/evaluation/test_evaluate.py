@@ -46,15 +46,15 @@ def toy(n, seed):
     ), labels
 
 
-def make_set(folder, n):
+def make_set(folder, n, holdout=None):
     images, labels = toy(n, 0)
     np.savez(folder / "toy.npz", images=images, labels=labels)
-    return data.prepare(folder / "toy.npz", folder / "prepared", Data())
+    return data.prepare(folder / "toy.npz", folder / "prepared", Data(holdout=holdout))
 
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    return make_set(tmp_path_factory.mktemp("toy"), 420)
+    return make_set(tmp_path_factory.mktemp("toy"), 420, 256)
 
 
 class Replay(Model):
@@ -192,6 +192,20 @@ def test_labels_that_are_right_teach_and_wrong_ones_do_not(prepared, tmp_path, m
     )
     assert right["scores"][name] > 0.9 > 0.6 > wrong["scores"][name]
     assert right["scores"][f"{name}_by_real"] > 0.9
+
+
+@breaks("evaluation/evaluate.py", "0 < len(chosen.holdout) < 1 / QUANTILE <= len(train)", "False")
+@breaks("evaluation/sides.py", "count < REFERENCES", "count > REFERENCES")
+def test_a_small_hold_out_says_so_beside_each_distance_and_is_no_measure_of_copies(tmp_path):
+    small = make_set(tmp_path, 260)
+    assert len(small.holdout) == 39
+    result = evaluate.evaluate(Replay(tmp_path, toy(64, 9)[0], small), small, samples=64)
+    of = {row["title"]: row["interval"] for row in result["rows"]}
+    assert of["Kernel distance"].endswith(", few references")
+    assert "few" not in of["Coverage: real images with a sample nearby"]
+    assert "few references" in result["verdict"]["sentence"]
+    copied = result["estimates"]["copy_rate"]["receipt"]
+    assert copied["train"] == 221 and copied["holdout"] == 221
 
 
 @breaks(

@@ -20,6 +20,7 @@ from zeuxis.core.words import markup
 from zeuxis.data.preparation import decode
 from zeuxis.data.preparation.prepare import Progress, prepare_source
 from zeuxis.data.preparation.target import choose_target
+from zeuxis.data.preparation.warn import share
 from zeuxis.data.prepared import Prepared, is_prepared, open_prepared
 from zeuxis.data.source import open_source
 
@@ -227,7 +228,8 @@ def _table(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("deviation", ", ".join(f"{x:.1f}" for x in image["deviation"])),
         (
             "split",
-            f"{split['train']:,} to train on, {split['holdout']:,} held out ({split['how']})",
+            f"{split['train']:,} to train on, {split['holdout']:,} held out "
+            f"({share(split['holdout'], image['count'])}, {split['how']})",
         ),
     ]
     rows += _source_row(facts)

@@ -39,7 +39,12 @@ from zeuxis.metrics import Estimate, Measured
 from zeuxis.metrics.balance import predicted_balance
 from zeuxis.metrics.classifier import classification_accuracy
 from zeuxis.metrics.kernel import kernel_distance
-from zeuxis.metrics.nearest import Memorisation, memorisation
+from zeuxis.metrics.nearest import (
+    QUANTILE,
+    Memorisation,
+    memorisation,
+    memorisation_without_holdout,
+)
 
 REFERENCES_MOST = 2000
 """Images of the reference set at most, unless there are more samples; else twice as many as samples."""
@@ -329,6 +334,7 @@ def _few(fake: np.ndarray, images: np.ndarray, chosen: _Rows) -> Measured:
         return found
     mine, real, other = map(features, (fake, images[chosen.reference], images[chosen.other]))
     found["kernel_distance"] = _on(kernel_distance(mine, real), chosen.side)
+    sides.doubted(found)
     of_other = kernel_distance(other, real)
     found["kernel_distance_of_real"] = _on(of_other, f"train to {chosen.side}")
     return found
@@ -359,12 +365,18 @@ def _copied(
     images, train = prepared.images, prepared.train
     same = sides.identical(fake, images, "training images", train, seed)
     found |= {name: _on(estimate, "train") for name, estimate in same.items()}
+    # Of a hold-out this small it is not known what 1 % do; of this many training images it is.
+    few = 0 < len(chosen.holdout) < 1 / QUANTILE <= len(train)
     try:
-        copied = memorisation(fake, images, images[chosen.holdout], train)
+        copied = (
+            memorisation_without_holdout(fake, images, seed=seed, among=train)
+            if few
+            else memorisation(fake, images, images[chosen.holdout], train)
+        )
     except ValueError as why:
         found.leave_out(why if len(chosen.holdout) else NO_HOLDOUT, "copy_rate")
         return None
-    found["copy_rate"] = _on(copied.rate, "train, against hold-out")
+    found["copy_rate"] = _on(copied.rate, "train" if few else "train, against hold-out")
     return copied
 
 

@@ -44,6 +44,15 @@ BINS, PER_BIN = 100, 20
 NEIGHBOURS = 5
 PAIRS = 200
 """Pairs of images whose mean difference is a set's variety."""
+REFERENCES = 256
+"""Images of the reference set below which a distance to it is said to be from few."""
+DISTANCES = (
+    "frechet_distance",
+    "frechet_infinity",
+    "kernel_distance",
+    "gaussian_kernel_distance",
+    "sliced_wasserstein",
+)
 NEIGHBOURHOODS = ("precision", "recall", "density", "coverage")
 OF_FEATURES = (
     "kernel_distance",
@@ -193,7 +202,7 @@ def distances(fake: Side, real: Side, seed: int = 0, progress: Progress | None =
     found = _frechet(fake, real, seed)
     if blind := _without_features(fake, real):
         found.leave_out(blind, *OF_FEATURES)
-        return found
+        return doubted(found)
     a, b = fake.table, real.table
     steps: tuple[Callable[[], None], ...] = (
         lambda: found.update(kernel_distance=kernel_distance(a, b)),
@@ -209,6 +218,16 @@ def distances(fake: Side, real: Side, seed: int = 0, progress: Progress | None =
         step()
         if progress:
             progress(done + 1, len(steps))
+    return doubted(found)
+
+
+def doubted(found: Measured) -> Measured:
+    """The same; distances to fewer than 256 references say so in their receipts."""
+    for name, estimate in found.items():
+        count = estimate.receipt.get("real")
+        if name in DISTANCES and count is not None and count < REFERENCES:
+            receipt = {**estimate.receipt, "references": "few references"}
+            found[name] = dataclasses.replace(estimate, receipt=receipt)
     return found
 
 

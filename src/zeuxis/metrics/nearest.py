@@ -148,6 +148,7 @@ def memorisation_without_holdout(
     seed: int = 0,
     level: int = LEVEL,
     quantile: float = QUANTILE,
+    among: np.ndarray | None = None,
 ) -> Memorisation:
     """The share of samples that are closer to an image than `quantile` of the images is to others of them.
 
@@ -160,17 +161,19 @@ def memorisation_without_holdout(
         seed: of which ones.
         level: see `LEVEL`.
         quantile: see `QUANTILE`.
+        among: rows of `images_MHWC` to look among; default all.
 
     Raises:
         ValueError: sizes differ, there are too few images to know their `quantile`, or that many of them
             look like others.
     """
-    least, count = round(1 / quantile), len(images_MHWC)
+    among = np.arange(len(images_MHWC)) if among is None else among
+    least, count = round(1 / quantile), len(among)
     if count < least:
         raise Invalid(f"{count:,} images to look among, at least {least:,} are needed")
-    control = np.sort(np.random.default_rng(seed).permutation(count)[:most])
+    control = among[np.sort(np.random.default_rng(seed).permutation(count)[:most])]
     pixels = images_MHWC[control]
-    rows_L2 = nearest(pixels, images_MHWC, 2)[1]
+    rows_L2 = nearest(pixels, images_MHWC, 2, among)[1]
     others = np.where(rows_L2[:, 0] == control, rows_L2[:, 1], rows_L2[:, 0])
     control_L = differing(pixels, _rows(images_MHWC, others), level)
     receipt = {
@@ -179,7 +182,7 @@ def memorisation_without_holdout(
         "quantile": quantile,
         "seed": seed,
     }
-    return _closer(samples_NHWC, images_MHWC, control_L, None, receipt)
+    return _closer(samples_NHWC, images_MHWC, control_L, among, receipt)
 
 
 def _closer(

@@ -64,7 +64,9 @@ def prepared_as(
     """
     config, recorded = model.family.config, model.facts.get("data", {})
     form = {"size": (config.height, config.width), "channels": config.channels}
-    form |= {name: recorded[name] for name in ("fit", *PAIRS) if name in recorded}
+    form |= {name: recorded[name] for name in ("fit", "holdout", *PAIRS) if name in recorded}
+    if data.is_prepared(Path(source)):
+        form["holdout"] = None  # it keeps its split
     settings = checked(Data, form, model.folder)
     translates = "source" in type(config).model_fields
     return data.ensure(source, settings, ticks(tell, "preparing"), translates)

@@ -21,6 +21,7 @@ from zeuxis.core.progress import Check, stopping, ticks
 from zeuxis.core.request import Request
 from zeuxis.core.rng import Rng, of_run
 from zeuxis.core.settings import Data, Training, override
+from zeuxis.data.preparation.split import announced
 from zeuxis.data.source import name_of
 from zeuxis.inference import artefact
 from zeuxis.inference.latents import frozen_parts
@@ -251,6 +252,7 @@ def _announced(job: Job, planned: budget.Plan, run: Mapping[str, Any]) -> Iterat
             f"{alone} of {len(prepared.train)} images have a combination of labels that no other image has, "
             "so a model asked for one may copy its image; choose fewer columns: data.conditions=NAME,NAME",
         )
+    yield Event("note", announced(prepared.facts["split"]))
     yield Event("plan", planned.sentence(), total=planned.steps)
     if job.request.minutes is not None:
         command = _command(job, planned, shared=False)

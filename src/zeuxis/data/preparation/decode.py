@@ -7,17 +7,17 @@ library: processes that decode (`workers`) start with it.
 
 import contextlib
 import dataclasses
-import functools
 import io
-import struct
 import warnings
 from collections.abc import Iterator
 from typing import Any, Literal
 
 import numpy as np
-from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from zeuxis.core.errors import Invalid
+from zeuxis.data.preparation import mend
+from zeuxis.data.preparation.colour import CLEAR, Unsupported, plain
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 """The decoders that a file may reach. Everything else is refused."""
@@ -109,7 +109,19 @@ def decode(content: bytes | np.ndarray, target: Target | None) -> Decoded:
     if isinstance(content, np.ndarray):
         content = content[half(content.shape[1], target.part if target else "whole")]
         return _from_ids(content, target) if content.ndim == 2 else _from_array(content, target)
+    try:
+        return _decode_file(content, target)
+    except Refused as refused:
+        whole = mend.with_end(content) if refused.reason == "truncated" else None
+        if whole is None:
+            raise
+    return _decode_file(whole, target)
+
+
+def _decode_file(content: bytes, target: Target | None) -> Decoded:
     with opened(content) as image:
+        if image.mode == "RGB" and isinstance(image.info.get("transparency"), tuple):
+            image.info["low"] = mend.low_bytes(content)
         return _decode(image, target)
 
 
@@ -133,10 +145,15 @@ def opened(content: bytes) -> Iterator[Image.Image]:
     if not content:
         raise Refused("empty", "the file has no bytes")
     try:
+        content, profile = mend.without_large_chunks(content)
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            if profile is not None:
+                image.info["icc_profile"] = profile
             yield image
     except Refused:
         raise
+    except Unsupported as error:
+        raise Refused("unsupported", str(error)) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise Refused("oversized", str(error)) from error
     except UnidentifiedImageError as error:
@@ -185,16 +202,16 @@ def _decode(image: Image.Image, target: Target | None) -> Decoded:
         w, h = h, w
     _check_size(h, w)
     if getattr(image, "is_animated", False) and image.format != "MPO":
-        notes.append("animated")
+        notes.append("several pages" if kind == "TIFF" else "animated")
         image.seek(0)
     if target and kind == "JPEG":
         image.draft(None, _draft_size(h, w, target, turned))
     image.load()
     of_ids = target is not None and target.kind == "map"
-    picture = _ids(image) if of_ids else _plain(image, notes)
+    picture = _ids(image) if of_ids else plain(image, notes)
     if orientation > 1:
         picture = picture.transpose(TURNS[orientation])
-        notes.append("turned by its EXIF orientation")
+        notes.append("turned by its EXIF or XMP orientation")
     if target and target.part != "whole":
         across = half(picture.width, target.part)[1]
         picture = picture.crop((across.start, 0, across.stop, picture.height))
@@ -203,6 +220,8 @@ def _decode(image: Image.Image, target: Target | None) -> Decoded:
         picture = _fitted(picture, target, Image.Resampling.NEAREST, MISSING)
         return Decoded(np.asarray(picture).astype(np.int16), h, w, kind, mode, tuple(notes))
     if target:
+        if _vanishes(picture, target.channels):
+            notes.append(CLEAR)
         picture = _with_channels(picture, target.channels)
         picture = _fitted(picture, target)
     return Decoded(_pixels(picture), h, w, kind, mode, tuple(notes))
@@ -250,9 +269,11 @@ def _from_array(pixels_HWC: np.ndarray, target: Target | None) -> Decoded:
             frame[y : y + h, x : x + w] = pixels_HWC
             return Decoded(_hidden_white(frame), h, w, "array", mode)
         _check_size(h, w)
-        plain = pixels_HWC[..., 0] if c == 1 else pixels_HWC
-        picture = _with_channels(Image.fromarray(np.ascontiguousarray(plain)), target.channels)
-        return Decoded(_pixels(_fitted(picture, target)), h, w, "array", mode)
+        flat = pixels_HWC[..., 0] if c == 1 else pixels_HWC
+        picture = Image.fromarray(np.ascontiguousarray(flat))
+        notes = (CLEAR,) if _vanishes(picture, target.channels) else ()
+        picture = _with_channels(picture, target.channels)
+        return Decoded(_pixels(_fitted(picture, target)), h, w, "array", mode, notes)
     return Decoded(_hidden_white(pixels_HWC), h, w, "array", mode)
 
 
@@ -291,7 +312,9 @@ TURNS = {
 
 def _orientation(image: Image.Image) -> int:
     """How it is still to be turned, 1 to 8; PNG and WebP carry EXIF too, and Pillow turns TIFF itself."""
-    if image.format == "TIFF" or (image.format == "JPEG" and "exif" not in image.info):
+    if image.format == "TIFF" or (
+        image.format == "JPEG" and not image.info.keys() & {"exif", "xmp"}
+    ):
         return 1
     try:
         value = image.getexif().get(ExifTags.Base.Orientation, 1)
@@ -311,58 +334,14 @@ def _draft_size(h: int, w: int, target: Target, turned: bool) -> tuple[int, int]
     return (size[1], size[0]) if turned else size
 
 
-def _plain(image: Image.Image, notes: list[str]) -> Image.Image:
-    """The image in mode L, RGB or RGBA, in sRGB."""
-    mode = image.mode
-    if mode.startswith("I;16") or mode == "I":
-        return _grey16(np.asarray(image), notes)
-    if mode == "F":
-        raise Refused("unsupported", "floating-point pixels: their black and white are unknown")
-    profile = image.info.get("icc_profile")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-    elif mode not in ("L", "RGB", "CMYK"):
-        image = image.convert("L" if mode == "1" else "RGB")
-    if profile:
-        image = _to_srgb(image, profile, notes)
-    return image.convert("RGB") if image.mode == "CMYK" else image
+def _vanishes(picture: Image.Image, channels: int) -> bool:
+    """Whether some of it is transparent, and will lie on white."""
+    return channels < 4 and picture.mode == "RGBA" and _least_alpha(picture) < 255
 
 
-def _grey16(values: np.ndarray, notes: list[str]) -> Image.Image:
-    """16-bit grey to 8 bits over the type's full range, the same for all files, so that they compare."""
-    if values.min() < 0 or values.max() > 65535:
-        raise Refused("unsupported", "32-bit grey levels beyond 0 to 65535")
-    notes.append("16-bit grey, divided by 257")
-    return Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8))
-
-
-def _to_srgb(image: Image.Image, profile: bytes, notes: list[str]) -> Image.Image:
-    """The image through its profile, or as it is where the profile is sRGB, broken or does not fit."""
-    try:
-        transform = _transform(profile, image.mode)
-        if transform is None:
-            return image
-        converted = ImageCms.applyTransform(image, transform)
-        assert converted is not None  # it is only None in place
-    except (ImageCms.PyCMSError, OSError, ValueError, TypeError, struct.error):
-        notes.append("colour profile unreadable, ignored")
-        return image
-    notes.append("converted to sRGB by its colour profile")
-    return converted.convert("L") if image.mode == "L" else converted
-
-
-@functools.lru_cache(maxsize=64)
-def _transform(profile: bytes, mode: str) -> Any:
-    """A transform to sRGB, built once per profile; None where it would change nothing."""
-    source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-    if "srgb" in ImageCms.getProfileDescription(source).lower():
-        return None
-    return ImageCms.buildTransform(source, _srgb(), mode, "RGBA" if mode == "RGBA" else "RGB")
-
-
-@functools.lru_cache(maxsize=1)
-def _srgb() -> Any:
-    return ImageCms.createProfile("sRGB")
+def _least_alpha(picture: Image.Image) -> float:
+    low, _ = picture.getchannel("A").getextrema()
+    return float(low)  # type: ignore[arg-type]
 
 
 def _with_channels(picture: Image.Image, channels: int) -> Image.Image:

@@ -75,7 +75,12 @@ def file_of(target: Target) -> str:
 
 
 def decoded(
-    source: Source, target: Target, images: Path, rows: Rows, progress: Progress | None
+    source: Source,
+    target: Target,
+    images: Path,
+    rows: Rows,
+    progress: Progress | None,
+    holdout: float | None = None,
 ) -> Partner | None:
     """Decode the partner of a source, if it has one; images whose partner cannot be used are dropped.
 
@@ -88,7 +93,7 @@ def decoded(
     form = source_target(source, partner, target)
     file = images.with_name(file_of(form))
     if not partner.paired:
-        return _unpaired(partner, form, file, rows, progress)
+        return _unpaired(partner, form, file, rows, progress, holdout)
     beside = Chosen(partner, [(i, partner.items[i]) for i in rows.item], partner.part)
     found = write_images(beside, form, file, progress)
     good = np.array([_fits(rows, found, k, beside, form) for k in range(len(found.item))])
@@ -118,7 +123,12 @@ def _fits(rows: Rows, found: Rows, k: int, beside: Source, form: Target) -> bool
 
 
 def _unpaired(
-    partner: Source, form: Target, file: Path, rows: Rows, progress: Progress | None
+    partner: Source,
+    form: Target,
+    file: Path,
+    rows: Rows,
+    progress: Progress | None,
+    holdout: float | None,
 ) -> Partner:
     """Decode, clean and split a domain of its own."""
     found = write_images(partner, form, file, progress)
@@ -134,7 +144,7 @@ def _unpaired(
     made = Partner(file, form, len(items), paired=False, legend=dict(partner.legend))
     made.keep(keep)
     items = [items[k] for k in keep.tolist()]
-    held_out, _ = split.sides(items, clusters[keep])
+    held_out, _ = split.sides(items, clusters[keep], holdout)
     made.columns[f"{NAME}.holdout"] = held_out
     packed = Texts.pack([item.name for item in items])
     made.columns[f"{NAME}.names.bytes"], made.columns[f"{NAME}.names.ends"] = packed

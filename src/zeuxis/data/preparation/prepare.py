@@ -22,11 +22,13 @@ from zeuxis.core.progress import Progress
 from zeuxis.core.settings import Data
 from zeuxis.data.facts import COLUMNS, FACTS, FORMAT, IMAGES, LEFT_OUT, image_array
 from zeuxis.data.preparation import clean, columns, decode, partner, split
+from zeuxis.data.preparation.colour import GREY
 from zeuxis.data.preparation.decode import Target
 from zeuxis.data.preparation.derive import operation
 from zeuxis.data.preparation.partner import Partner
 from zeuxis.data.preparation.record import (
     NAMED,
+    brightest,
     class_counts,
     counted,
     moments,
@@ -37,12 +39,12 @@ from zeuxis.data.preparation.record import (
 )
 from zeuxis.data.preparation.rows import Rows, compact, kept, listed, write_images
 from zeuxis.data.preparation.target import choose_target
-from zeuxis.data.preparation.warn import warnings_for
+from zeuxis.data.preparation.warn import DARK, too_dark, warnings_for
 from zeuxis.data.prepared import Prepared, is_prepared, open_prepared
 from zeuxis.data.source import Item, fingerprint_of, name_of, open_source, pairs
 from zeuxis.data.source.base import Source
 
-READING = 2
+READING = 3
 """Changes with what the same files are read as, so that the cache prepares them anew. It is no part of a
 set's hash, which stays if its content does."""
 PAIRS = ("pairs", "paired", "pair", "source_kind")
@@ -74,7 +76,7 @@ def ensure(
 
     Args:
         source: a prepared set, or anything `prepare` takes. A raw source is prepared once for each
-            state of its files (names, sizes, times) and each size, channels, fit and pairs.
+            state of its files (names, sizes, times) and each size, channels, fit, hold-out and pairs.
         settings: a prepared set must agree with its size and channels.
         progress: called with (done, total) while images are decoded.
         translates: whether pairs are needed, so that a raw source is searched for them.
@@ -89,10 +91,13 @@ def ensure(
         if settings.pair in (None, made):
             _check_agrees(prepared, settings)
             return prepared
+    key: tuple[object, ...]
     key = (fingerprint_of(source), settings.size, settings.channels, settings.fit, SEAL, READING)
     asked = [getattr(settings, name) for name in PAIRS]
     if translates or any(value is not None for value in asked):
         key = (*key, translates, *asked)
+    if settings.holdout is not None:
+        key = (*key, settings.holdout)
     digest = hashlib.blake2b(repr(key).encode(), digest_size=10).hexdigest()
     folder = cache_folder() / "prepared" / f"{name_of(source)}-{digest}"
     with locked(folder.with_name(f"{folder.name}.lock"), f"{folder} is in use", wait=True):
@@ -116,7 +121,7 @@ def prepare(
     Args:
         source: a folder, zip, tar shards, idx, npy, npz, parquet, prepared set, or `avatars`.
         dest: a folder that does not exist yet or is empty; it appears whole or not at all.
-        settings: size, channels, fit, and what is read as pairs; the rest does not matter here.
+        settings: size, channels, fit, hold-out, and what is read as pairs; the rest does not matter here.
         progress: called with (done, total).
         translates: whether pairs are needed, so that they are looked for.
 
@@ -158,8 +163,10 @@ def prepare_source(
                 rows = write_images(source, target, staging / IMAGES, progress)
                 beside = None
                 if settings.pair is None:
-                    beside = partner.decoded(source, target, staging / IMAGES, rows, progress)
-            facts = _finish(source, target, rows, staging, beside, settings.pair)
+                    beside = partner.decoded(
+                        source, target, staging / IMAGES, rows, progress, settings.holdout
+                    )
+            facts = _finish(source, target, rows, staging, beside, settings)
             facts["seconds"] = round(time.monotonic() - began, 2)
             write_json(staging / FACTS, facts)
             staging.chmod(0o755)
@@ -200,9 +207,10 @@ def _finish(
     rows: Rows,
     staging: Path,
     beside: Partner | None,
-    pair: str | None,
+    settings: Data,
 ) -> dict[str, Any]:
     """Clean, split, write the columns; returns the facts."""
+    pair = settings.pair
     shape = (len(rows.item), *target.shape)
     findings = clean.examine(np.memmap(staging / IMAGES, np.uint8, "r", shape=shape))
     items = [source.items[i] for i in rows.item]
@@ -213,10 +221,9 @@ def _finish(
     keep = kept(source, rows, findings, items)
     if len(keep) < 2:
         others = f" ({listed(rows.left_out)})" if rows.left_out else ""
-        raise Invalid(
-            f"only {len(keep)} image of {source.name} can be used{others}; a model needs 2 at the very "
-            "least: add more"
-        )
+        top = brightest(np.memmap(staging / IMAGES, np.uint8, "r", shape=shape))
+        hint = too_dark(top, rows.notes) or "a model needs 2 at the very least: add more"
+        raise Invalid(f"only {len(keep)} image of {source.name} can be used{others}; {hint}")
     compact(staging / IMAGES, keep, shape)
     images = np.memmap(staging / IMAGES, np.uint8, "r", shape=(len(keep), *shape[1:]))
     if beside and beside.paired:
@@ -225,7 +232,7 @@ def _finish(
         beside = partner.derived(images, operation(pair), staging)
     items = [items[i] for i in keep]
     words = {name: [column[i] for i in keep] for name, column in words.items()}
-    held_out, how = split.sides(items, clusters[keep])
+    held_out, how = split.sides(items, clusters[keep], settings.holdout)
     leaks = _leaks(findings.exact[keep], held_out)
     conditions, labels = columns.split(words, source.classes)
     labels = labels if conditions else np.zeros((len(keep), 0), np.int32)
@@ -268,6 +275,8 @@ def _finish(
             "formats": dict(rows.formats.most_common()),
             "modes": dict(rows.modes.most_common()),
             "notes": dict(rows.notes.most_common()),
+            "colour_lost": _colour_lost(rows, target, settings),
+            "brightest": brightest(images) if max(mean) < DARK else 255,
             "enlarged": rows.enlarged,
             "cut": round(rows.cut, 3),
             "duplicates_kept": int(repeats.sum()),
@@ -292,6 +301,13 @@ def _finish(
     facts["hash"] = hashlib.sha256(json.dumps(seal).encode()).hexdigest()
     facts["warnings"] = warnings_for(facts)
     return facts
+
+
+def _colour_lost(rows: Rows, target: Target, settings: Data) -> int:
+    """Images with colour among those that were taken for grey, by the files that were looked at first."""
+    if settings.channels is not None or target.channels > 1:
+        return 0
+    return sum(count for mode, count in rows.modes.items() if mode not in GREY)
 
 
 def _words(items: Sequence[Item]) -> dict[str, list[str]]:
@@ -330,6 +346,11 @@ def _check_agrees(prepared: Prepared, settings: Data) -> None:
         raise Invalid(
             f"{prepared.folder} is prepared as single images; give data.pairs={settings.pairs} with the "
             "source that it was prepared from"
+        )
+    if settings.holdout is not None:
+        raise Invalid(
+            f"{prepared.folder} is prepared, with {len(prepared.holdout):,} images held out; give "
+            "data.holdout with the source that it was prepared from"
         )
     size, channels = (prepared.height, prepared.width), prepared.channels
     if settings.size not in (None, size) or settings.channels not in (None, channels):

@@ -96,6 +96,12 @@ def moments(images: np.ndarray, train: np.ndarray) -> tuple[list[float], list[fl
     return [round(float(x), 4) for x in mean], [round(float(x), 4) for x in deviation]
 
 
+def brightest(images: np.ndarray) -> int:
+    """The highest level of any colour of any image."""
+    colours = slice(0, min(3, images.shape[-1]))
+    return max(int(block[..., colours].max()) for _, block in clean.blocks(images))
+
+
 def counted(rows: np.ndarray, items: Sequence[Item]) -> dict[str, Any]:
     """How many, and the first few by name."""
     first = [plain(items[row].name) for row in rows[:NAMED].tolist()]

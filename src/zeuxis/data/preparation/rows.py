@@ -14,10 +14,14 @@ from zeuxis.core.errors import Invalid
 from zeuxis.core.files import naming
 from zeuxis.core.progress import Progress
 from zeuxis.data.preparation import clean
+from zeuxis.data.preparation.colour import CLEAR
 from zeuxis.data.preparation.decode import Decoded, Refused, Target
 from zeuxis.data.preparation.workers import decode_all
 from zeuxis.data.source.base import Item, Source
 
+BLANK = ("blank", "one colour throughout")
+VANISHED = ("transparent", "nothing of it is seen on white; data.channels=4 keeps it")
+"""Reason and detail of what is left out."""
 BYTES = np.dtype(np.uint8)
 
 
@@ -33,6 +37,8 @@ class Rows:
     notes: collections.Counter[str]
     enlarged: int = 0
     cut: float = 0.0
+    clear: set[int] = dataclasses.field(default_factory=set)
+    """Items that are transparent, and lie on white."""
     shapes: "array.array[int]" = dataclasses.field(default_factory=lambda: array.array("q"))
 
     def shape(self, row: int) -> tuple[int, int]:
@@ -80,6 +86,8 @@ def _count(rows: Rows, result: Decoded, target: Target) -> float:
     rows.formats[result.format] += 1
     rows.modes[result.mode] += 1
     rows.notes.update(result.notes)
+    if CLEAR in result.notes:
+        rows.clear.add(rows.item[-1])
     scale = max(target.height / h, target.width / w)
     rows.enlarged += target.fit != "pad" and scale > 1
     if target.fit != "crop":
@@ -95,7 +103,8 @@ def kept(source: Source, rows: Rows, findings: clean.Findings, items: Sequence[I
     held = np.array([item.side == "holdout" for item in items])
     repeats = findings.repeats(np.lexsort((own, ~held)))
     for row in np.flatnonzero(findings.blank).tolist():
-        rows.left_out.append(("blank", items[row].name, "one colour throughout"))
+        why = VANISHED if rows.item[row] in rows.clear else BLANK
+        rows.left_out.append((*why[:1], items[row].name, *why[1:]))
     for row in np.flatnonzero((repeats >= 0) & ~findings.blank).tolist():
         same = findings.exact[row] == findings.exact[repeats[row]]
         word = "duplicate" if same else "near duplicate"

@@ -5,6 +5,7 @@ from fractions import Fraction
 from zeuxis.core.errors import Invalid
 from zeuxis.core.settings import Data
 from zeuxis.data.preparation import decode
+from zeuxis.data.preparation.colour import GREY
 from zeuxis.data.preparation.decode import Target
 from zeuxis.data.source.base import Source
 
@@ -84,6 +85,3 @@ def _something_clear(source: Source) -> bool:
         if pixels.shape[-1] == 4 and pixels[..., 3].min() < 255:
             return True
     return False
-
-
-GREY = ("1", "L", "I", "I;16", "I;16B", "I;16L", "I;16N")

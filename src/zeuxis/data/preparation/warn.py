@@ -1,10 +1,16 @@
 """What a person should know of a set before training on it, in plain words."""
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
-from zeuxis.data.preparation.split import WORTHWHILE
+from zeuxis.data.preparation.colour import DEEP
 
 FEW, RARE, UNEVEN = 1000, 50, 10
+DARK, CLASSES = 100, 32
+"""Levels: no pixel of a set that is this dark is usual, nor is one that is hardly more than class ids."""
+REFERENCES = 256
+"""Held-out images below which a distance to them is uncertain."""
 
 
 def warnings_for(facts: dict[str, Any]) -> list[str]:
@@ -16,6 +22,25 @@ def warnings_for(facts: dict[str, Any]) -> list[str]:
         *(sentence for condition in facts["conditions"] for sentence in _balance(condition)),
         *_captions(facts),
     ]
+
+
+def too_dark(brightest: int, notes: Mapping[str, int]) -> str:
+    """What files hold whose brightest pixel of all is this dark; "" where it is no wonder.
+
+    >>> too_dark(16, {DEEP: 8}).partition(";")[0]
+    'the brightest of all pixels is 16 of 255: the files seem to hold 12 bits in 16'
+    """
+    if brightest >= DARK:
+        return ""
+    found = f"the brightest of all pixels is {brightest} of 255: the files seem to hold "
+    if DEEP in notes:
+        bits = round(math.log2(257 * (brightest + 0.25)))
+        return found + f"{bits} bits in 16; multiply their values by {2 ** (16 - bits)}"
+    if brightest < CLASSES:
+        return (
+            found + "masks or class ids; multiply them by 255, or read them as maps (docs/data.md)"
+        )
+    return found + "very dark pictures; brighten them if they should be seen"
 
 
 def share(part: int, whole: int) -> str:
@@ -39,8 +64,12 @@ def _quantity(facts: dict[str, Any]) -> list[str]:
             "more images, or flips, crops and colour, help"
         )
     if not split["holdout"]:
-        why = "fewer than 400" if count < WORTHWHILE else "they form one group"
+        why = split["how"].removeprefix("none: ").partition(", ")[0]
         out.append(f"no images are held out ({why}): scores cannot tell learning from copying")
+    elif split["holdout"] < REFERENCES:
+        out.append(
+            f"only {split['holdout']:,} images are held out: with so few references intervals are wide"
+        )
     if split["copies_across"]:
         out.append(
             f"{split['copies_across']:,} training images have an exact copy on the hold-out side"
@@ -66,6 +95,21 @@ def _quality(facts: dict[str, Any]) -> list[str]:
     blank = reasons.pop("blank", 0)
     if blank:
         out.append(f"{blank:,} images are blank (one colour) and were left out")
+    clear = reasons.pop("transparent", 0)
+    if clear:
+        first = [name for name, _ in facts["left_out"]["transparent"]["first"]]
+        out.append(
+            f"{clear:,} images are transparent and vanish on white "
+            f"({_names({'count': clear, 'first': first})}): they were left out; data.channels=4 keeps them"
+        )
+    if hint := too_dark(facts["found"]["brightest"], facts["found"]["notes"]):
+        out.append(hint)
+    lost = facts["found"]["colour_lost"]
+    if lost:
+        out.append(
+            f"{share(lost, total)} of the images ({lost:,}) have colour, which 1 channel throws away: "
+            "data.channels=3 keeps it"
+        )
     rest = sum(reasons.values())
     if rest:
         listed = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items())
@@ -95,6 +139,9 @@ def _shape(facts: dict[str, Any]) -> list[str]:
     animated = found["notes"].get("animated", 0)
     if animated:
         out.append(f"{animated:,} files are animated: their first frame was taken")
+    pages = found["notes"].get("several pages", 0)
+    if pages:
+        out.append(f"{pages:,} files have several pages: their first page was taken")
     return out
 
 

@@ -264,9 +264,10 @@ def distances(found: Mapping[str, Estimate]) -> str:
 
 
 def span(estimate: Estimate) -> str:
-    """The interval; empty where there is none."""
+    """The interval, and that it is from few references where it is."""
     low, high = estimate.interval
-    return f"{number(low)} to {number(high)}" if abs(low) < float("inf") else "not known"
+    known = f"{number(low)} to {number(high)}" if abs(low) < float("inf") else "not known"
+    return ", ".join([known, *filter(None, [estimate.receipt.get("references")])])
 
 
 def percent(value: float) -> str:

@@ -66,7 +66,8 @@ def verdict(
         reasons = ["as close to real images as other real images are" if close else cards[0].words]
     real = found.get("kernel_distance_of_real")
     beside = "" if real is None else f"; other real images: {_about(real)}"
-    scores = f"kernel distance {number(mine.value)}{beside}"
+    few = ", few references" if "references" in mine.receipt else ""
+    scores = f"kernel distance {number(mine.value)}{few}{beside}"
     why = " and ".join(one[:1].lower() + one[1:].rstrip(".") for one in reasons[:2])
     return Verdict(word=word, sentence=f"{word.capitalize()}: {why} ({scores}).", action=action)
 
