@@ -581,7 +581,7 @@ def test_inspection_says_it_in_words_and_keeps_nothing(messy, tmp_path, monkeypa
     inspection = data.inspect(messy)
     assert sorted(tmp_path.rglob("*")) == before
     text = "\n".join(inspection.lines())
-    assert "only 2" in text and "duplicates" in text and "label (2 classes)" in text
+    assert "only 2" in text and "duplicates" in text and "classes: label (2: cat, dog)" in text
     page = inspection.write(tmp_path / "page").read_text(encoding="utf-8")
     assert "cat/lies.png" in page and "data:image/png;base64," in page
     assert "<script" not in page and "http" not in page.replace("http-equiv", "")

@@ -18,6 +18,7 @@ from zeuxis.core.pixels import grid, png_bytes
 from zeuxis.core.settings import Data
 from zeuxis.core.words import markup
 from zeuxis.data.preparation import decode
+from zeuxis.data.preparation.columns import CLASSES
 from zeuxis.data.preparation.prepare import Progress, prepare_source
 from zeuxis.data.preparation.target import choose_target
 from zeuxis.data.preparation.warn import share
@@ -233,7 +234,10 @@ def _table(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ),
     ]
     rows += _source_row(facts)
-    if facts["conditions"]:
+    remarks = [remark.removeprefix(CLASSES) for remark in facts["remarks"]]
+    said, remarks = (remarks[:1], remarks[1:]) if remarks != facts["remarks"] else ([], remarks)
+    rows += [("classes", line) for line in said]
+    if facts["conditions"] and not said:  # a set of an earlier version
         columns = [f"{c['name']} ({len(c['classes'])} classes)" for c in facts["conditions"]]
         rows.append(("columns", ", ".join(columns)))
     gaps = {name: image["count"] - known for name, known in facts["columns"].items()}
@@ -243,7 +247,7 @@ def _table(facts: dict[str, Any]) -> list[tuple[str, str]]:
         rows.append(("captions", f"{facts['captions']:,} images have one"))
     if found["notes"]:
         rows.append(("on the way", _counts(found["notes"])))
-    return rows + [("remark", remark) for remark in facts["remarks"]]
+    return rows + [("remark", remark) for remark in remarks]
 
 
 def _counts(counts: dict[str, int]) -> str:

@@ -12,6 +12,8 @@ from zeuxis.core.family import MOST_CLASSES, Condition
 from zeuxis.data.source.base import Source
 
 MOST_COLUMNS = 1000
+CLASSES = "classes: "
+"""What the one remark begins with that every set has."""
 
 
 def as_classes(words: Sequence[str], known: Sequence[str] = ()) -> tuple[str, ...] | None:
@@ -80,9 +82,9 @@ def remarks(
     reasons = [f"column 'label' is none: {label}"] if label else []
     reasons += [source.no_classes] if source.no_classes else []
     if classes:
-        out = ["classes: " + "; ".join([", ".join(classes), *reasons])]
+        out = [CLASSES + "; ".join([", ".join(classes), *reasons])]
     else:
-        out = ["no classes: " + ("; ".join(reasons) or "no folder or file speaks of any")]
+        out = [f"{CLASSES}none: " + ("; ".join(reasons) or "no folder or file speaks of any")]
     if rest:
         named = ", ".join(f"{name} ({why})" for name, why in [*rest.items()][:4])
         more = f" and {len(rest) - 4:,} more" if len(rest) > 4 else ""
