@@ -54,8 +54,11 @@ def labels(config, n, seed=0):
 
 
 def raw_batch(config, n=4, seed=0):
-    """A loader's batch: uint8 images, labels if the config has conditions."""
+    """A loader's batch: uint8 images, a source and labels if the config has them."""
     batch = {"image": pixels(config, n, seed)}
+    if hasattr(config, "source"):
+        generator, shape = torch.Generator().manual_seed(seed + 2), (n, *config.source.shape)
+        batch["source"] = torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
     if config.conditions:
         batch["label"] = labels(config, n, seed)
     return batch
@@ -64,7 +67,7 @@ def raw_batch(config, n=4, seed=0):
 def batch_for(model, n=4, seed=0):
     """A family's batch: exactly the keys that it says it needs."""
     batch = raw_batch(model.config, n, seed)
-    batch["image"] = from_uint8(batch["image"])
+    batch |= {key: from_uint8(batch[key]) for key in ("image", "source") if key in batch}
     return {key: batch[key] for key in model.needs()}
 
 

@@ -126,11 +126,33 @@ class Varies(Draws[K]):
 class Translates(Draws[K]):
     """Ability: turns a source into an image, whose size and channels may be others.
 
-    The family's config has the field `source`, which says what a source is.
+    If the family's config has a field `source`, that says what a source is; else sources are images as those
+    that it is trained on.
     """
 
     takes: ClassVar[Names] = ("source",)
     gives: ClassVar[str] = "image"
+
+    @property
+    def stride(self) -> int:
+        """0: only sources of the field's shape are taken. Else what the corners of parts are multiples of.
+
+        Sources of any size then give an image of that size, and a part of one that has `margin` more pixels
+        on each side gives the same as the whole does there.
+        """
+        return 0
+
+    @property
+    def margin(self) -> int:
+        """Pixels from which on a source has no influence on what is made; a multiple of `stride`."""
+        return 0
+
+    def survey(self, source: Tensor) -> Batch:
+        """What parts of a source must agree on, (B, ...) each, for the `cond` of `translate`.
+
+        Asked of a reduced copy where a picture is too large to be translated at once.
+        """
+        return EMPTY
 
     @abc.abstractmethod
     def translate(

@@ -172,8 +172,15 @@ class Family(nn.Module, abc.ABC):
 
     @final
     def fields(self) -> Mapping[str, Field]:
-        """What the keys of a batch mean: those that mean the same everywhere, and the config's own."""
-        return {**STANDARD, **{n: value for n, value in self.config if isinstance(value, Field)}}
+        """What the keys of a batch mean: those that mean the same everywhere, and the config's own.
+
+        A source that the config does not describe is an image as those that the family is trained on.
+        """
+        config, found = self.config, dict(STANDARD)
+        if self.shows() == "translate":
+            shape = (config.channels, config.height, config.width)
+            found["source"] = Field(name="source", kind="image", shape=shape)
+        return {**found, **{n: value for n, value in config if isinstance(value, Field)}}
 
     @final
     @classmethod

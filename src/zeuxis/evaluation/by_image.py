@@ -62,7 +62,7 @@ def by_image(
         lambda: _likelihood(model, prepared, held, receipt, allowance, progress),
     )
     if family.shows() == "translate":
-        paired = sources_of(family, prepared).paired
+        paired = "source" in family.needs() and sources_of(family, prepared).paired
         measure(
             TRANSLATED,
             "" if paired else "the sources are not paired with images",
@@ -152,6 +152,6 @@ def pairs(model: Model, prepared: Prepared, rows: np.ndarray) -> np.ndarray:
     made = drawn(model, prepared, rows, len(rows), 0)
     assert made.sources is not None
     columns = [made.sources, made.images]
-    if stored.paired:
+    if stored.paired and "source" in model.family.needs():
         columns.append(prepared.images[rows])
     return grid(above(*columns), columns=len(rows))

@@ -89,8 +89,8 @@ def pick(rows: np.ndarray, count: int, seed: int, name: str) -> np.ndarray:
 
 
 def sources_of(family: Family, prepared: Prepared) -> Stored:
-    """What its images are made from: the sources of a translation, else the images themselves."""
-    return prepared.fields["source" if family.shows() == "translate" else "image"]
+    """What its images are made from: the sources that it learns from, else the images themselves."""
+    return prepared.fields["source" if "source" in family.needs() else "image"]
 
 
 def labels_of(model: Model, prepared: Prepared, rows: np.ndarray) -> np.ndarray:

@@ -33,6 +33,8 @@ FAMILIES = {
         "Autoregressive two-dimensional LSTMs: exact likelihoods, completes lower parts.",
     ),
     "flow": ("Flow", "Rectified flow: the most faithful images, a few network passes per sample."),
+    "pix2pix": ("Pix2Pix", "Paired translation: from a source or a map to its image, in one pass."),
+    "stylise": ("Stylise", "One style for any picture, of any size, in one pass; needs no pairs."),
 }
 
 

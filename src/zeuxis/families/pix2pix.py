@@ -1,0 +1,274 @@
+"""Paired translation: a U-Net from a source to its image (Isola et al., 2017, https://arxiv.org/abs/1611.07004).
+
+The point estimate comes first: y = base + U(x), where the base is the source itself if it is an image, with
+the mean absolute error to the truth t as objective, whose minimum is the median of what may be. With the
+weight `adversarial` a > 0 a discriminator D looks at patches of a source and an image, and the generator
+minimises (their equation 4, with the losses of `objectives.adversarial`)
+
+    L = |y - t|_1 + a * softplus(-D(x, y))
+
+Start such a run from the point estimate (`--from`): beside an untrained generator D has nothing to teach.
+There are no norms and no attention: what is made at a pixel depends on the source within `margin` only, so
+that tiles of a large picture equal the whole, and no image on others of its batch.
+
+Shapes: B batch, C channels, H height, W width of images; c, h, w of sources; K input planes, F features.
+"""
+
+import itertools
+
+import pydantic
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from zeuxis.core import abilities
+from zeuxis.core.abilities import Batch, Controls
+from zeuxis.core.errors import Invalid
+from zeuxis.core.family import Context, Family, FamilyConfig, Losses, Phase
+from zeuxis.core.fields import Field
+from zeuxis.core.progress import Progress
+from zeuxis.core.rng import Rng
+from zeuxis.core.settings import Training
+from zeuxis.nn.plain import Block
+from zeuxis.nn.precision import full
+from zeuxis.nn.resample import PixelShuffle
+from zeuxis.nn.towers import growing, pad_edge, shrinking
+from zeuxis.objectives import adversarial
+from zeuxis.objectives.adversarial import Loss
+
+SMALL = 64
+"""Sides up to which a position of the finest level is 2 pixels wide, not 4."""
+SLOPE = 0.2
+"""Of the discriminator's leaky ReLU below zero."""
+
+
+class Pix2PixConfig(FamilyConfig):
+    """Settings of `Pix2Pix`."""
+
+    source: Field
+    """What is translated: an image, or a map of class ids."""
+    widths: tuple[int, ...] = pydantic.Field((64, 128, 192), min_length=1, max_length=6)
+    """Channels of each level of the U-Net, finest first; each level halves the sides."""
+    blocks: int = pydantic.Field(1, ge=1)
+    """Residual blocks a level, on the way down and again on the way up."""
+    detail: int = pydantic.Field(16, ge=1)
+    """Channels of the skip at full resolution."""
+    patch: int = pydantic.Field(0, ge=0, le=16)
+    """Pixels a side of a position of the finest level; 0: 2 for images of up to 64 pixels a side, else 4."""
+    adversarial: float = pydantic.Field(0.0, ge=0)
+    """Weight of the adversarial term beside the mean absolute error; 0 trains the point estimate alone."""
+    loss: Loss = "non_saturating"
+    """Adversarial loss, patch by patch."""
+    gamma: float = pydantic.Field(1.0, ge=0)
+    """Weight of R1, the penalty on the discriminator's gradient at real pairs."""
+    penalty_every: int = pydantic.Field(4, ge=1)
+    """Updates of the discriminator between penalties, which are scaled up by it."""
+
+    @pydantic.model_validator(mode="after")
+    def _can_be_read(self) -> "Pix2PixConfig":
+        if self.source.kind not in ("image", "map"):
+            raise Invalid(f"source is a {self.source.kind}; a pix2pix translates images and maps")
+        return self
+
+    @property
+    def side(self) -> int:
+        """Pixels a side of a position of the finest level."""
+        return self.patch or (2 if max(self.height, self.width) <= SMALL else 4)
+
+    @property
+    def planes(self) -> int:
+        """K: channels of an image, classes of a map."""
+        return self.source.shape[0] if self.source.kind == "image" else len(self.source.classes)
+
+
+class UNet(nn.Module):
+    """(B, K, H, W) -> (B, C, H, W), zero at first. Skips are added; that of full resolution is appended."""
+
+    def __init__(self, config: Pix2PixConfig) -> None:
+        super().__init__()
+        widths, side, detail = config.widths, config.side, config.detail
+        self.side, self.multiple = side, side * 2 ** (len(widths) - 1)
+        pairs = list(itertools.pairwise(widths))
+        self.stem = nn.Conv2d(config.planes * side**2, widths[0], 3, padding=1)
+        self.down = nn.ModuleList(_blocks(width, config.blocks) for width in widths)
+        self.up = nn.ModuleList(_blocks(width, config.blocks) for width in widths[:-1])
+        self.shrink = nn.ModuleList(shrinking(fine, coarse) for fine, coarse in pairs)
+        self.grow = nn.ModuleList(growing(coarse, fine) for fine, coarse in pairs)
+        self.rise = nn.Sequential(
+            nn.ReLU(), nn.Conv2d(widths[0], detail * side**2, 3, padding=1), PixelShuffle(side)
+        )
+        self.detail = nn.Conv2d(config.planes, detail, 3, padding=1)
+        self.join = nn.Conv2d(2 * detail, detail, 3, padding=1)
+        self.head = nn.Conv2d(detail, config.channels, 3, padding=1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
+
+    @property
+    def reach(self) -> int:
+        """Pixels from which on a source has no influence: convolutions, and the cells that halving joins."""
+        scales = [self.side * 2**level for level in range(len(self.down))]
+        blocks = sum(2 * len(both) * scale for both, scale in zip(self.down, scales, strict=True))  # type: ignore[arg-type]
+        again = sum(2 * len(both) * scale for both, scale in zip(self.up, scales, strict=False))  # type: ignore[arg-type]
+        return 3 + 2 * self.side + blocks + again + self.multiple
+
+    def forward(self, source_BKHW: Tensor) -> Tensor:
+        """What is added to the base; any size."""
+        height, width = source_BKHW.shape[2:]
+        source_BKHW = pad_edge(source_BKHW, -height % self.multiple, -width % self.multiple)
+        x, skips = self.stem(F.pixel_unshuffle(source_BKHW, self.side)), []
+        for level, blocks in enumerate(self.down):
+            x = blocks(self.shrink[level - 1](x) if level else x)
+            skips.append(x)
+        for level in reversed(range(len(self.up))):
+            x = self.up[level](self.grow[level](x) + skips[level])
+        both = torch.cat([self.rise(x), self.detail(source_BKHW)], 1)
+        return full(self.head(F.relu(self.join(F.relu(both)))))[..., :height, :width]
+
+
+class Discriminator(nn.Module):
+    """Source planes and image (B, K + C, H, W) -> logits (B, 1, h, w) of patches of some 34 pixels a side."""
+
+    def __init__(self, config: Pix2PixConfig) -> None:
+        super().__init__()
+        widths = [config.planes + config.channels, *(config.widths[0] * 2**i for i in range(3))]
+        self.falls = nn.ModuleList(
+            nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in itertools.pairwise(widths)
+        )
+        self.verdict = nn.Conv2d(widths[-1], 1, 3, padding=1)
+
+    def forward(self, both_BKHW: Tensor) -> Tensor:
+        """Look at each patch."""
+        x = both_BKHW
+        for fall in self.falls:
+            x = F.leaky_relu(fall(pad_edge(x, x.shape[2] % 2, x.shape[3] % 2)), SLOPE)
+        return full(self.verdict(x))
+
+
+class Pix2Pix(Family, abilities.Translates[Controls]):
+    """Point estimate of the image of a source, sharpened by a patch discriminator if that is asked for."""
+
+    Config = Pix2PixConfig
+    CONDITIONAL = False
+    OPTIONAL = ("discriminator",)
+    TRAINING = Training(
+        optimiser="muon",
+        batch_size=32,
+        lr=2e-3,
+        warmup=50,
+        weight_decay=0.01,
+        clip=1.0,
+        average=0.1,
+    )
+    TINY = Pix2PixConfig(
+        height=8,
+        width=8,
+        channels=3,
+        source=Field(name="source", kind="image", shape=(1, 8, 8)),
+        widths=(8, 8),
+        detail=4,
+    )
+    config: Pix2PixConfig
+
+    def __init__(self, config: Pix2PixConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.generator = UNet(config)
+        self.discriminator = Discriminator(config) if config.adversarial else None
+
+    @property
+    def stride(self) -> int:
+        """Any size, if sources are as large as their images."""
+        config = self.config
+        same = config.source.shape[-2:] == (config.height, config.width)
+        return self.generator.multiple if same else 0
+
+    @property
+    def margin(self) -> int:
+        """How far a pixel sees."""
+        return self.generator.reach
+
+    def phases(self) -> tuple[Phase, ...]:
+        """The generator alone, or after the discriminator."""
+        if self.discriminator is None:
+            return super().phases()
+        return (
+            Phase(name="discriminator", modules=("discriminator",), keep=False, betas=(0.0, 0.99)),
+            Phase(name="generator", modules=("generator",), betas=(0.0, 0.99)),
+        )
+
+    def loss(self, phase: str, batch: Batch, ctx: Context) -> Losses:
+        """Mean absolute error, and what the two players want of each other."""
+        planes_BKHW = self.planes(batch["source"])
+        if phase == "discriminator":
+            return self._discriminator_loss(planes_BKHW, batch, ctx)
+        image_BCHW = self.paint(batch["source"], planes_BKHW)
+        error = F.l1_loss(image_BCHW, batch["image"])
+        if self.discriminator is None:
+            return {"total": error}
+        fake = self._verdict(planes_BKHW, image_BCHW)
+        real = self._verdict(planes_BKHW, batch["image"]).detach()
+        fooled = self.config.adversarial * adversarial.generator_loss(self.config.loss, fake, real)
+        losses = {"error": error, "adversarial": fooled.mean()}
+        beyond = adversarial.beyond(image_BCHW)
+        ratio = (losses["adversarial"] / error).detach()
+        return {"total": sum(losses.values()) + beyond, **losses, "ratio": ratio}
+
+    def _discriminator_loss(self, planes_BKHW: Tensor, batch: Batch, ctx: Context) -> Losses:
+        config = self.config
+        with torch.no_grad():
+            fake_BCHW = self.paint(batch["source"], planes_BKHW).clamp(-1, 1)
+        due = config.gamma > 0 and ctx.update % config.penalty_every == 0
+        real_BCHW = batch["image"].detach().requires_grad_(due)
+        real, fake = (self._verdict(planes_BKHW, x) for x in (real_BCHW, fake_BCHW))
+        total = adversarial.discriminator_loss(config.loss, real, fake).mean()
+        losses = {"adversarial": total, "real": real.detach().mean(), "fake": fake.detach().mean()}
+        if due:
+            squared_B = adversarial.squared_gradient(real.flatten(1).mean(1), real_BCHW)
+            losses["penalty"] = squared_B.mean() / 2
+            total = total + config.gamma * config.penalty_every * losses["penalty"]
+        return {"total": total, **losses}
+
+    def _verdict(self, planes_BKHW: Tensor, image_BCHW: Tensor) -> Tensor:
+        assert self.discriminator is not None
+        logits: Tensor = self.discriminator(torch.cat([planes_BKHW, image_BCHW], 1))
+        return logits
+
+    def planes(self, source: Tensor) -> Tensor:
+        """A source as float planes of the image's size, (B, K, H, W): classes one-hot, none where unknown."""
+        config = self.config
+        if config.source.kind == "map":
+            ids_B1hw = torch.arange(config.planes, device=source.device)[:, None, None]
+            kind = next(self.parameters()).dtype
+            source = (source[:, None] == ids_B1hw).to(kind)
+        if self.stride:
+            return source
+        size, smooth = (config.height, config.width), config.source.kind == "image"
+        return F.interpolate(source, size, mode="bilinear" if smooth else "nearest")
+
+    def paint(self, source: Tensor, planes_BKHW: Tensor | None = None) -> Tensor:
+        """Images (B, C, H, W), not bounded."""
+        planes_BKHW = self.planes(source) if planes_BKHW is None else planes_BKHW
+        added_BCHW: Tensor = self.generator(planes_BKHW)
+        if self.config.source.kind == "map":
+            return added_BCHW
+        same = self.config.planes == self.config.channels
+        return added_BCHW + (planes_BKHW if same else planes_BKHW.mean(1, keepdim=True))
+
+    def noise(self, rng: Rng) -> Batch:
+        """Nothing is drawn."""
+        return {}
+
+    def translate(
+        self,
+        source: Tensor,
+        noise: Batch,
+        cond: Batch,
+        controls: Controls,
+        progress: Progress | None = None,
+    ) -> Tensor:
+        """One pass."""
+        return self.paint(source).clamp(-1, 1)
+
+
+def _blocks(width: int, count: int) -> nn.Sequential:
+    return nn.Sequential(*(Block(width) for _ in range(count)))
