@@ -129,7 +129,7 @@ def given(model, ability, cond):
         "mask": lambda: (torch.rand(3, 1, *image.shape[2:]) > 0.5).float(),
         "deviation": lambda: torch.tensor([0.1, 0.2, 0.3]),
         "latent": lambda: model.encode(image, cond) if encodes else image,
-        "source": lambda: torch.rand(3, *config.source.shape) * 2 - 1,
+        "source": lambda: torch.rand(3, *model.fields()["source"].shape) * 2 - 1,
     }
     return [made[name]() for name in ability.takes]
 

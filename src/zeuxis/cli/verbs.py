@@ -38,7 +38,9 @@ def _command(verb: Verb) -> Callable[..., None]:
         _parameter(name, Annotated[a.word, _info(a)], verb.defaults.get(name, inspect._empty))
         for name, a in verb.arguments.items()
     ]
-    if verb.has_controls:
+    lists = [n for n, a in verb.arguments.items() if a.word == list[str] and not a.option]
+    several = lists[0] if lists and verb.has_controls else ""
+    if verb.has_controls and not several:
         takes.append(_parameter("controls", Controls, None))
     help = f"{verb.gives.WRITES}; by default the next free samples/{'RUN' if verb.needs else 'NAME'}-..."
     help = f"{verb.gives.WRITES}." if verb.name == "score" else help
@@ -55,7 +57,11 @@ def _command(verb: Verb) -> Callable[..., None]:
     def command(**words: Any) -> None:
         run, out, grid = words.pop("run", None), words.pop("out"), words.pop("grid", None)
         film, fps = words.pop("film", None), words.pop("fps", 12.0)
-        controls = pairs(words.pop("controls", None), "steps=20")
+        turned = words.pop("controls", None)
+        if several:  # a command line has one list of words, in which controls come among the inputs
+            turned = [word for word in words[several] if _is_control(word)]
+            words[several] = [word for word in words[several] if not _is_control(word)]
+        controls = pairs(turned, "steps=20")
         perform(verb, run, words, controls, out, grid, film, fps)
 
     takes.sort(key=lambda p: p.default is not inspect.Parameter.empty)
@@ -67,6 +73,11 @@ def _command(verb: Verb) -> Callable[..., None]:
 def _parameter(name: str, annotation: Any, default: Any = inspect.Parameter.empty) -> Any:
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     return inspect.Parameter(name, kind, annotation=annotation, default=default)
+
+
+def _is_control(word: str) -> bool:
+    name, equal, _ = word.partition("=")
+    return bool(equal) and name.isidentifier() and not Path(word).exists()
 
 
 def _info(argument: Argument) -> Any:

@@ -185,7 +185,7 @@ class Pix2Pix(Family, abilities.Translates[Controls]):
     @property
     def margin(self) -> int:
         """How far a pixel sees."""
-        return self.generator.reach
+        return -(-self.generator.reach // self.generator.multiple) * self.generator.multiple
 
     def phases(self) -> tuple[Phase, ...]:
         """The generator alone, or after the discriminator."""

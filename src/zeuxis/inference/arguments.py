@@ -6,7 +6,7 @@ Shapes: N images, H height, W width, C channels, A conditions.
 
 import base64
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from zeuxis.core.progress import Progress
+    from zeuxis.data.originals import Originals
     from zeuxis.data.pictures import Pictures
     from zeuxis.data.preparation.decode import Target
     from zeuxis.inference.model import Model
@@ -142,52 +143,74 @@ class PixelsOf(Argument):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SourcesOf(Argument):
-    """What a family `Translates`: images (N, h, w, c) uint8, or maps of class ids (N, h, w)."""
+    """What a family `Translates`, of any sizes: images (h, w, c) uint8, or maps of class ids (h, w).
 
-    def read(self, model: "Model", word: str, progress: "Progress | None") -> "Pictures":
-        """The images or maps of a source, brought to the size that the model translates."""
-        from zeuxis.data.pictures import pictures
+    Colours become what the model takes: grey is repeated, colour weighed to grey; alpha is given back as it
+    was, unless the model makes its own.
+    """
 
-        field = model.family.fields()["source"]
-        size, channels = field.shape[-2:], field.shape[0] if field.kind == "image" else None
-        kind: Any = field.kind
-        return pictures(word, size, channels, MOST, progress=progress, kind=kind)  # type: ignore[arg-type]
+    def read(self, model: "Model", word: Sequence[str], progress: "Progress | None") -> "Originals":
+        """The images or maps of files and sources, each at its own size."""
+        from zeuxis.data.originals import originals
 
-    def take(self, model: "Model", value: Any, most: int) -> "np.ndarray":
-        """The images or maps of the files, brought to the size that the model translates."""
-        from zeuxis.data.preparation.decode import Target
+        kind: Any = model.family.fields()["source"].kind
+        return originals([word] if isinstance(word, str) else word, kind, progress)
 
-        field = model.family.fields()["source"]
-        channels = field.shape[0] if field.kind == "image" else 1
-        kind: Any = field.kind
-        height, width = field.shape[-2:]
-        return _decoded(value, "sources", Target(height, width, channels, kind=kind), most)
+    def take(self, model: "Model", value: Any, most: int) -> "list[np.ndarray]":
+        """The images or maps of the files."""
+        from zeuxis.data.preparation.decode import Target, header
 
-    def check(self, model: "Model", value: Any, given: Mapping[str, Any]) -> "np.ndarray":
-        """(N, h, w, c) uint8, or (N, h, w) int64."""
+        kind = model.family.fields()["source"].kind
+
+        def whole(content: bytes) -> "Target | None":
+            return Target(*header(content)[:2], 1, kind="map") if kind == "map" else None
+
+        return _each(value, "sources", whole, most)
+
+    def check(self, model: "Model", value: Any, given: Mapping[str, Any]) -> "Sequence[np.ndarray]":
+        """(h, w, c) uint8 each, or (h, w) int64; sizes may differ."""
         import numpy as np
 
         field = model.family.fields()["source"]
-        sources = np.asarray(getattr(value, "images", value))
-        whole = sources.dtype.kind in ("iu" if field.kind == "map" else "u")
-        if sources.shape[1:] != field.stored_shape or not len(sources) or not whole:
-            expected = f"{field.kind}s of shape {field.stored_shape}"
-            raise Invalid(
-                f"sources are {sources.dtype} of shape {sources.shape[1:]}, expected {expected}"
-            )
-        if field.kind != "map":
-            return np.require(sources, np.uint8, ("C", "W"))
-        most = len(field.classes) - 1
-        if sources.min() < -1 or sources.max() > most:
-            raise Invalid(
-                f"class ids go from {sources.min()} to {sources.max()}, expected 0 to {most}, "
-                "or -1 for unknown"
-            )
-        return sources.astype(np.int64)
+        found = [np.asarray(one) for one in getattr(value, "images", value)]
+        if not found:
+            raise Invalid("expected at least 1 source, found 0")
+        return [
+            _ids(one, len(field.classes)) if field.kind == "map" else _pixels(one) for one in found
+        ]
 
     def plain(self, value: Any) -> Any:
         """The name of the source."""
         return getattr(value, "name", None)
+
+
+def _pixels(source: "np.ndarray") -> "np.ndarray":
+    """(h, w, c) uint8 with 1, 3 or 4 channels."""
+    import numpy as np
+
+    if source.ndim != 3 or source.shape[2] not in (1, 3, 4) or source.dtype != np.uint8:
+        raise Invalid(
+            f"sources are {source.dtype} of shape {source.shape}, expected uint8 images "
+            "(height, width, channels) with 1, 3 or 4 channels"
+        )
+    return source
+
+
+def _ids(source: "np.ndarray", classes: int) -> "np.ndarray":
+    """(h, w) int64, ids of so many classes."""
+    import numpy as np
+
+    if source.ndim != 2 or source.dtype.kind not in "iu":
+        raise Invalid(
+            f"sources are {source.dtype} of shape {source.shape}, expected maps of class ids "
+            "(height, width)"
+        )
+    if source.min() < -1 or source.max() >= classes:
+        raise Invalid(
+            f"class ids go from {source.min()} to {source.max()}, expected 0 to {classes - 1}, "
+            "or -1 for unknown"
+        )
+    return source.astype(np.int64)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -386,12 +409,19 @@ def file_bytes(value: Any, what: str) -> bytes:
 
 
 def _decoded(values: Any, what: str, target: "Target", most: int) -> "np.ndarray":
-    """(N, *target.shape) of N encoded images, by the decoder that sources have.
+    """(N, *target.shape) of N encoded images, by the decoder that sources have."""
+    import numpy as np
+
+    return np.stack(_each(values, what, lambda content: target, most))
+
+
+def _each(
+    values: Any, what: str, target: "Callable[[bytes], Target | None]", most: int
+) -> "list[np.ndarray]":
+    """Encoded images as arrays, each brought to what `target` says of it.
 
     The caller has entered `decode.guarded`, which is the process's.
     """
-    import numpy as np
-
     from zeuxis.data.preparation.decode import decode
 
     if not isinstance(values, list) or not values:
@@ -401,10 +431,11 @@ def _decoded(values: Any, what: str, target: "Target", most: int) -> "np.ndarray
     for index, value in enumerate(values):
         where = f"{what}[{index}]" if len(values) > 1 else what
         try:
-            decoded.append(decode(file_bytes(value, where), target).pixels_HWC)
+            content = file_bytes(value, where)
+            decoded.append(decode(content, target(content)).pixels_HWC)
         except Invalid as error:
             raise Invalid(f"{where} cannot be read as an image ({error})") from error
-    return np.stack(decoded)
+    return decoded
 
 
 def _check_count(count: int, most: int) -> None:
@@ -440,7 +471,11 @@ NoisyPixels = Annotated[
     Any, PixelsOf(help="Noisy images, from any source.", exact=False, **_IMAGES)
 ]
 SourcePixels = Annotated[
-    Any, SourcesOf(help="Images or maps to translate, from any source.", **_IMAGES)
+    Any,
+    SourcesOf(
+        help="Pictures or maps to translate, of any size: files, folders, or sources of any form.",
+        **{**_IMAGES, "word": list[str], "metavar": "INPUT..."},
+    ),
 ]
 Mask = Annotated[
     Any,
@@ -469,6 +504,16 @@ Count = Annotated[int, Number(help="How many images.", word=int, least=1, counts
 Loop = Annotated[bool, Switch(help="End where it began, for a film that repeats.")]
 Steps = Annotated[
     int, Number(help="How many images, ends included.", word=int, least=2, counts=True)
+]
+Samples = Annotated[
+    int,
+    Number(
+        help="Translations of each source, by this seed and those after it; from 2 on also their mean and "
+        "standard deviation.",
+        word=int,
+        least=1,
+        counts=True,
+    ),
 ]
 Seed = Annotated[int, Number(help="Same seed: same images.", word=int)]
 Sigma = Annotated[

@@ -9,6 +9,7 @@ Shapes: N images, H height, W width, C channels, A conditions.
 import base64
 import csv
 import dataclasses
+import functools
 import io
 import json
 import math
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from zeuxis.core.errors import Conflict, Invalid
-from zeuxis.core.files import json_text, sync_files, write_file, write_json
+from zeuxis.core.files import json_text, read_json, sync_files, write_file, write_json
 from zeuxis.core.lock import locked
 from zeuxis.core.tabular import Tabular, imported
 
@@ -141,14 +142,14 @@ class Images(Result):
     """Images.
 
     Attributes:
-        images: (N, H, W, C) uint8.
+        images: (N, H, W, C) uint8; a list of (H, W, C) where sizes differ.
         labels: (N, A) int64 class indices that they were asked to show, -1 where left open.
         conditions: what the columns of `labels` are.
         before: (M, h, w, c) uint8, what the first of them were made from, if anything that can be shown.
         columns: of a sheet; 0 makes it about square.
     """
 
-    images: "np.ndarray"
+    images: Any
     labels: "np.ndarray | None" = None
     conditions: Sequence["Condition"] = ()
     before: "np.ndarray | None" = None
@@ -160,8 +161,18 @@ class Images(Result):
 
     @property
     def array(self) -> "np.ndarray":
-        """The images."""
-        return self.images
+        """The images.
+
+        Raises:
+            Invalid: they are of several sizes.
+        """
+        if isinstance(self.images, list):
+            raise Invalid("the images are of several sizes: take each from `images`")
+        found: np.ndarray = self.images
+        return found
+
+    def __len__(self) -> int:
+        return len(self.images)
 
     @classmethod
     def check_out(cls, path: Path) -> None:
@@ -188,17 +199,17 @@ class Images(Result):
         Raises:
             Conflict: the folder holds files of another origin.
         """
-        from zeuxis.core.pixels import save_png
-
         path, facts = Path(path), self._facts()
         with locked(path.parent / f".{path.name}.lock", f"{path} is being written", wait=True):
             self.check_out(path)
             path.mkdir(parents=True, exist_ok=True)
-            write_json(path / NOTE, {"count": 0, **facts})
-            for stale in (*written(path), *path.glob("[0-9]*.png.[0-9]*.tmp")):
+            old = [*written(path), *path.glob("*.png.[0-9]*.tmp")]
+            named = {"written": [*facts.get("written", ()), *(each.name for each in old)]}
+            write_json(path / NOTE, {"count": 0, **facts, **named})
+            for stale in old:
                 stale.unlink()
-            for index, image_HWC in enumerate(self.images):
-                save_png(path / f"{index:04d}.png", image_HWC, sync=False)
+            for name, content in self._all_files():
+                write_file(path / name, functools.partial(_write, content), sync=False)
             sync_files(path, written(path))
             metadata = self._metadata()
             write_file(path / METADATA, lambda beside: beside.write_bytes(metadata))
@@ -208,12 +219,26 @@ class Images(Result):
         """A zip of the files that `write` writes, not compressed: PNG is."""
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as archive:
-            for index, file in enumerate(self.files()):
-                archive.writestr(zipfile.ZipInfo(f"{index:04d}.png"), file)
+            for name, content in self._all_files():
+                archive.writestr(zipfile.ZipInfo(name), content)
             archive.writestr(zipfile.ZipInfo(METADATA), self._metadata())
             note = {"count": len(self.images), **self._facts()}
             archive.writestr(zipfile.ZipInfo(NOTE), json_text(note))
         return buffer.getvalue()
+
+    def _all_files(self) -> Iterator[tuple[str, bytes]]:
+        from zeuxis.core.pixels import png_bytes
+
+        yield from zip(self.file_names(), self.files(), strict=True)
+        yield from ((name, png_bytes(image_HWC)) for name, image_HWC in self.beside())
+
+    def file_names(self) -> Sequence[str]:
+        """Of the images."""
+        return [f"{index:04d}.png" for index in range(len(self.images))]
+
+    def beside(self) -> "Sequence[tuple[str, np.ndarray]]":
+        """(file name, image) of what is written beside the images."""
+        return ()
 
     def files(self) -> Iterator[bytes]:
         """Each image as a PNG file."""
@@ -253,15 +278,18 @@ class Images(Result):
         return table.append_column("image", arrow.array(files))
 
     def _facts(self) -> dict[str, Any]:
-        return {**self.provenance, **({"files": list(self.names)} if self.names else {})}
+        files = {"files": list(self.names)} if self.names else {}
+        names = (*self.file_names(), *(name for name, _ in self.beside()))
+        named = [name for name in names if not Path(name).stem.isdigit()]
+        return {**self.provenance, **files, **({"written": named} if named else {})}
 
     def _metadata(self) -> bytes:
         return "".join(json.dumps(row) + "\n" for row in self._rows()).encode()
 
     def _rows(self) -> Iterator[dict[str, str]]:
         """A line of `metadata.jsonl` for each image: its file and its classes."""
-        for index in range(len(self.images)):
-            row = {METADATA_NAME: f"{index:04d}.png"}
+        for index, name in enumerate(self.file_names()):
+            row = {METADATA_NAME: name}
             if self.labels is not None:
                 for condition, at in zip(self.conditions, self.labels[index].tolist(), strict=True):
                     row |= {condition.name: condition.classes[at]} if at >= 0 else {}
@@ -457,7 +485,13 @@ class Compressed(Result):
 
 def written(folder: Path) -> list[Path]:
     """The images that `Images.write` left in `folder`; other files may lie beside them."""
-    return [path for path in folder.glob("*.png") if path.stem.isdigit()]
+    note = read_json(folder / NOTE) if (folder / NOTE).is_file() else {}
+    named = {str(name) for name in note.get("written", ())}
+    return [path for path in folder.glob("*.png") if path.stem.isdigit() or path.name in named]
+
+
+def _write(content: bytes, path: Path) -> None:
+    path.write_bytes(content)
 
 
 def check_sheet(sheet: Path) -> None:

@@ -7,11 +7,13 @@ from zeuxis.inference.arguments import (
     Mask,
     NoisyPixels,
     Pixels,
+    Samples,
     Seed,
     Sigma,
     SourcePixels,
 )
 from zeuxis.inference.results import SHOWN, Images
+from zeuxis.inference.translations import Translations
 from zeuxis.inference.verb import verb
 
 if TYPE_CHECKING:
@@ -112,23 +114,24 @@ def vary(
     )
 
 
-@verb("Translates", "zeuxis translate runs/pix2pix-maps maps/ --grid both.png")
+@verb(
+    "Translates",
+    "zeuxis translate runs/pix2pix-maps maps/ --grid both.png",
+    "zeuxis translate runs/stylise-photos cat.jpg holiday/ --out painted",
+)
 def translate(
     model: "Model",
     sources: SourcePixels,
     seed: Seed = 0,
     labels: Labels = None,
+    samples: Samples = 1,
     controls: "Controls | None" = None,
     progress: "Progress | None" = None,
-) -> Images:
-    """Translate images or maps of one kind to images of another, as in the pairs it was trained on."""
-    return model.images(
-        lambda ask: ask.family.translate(
-            ask.inputs["source"], ask.noise(), ask.cond, controls, ask.progress
-        ),
-        labels,
-        {"source": sources},
-        seed=seed,
-        progress=progress,
-        before=model.family.fields()["source"].visible(sources),
-    )
+) -> Translations:
+    """Translate pictures or maps of any size to images of another kind, each under its name.
+
+    Sample k is that of seed + k.
+    """
+    from zeuxis.inference.translate import translations
+
+    return translations(model, sources, seed, labels, samples, controls, progress)
