@@ -10,7 +10,6 @@ from PIL import Image
 
 from tests.support.front import classes
 from tests.support.sabotage import breaks
-from zeuxis.core import pixels
 from zeuxis.core.lock import locked
 from zeuxis.data import inspect, inspection
 from zeuxis.inference import results
@@ -47,11 +46,11 @@ def test_files_are_synced_all_at_once(tmp_path, monkeypatch):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
 
 
-@breaks("inference/results.py", '{"count": 0, **facts}', '{"count": len(images_NHWC), **facts}')
+@breaks("inference/results.py", '"count": 0, **facts', '"count": len(self.images), **facts')
 def test_a_kill_among_them_leaves_whole_files_and_a_note_that_counts_none(tmp_path, monkeypatch):
     folder = tmp_path / "out"
     write(folder, images(9, 7), {})
-    save = pixels.save_png
+    save = results.write_file
 
     def killed(path, *rest, **more):
         if path.name == "0003.png":
@@ -60,7 +59,7 @@ def test_a_kill_among_them_leaves_whole_files_and_a_note_that_counts_none(tmp_pa
         save(path, *rest, **more)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(pixels, "save_png", killed)
+        patch.setattr(results, "write_file", killed)
         write(folder, images(8), {})
     assert note(folder)["count"] == 0
     assert sorted(path.name for path in results.written(folder)) == [

@@ -14,7 +14,7 @@ from tests.support.front import workshop
 from tests.support.kit import ALL
 from tests.support.sabotage import breaks
 from zeuxis import data, families
-from zeuxis.core.abilities import Generates
+from zeuxis.core.abilities import Generates, Translates
 from zeuxis.core.files import read_sealed, write_sealed
 from zeuxis.core.request import nested
 from zeuxis.core.settings import Data, override
@@ -56,13 +56,14 @@ def quick(tmp_path_factory):
 @pytest.mark.parametrize("name", ALL)
 def test_train_load_sample(name, photos, tmp_path):
     events = []
+    pairs = {"data.pair": "grey"} if "source" in families.get(name).Config.model_fields else {}
     folder = zeuxis.train(
         name,
         photos,
         out=tmp_path / "run",
         steps=3,
         threads=1,
-        overrides=tiny_words(name),
+        overrides=tiny_words(name) | pairs,
         evaluate=False,
         watch=events.append,
     )
@@ -70,6 +71,8 @@ def test_train_load_sample(name, photos, tmp_path):
     model = zeuxis.load(folder)
     if isinstance(model.family, Generates):
         images = model.sample(5, seed=7, labels="dark").images
+    elif isinstance(model.family, Translates):
+        images = model.translate(np.zeros((5, 8, 8, 3), np.uint8)).images
     else:
         images = model.reconstruct(np.zeros((5, 8, 8, 3), np.uint8)).images
     assert images.shape == (5, 8, 8, 3) and images.dtype == np.uint8
@@ -79,7 +82,7 @@ def test_train_load_sample(name, photos, tmp_path):
 
 @breaks("training/resolved.py", "if cls.CONDITIONAL else (),", ",")
 def test_labels_that_are_not_heard_are_not_conditions(photos, tmp_path):
-    prepared = data.ensure(photos, Data())
+    prepared = data.ensure(photos, Data(pair="grey"))
     for name in ALL:
         cls = families.get(name)
         config = resolved.make_config(cls, prepared, Data(), {})

@@ -97,7 +97,7 @@ class Pictures(Result):
         """The picture as PNG; several as a zip of their files."""
         if len(self.pictures) == 1:
             return encoded(self.pictures[0], ".png", self.profile)
-        return Images(images=self.pictures, provenance=self.provenance).as_file()  # type: ignore[arg-type]
+        return Images(images=self.pictures, provenance=self.provenance).as_file()
 
     def write(self, path: str | Path) -> None:
         """Write the picture, the film or a folder of pictures, and the recipe: `NAME.json` or `samples.json`.
@@ -112,7 +112,7 @@ class Pictures(Result):
         self.check_out(path)
         recipe = {**self.provenance, "version": __version__, "notes": list(self.notes)}
         if not path.suffix or path.is_dir():
-            Images(images=self.pictures, provenance=recipe).write(path)  # type: ignore[arg-type]
+            Images(images=self.pictures, provenance=recipe).write(path)
             return
         if self.fps:
             from zeuxis.core.film import write_film
