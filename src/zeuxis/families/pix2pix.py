@@ -51,7 +51,7 @@ class Pix2PixConfig(FamilyConfig):
     """Channels of each level of the U-Net, finest first; each level halves the sides."""
     blocks: int = pydantic.Field(1, ge=1)
     """Residual blocks a level, on the way down and again on the way up."""
-    detail: int = pydantic.Field(16, ge=1)
+    detail: int = pydantic.Field(12, ge=1)
     """Channels of the skip at full resolution."""
     patch: int = pydantic.Field(0, ge=0, le=16)
     """Pixels a side of a position of the finest level; 0: 2 for images of up to 64 pixels a side, else 4."""
@@ -95,7 +95,7 @@ class UNet(nn.Module):
         self.shrink = nn.ModuleList(shrinking(fine, coarse) for fine, coarse in pairs)
         self.grow = nn.ModuleList(growing(coarse, fine) for fine, coarse in pairs)
         self.rise = nn.Sequential(
-            nn.ReLU(), nn.Conv2d(widths[0], detail * side**2, 3, padding=1), PixelShuffle(side)
+            nn.ReLU(), nn.Conv2d(widths[0], detail * side**2, 1), PixelShuffle(side)
         )
         self.detail = nn.Conv2d(config.planes, detail, 3, padding=1)
         self.join = nn.Conv2d(2 * detail, detail, 3, padding=1)
@@ -109,7 +109,7 @@ class UNet(nn.Module):
         scales = [self.side * 2**level for level in range(len(self.down))]
         blocks = sum(2 * len(both) * scale for both, scale in zip(self.down, scales, strict=True))  # type: ignore[arg-type]
         again = sum(2 * len(both) * scale for both, scale in zip(self.up, scales, strict=False))  # type: ignore[arg-type]
-        return 3 + 2 * self.side + blocks + again + self.multiple
+        return 3 + self.side + blocks + again + self.multiple
 
     def forward(self, source_BKHW: Tensor) -> Tensor:
         """What is added to the base; any size."""
