@@ -13,10 +13,13 @@ from tests.create.test_verbs import WORDS
 from tests.support.one_ability import in_table
 from tests.support.sabotage import breaks
 from tests.support.toy import Toy
+from zeuxis.core import errors
 from zeuxis.core.fields import Field
 from zeuxis.core.pixels import save_png
+from zeuxis.create.arguments import Choice
 from zeuxis.create.verbs import VERBS as OF_PICTURES
 from zeuxis.inference import artefact
+from zeuxis.inference.arguments import LabelsOf, Number
 from zeuxis.inference.model import load
 from zeuxis.inference.results import Images, Latents
 from zeuxis.inference.verbs import VERBS
@@ -77,6 +80,24 @@ def test_rest_gives_what_python_gives(verb, name, server, runs, photos, words):
     assert found["provenance"]["run"] == name and "/" not in json.dumps(found["provenance"])
 
 
+@breaks("inference/verb.py", "if _has_words(value):", "if False:")
+@pytest.mark.parametrize("verb", [*VERBS.values(), *OF_PICTURES.values()], ids=lambda v: v.name)
+def test_no_argument_takes_a_path_from_a_body(verb, runs, tmp_path):
+    """A word is refused, or it is looked up among classes or choices."""
+    model = load(runs("vae")) if verb.needs else None
+    model = toy(tmp_path) if verb.needs == "Translates" else model
+    (tmp_path / "here").write_text("0")
+    for argument in verb.arguments.values():
+        for word in (str(tmp_path / "here"), "../here", "runs/demo"):
+            for value in (word, [word], {"a": word}):
+                try:
+                    taken = argument.take(model, value, 8)
+                except errors.Invalid as refused:
+                    assert str(tmp_path) not in str(refused).replace(repr(value)[:80], "")
+                    continue
+                assert taken == value and isinstance(argument, LabelsOf | Choice | Number)
+
+
 @pytest.mark.parametrize("name", OF_PICTURES)
 def test_verbs_without_a_run_take_pictures_as_bodies(name, server, folder):
     files, options = WORDS[name]
@@ -101,14 +122,18 @@ def test_verbs_without_a_run_take_pictures_as_bodies(name, server, folder):
         assert refused.status_code == 422 and "base64" in refused.json()["detail"]
 
 
+def toy(folder, kind="image", shape=(3, 8, 8), classes=()):
+    """An untrained model that translates."""
+    field = Field(name="source", kind=kind, shape=shape, classes=classes)
+    with in_table(Toy):
+        family = Toy(Toy.TINY.model_copy(update={"source": field}))
+        artefact.save(folder / kind, "toy", family, family.state_dict())
+        return load(folder / kind)
+
+
 def test_sources_of_a_translation_are_files_too(tmp_path):
     for kind, shape, classes in (("image", (3, 8, 8), ()), ("map", (8, 8), ("sky", "sea"))):
-        field = Field(name="source", kind=kind, shape=shape, classes=classes)
-        config = Toy.TINY.model_copy(update={"source": field})
-        with in_table(Toy):
-            family = Toy(config)
-            artefact.save(tmp_path / kind, "toy", family, family.state_dict())
-            model = load(tmp_path / kind)
+        model = toy(tmp_path, kind, shape, classes)
         folder = tmp_path / f"{kind}s"
         for i in range(3):
             ids = np.random.default_rng(i).integers(0, 2, (16, 16), np.uint8)

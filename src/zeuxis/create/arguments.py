@@ -87,6 +87,10 @@ class Choice(Argument):
         """The words."""
         return self.word
 
+    def take(self, model: Any, value: Any, most: int) -> Any:
+        """The word."""
+        return value
+
     def check(self, model: Any, value: Any, given: Mapping[str, Any]) -> str:
         """The word."""
         words = typing.get_args(self.word)

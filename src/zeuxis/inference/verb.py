@@ -79,6 +79,9 @@ class Argument:
     def take(self, model: "Model", value: Any, most: int) -> Any:
         """The value that one of a JSON body stands for; a file is its bytes, or they as base64.
 
+        Words are refused unless a type of argument says otherwise: on the command line they may be paths,
+        and a request names no file of the machine that answers it.
+
         Args:
             model: that the verb is asked of.
             value: of the body, or the default.
@@ -88,6 +91,8 @@ class Argument:
             Invalid: it is of another type, or cannot be read.
             TooLarge: more images.
         """
+        if _has_words(value):
+            raise Invalid(f"found {value!r:.80}; a request cannot name what is on this machine")
         return value
 
     def check(self, model: "Model", value: Any, given: Mapping[str, Any]) -> Any:
@@ -106,6 +111,13 @@ class Argument:
     def plain(self, value: Any) -> Any:
         """What the provenance of a result says of a value, as JSON; None leaves it out."""
         return None
+
+
+def _has_words(value: Any) -> bool:
+    """Whether a JSON value is a text or holds one; names of an object do not count."""
+    if isinstance(value, dict | list):
+        return any(map(_has_words, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, str)
 
 
 @dataclasses.dataclass(frozen=True)
