@@ -26,6 +26,18 @@ def pixels(x_CHW):
 
 @breaks("create/patches.py", "if wraps[axis - 1] else mirrored", "if False else mirrored")
 @breaks("create/patches.py", "add_(x_CHW.narrow(axis, 0, HALF))", "add_(0)")
+@pytest.mark.parametrize("wraps", [(True, False), (False, True)])
+def test_rolling_the_guess_rolls_what_is_made_of_it_along_the_axes_that_wrap(wraps, stones):
+    def made(guess):
+        field = nearest(guess, stones, None, wraps, torch.Generator())
+        return folded(stones, field, wraps)
+
+    guess = resized(stones, (24, 28))
+    for axis, wrap in enumerate(wraps):
+        rolled = made(guess).roll(5, axis + 1)
+        assert torch.allclose(rolled, made(guess.roll(5, axis + 1)), atol=1e-5) == wrap
+
+
 @pytest.mark.parametrize("wraps", [(False, False), (True, False), (False, True), (True, True)])
 def test_the_border_is_seamless_where_it_wraps(wraps, stones):
     ranks = {"y": [], "x": []}
@@ -83,7 +95,7 @@ def test_patch_match_comes_near_to_the_exact_search(stones, monkeypatch):
     assert best <= chosen <= 1.5 * best
 
 
-@breaks("create/patches.py", "torch.cat([row], axis)", "row")
+@breaks("create/patches.py", "3 if wraps[axis - 1] else 1", "1")
 @pytest.mark.parametrize("new", [30, 44, 57])
 def test_enlarging_on_a_circle_commutes_with_rolling(new, stones):
     wide = resized(stones, (40, new), (True, True))
