@@ -45,7 +45,7 @@ SMOOTH = (1.5, 0.5)
 LARGEST = 2048
 SMALLEST = 32
 """Pixels of the shorter side that the smallest size has at least."""
-WIDE = 4.0
+WIDE = 12.0
 """Standard deviation in pixels of a blur: what of a change outlasts it, one's own networks may not make.
 
 A discriminator answers to brightness first, and would only make all of it black and white.
