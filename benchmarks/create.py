@@ -1,11 +1,13 @@
-r"""Restyling and dreaming: processor seconds, and the distance to the style by a measure that was not optimised.
+r"""Restyling and dreaming: processor seconds, and the distance to the style by a measure not optimised.
 
-    pip download --no-deps scikit-image==0.26.0 -d wheels && unzip -q wheels/*.whl 'skimage/data/*' -d pictures
+    pip download --no-deps scikit-image==0.26.0 -d wheels
+    unzip -q wheels/*.whl 'skimage/data/*' -d pictures
     python benchmarks/create.py pictures looked-at [--run runs/gan-avatars]
 
-Two contents in three styles at 256 pixels and dreams at 512, seed 0, one thread; contents and styles were fixed
-before any was tried. The measure is the sliced Wasserstein distance of 6,000 patches of 7 x 7 pixels of the
-result and of the style (at the same longer side), of levels in [0, 1]. Rows go to results/create.json.
+Two contents in three styles at 256 pixels and dreams at 512, seed 0, one thread; contents and styles were
+fixed before any was tried. The measure is the sliced Wasserstein distance of 6,000 patches of 7 x 7 pixels
+of the result and of the style (at the same longer side), of levels in [0, 1]. Rows go to
+results/create.json.
 """
 
 import argparse

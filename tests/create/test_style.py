@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from tests.support.sabotage import breaks
+from zeuxis.core import errors
 from zeuxis.create import restyle, style
 
 
@@ -67,3 +69,23 @@ def test_a_seed_gives_the_same_and_weights_matter(monkeypatch):
 def test_mirrored_borders_may_be_wider_than_the_picture():
     x = torch.arange(3.0).view(1, 1, 1, 3)
     assert style.mirrored(x, (5, 4, 0, 1))[0, 0, 0].tolist() == [1, 0, 1, 2, 1, 0, 1, 2, 1, 0, 1, 2]
+
+
+@breaks("create/style.py", "start = (x + following - scene.content)", "start = (following + 0 * x)")
+def test_a_film_starts_each_frame_from_the_last(monkeypatch, tmp_path):
+    """Frames that are equal come nearer to the style from frame to frame."""
+    monkeypatch.setattr(style, "STEPS", (8,))
+    rng = np.random.default_rng(0)
+    frame = rng.integers(0, 256, (40, 64, 3), np.uint8)
+    for i in range(3):
+        Image.fromarray(frame).save(tmp_path / f"{i}.png")
+    look = np.kron(rng.integers(0, 256, (8, 8, 3), np.uint8), np.ones((8, 8, 1), np.uint8))
+    film = restyle(tmp_path, look, size=64, frames=True)
+    assert film.array.shape == (3, 40, 64, 3) and film.fps
+    moved = [np.abs(shown.astype(int) - frame).mean() for shown in film.array]
+    assert moved[0] < moved[1] < moved[2]
+    Image.fromarray(frame[:, :40]).save(tmp_path / "9.png")
+    with pytest.raises(errors.Invalid, match="the frames have several sizes"):
+        restyle(tmp_path, look, frames=True)
+    with pytest.raises(errors.Invalid, match="is a folder; expected one picture"):
+        restyle(tmp_path, look)

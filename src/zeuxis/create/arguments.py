@@ -2,8 +2,10 @@
 
 import dataclasses
 import math
+import os
 import typing
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 from zeuxis.core.errors import Invalid, NotFound
@@ -36,6 +38,36 @@ class PictureOf(Argument):
         picture = open_picture(value)
         file = {"file": picture.name} if picture.name else {}
         return {**file, "sha256": picture.sha256}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FramesOf(PictureOf):
+    """One picture; where `frames` are asked for, a folder of frames in the order of their names, or a list."""
+
+    def check(self, model: Any, value: Any, given: Mapping[str, Any]) -> Any:
+        """A list of `create.pictures.Picture` of one size."""
+        if not given.get("frames"):
+            return [super().check(model, value, given)]
+        found = [super(FramesOf, self).check(model, one, given) for one in _frames(value)]
+        sizes = {one.pixels_HWC.shape[:2] for one in found}
+        if len(sizes) > 1:
+            listed = ", ".join(f"{width} x {height}" for height, width in sorted(sizes)[:3])
+            raise Invalid(f"the frames have several sizes ({listed}); a film has one")
+        return found
+
+    def plain(self, value: Any) -> Any:
+        """What opens the same again; of a folder, each of its frames."""
+        if isinstance(value, str | os.PathLike) and Path(value).is_dir():
+            return [super(FramesOf, self).plain(one) for one in _frames(value)]
+        if isinstance(value, list | tuple):
+            return [super(FramesOf, self).plain(one) for one in value]
+        return super().plain(value)
+
+
+def _frames(value: Any) -> Sequence[Any]:
+    from zeuxis.create.pictures import frames_of
+
+    return frames_of(Path(value)) if isinstance(value, str | os.PathLike) else _several(value)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

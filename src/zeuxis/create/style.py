@@ -47,6 +47,8 @@ COARSEST = 96
 RATE = 0.02
 LARGEST = 4096
 SMALLEST_STYLE = 32
+FPS = 12
+"""Of a film."""
 TILE = 768
 MARGIN = 64
 """Pixels around a tile that its maps see."""
@@ -63,14 +65,17 @@ class Settings:
 
 
 def restyled(
-    picture: Picture,
+    frames: Sequence[Picture],
     styles: Sequence[Picture],
     weights: Sequence[float],
     mask: Picture | None,
     settings: Settings,
     progress: Progress | None = None,
 ) -> Pictures:
-    """A picture repainted in the style of others.
+    """A picture repainted in the style of others, or the frames of a film.
+
+    Each frame after the first starts from the one before, moved as the film moves, and takes half as many
+    steps at the last size, at the same shifts: what does not move does not flicker.
 
     Raises:
         TooLarge: a size beyond 4,096.
@@ -86,12 +91,13 @@ def restyled(
                 f"{SMALLEST_STYLE} a side are needed to see strokes"
             )
     shares = _shares(weights, len(styles))
-    content = picture.colours()
+    picture, content = frames[0], frames[0].colours()
     looks = [style.colours() for style in styles]
     if settings.keep_colours:
         looks = [recoloured(look, content) for look in looks]
     sizes = grown(settings.size)
     work = [STEPS[min(i, len(STEPS) - 1)] * size**2 for i, size in enumerate(sizes)]
+    total = sum(work) + (len(frames) - 1) * work[-1] // 2
     x, first, last = None, 0.0, 0.0
     for i, size in enumerate(sizes):
         open_ = None if mask is None else _mask(mask, content, size)
@@ -108,12 +114,21 @@ def restyled(
             if x is None
             else F.interpolate(x, scene.content.shape[2:], mode="bicubic")
         )
-        tick = _ticks(progress, sum(work[:i]), work[i], sum(work))
+        tick = _ticks(progress, sum(work[:i]), work[i], total)
         x, losses = scene.painted(start, STEPS[min(i, len(STEPS) - 1)], tick)
         first, last = losses[0] if i == 0 else first, losses[-1]
     assert x is not None
     note = f"distance to the style, of what was optimised: {first:.2f} before, {last:.3f} after"
-    return Pictures(pictures=[picture.painted(x)], profile=picture.profile, notes=[note])
+    shown = [picture.painted(x)]
+    for i, frame in enumerate(frames[1:]):
+        following = resized(frame.colours(), settings.size)
+        start = (x + following - scene.content).clamp(0, 1)
+        scene.show(following)
+        tick = _ticks(progress, sum(work) + i * work[-1] // 2, work[-1] // 2, total)
+        x, _ = scene.painted(start, max(1, STEPS[min(len(sizes), len(STEPS)) - 1] // 2), tick)
+        shown.append(frame.painted(x))
+    fps = FPS if len(frames) > 1 else 0
+    return Pictures(pictures=shown, fps=fps, profile=picture.profile, notes=[note])
 
 
 def grown(size: int) -> list[int]:
@@ -186,6 +201,10 @@ class Scene:
         with torch.no_grad():
             self.styles = [self._style(style) for style in styles]
         self._content: dict[int, list[Tensor]] = {}
+
+    def show(self, content: Tensor) -> None:
+        """Another content of the same size; the styles stay."""
+        self.content, self._content = content, {}
 
     def painted(
         self, x: Tensor, steps: int, tick: Callable[[float], None]

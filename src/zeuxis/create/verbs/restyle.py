@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from zeuxis.create.arguments import Content, NumbersOf, PictureOf, PicturesOf
+from zeuxis.create.arguments import FramesOf, NumbersOf, PictureOf, PicturesOf
 from zeuxis.create.results import Pictures
 from zeuxis.inference.arguments import Number, Seed, Switch
 from zeuxis.inference.verb import Encoded, verb
@@ -10,6 +10,19 @@ from zeuxis.inference.verb import Encoded, verb
 if TYPE_CHECKING:
     from zeuxis.core.progress import Progress
 
+Content = Annotated[
+    Any,
+    FramesOf(
+        help="The picture: PNG, JPEG, WebP, GIF, BMP or TIFF; with --frames a folder of frames.",
+        body=Encoded,
+        option=False,
+        metavar="PICTURE",
+    ),
+]
+Frames = Annotated[
+    bool,
+    Switch(help="Repaint the frames of a film, each from the one before.", flag="frames"),
+]
 Styles = Annotated[
     Any,
     PicturesOf(
@@ -60,6 +73,7 @@ KeepColours = Annotated[
     "zeuxis restyle cat.jpg wave.jpg",
     "zeuxis restyle cat.jpg wave.jpg night.jpg --weight 2 --weight 1 --size 1024 --out cat.png",
     "zeuxis restyle portrait.png wave.jpg --strength 0.3 --keep-colours --mask background.png",
+    "zeuxis restyle shots/ wave.jpg --frames --out film.webp",
     alias="style",
 )
 def restyle(
@@ -70,6 +84,7 @@ def restyle(
     weights: Weights = None,
     keep_colours: KeepColours = False,
     mask: Where = None,
+    frames: Frames = False,
     seed: Seed = 0,
     progress: "Progress | None" = None,
 ) -> Pictures:
