@@ -42,7 +42,7 @@ class PictureOf(Argument):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FramesOf(PictureOf):
-    """One picture; where `frames` are asked for, a folder of frames in the order of their names, or a list."""
+    """One picture; where `frames` are asked for, a folder in the order of its names, or a list."""
 
     def check(self, model: Any, value: Any, given: Mapping[str, Any]) -> Any:
         """A list of `create.pictures.Picture` of one size."""
