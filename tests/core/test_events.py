@@ -88,7 +88,7 @@ def test_a_long_run_is_thinned_out_and_keeps_its_notes(record, monkeypatch, tmp_
     assert (tmp_path / "events.jsonl").stat().st_size <= 10_000 and notes[-1]["text"] == "999"
 
 
-@breaks("core/events.py", 'line = b"\\n" + line', "pass")
+@breaks("core/log.py", 'line = b"\\n" + line', "pass")
 def test_what_a_kill_cut_costs_one_line(record, tmp_path):
     record((0, step(1)), (5, step(2)))
     path = tmp_path / "events.jsonl"

@@ -27,7 +27,7 @@ def note(folder):
     return json.loads((folder / results.NOTE).read_text())
 
 
-@breaks("inference/results.py", "image_HWC, sync=False)", "image_HWC)")
+@breaks("inference/results.py", "content), sync=False)", "content))")
 @breaks("inference/results.py", "sync_files(path, written(path))", "pass")
 def test_files_are_synced_all_at_once(tmp_path, monkeypatch):
     synced = []
