@@ -91,6 +91,16 @@ def test_each_parameter_is_in_exactly_one_phase(name, conditional):
     assert sorted(trained) == sorted(id(p) for p in model.parameters() if p.requires_grad)
 
 
+@pytest.mark.parametrize("name", ALL)
+def test_every_family_learns_from_four_channels(name):
+    model = wake(build(name, channels=4))
+    for phase in model.phases():
+        model.zero_grad()
+        model.loss(phase.name, batch_for(model), context())["total"].backward()
+        found = [p.grad for p in step.parameters(model, phase) if p.grad is not None]
+        assert found and all(torch.isfinite(grad).all() for grad in found)
+
+
 @pytest.mark.parametrize("name, conditional", CASES)
 def test_each_phase_gives_finite_gradients_to_its_parameters_only(name, conditional):
     model = wake(build(name, conditional=conditional))

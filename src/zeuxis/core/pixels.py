@@ -2,6 +2,10 @@
 
 Outside: uint8 in [0, 255], (N, H, W, C) arrays. Inside: float32 in [-1, 1], (B, C, H, W) tensors in
 channels_last memory, which is the same order of bytes.
+
+With an alpha channel, colours outside are as files have them ("straight"), inside they are multiplied by
+alpha: what is resized, blurred, interpolated or learned is what is seen (Porter and Duff 1984), and colours
+that nobody sees count for nothing. Models that were trained before this have straight colours inside, too.
 """
 
 import io
@@ -15,24 +19,47 @@ from torch import Tensor
 from zeuxis.core.files import write_file
 
 
-def from_uint8(pixels_BCHW: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Map uint8 pixels to the model range.
+def from_uint8(
+    pixels_BCHW: Tensor, dtype: torch.dtype = torch.float32, straight: bool = False
+) -> Tensor:
+    """Map uint8 pixels to the model range, colours times alpha unless they are to stay `straight`.
 
     >>> from_uint8(torch.tensor([0, 255], dtype=torch.uint8)).tolist()
     [-1.0, 1.0]
     """
     if pixels_BCHW.dtype != torch.uint8:
         raise TypeError(f"expected uint8 pixels, got {pixels_BCHW.dtype}")
+    if pixels_BCHW.shape[1:2] == (4,) and not straight:
+        return (premultiplied(pixels_BCHW.float()) / 127.5 - 1.0).to(dtype)
     return pixels_BCHW.to(dtype) / 127.5 - 1.0
 
 
-def to_uint8(image_BCHW: Tensor) -> Tensor:
+def premultiplied(levels_BCHW: Tensor) -> Tensor:
+    """Colours times alpha, floating levels in [0, 255]; without an alpha channel as they are."""
+    if levels_BCHW.shape[1] != 4:
+        return levels_BCHW
+    alpha_B1HW = levels_BCHW[:, 3:]
+    return torch.cat([levels_BCHW[:, :3] * (alpha_B1HW / 255), alpha_B1HW], 1)
+
+
+def divided(levels_B4HW: Tensor) -> Tensor:
+    """Inverse of `premultiplied`, uint8; what is wholly transparent becomes white."""
+    alpha_B1HW = levels_B4HW[:, 3:].round().clamp(0, 255)
+    colour_B3HW = levels_B4HW[:, :3] * (255 / alpha_B1HW.clamp(min=1))
+    colour_B3HW = torch.where(alpha_B1HW > 0, colour_B3HW.round().clamp(0, 255), 255)
+    return torch.cat([colour_B3HW, alpha_B1HW], 1).to(torch.uint8)
+
+
+def to_uint8(image_BCHW: Tensor, straight: bool = False) -> Tensor:
     """Map the model range to uint8 pixels, rounding to nearest and clipping what overshoots.
 
     >>> to_uint8(torch.tensor([-1.0, 0.0, 1.2])).tolist()
     [0, 128, 255]
     """
-    return ((image_BCHW.float() + 1.0) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    levels_BCHW = (image_BCHW.float() + 1.0) * 127.5
+    if levels_BCHW.shape[1:2] == (4,) and not straight:
+        return divided(levels_BCHW)
+    return levels_BCHW.round().clamp(0, 255).to(torch.uint8)
 
 
 def to_levels(image_BCHW: Tensor, levels: int = 256) -> Tensor:
@@ -61,6 +88,43 @@ def coloured_ids(ids_NHW: np.ndarray) -> np.ndarray:
     colours = np.rint(150 + 90 * np.cos(hue)).T.astype(np.uint8)
     colours[0] = 0
     return np.asarray(colours[ids_NHW + 1])
+
+
+def seen(pixels_NHWC: np.ndarray) -> np.ndarray:
+    """Colours times alpha, uint8, so that levels which nobody sees do not differ; others as they are."""
+    if pixels_NHWC.shape[-1] != 4:
+        return pixels_NHWC
+    alpha = pixels_NHWC[..., 3:].astype(np.uint16)
+    colours = (pixels_NHWC[..., :3] * alpha + 127) // 255
+    return np.concatenate([colours, alpha], -1).astype(np.uint8)
+
+
+GROUNDS = (0, 128, 255)
+"""Grey levels that transparent images are laid on to be measured."""
+
+
+def over(pixels_NHWC: np.ndarray, ground: np.ndarray | int) -> np.ndarray:
+    """Images with an alpha channel on a ground, (N, H, W, 3) uint8; others as they are."""
+    if pixels_NHWC.shape[-1] != 4:
+        return pixels_NHWC
+    alpha = pixels_NHWC[..., 3:].astype(np.float32) / 255
+    mixed = pixels_NHWC[..., :3] * alpha + np.asarray(ground, np.float32) * (1 - alpha)
+    return np.rint(mixed).astype(np.uint8)
+
+
+def composites(pixels_NHWC: np.ndarray) -> np.ndarray:
+    """On black, grey and white side by side, (N, H, 3 W, 3), to be measured; opaque images as they are."""
+    if pixels_NHWC.shape[-1] != 4:
+        return pixels_NHWC
+    return np.concatenate([over(pixels_NHWC, ground) for ground in GROUNDS], 2)
+
+
+def checkered(pixels_NHWC: np.ndarray) -> np.ndarray:
+    """Images with an alpha channel on a pattern of squares, to be looked at; others as they are."""
+    height, width = pixels_NHWC.shape[1:3]
+    side = max(1, max(height, width) // 16)
+    odd = (np.arange(height)[:, None] // side + np.arange(width) // side) % 2
+    return over(pixels_NHWC, np.where(odd, 204, 255)[..., None])
 
 
 def to_array(pixels_BCHW: Tensor) -> np.ndarray:
@@ -115,7 +179,7 @@ def whole_factor(height: int, width: int, least: int = SHEET) -> int:
 
 
 def grid(pixels_NHWC: np.ndarray, columns: int = 0, gap: int = 1, scale: int = 1) -> np.ndarray:
-    """Lay images out row by row on one white sheet, (H', W', C) uint8.
+    """Lay images out row by row on one white sheet, (H', W', C) uint8; transparent ones on a pattern.
 
     Args:
         pixels_NHWC: the images, uint8.
@@ -123,6 +187,7 @@ def grid(pixels_NHWC: np.ndarray, columns: int = 0, gap: int = 1, scale: int = 1
         gap: pixels between images (after scaling).
         scale: whole-number enlargement without smoothing, to see single pixels.
     """
+    pixels_NHWC = checkered(pixels_NHWC)
     if scale > 1:
         pixels_NHWC = pixels_NHWC.repeat(scale, axis=1).repeat(scale, axis=2)
     n, h, w, c = pixels_NHWC.shape

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from zeuxis.core.fields import KINDS, Kind
+from zeuxis.core.pixels import divided, premultiplied
 from zeuxis.core.settings import Data
 
 Draw = Callable[[str, int], np.ndarray]
@@ -75,13 +76,16 @@ def _warp(items: np.ndarray, settings: Data, draw: Draw, smooth: bool) -> np.nda
     )
     stored = torch.from_numpy(np.ascontiguousarray(items.reshape(b, h, w, -1)))
     grid = F.affine_grid(torch.from_numpy(theta).float(), [b, 1, h, w], align_corners=False)
+    seen = stored.permute(0, 3, 1, 2).float()
     out = F.grid_sample(
-        stored.permute(0, 3, 1, 2).float(),
+        premultiplied(seen) if smooth else seen,
         grid,
         mode="bilinear" if smooth else "nearest",
         padding_mode="reflection",
         align_corners=False,
     )
+    if smooth and out.shape[1] == 4:
+        return divided(out).permute(0, 2, 3, 1).numpy()
     limits = torch.iinfo(stored.dtype)
     whole = out.round().clamp(limits.min, limits.max).to(stored.dtype)
     return whole.permute(0, 2, 3, 1).numpy().reshape(items.shape)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from zeuxis.core.abilities import Reconstructs, Scores
-from zeuxis.core.pixels import grid
+from zeuxis.core.pixels import composites, grid
 from zeuxis.core.progress import Progress
 from zeuxis.core.sheets import above
 from zeuxis.data import Prepared
@@ -97,6 +97,7 @@ def _nearness(
     both: tuple[np.ndarray, np.ndarray], names: tuple[str, ...], receipt: Mapping[str, str]
 ) -> Measured:
     """PSNR, SSIM and, of translations, the perceptual distance to the truth."""
+    both = composites(both[0]), composites(both[1])
     found = Measured({names[0]: mean(psnr(*both), receipt)})
     found.attempt(names[1:2], lambda: {names[1]: mean(ssim(*both), receipt)})
     if names == TRANSLATED:

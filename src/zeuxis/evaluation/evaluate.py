@@ -19,6 +19,7 @@ from zeuxis.core import machine
 from zeuxis.core.errors import Invalid
 from zeuxis.core.family import Family
 from zeuxis.core.log import read_log
+from zeuxis.core.pixels import divided, premultiplied, to_array
 from zeuxis.core.progress import Progress
 from zeuxis.data import Prepared
 from zeuxis.evaluation import diagnosis, sides
@@ -392,12 +393,14 @@ def _on(estimate: Estimate, side: str) -> Estimate:
 
 def coarse(pixels_NHWC: np.ndarray, factor: int) -> np.ndarray:
     """The images shrunk by `factor` and enlarged again, uint8."""
-    image = torch.from_numpy(pixels_NHWC.astype(np.float32)).permute(0, 3, 1, 2)
+    image = premultiplied(torch.from_numpy(pixels_NHWC.astype(np.float32)).permute(0, 3, 1, 2))
     height, width = image.shape[2:]
     small = F.interpolate(
         image, (height // factor, width // factor), mode="bilinear", antialias=True
     )
     large = F.interpolate(small, (height, width), mode="bilinear")
+    if large.shape[1] == 4:
+        return to_array(divided(large))
     return large.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from zeuxis.core.errors import Invalid
 from zeuxis.core.family import Condition
+from zeuxis.core.pixels import composites
 from zeuxis.core.progress import Progress
 from zeuxis.features import Extractor, Features
 from zeuxis.metrics import Estimate, Measured
@@ -319,7 +320,7 @@ def _diversity(fake: Side, real: Side, seed: int) -> Measured:
 
     def varied(measure: str) -> dict[str, Estimate]:
         mine, theirs = (
-            diversity(images_of(side), labels, measure, PAIRS, seed)
+            diversity(composites(images_of(side)), labels, measure, PAIRS, seed)
             for side, labels in zip((fake, real), columns, strict=True)
         )
         return against(mine, theirs)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from zeuxis.core.errors import Invalid
+from zeuxis.core.pixels import GROUNDS, over
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -102,8 +103,15 @@ class Extractor:
             raise Invalid(f"features need uint8 levels 0 to 255, got {given.dtype}")
         low = self.precision == "bfloat16"
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=low):
-            found = self.net(self.prepare(given))
+            found = (
+                self._over_grounds(given) if given.shape[3] == 4 else self.net(self.prepare(given))
+            )
         return {tap: found[tap].float().cpu() for tap in self.layers}
+
+    def _over_grounds(self, pixels_BHW4: np.ndarray) -> Mapping[str, Tensor]:
+        """Mean over what is seen on black, grey and white, so that no ground hides a difference."""
+        seen = [self.net(self.prepare(over(pixels_BHW4, ground))) for ground in GROUNDS]
+        return {tap: torch.stack([each[tap].float() for each in seen]).mean(0) for tap in seen[0]}
 
 
 def rgb(pixels_BHWC: np.ndarray) -> Tensor:

@@ -41,6 +41,7 @@ from zeuxis.core.settings import Hash, checked, similar
 from zeuxis.core.words import code
 
 FORMAT = 1
+PREMULTIPLIED = "premultiplied"
 DEEPEST = 8
 """Parts in each other; so far no model has more than one."""
 MOST_ROWS = 4096
@@ -80,6 +81,7 @@ class Content(pydantic.BaseModel, strict=True):
     source: str = ""
     zeuxis: str = ""
     dataset_hash: str = ""
+    alpha: Literal["straight", "premultiplied"] = "straight"
 
     @pydantic.model_validator(mode="after")
     def _is_whole(self) -> "Content":
@@ -146,10 +148,18 @@ def save(
         },
         "zeuxis": __version__,
         **facts,
+        **({"alpha": _alpha(folder, model)} if model.config.channels == 4 else {}),
     }
     write_file(folder / "README.md", lambda path: path.write_text(_card(content)))
     write_sealed(folder / "config.json", content)
     drop_old_weights(folder, content)
+
+
+def _alpha(folder: Path, model: Family) -> str:
+    """Whether its colours are multiplied by alpha: those that a part makes are as that was trained."""
+    parts = [read_json(folder / "parts" / part / "config.json") for part in model.parts]
+    straight = any(part.get("alpha") != PREMULTIPLIED for part in parts)
+    return "straight" if straight else PREMULTIPLIED
 
 
 def drop_old_weights(folder: Path, content: Mapping[str, Any]) -> None:

@@ -31,9 +31,9 @@ import torch
 from PIL import Image
 
 from zeuxis.core.abilities import Sequential
-from zeuxis.core.errors import Invalid, NotFound
+from zeuxis.core.errors import Invalid, NotFound, Unable
 from zeuxis.core.files import LARGEST_JSON, Upload, parse_json
-from zeuxis.core.pixels import grid, to_pil
+from zeuxis.core.pixels import divided, grid, seen, to_array, to_pil, to_tensor
 from zeuxis.core.progress import Progress
 from zeuxis.core.settings import explain
 from zeuxis.inference import artefact
@@ -93,7 +93,8 @@ def compress(
     images_NHWC = np.ascontiguousarray(images_NHWC)
     coder = coding.queue.RangeEncoder()
     kind = coding.model.Categorical(perfect=False)
-    numbers_NT = torch.from_numpy(images_NHWC.reshape(len(images_NHWC), -1).astype(np.int64))
+    coded_NHWC = _coded(model, images_NHWC)
+    numbers_NT = torch.from_numpy(coded_NHWC.reshape(len(images_NHWC), -1).astype(np.int64))
     doubtful: list[list[int]] = []
     for rows, walk in _walks(model, len(images_NHWC), progress):
         for step, stepper in walk:
@@ -127,6 +128,30 @@ def compress(
         written_down=len(doubtful),
         peers=dict(_peers(images_NHWC)),
     )
+
+
+def _coded(model: "Model", images_NHWC: np.ndarray) -> np.ndarray:
+    """The levels that the model sees.
+
+    Raises:
+        Unable: they do not tell the colours of half-transparent pixels exactly.
+    """
+    if model.straight:
+        return images_NHWC
+    coded_NHWC = seen(images_NHWC)
+    if not np.array_equal(_straight(coded_NHWC), images_NHWC):
+        raise Unable(
+            "some pixels are half transparent, and the model sees their colours only times alpha, rounded; "
+            "images are compressed without loss if each pixel is opaque, or wholly transparent and white"
+        )
+    return coded_NHWC
+
+
+def _straight(coded_NHWC: np.ndarray) -> np.ndarray:
+    """Colours divided by alpha."""
+    if coded_NHWC.shape[-1] != 4:
+        return coded_NHWC
+    return to_array(divided(to_tensor(coded_NHWC).float()))
 
 
 def decompress(
@@ -168,6 +193,7 @@ def decompress(
             numbers_NT[rows, step] = number_R
             stepper.push(number_R)
     images = numbers_NT.reshape(count, height, width, channels).to(torch.uint8).numpy()
+    images = images if model.straight else _straight(images)
     if hashlib.sha256(images.tobytes()).hexdigest() != header["pixels"]:
         raise Invalid(
             f"the images in {file} did not come out as they went in; this machine computes too differently"

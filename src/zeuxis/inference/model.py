@@ -84,6 +84,7 @@ class Model:
         facts: `config.json` of the artefact, with `dataset` filled in.
         folder: where it was loaded from.
         rng: what draws its noise.
+        straight: its colours are not multiplied by alpha, as of models saved before that was done.
         device: where it runs.
         precision: of its network calls.
     """
@@ -98,6 +99,7 @@ class Model:
     ) -> None:
         self.family = family
         self.facts = facts
+        self.straight = "files" in facts and facts.get("alpha") != "premultiplied"
         self.folder = folder
         self.rng = rng
         self.device = next(family.parameters()).device
@@ -180,7 +182,7 @@ class Model:
 
         The other arguments are those of `batches`.
         """
-        made = self.batches(call, labels, inputs, finish=to_uint8, **given)
+        made = self.batches(call, labels, inputs, finish=self.visible, **given)
         return Images(
             images=to_array(made),
             labels=labels,
@@ -188,6 +190,10 @@ class Model:
             before=before,
             columns=columns,
         )
+
+    def visible(self, image_BCHW: Tensor) -> Tensor:
+        """Images in [-1, 1] as uint8."""
+        return to_uint8(image_BCHW, self.straight)
 
     def batches(
         self,
@@ -237,7 +243,9 @@ class Model:
         cond = {"label": labels.to(self.device)} if self.conditions else {}
         given = {name: value.to(self.device) for name, value in inputs.items()}
         inside = {
-            name: from_uint8(value).contiguous(memory_format=torch.channels_last)
+            name: from_uint8(value, straight=self.straight).contiguous(
+                memory_format=torch.channels_last
+            )
             if value.dtype == torch.uint8
             else value
             for name, value in given.items()

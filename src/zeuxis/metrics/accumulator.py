@@ -61,7 +61,8 @@ class Accumulator:
                 f"images are {pixels_NHWC.dtype} of shape {pixels_NHWC.shape}; "
                 "expected uint8 (N, H, W, C)"
             )
-        self._check_size("x".join(map(str, pixels_NHWC.shape[1:])))
+        grounds = " on black, grey and white" if pixels_NHWC.shape[3] == 4 else ""
+        self._check_size("x".join(map(str, pixels_NHWC.shape[1:])) + grounds)
         start = 0
         for rows in stream(pixels_NHWC, self.extractor, progress=progress):
             batch = pixels_NHWC[start : start + len(rows[self.taps[0]])]

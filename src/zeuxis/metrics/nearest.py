@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from zeuxis.core.errors import Invalid
+from zeuxis.core.pixels import seen
 from zeuxis.metrics import Estimate, share
 
 LEVEL = 16
@@ -90,10 +91,10 @@ def nearest(
         best, keep = torch.cat([best, cost], 1).topk(count, dim=1, largest=False)
         places = torch.cat([places, found + start], 1).gather(1, keep)
     rows = np.sort(among[places.numpy()], axis=1)  # of equals, the earlier one
-    flat = samples_NHWC.reshape(len(samples_NHWC), -1).astype(np.int32)
+    flat = seen(samples_NHWC).reshape(len(samples_NHWC), -1).astype(np.int32)
     exact = np.stack(
         [
-            np.square(_rows(images_MHWC, rows[:, j]).reshape(flat.shape) - flat).sum(1)
+            np.square(seen(_rows(images_MHWC, rows[:, j])).reshape(flat.shape) - flat).sum(1)
             for j in range(count)
         ],
         axis=1,
@@ -105,6 +106,7 @@ def nearest(
 
 def differing(a_NHWC: np.ndarray, b_NHWC: np.ndarray, level: int = LEVEL) -> np.ndarray:
     """In how many pixels two uint8 images differ by more than `level` in some channel, (N,)."""
+    a_NHWC, b_NHWC = seen(a_NHWC), seen(b_NHWC)
     low, high = np.minimum(a_NHWC, b_NHWC), np.maximum(a_NHWC, b_NHWC)
     return ((high - low) > level).any(-1).sum((1, 2))
 
@@ -215,7 +217,7 @@ def _closer(
 
 def _centred(images: np.ndarray) -> torch.Tensor:
     """Levels around zero, (N, D) float32: smaller numbers, smaller rounding errors."""
-    return torch.from_numpy(images.reshape(len(images), -1).astype(np.float32) - 128)
+    return torch.from_numpy(seen(images).reshape(len(images), -1).astype(np.float32) - 128)
 
 
 def _rows(images: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from zeuxis.core.files import write_file
-from zeuxis.core.pixels import SHEET, png_bytes, whole_factor
+from zeuxis.core.pixels import SHEET, checkered, png_bytes, whole_factor
 from zeuxis.core.words import markup
 from zeuxis.evaluation.report.charts import curve
 
@@ -178,6 +178,7 @@ def image(pixels_HWC: np.ndarray, alt: str = "", least: int = 0) -> str:
         least: pixels that its longer side is shown at, at least: enlarged by a whole factor.
     """
     height, width = pixels_HWC.shape[:2]
+    pixels_HWC = checkered(pixels_HWC[None])[0] if pixels_HWC.size else pixels_HWC
     factor = whole_factor(height, width, least)
     code = base64.b64encode(png_bytes(pixels_HWC)).decode()
     return (

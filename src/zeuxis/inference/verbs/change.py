@@ -50,9 +50,10 @@ def denoise(
     """
     import numpy as np
 
-    from zeuxis.core.pixels import to_tensor
+    from zeuxis.core.pixels import premultiplied, to_tensor
 
-    noisy = to_tensor(np.require(images, np.float32, ("C", "W"))) / 127.5 - 1
+    noisy = to_tensor(np.require(images, np.float32, ("C", "W")))
+    noisy = (noisy if model.straight else premultiplied(noisy)) / 127.5 - 1
     sigma_N = np.full(len(images), sigma / 127.5, np.float32)
     return model.images(
         lambda ask: ask.family.denoise(ask.inputs["images"], ask.inputs["sigma"], ask.cond),
