@@ -77,6 +77,8 @@ class Data(Settings):
     """1 for grey, 3 for colour, 4 for colour with alpha; by default what the images have."""
     fit: Literal["crop", "pad", "stretch"] = "crop"
     """What to do with images of another shape."""
+    tiles: int | None = pydantic.Field(None, ge=8, le=4096)
+    """Cut each image into squares of so many pixels, side by side: a set of one large photo."""
     holdout: float | None = pydantic.Field(None, ge=0)
     """Images that are never trained on, to measure with: a number, or below 1 a share; 0 is none; by default
     5 %, raised to 64 but never above 15 %, at most 5,000, and none of fewer than 220."""

@@ -64,9 +64,11 @@ def prepared_as(
     """
     config, recorded = model.family.config, model.facts.get("data", {})
     form = {"size": (config.height, config.width), "channels": config.channels}
-    form |= {name: recorded[name] for name in ("fit", "holdout", *PAIRS) if name in recorded}
+    form |= {
+        name: recorded[name] for name in ("fit", "holdout", "tiles", *PAIRS) if name in recorded
+    }
     if data.is_prepared(Path(source)):
-        form["holdout"] = None  # it keeps its split
+        form |= {"holdout": None, "tiles": None}  # it keeps what it is
     settings = checked(Data, form, model.folder)
     translates = "source" in type(config).model_fields
     return data.ensure(source, settings, ticks(tell, "preparing"), translates)

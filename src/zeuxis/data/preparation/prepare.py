@@ -96,8 +96,8 @@ def ensure(
     asked = [getattr(settings, name) for name in PAIRS]
     if translates or any(value is not None for value in asked):
         key = (*key, translates, *asked)
-    if settings.holdout is not None:
-        key = (*key, settings.holdout)
+    if settings.holdout is not None or settings.tiles is not None:
+        key = (*key, settings.holdout, settings.tiles)
     digest = hashlib.blake2b(repr(key).encode(), digest_size=10).hexdigest()
     folder = cache_folder() / "prepared" / f"{name_of(source)}-{digest}"
     with locked(folder.with_name(f"{folder.name}.lock"), f"{folder} is in use", wait=True):
@@ -232,7 +232,9 @@ def _finish(
         beside = partner.derived(images, operation(pair), staging)
     items = [items[i] for i in keep]
     words = {name: [column[i] for i in keep] for name, column in words.items()}
-    held_out, how = split.sides(items, clusters[keep], settings.holdout)
+    held_out, how = split.sides(
+        items, clusters[keep], settings.holdout if settings.tiles is None else None
+    )
     leaks = _leaks(findings.exact[keep], held_out)
     conditions, labels = columns.split(words, source.classes)
     labels = labels if conditions else np.zeros((len(keep), 0), np.int32)

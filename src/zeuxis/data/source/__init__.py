@@ -26,6 +26,7 @@ from zeuxis.data.source.files import Folder, Zip
 from zeuxis.data.source.parquet import ParquetSource, holds_images
 from zeuxis.data.source.places import sides_by_column
 from zeuxis.data.source.tar import TarShards
+from zeuxis.data.source.tiles import OneImage, Tiles
 from zeuxis.data.source.tree import TreeSource
 
 __all__ = ["Item", "Source", "fingerprint_of", "name_of", "open_source"]
@@ -50,6 +51,9 @@ def open_source(
     settings = settings or Data()
     opened, folders = _opened(source, settings, translates)
     sides_by_column(opened)
+    if settings.tiles is not None:
+        with decode.guarded():
+            return Tiles(opened, settings)
     with decode.guarded():
         return pairs.arranged(opened, folders, settings, translates)
 
@@ -74,6 +78,12 @@ def _opened(
             return below, None
         folders = pairs.find(files.images, settings, translates)
         return TreeSource(name, kind, files, folders), folders
+    if path.suffix.lower() in SUFFIXES:
+        if settings.tiles is not None:
+            return OneImage(path, name), None
+        raise Invalid(
+            f"{path} is one image, and a model needs many; data.tiles=64 cuts it into tiles of 64 x 64"
+        )
     raise Invalid(
         f"{path} is not of a kind that can be read; expected a folder of images, a zip, a tar, idx, "
         "npy, npz or parquet file, or a prepared set"
