@@ -54,16 +54,16 @@ def test_folded_norms_equal_the_norms():
     assert sum(p.numel() for p in net.parameters()) == 3_350_000 + classes
 
 
-@breaks("features/extraction.py", "+ 255 * (1 - alpha)", "")
-def test_grey_is_repeated_and_transparency_is_white():
+@breaks("features/extraction.py", "for ground in GROUNDS]", "for ground in GROUNDS[1:]]")
+def test_grey_is_repeated_and_transparency_lies_on_black_grey_and_white():
     rgb = ramp()
     grey = ramp(channels=1)
     assert np.allclose(features(grey).array, features(grey.repeat(3, 3)).array, atol=1e-5)
     opaque = np.concatenate([rgb, np.full_like(rgb[..., :1], 255)], 3)
     assert np.allclose(features(opaque).array, features(rgb).array, atol=1e-4)
     clear = np.concatenate([rgb, np.zeros_like(rgb[..., :1])], 3)
-    white = features(np.full_like(rgb, 255)).array
-    assert np.allclose(features(clear).array, white, atol=1e-5)
+    grounds = [features(np.full_like(rgb, level)).array for level in (0, 128, 255)]
+    assert np.allclose(features(clear).array, np.mean(grounds, 0), atol=1e-5)
 
 
 def test_chunks_do_not_matter_and_progress_is_told():
