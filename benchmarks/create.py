@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from row import write_row
 
 import zeuxis
@@ -74,6 +74,22 @@ def styles(data: Path, out: Path) -> None:
             )
 
 
+def figure(data: Path, out: Path) -> None:
+    """Styles above, contents on the left, and what became of them: middle squares, `out/restyle.jpg`."""
+    rows = [[None, *(data / of for of in STYLES.values())]]
+    for content, file in CONTENTS.items():
+        rows.append([data / file, *(out / f"{content}-{style}.png" for style in STYLES)])
+    side, step = 240, 244
+    sheet = Image.new("RGB", (4 * step - 4, 3 * step - 4), "white")
+    for y, row in enumerate(rows):
+        for x, path in enumerate(row):
+            if path is not None:
+                with Image.open(path) as image:
+                    shown = ImageOps.fit(image.convert("RGB"), (side, side))
+                sheet.paste(shown, (x * step, y * step))
+    sheet.save(out / "restyle.jpg", quality=88)
+
+
 def dreams(data: Path, out: Path, run: Path | None) -> None:
     """A dream at 512 x 512 by the feature network, and by one's own."""
     with Image.open(data / "astronaut.png") as image:
@@ -108,6 +124,7 @@ def main() -> None:
     data = given.pictures / "skimage/data"
     dreams(data, given.out, given.run)
     styles(data, given.out)
+    figure(data, given.out)
 
 
 if __name__ == "__main__":
