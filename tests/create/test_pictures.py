@@ -14,9 +14,6 @@ from zeuxis.create.results import Pictures
 from zeuxis.data.pictures import pictures
 
 
-@breaks(
-    "create/pictures.py", "torch.where(visible > 0, colours, ", "torch.where(visible > 2, colours, "
-)
 def test_transparent_pixels_take_the_colour_of_what_is_near():
     pixels = np.zeros((16, 16, 4), np.uint8)
     pixels[:, :4] = (255, 0, 0, 255)

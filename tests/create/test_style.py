@@ -17,7 +17,6 @@ def scene(size=96, open_=None):
 
 
 @breaks("create/style.py", "(torch.stack(along).sum() + ", "(0 * torch.stack(along).sum() + ")
-@breaks("create/style.py", "share /= self.shape[0] * self.shape[1]", "share = 1")
 def test_tiles_give_the_loss_and_the_gradient_of_the_whole(monkeypatch):
     """Up to what a tile does not see of its surroundings, which the margin makes small."""
     gradients = []

@@ -8,7 +8,7 @@ one of twelve shifts of the picture, or else the lattice of the strides would sh
 
 Above `TILE` pixels a side the maps are computed tile by tile, twice: once for the sums over the whole
 picture, and once for the gradient that these have. So the statistics stay those of the whole picture, and
-memory is that of a tile, about 0.5 GB, and 60 bytes a pixel.
+memory is that of a tile and of a few copies of the picture.
 
 Shapes: B batch, C channels, H height, W width.
 """
