@@ -6,7 +6,7 @@ from tests.support.sabotage import breaks
 from zeuxis.core.pixels import from_levels, from_uint8, to_levels, to_uint8
 
 
-@breaks("core/pixels.py", "/ 127.5 - 1.0", "/ 128.0 - 1.0")
+@breaks("core/pixels.py", "to(dtype) / 127.5 - 1.0", "to(dtype) / 128.0 - 1.0")
 def test_every_byte_comes_back_and_the_range_is_used_to_its_ends():
     pixels = torch.arange(256, dtype=torch.uint8)
     image = from_uint8(pixels)

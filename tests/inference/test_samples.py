@@ -101,12 +101,12 @@ def test_of_two_at_once_one_is_there_whole(tmp_path):
 def test_inspecting_leaves_nothing_and_removes_what_killed_ones_left(tmp_path, monkeypatch):
     monkeypatch.setattr(inspection.tempfile, "gettempdir", lambda: str(tmp_path))
     pets = classes(tmp_path / "pets", "cat", "dog", count=3)
-    dead, alive = tmp_path / f"{inspection.ROOM}dead", tmp_path / f"{inspection.ROOM}alive"
-    for room in (dead, alive):
-        (room / "set").mkdir(parents=True)
-    (tmp_path / f"{inspection.ROOM}link").symlink_to(pets)
+    dead, alive = tmp_path / f"{inspection.SCRATCH}dead", tmp_path / f"{inspection.SCRATCH}alive"
+    for scratch in (dead, alive):
+        (scratch / "set").mkdir(parents=True)
+    (tmp_path / f"{inspection.SCRATCH}link").symlink_to(pets)
     with locked(inspection._lock(alive), "in use"):
         assert inspect(pets).facts["images"]["count"] == 6
         left = {path.name for path in tmp_path.iterdir() if not path.name.startswith(".")}
-    assert left == {"pets", alive.name, f"{inspection.ROOM}link"}
+    assert left == {"pets", alive.name, f"{inspection.SCRATCH}link"}
     assert len(list(pets.rglob("*.png"))) == 6

@@ -2,14 +2,16 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zeuxis.core.errors import Invalid
 from zeuxis.data.preparation import clean
 from zeuxis.data.preparation.warn import share
-from zeuxis.data.source.base import Item
+
+if TYPE_CHECKING:
+    from zeuxis.data.source.base import Item
 
 SHARE, FEWEST, MOST_SHARE, MOST, WORTHWHILE = 0.05, 64, 0.15, 5000, 220
 OWN = "the source's own split"
@@ -65,7 +67,7 @@ def by_hash(groups: Sequence[str], asked: float | None = None) -> np.ndarray:
 
 
 def sides(
-    items: Sequence[Item], clusters: np.ndarray, asked: float | None = None
+    items: Sequence["Item"], clusters: np.ndarray, asked: float | None = None
 ) -> tuple[np.ndarray, str]:
     """(N,) uint8, 1 where held out; and how it was decided.
 
@@ -108,7 +110,7 @@ def _why_none(count: int, asked: float | None) -> str:
     return "these images form one group, whose parts are too alike to be held out"
 
 
-def _groups(items: Sequence[Item], clusters: np.ndarray) -> list[str]:
+def _groups(items: Sequence["Item"], clusters: np.ndarray) -> list[str]:
     """A name for each image's group: what the source calls one, joined with duplicate clusters."""
     first: dict[str, int] = {}
     names = [item.group or item.name for item in items]

@@ -12,7 +12,6 @@ import itertools
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import PurePosixPath
 from typing import Any
 
 from zeuxis.core.errors import Invalid
@@ -98,13 +97,14 @@ class Beside:
         """Columns from every metadata file; what two lines dispute is unknown."""
         wrong: set[tuple[str, str]] = set()
         for name in self._files.names:
-            path = PurePosixPath(name)
-            if path.name not in TABLES:
+            if posixpath.basename(name) not in TABLES:
                 continue
             self._read.add(name)
             disputed = len(wrong)
             try:
-                for line in read_table(self._files.read(name, MEMBER_LIMIT), path.suffix):
+                for line in read_table(
+                    self._files.read(name, MEMBER_LIMIT), posixpath.splitext(name)[1]
+                ):
                     image = self._find(str(line.pop(FILE_NAME, "") or ""), name)
                     if image is None:
                         continue
@@ -144,7 +144,7 @@ class Beside:
     def _stylegan(self) -> None:
         """Labels from a `dataset.json` as StyleGAN's dataset tool writes it."""
         for name in self._files.names:
-            if PurePosixPath(name).name != "dataset.json":
+            if posixpath.basename(name) != "dataset.json":
                 continue
             try:
                 content = parse_json(self._files.read(name), most=LARGEST_LABELS)
@@ -228,15 +228,14 @@ class Beside:
         for name in self._files.names:
             if name in self._read:
                 continue
-            path = PurePosixPath(name)
-            top = len(path.parts) <= 1 + depth
-            if path.suffix.lower() in OTHER_IMAGES:
-                why = f"{path.suffix} images are not read; convert it to PNG"
-                self.problems.append((name, why))
-            elif top and path.stem.lower() in LICENCES and path.suffix not in (*SUFFIXES, ".json"):
+            stem, suffix = posixpath.splitext(posixpath.basename(name))
+            top = name.count("/") <= depth
+            if suffix.lower() in OTHER_IMAGES:
+                self.problems.append((name, f"{suffix} images are not read; convert it to PNG"))
+            elif top and stem.lower() in LICENCES and suffix not in (*SUFFIXES, ".json"):
                 self._licence(name)
             elif not (legend and maps.is_legend(name, depth) and self._legend(name)):
-                self.unused.add(name, _why_unused(path))
+                self.unused.add(name, _why_unused(suffix.lower()))
 
     def _legend(self, name: str) -> bool:
         """Whether names of class ids could be read; the first legend counts."""
@@ -244,7 +243,7 @@ class Beside:
             return False
         try:
             content = self._files.read(name, SIDE_LIMIT)
-            self.legend = maps.read_legend(content, PurePosixPath(name).suffix.lower())
+            self.legend = maps.read_legend(content, posixpath.splitext(name)[1].lower())
         except (OSError, ValueError) as error:
             self.problems.append((name, f"the names of classes cannot be read: {error}"))
         return True
@@ -257,9 +256,8 @@ class Beside:
             self.problems.append((name, f"the licence cannot be read: {error}"))
 
 
-def _why_unused(path: PurePosixPath) -> str:
+def _why_unused(suffix: str) -> str:
     """What a file that was not read would have to be."""
-    suffix = path.suffix.lower()
     if suffix in SPREADSHEETS:
         return f"a table is read as metadata.csv, .jsonl or .parquet with a column {FILE_NAME}"
     if suffix == ".json":
