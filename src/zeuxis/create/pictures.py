@@ -16,14 +16,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageOps
 from torch import Tensor
 from torch.nn import functional as F
 
 from zeuxis.core.errors import Invalid, NotFound, TooLarge
 from zeuxis.core.pixels import to_array, to_pil, to_tensor
 from zeuxis.core.settings import similar
-from zeuxis.data.preparation.decode import Refused, decode, guarded, opened
+from zeuxis.data.originals import profile_of
+from zeuxis.data.preparation.decode import Refused, decode, guarded
 from zeuxis.data.source.base import read_file
 
 
@@ -126,23 +127,6 @@ def frames_of(folder: Path) -> list[Path]:
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 
 
-def through(picture: Image.Image, profile: bytes | None) -> Image.Image:
-    """An sRGB picture in the colours of a profile; unchanged if the profile only leads to sRGB."""
-    if profile is None or picture.mode not in ("RGB", "RGBA"):
-        return picture
-    target = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-    try:
-        transform = ImageCms.buildTransform(
-            ImageCms.createProfile("sRGB"), target, picture.mode, picture.mode
-        )
-        changed = ImageCms.applyTransform(picture, transform)
-    except ImageCms.PyCMSError:
-        return picture
-    assert changed is not None  # it is only None in place
-    changed.info["icc_profile"] = profile
-    return changed
-
-
 def _of_file(path: Path) -> Picture:
     if path.is_dir():
         raise Invalid(f"{path} is a folder; expected one picture, such as {path / 'cat.png'}")
@@ -159,7 +143,7 @@ def _decoded(content: bytes, what: str) -> Picture:
     try:
         with guarded():
             pixels_HWC = decode(content, None).pixels_HWC
-            profile = _profile(content)
+            profile = profile_of(content)
     except Refused as error:
         kind = TooLarge if error.reason == "oversized" else Invalid
         raise kind(f"{what} cannot be read as an image ({error})") from error
@@ -198,17 +182,3 @@ def _tiff(image: Image.Image) -> bytes:
     profile, buffer = image.info.get("icc_profile"), io.BytesIO()
     upright.save(buffer, "TIFF", icc_profile=profile)
     return buffer.getvalue()
-
-
-def _profile(content: bytes) -> bytes | None:
-    """The file's colour profile, if it is one of RGB other than sRGB."""
-    with opened(content) as image:
-        profile = image.info.get("icc_profile")
-        rgb = image.mode in ("RGB", "RGBA", "P")
-    try:
-        read = ImageCms.ImageCmsProfile(io.BytesIO(profile)) if profile and rgb else None
-    except (ImageCms.PyCMSError, OSError, TypeError):
-        return None
-    if read is None or read.profile.xcolor_space.strip() != "RGB":
-        return None
-    return None if "srgb" in ImageCms.getProfileDescription(read).lower() else profile

@@ -191,7 +191,7 @@ def encoded(pixels_HWC: "np.ndarray", suffix: str, profile: bytes | None) -> byt
     from PIL import Image
 
     from zeuxis.core.pixels import to_pil
-    from zeuxis.create.pictures import through
+    from zeuxis.data.originals import through
 
     image = to_pil(pixels_HWC)
     options: dict[str, Any] = {"lossless": True} if suffix == ".webp" else {}

@@ -5,7 +5,6 @@ Files pass the decoder of sources: upright by their EXIF orientation, in sRGB by
 Legend: H height, W width, C channels.
 """
 
-import contextlib
 import dataclasses
 import io
 from collections.abc import Iterator, Sequence
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from PIL import ImageCms
+from PIL import Image, ImageCms
 
 from zeuxis.core.errors import Invalid
 from zeuxis.core.family import Condition
@@ -141,16 +140,25 @@ def profile_of(content: bytes | np.ndarray) -> bytes | None:
     return None if read.profile.xcolor_space.strip() != "RGB" or "srgb" in described else profile
 
 
+def through(picture: Image.Image, profile: bytes | None) -> Image.Image:
+    """An sRGB picture in the colours of a profile; unchanged if the profile only leads to sRGB."""
+    if profile is None or picture.mode not in ("RGB", "RGBA"):
+        return picture
+    target = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    try:
+        transform = ImageCms.buildTransform(
+            ImageCms.createProfile("sRGB"), target, picture.mode, picture.mode
+        )
+        changed = ImageCms.applyTransform(picture, transform)
+    except ImageCms.PyCMSError:
+        return picture
+    assert changed is not None  # it is only None in place
+    changed.info["icc_profile"] = profile
+    return changed
+
+
 def in_profile(image_HWC: np.ndarray, profile: bytes) -> bytes:
     """The PNG file of an sRGB image in the colours of a profile, which it names; sRGB if that fails."""
-    image, buffer = to_pil(image_HWC), io.BytesIO()
-    if image.mode in ("RGB", "RGBA"):
-        with contextlib.suppress(ImageCms.PyCMSError):
-            goal, own = (
-                ImageCms.ImageCmsProfile(io.BytesIO(profile)),
-                ImageCms.createProfile("sRGB"),
-            )
-            change = ImageCms.buildTransform(own, goal, image.mode, image.mode)
-            ImageCms.applyTransform(image, change, inPlace=True)
+    image, buffer = through(to_pil(image_HWC), profile), io.BytesIO()
     image.save(buffer, "PNG", icc_profile=image.info.get("icc_profile"))
     return buffer.getvalue()
