@@ -14,12 +14,10 @@ that tiles of a large picture equal the whole, and no image on others of its bat
 Shapes: B batch, C channels, H height, W width of images; c, h, w of sources; K input planes, F features.
 """
 
-import itertools
-
 import pydantic
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from zeuxis.core import abilities
 from zeuxis.core.abilities import Batch, Controls
@@ -29,17 +27,13 @@ from zeuxis.core.fields import Field
 from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
-from zeuxis.nn.plain import Block
-from zeuxis.nn.precision import full
-from zeuxis.nn.resample import PixelShuffle
-from zeuxis.nn.towers import growing, pad_edge, shrinking
+from zeuxis.nn.patchgan import PatchDiscriminator
+from zeuxis.nn.plain import PlainUNet
 from zeuxis.objectives import adversarial
 from zeuxis.objectives.adversarial import Loss
 
 SMALL = 64
 """Sides up to which a position of the finest level is 2 pixels wide, not 4."""
-SLOPE = 0.2
-"""Of the discriminator's leaky ReLU below zero."""
 
 
 class Pix2PixConfig(FamilyConfig):
@@ -81,69 +75,6 @@ class Pix2PixConfig(FamilyConfig):
         return self.source.shape[0] if self.source.kind == "image" else len(self.source.classes)
 
 
-class UNet(nn.Module):
-    """(B, K, H, W) -> (B, C, H, W), zero at first. Skips are added; that of full resolution is appended."""
-
-    def __init__(self, config: Pix2PixConfig) -> None:
-        super().__init__()
-        widths, side, detail = config.widths, config.side, config.detail
-        self.side, self.multiple = side, side * 2 ** (len(widths) - 1)
-        pairs = list(itertools.pairwise(widths))
-        self.stem = nn.Conv2d(config.planes * side**2, widths[0], 3, padding=1)
-        self.down = nn.ModuleList(_blocks(width, config.blocks) for width in widths)
-        self.up = nn.ModuleList(_blocks(width, config.blocks) for width in widths[:-1])
-        self.shrink = nn.ModuleList(shrinking(fine, coarse) for fine, coarse in pairs)
-        self.grow = nn.ModuleList(growing(coarse, fine) for fine, coarse in pairs)
-        self.rise = nn.Sequential(
-            nn.ReLU(), nn.Conv2d(widths[0], detail * side**2, 1), PixelShuffle(side)
-        )
-        self.detail = nn.Conv2d(config.planes, detail, 3, padding=1)
-        self.join = nn.Conv2d(2 * detail, detail, 3, padding=1)
-        self.head = nn.Conv2d(detail, config.channels, 3, padding=1)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
-
-    @property
-    def reach(self) -> int:
-        """Pixels from which on a source has no influence: convolutions, and the cells that halving joins."""
-        scales = [self.side * 2**level for level in range(len(self.down))]
-        blocks = sum(2 * len(both) * scale for both, scale in zip(self.down, scales, strict=True))  # type: ignore[arg-type]
-        again = sum(2 * len(both) * scale for both, scale in zip(self.up, scales, strict=False))  # type: ignore[arg-type]
-        return 3 + self.side + blocks + again + self.multiple
-
-    def forward(self, source_BKHW: Tensor) -> Tensor:
-        """What is added to the base; any size."""
-        height, width = source_BKHW.shape[2:]
-        source_BKHW = pad_edge(source_BKHW, -height % self.multiple, -width % self.multiple)
-        x, skips = self.stem(F.pixel_unshuffle(source_BKHW, self.side)), []
-        for level, blocks in enumerate(self.down):
-            x = blocks(self.shrink[level - 1](x) if level else x)
-            skips.append(x)
-        for level in reversed(range(len(self.up))):
-            x = self.up[level](self.grow[level](x) + skips[level])
-        both = torch.cat([self.rise(x), self.detail(source_BKHW)], 1)
-        return full(self.head(F.relu(self.join(F.relu(both)))))[..., :height, :width]
-
-
-class Discriminator(nn.Module):
-    """Source planes and image (B, K + C, H, W) -> logits (B, 1, h, w) of patches of some 34 pixels a side."""
-
-    def __init__(self, config: Pix2PixConfig) -> None:
-        super().__init__()
-        widths = [config.planes + config.channels, *(config.widths[0] * 2**i for i in range(3))]
-        self.falls = nn.ModuleList(
-            nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in itertools.pairwise(widths)
-        )
-        self.verdict = nn.Conv2d(widths[-1], 1, 3, padding=1)
-
-    def forward(self, both_BKHW: Tensor) -> Tensor:
-        """Look at each patch."""
-        x = both_BKHW
-        for fall in self.falls:
-            x = F.leaky_relu(fall(pad_edge(x, x.shape[2] % 2, x.shape[3] % 2)), SLOPE)
-        return full(self.verdict(x))
-
-
 class Pix2Pix(Family, abilities.Translates[Controls]):
     """Point estimate of the image of a source, sharpened by a patch discriminator if that is asked for."""
 
@@ -172,8 +103,12 @@ class Pix2Pix(Family, abilities.Translates[Controls]):
     def __init__(self, config: Pix2PixConfig) -> None:
         super().__init__()
         self.config = config
-        self.generator = UNet(config)
-        self.discriminator = Discriminator(config) if config.adversarial else None
+        sizes = config.widths, config.blocks, config.side, config.detail
+        self.generator = PlainUNet(config.planes, config.channels, *sizes)
+        seen = config.planes + config.channels
+        self.discriminator = (
+            PatchDiscriminator(seen, config.widths[0]) if config.adversarial else None
+        )
 
     @property
     def stride(self) -> int:
@@ -268,7 +203,3 @@ class Pix2Pix(Family, abilities.Translates[Controls]):
     ) -> Tensor:
         """One pass."""
         return self.paint(source).clamp(-1, 1)
-
-
-def _blocks(width: int, count: int) -> nn.Sequential:
-    return nn.Sequential(*(Block(width) for _ in range(count)))
