@@ -34,6 +34,10 @@ FAMILIES = {
     ),
     "flow": ("Flow", "Rectified flow: the most faithful images, a few network passes per sample."),
     "pix2pix": ("Pix2Pix", "Paired translation: from a source or a map to its image, in one pass."),
+    "unpaired": (
+        "Unpaired",
+        "Unpaired translation: one set of images as another, and back, without pairs.",
+    ),
     "stylise": ("Stylise", "One style for any picture, of any size, in one pass; needs no pairs."),
 }
 

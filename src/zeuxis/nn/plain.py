@@ -80,15 +80,27 @@ class PlainUNet(nn.Module):
     def forward(self, source_BKHW: Tensor) -> Tensor:
         """What is added to the base; any size."""
         height, width = source_BKHW.shape[2:]
-        source_BKHW = pad_edge(source_BKHW, -height % self.multiple, -width % self.multiple)
-        x, skips = self.stem(F.pixel_unshuffle(source_BKHW, self.side)), []
-        for level, blocks in enumerate(self.down):
-            x = blocks(self.shrink[level - 1](x) if level else x)
-            skips.append(x)
+        source_BKHW = self._whole(source_BKHW)
+        *skips, x = self._down(source_BKHW)
         for level in reversed(range(len(self.up))):
             x = self.up[level](self.grow[level](x) + skips[level])
         both = torch.cat([self.rise(x), self.detail(source_BKHW)], 1)
         return full(self.head(F.relu(self.join(F.relu(both)))))[..., :height, :width]
+
+    def features(self, source_BKHW: Tensor) -> list[Tensor]:
+        """Features (B, F, h, w) of each level on the way down, finest first."""
+        return self._down(self._whole(source_BKHW))
+
+    def _whole(self, source_BKHW: Tensor) -> Tensor:
+        height, width = source_BKHW.shape[2:]
+        return pad_edge(source_BKHW, -height % self.multiple, -width % self.multiple)
+
+    def _down(self, source_BKHW: Tensor) -> list[Tensor]:
+        x, found = self.stem(F.pixel_unshuffle(source_BKHW, self.side)), []
+        for level, blocks in enumerate(self.down):
+            x = blocks(self.shrink[level - 1](x) if level else x)
+            found.append(x)
+        return found
 
 
 def _blocks(width: int, count: int) -> nn.Sequential:
