@@ -20,6 +20,7 @@ from zeuxis.metrics.similarity import psnr
 
 SIDE = 16
 PAIRS = {"grey": (1, SIDE, SIDE), "downscale:2": (3, SIDE // 2, SIDE // 2)}
+WIDTHS = "family.widths=8,8"
 SMALL = ["family.features=8", "training.batch_size=16", "--threads", "1", "--steps", "60"]
 
 
@@ -136,3 +137,23 @@ def test_sources_without_partners_are_shown_and_measured_but_for_the_truth(tmp_p
     report = read_json(tmp_path / "run" / "report.json", finite=False)
     assert "kernel_distance" in report["scores"]
     assert "not paired" in report["not_measured"]["translation_psnr"]
+    assert report["scores"]["kernel_distance_of_sources"] > 0
+    assert 0.2 < report["scores"]["edge_agreement"] <= 1
+
+
+@breaks("evaluation/by_image.py", "if unpaired(family, prepared):", "if False:")
+@breaks("evaluation/evaluate.py", "and unpaired(model.family, prepared)", "and False")
+def test_an_unpaired_translation_that_does_nothing_is_said_to_have_failed(tmp_path):
+    """It has not learned anything after two steps: its images are the sources, a little worse."""
+    for folder, kind in (("A", 0), ("B", 1)):
+        for i, image in enumerate(coloured(40, kind)):
+            lined = image if kind else image // 2
+            save_png(tmp_path / "raw" / folder / f"{folder}{i}.png", lined, sync=False)
+    asked = [WIDTHS, "family.method=contrast", *SMALL[1:-1], "2", "data.paired=false"]
+    assert zeuxis("train", "unpaired", tmp_path / "raw", *asked, "--out", tmp_path / "run") == 0
+    report = read_json(tmp_path / "run" / "report.json", finite=False)
+    scores = report["scores"]
+    assert scores["edge_agreement"] > 0.5
+    failed = [one["damage"] for one in report["findings"] if "failed so far" in one["sentence"]]
+    further = scores["kernel_distance"] >= scores["kernel_distance_of_sources"]
+    assert failed == ["untranslated"] * further

@@ -139,3 +139,12 @@ def test_twins_are_counted_against_those_of_real_images():
     rate = repeat_rate(other, real)
     assert rate.value < 0.05 and rate.n == 500
     assert repeat_rate(Features(few, {}), real).value > 0.98
+
+
+@breaks("evaluation/diagnosis.py", "return mine.value / given.value", "return 0.0")
+def test_a_translation_that_is_no_nearer_to_its_target_than_its_sources_has_failed():
+    sources = {"kernel_distance_of_sources": estimate(0.2)}
+    assert "untranslated" not in named(kernel_distance=estimate(0.19), **sources)
+    found = diagnosis.findings({"kernel_distance": estimate(0.2), **sources})[0]
+    assert (found.damage, found.mood) == ("untranslated", "poor")
+    assert "(0.2)" in found.sentence

@@ -12,9 +12,10 @@ from zeuxis.core.progress import Progress
 from zeuxis.core.sheets import above
 from zeuxis.data import Prepared
 from zeuxis.evaluation.allowance import Allowance
-from zeuxis.evaluation.drawn import drawn, labels_of, sources_of
+from zeuxis.evaluation.drawn import drawn, labels_of, sources_of, unpaired
 from zeuxis.inference.model import BATCH, Model
 from zeuxis.metrics import Measured, mean
+from zeuxis.metrics.edges import edge_agreement
 from zeuxis.metrics.perceptual import perceptual_distance, perceptual_receipt
 from zeuxis.metrics.similarity import psnr, ssim
 
@@ -23,6 +24,7 @@ SCORED = 256
 PAIRS = 4
 RECONSTRUCTED = ("psnr", "ssim")
 TRANSLATED = ("translation_psnr", "translation_ssim", "translation_perceptual")
+KEPT = "edge_agreement"
 
 
 def by_image(
@@ -68,6 +70,8 @@ def by_image(
             "" if paired else "the sources are not paired with images",
             lambda: _nearness(drawn_again(model, prepared, held), TRANSLATED, receipt),
         )
+        if unpaired(family, prepared):
+            measure((KEPT,), "", lambda: _kept(model, prepared, receipt))
     else:
         remakes = isinstance(family, Reconstructs) or family.shows() == "reconstruct"
         measure(
@@ -104,6 +108,18 @@ def _nearness(
         seen = {**receipt, **perceptual_receipt()}
         found.attempt(names[2:], lambda: {names[2]: mean(perceptual_distance(*both), seen)})
     return found
+
+
+def _kept(model: Model, prepared: Prepared, receipt: Mapping[str, str]) -> Measured:
+    """How much of a source's drawing its translation shows, where no truth is known."""
+    stored = sources_of(model.family, prepared)
+    held = stored.holdout[:SCORED] if len(stored.holdout) >= 2 else stored.train[:SCORED]
+    made, found = drawn(model, prepared, held, len(held), 0), Measured()
+    assert made.sources is not None
+    if made.sources.shape[1:3] != made.images.shape[1:3]:
+        found.leave_out("sources and translations differ in size", KEPT)
+        return found
+    return Measured({KEPT: mean(edge_agreement(made.sources, made.images), receipt)})
 
 
 def drawn_again(

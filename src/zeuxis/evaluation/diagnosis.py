@@ -22,6 +22,7 @@ Damage = Literal[
     "collapse",
     "copies",
     "exact copies",
+    "untranslated",
     "unlike",
     "none",
 ]
@@ -75,7 +76,7 @@ def _defects(found: Found) -> Iterator[Finding]:
     for damage, (indicator, sentence) in INDICATORS.items():
         strength = indicator(found)
         if strength >= 1:
-            mood = "poor" if strength >= POOR else "fair"
+            mood = "poor" if strength >= POOR or damage == "untranslated" else "fair"
             yield Finding(damage=damage, strength=strength, mood=mood, sentence=sentence(found))
 
 
@@ -215,6 +216,22 @@ def _exact(found: Found) -> float:
     return max(1.0, rate / COPIED) if rate else 0.0
 
 
+def _untranslated(found: Found) -> float:
+    """The distance to the target as a share of that of the sources as they are; reported from 1 on."""
+    mine, given = found.get("kernel_distance"), found.get("kernel_distance_of_sources")
+    if mine is None or given is None or given.value <= 0:
+        return 0.0
+    return mine.value / given.value
+
+
+def _say_untranslated(found: Found) -> str:
+    mine, given = found["kernel_distance"].value, found["kernel_distance_of_sources"].value
+    return (
+        f"The translation has failed so far: its images are no closer to the target's ({mine:.3g}) than the "
+        f"sources are as they stand ({given:.3g})."
+    )
+
+
 def _say_colour(found: Found) -> str:
     name = max(COLOURS, key=lambda one: abs(_shift(found, one)))
     words = {
@@ -289,5 +306,6 @@ INDICATORS: dict[Damage, tuple[Callable[[Found], float], Callable[[Found], str]]
     "collapse": (_collapse, _say_collapse),
     "copies": (_copies, _say_copies),
     "exact copies": (_exact, _say_exact),
+    "untranslated": (_untranslated, _say_untranslated),
 }
 """Damage -> strength of its evidence in thresholds, and what to say."""

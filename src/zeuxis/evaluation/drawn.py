@@ -93,6 +93,11 @@ def sources_of(family: Family, prepared: Prepared) -> Stored:
     return prepared.fields["source" if "source" in family.needs() else "image"]
 
 
+def unpaired(family: Family, prepared: Prepared) -> bool:
+    """Whether its sources have no partners among the images."""
+    return "source" in family.needs() and not sources_of(family, prepared).paired
+
+
 def labels_of(model: Model, prepared: Prepared, rows: np.ndarray) -> np.ndarray:
     """(N, A) int64 labels of images of a set, in the order of the model's conditions; -1 is unknown."""
     known = {condition: i for i, condition in enumerate(prepared.conditions)}

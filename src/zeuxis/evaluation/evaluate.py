@@ -25,7 +25,7 @@ from zeuxis.data import Prepared
 from zeuxis.evaluation import diagnosis, sides
 from zeuxis.evaluation.allowance import Allowance, classifiers, duration, looks
 from zeuxis.evaluation.by_image import by_image, pairs
-from zeuxis.evaluation.drawn import Drawn, drawn, pick, sources_of
+from zeuxis.evaluation.drawn import Drawn, drawn, pick, sources_of, unpaired
 from zeuxis.evaluation.report import Page, write
 from zeuxis.evaluation.report.measures import REFERENCES, cards
 from zeuxis.evaluation.report.outcome import Outcome
@@ -314,6 +314,9 @@ def _compared(
         found["kernel_distance_to_train"] = _on(to_train, "train")
     else:
         found.leave_out(NO_HOLDOUT, "kernel_distance_to_train")
+    if made.sources is not None and unpaired(model.family, prepared):
+        as_given = kernel_distance(look("sources", made.sources, eye).table, real.table)
+        found["kernel_distance_of_sources"] = _on(as_given, chosen.side)
     damaged = images[chosen.other[:SHRUNK]]
     for factor in REFERENCES:
         if min(prepared.height, prepared.width) >= 2 * factor and len(damaged) >= sides.FEWEST:

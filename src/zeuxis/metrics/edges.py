@@ -32,7 +32,7 @@ def edge_agreement(a_NHWC: np.ndarray, b_NHWC: np.ndarray) -> np.ndarray:
 
 def _strength(images_NHWC: np.ndarray) -> Tensor:
     """(N, H, W) float64 length of the gradient of the channels' mean."""
-    grey = to_tensor(np.ascontiguousarray(images_NHWC)).double().mean(1, keepdim=True)
+    grey = to_tensor(np.array(images_NHWC)).double().mean(1, keepdim=True)
     across = torch.tensor(SOBEL, dtype=grey.dtype)
     filters = torch.stack([across, across.T])[:, None]
     gradient = F.conv2d(F.pad(grey, (1, 1, 1, 1), mode="replicate"), filters)

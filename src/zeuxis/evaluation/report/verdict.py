@@ -23,6 +23,7 @@ REASONS = {
     "collapse": "the images repeat each other",
     "copies": "images are near-copies of real ones",
     "exact copies": "images are exact copies of real ones",
+    "untranslated": "the images are no closer to the target than their sources",
     "unlike": "the images differ measurably from real ones",
 }
 """Damage -> why a set of images is not good."""
