@@ -473,9 +473,9 @@ def test_two_who_prepare_at_once(messy, tmp_path, monkeypatch):
     monkeypatch.setenv("ZEUXIS_CACHE", str(tmp_path / "cache"))
     real, made, found = prepare.prepare_source, [], []
 
-    def noted(source, dest, settings, progress=None):
+    def noted(source, dest, *rest):
         made.append(dest)
-        return real(source, dest, settings, progress)
+        return real(source, dest, *rest)
 
     monkeypatch.setattr(prepare, "prepare_source", noted)
     workers = [

@@ -5,8 +5,8 @@ import errno
 import glob
 import hashlib
 import json
+import secrets
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 import PIL
 
-from zeuxis.core.errors import Invalid
+from zeuxis.core.errors import Invalid, Stopped
 from zeuxis.core.files import cache_folder, sha256, write_json
 from zeuxis.core.lock import locked
 from zeuxis.core.progress import Progress
 from zeuxis.core.settings import Data
 from zeuxis.data.facts import COLUMNS, FACTS, FORMAT, IMAGES, LEFT_OUT, image_array
-from zeuxis.data.preparation import clean, columns, decode, partner, split
+from zeuxis.data.preparation import clean, columns, decode, journal, partner, split
 from zeuxis.data.preparation.colour import GREY
 from zeuxis.data.preparation.decode import Target
 from zeuxis.data.preparation.derive import operation
@@ -120,7 +120,8 @@ def prepare(
 
     Args:
         source: a folder, zip, tar shards, idx, npy, npz, parquet, prepared set, or `avatars`.
-        dest: a folder that does not exist yet or is empty; it appears whole or not at all.
+        dest: a folder that does not exist yet or is empty; it appears whole or not at all. What a call
+            that was killed had decoded, of the same files by the same settings, is not decoded again.
         settings: size, channels, fit, hold-out, and what is read as pairs; the rest does not matter here.
         progress: called with (done, total).
         translates: whether pairs are needed, so that they are looked for.
@@ -137,15 +138,19 @@ def prepare(
         operation(settings.pair)  # a wrong word costs no minutes
     opened = open_source(source, settings, translates)
     try:
-        return prepare_source(opened, dest, settings, progress)
+        return prepare_source(opened, dest, settings, progress, fingerprint_of(source))
     finally:
         opened.close()
 
 
 def prepare_source(
-    source: Source, dest: Path, settings: Data, progress: Progress | None = None
+    source: Source,
+    dest: Path,
+    settings: Data,
+    progress: Progress | None = None,
+    fingerprint: str = "",
 ) -> Prepared:
-    """`prepare` for a source that is open already."""
+    """`prepare` for a source that is open already; it resumes if the source's `fingerprint` is known."""
     if not source.items:
         found = f" ({'; '.join(source.notes[:3])})" if source.notes else ""
         if source.problems:
@@ -155,10 +160,14 @@ def prepare_source(
             f"{source.name} holds no images{found}; expected PNG, JPEG, WebP, GIF, BMP or TIFF files"
         )
     began = time.monotonic()
-    with _staging(dest) as staging:
+    with decode.guarded():
+        target = choose_target(source, settings)
+    with _staging(dest, _key(source, target, settings, fingerprint)) as staging:
         try:
+            if (staging / FACTS).is_file():  # killed when all was done
+                _move(staging, dest)
+                return open_prepared(dest)
             with decode.guarded():
-                target = choose_target(source, settings)
                 _check_space(dest.parent, len(source.items), target)
                 rows = write_images(source, target, staging / IMAGES, progress)
                 beside = None
@@ -169,7 +178,6 @@ def prepare_source(
             facts = _finish(source, target, rows, staging, beside, settings)
             facts["seconds"] = round(time.monotonic() - began, 2)
             write_json(staging / FACTS, facts)
-            staging.chmod(0o755)
             _move(staging, dest)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -181,24 +189,55 @@ def prepare_source(
     return open_prepared(dest)
 
 
+def _key(source: Source, target: Target, settings: Data, fingerprint: str) -> str:
+    """Names what decoding these items gives, so that nothing else goes on from it; random if nobody can."""
+    if not fingerprint:
+        return secrets.token_hex(4)
+    names = hashlib.blake2b("\0".join(_names(source)).encode("utf-8", "surrogateescape"))
+    asked = [getattr(settings, name) for name in ("holdout", "tiles", *PAIRS)]
+    known = (fingerprint, names.hexdigest(), target, asked, SEAL, READING, PIL.__version__)
+    return hashlib.blake2b(repr(known).encode(), digest_size=4).hexdigest()
+
+
+def _names(source: Source) -> Iterator[str]:
+    yield from (item.name for item in source.items)
+    if source.partner:
+        yield from (item.name for item in source.partner.items)
+
+
 @contextlib.contextmanager
-def _staging(dest: Path) -> Iterator[Path]:
-    """A folder beside `dest` to fill, for one process at a time; what a kill left of others is removed."""
+def _staging(dest: Path, key: str) -> Iterator[Path]:
+    """A folder beside `dest` to fill, for one process at a time; what others left there is removed.
+
+    It stays if what is decoded in it can be gone on from: after a kill, a signal, or a request to stop.
+    """
     with locked(dest.parent / f".{dest.name}.lock", f"{dest} is being prepared") as unlocked:
+        staging = dest.with_name(f".{dest.name}-{secrets.token_hex(4) if unlocked else key}")
         try:
             dest.parent.mkdir(parents=True, exist_ok=True)
             stale = f".{glob.escape(dest.name)}-" + 8 * "[a-z0-9_]"
             for left in () if unlocked else dest.parent.glob(stale):
-                shutil.rmtree(left, ignore_errors=True)
-            staging = Path(tempfile.mkdtemp(prefix=f".{dest.name}-", dir=dest.parent))
+                if left != staging or left.is_symlink():
+                    shutil.rmtree(left, ignore_errors=True)
+            staging.mkdir(mode=0o700, exist_ok=not staging.is_symlink())
+            journal.keep_arrays(staging)
         except OSError as error:
             raise Invalid(
                 f"cannot write beside {dest} ({error.strerror}); choose another"
             ) from error
         try:
             yield staging
-        finally:
+        except (KeyboardInterrupt, Stopped):
+            if journal.journaled(staging):
+                raise Stopped(
+                    f"stopped; what was decoded is kept beside {dest}: the same command goes on from there"
+                ) from None
             shutil.rmtree(staging, ignore_errors=True)
+            raise
+        except BaseException:
+            shutil.rmtree(staging, ignore_errors=True)
+            raise
+        shutil.rmtree(staging, ignore_errors=True)  # another process was first
 
 
 def _finish(
@@ -377,6 +416,8 @@ def _check_space(folder: Path, count: int, target: Target) -> None:
 
 def _move(staging: Path, dest: Path) -> None:
     """Let the finished folder appear; another process may have been first, with the same content."""
+    journal.forget(staging)
+    staging.chmod(0o755)
     try:
         staging.replace(dest)
     except OSError as error:

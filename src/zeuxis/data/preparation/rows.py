@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from zeuxis.core.errors import Invalid
-from zeuxis.core.files import naming
 from zeuxis.core.progress import Progress
 from zeuxis.data.preparation import clean
 from zeuxis.data.preparation.colour import CLEAR
 from zeuxis.data.preparation.decode import Decoded, Refused, Target
+from zeuxis.data.preparation.journal import Journal
 from zeuxis.data.preparation.workers import decode_all
 from zeuxis.data.source.base import Item, Source
 
@@ -47,19 +47,25 @@ class Rows:
 
 
 def write_images(source: Source, target: Target, path: Path, progress: Progress | None) -> Rows:
-    """Decode every item and append its pixels to `path`."""
+    """Decode every item and append its pixels to `path`, from where a pass that was killed ended."""
     rows = Rows([], [], *(collections.Counter() for _ in range(4)))  # type: ignore[arg-type]
     rows.left_out += [("not used", name, why) for name, why in source.problems]
     total = len(source.items)
-    cuts = []
-    with naming(path), path.open("wb") as file:
-        for index, result in decode_all(source, target):
-            if isinstance(result, Refused):
-                rows.left_out.append((result.reason, source.items[index].name, str(result)))
-            else:
-                file.write(np.ascontiguousarray(result.pixels_HWC).data)
-                rows.item.append(index)
-                cuts.append(_count(rows, result, target))
+    cuts: list[float] = []
+
+    def note(index: int, result: Decoded | Refused) -> None:
+        if isinstance(result, Refused):
+            rows.left_out.append((result.reason, source.items[index].name, str(result)))
+        else:
+            rows.item.append(index)
+            cuts.append(_count(rows, result, target))
+
+    with Journal(path) as journal:
+        for index, result in enumerate(journal.before()):
+            note(index, result)
+        for index, result in decode_all(source, target, journal.done):
+            journal.add(result)
+            note(index, result)
             if progress and (index % 64 == 63 or index + 1 == total):
                 progress(index + 1, total)
     rows.cut = float(np.median(cuts)) if cuts else 0.0

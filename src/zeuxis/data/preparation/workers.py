@@ -30,8 +30,10 @@ WORTH_PROCESSES = 1000
 CRASHED = "its decoder crashed or ran out of memory"
 
 
-def decode_all(source: "Source", target: Target) -> Iterator[tuple[int, Decoded | Refused]]:
-    """Every item decoded, in order, on all cores.
+def decode_all(
+    source: "Source", target: Target, first: int = 0
+) -> Iterator[tuple[int, Decoded | Refused]]:
+    """Every item from number `first` on decoded, in order, on all cores.
 
     Threads read; processes decode, since Python code around the decoders would keep many cores waiting
     for one another. A few images are not worth a process, and pixels need no decoding.
@@ -40,7 +42,7 @@ def decode_all(source: "Source", target: Target) -> Iterator[tuple[int, Decoded 
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
     count = len(source.items)
-    workers = [Worker(target) for _ in range(cores + 1 if count >= WORTH_PROCESSES else 0)]
+    workers = [Worker(target) for _ in range(cores + 1 if count - first >= WORTH_PROCESSES else 0)]
     free: queue.SimpleQueue[Worker] = queue.SimpleQueue()
     for worker in workers:
         free.put(worker)
@@ -68,7 +70,7 @@ def decode_all(source: "Source", target: Target) -> Iterator[tuple[int, Decoded 
     pending = collections.deque()
     with futures.ThreadPoolExecutor(cores + 1, "decode") as pool:
         try:
-            for start in range(0, count, chunk):
+            for start in range(first, count, chunk):
                 pending.append(pool.submit(work, start))
                 if len(pending) > 4 * cores:
                     yield from pending.popleft().result()
