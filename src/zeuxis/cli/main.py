@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from zeuxis import __version__
-from zeuxis.cli import serve, verbs
+from zeuxis.cli import serve, studio, verbs
 from zeuxis.cli.arguments import DataWords, Source, Trained, data_words, examples, pairs, word
 from zeuxis.cli.help import App, FamilyCommand, Group, usage
 from zeuxis.core.errors import Stopped
@@ -27,7 +27,7 @@ STOPPED_MEASURING = (
 STOPPED_DEMO = "stopped; everything made so far is saved; run the same command to continue"
 UNDONE = "stopped before anything was done; run the same command to start again"
 
-START = "Start here"
+START = studio.START
 USE = "Use a trained model"
 MEASURE = "Measure"
 DATA = "Images and families"
@@ -63,6 +63,7 @@ data_app = App(
 app.add_typer(data_app, name="data", rich_help_panel=DATA)
 app.add_typer(verbs.app)
 app.add_typer(serve.app)
+app.add_typer(studio.app)
 
 
 def _version(wanted: bool) -> None:

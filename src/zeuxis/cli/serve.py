@@ -9,6 +9,7 @@ from zeuxis.cli.arguments import examples
 from zeuxis.cli.help import App
 
 app = App()
+QUEUE, DEADLINE, MAX_IMAGES = 256, 60.0, 64
 
 
 @app.command(
@@ -42,9 +43,11 @@ def serve(
             show_default=False,
         ),
     ] = None,
-    queue: Annotated[int, typer.Option(help="Requests that may wait.", min=1)] = 256,
-    deadline: Annotated[float, typer.Option(help="Seconds that a request waits.", min=0.1)] = 60.0,
-    max_images: Annotated[int, typer.Option(help="Images of one request.", min=1)] = 64,
+    queue: Annotated[int, typer.Option(help="Requests that may wait.", min=1)] = QUEUE,
+    deadline: Annotated[
+        float, typer.Option(help="Seconds that a request waits.", min=0.1)
+    ] = DEADLINE,
+    max_images: Annotated[int, typer.Option(help="Images of one request.", min=1)] = MAX_IMAGES,
     jobs: Annotated[
         Path | None,
         typer.Option(

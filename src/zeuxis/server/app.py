@@ -19,7 +19,7 @@ from zeuxis import __version__
 from zeuxis.core.errors import Error, Stopped
 from zeuxis.inference.results import Images
 from zeuxis.inference.verb import Verb
-from zeuxis.server import job_routes, problems, run_routes
+from zeuxis.server import job_routes, pages, problems, run_routes
 from zeuxis.server.bodies import json_object, read_body
 from zeuxis.server.guard import API, Keys
 from zeuxis.server.jobs import Jobs
@@ -33,7 +33,13 @@ LOOK = 0.5
 """Seconds between looks at the jobs."""
 
 
-def make(models: Models, keys: Keys, runs: Mapping[str, Path], jobs: Jobs | None = None) -> FastAPI:
+def make(
+    models: Models,
+    keys: Keys,
+    runs: Mapping[str, Path],
+    jobs: Jobs | None = None,
+    files: Mapping[str, pages.File] | None = None,
+) -> FastAPI:
     """The application, without its guard.
 
     Args:
@@ -41,6 +47,7 @@ def make(models: Models, keys: Keys, runs: Mapping[str, Path], jobs: Jobs | None
         keys: the secrets of the server.
         runs: folders of trained models, as clients call them.
         jobs: of training, if the server takes any.
+        files: of the studio's page, if the server shows it.
     """
 
     @contextlib.asynccontextmanager
@@ -72,6 +79,7 @@ def make(models: Models, keys: Keys, runs: Mapping[str, Path], jobs: Jobs | None
     app.include_router(run_routes.routes(models, runs), prefix=API)
     if jobs is not None:
         app.include_router(job_routes.routes(jobs, models), prefix=API)
+    app.include_router(pages.routes(files or {}))
     return app
 
 

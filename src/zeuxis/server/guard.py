@@ -23,15 +23,21 @@ MOST_BYTES = 64 << 20
 """Of a body."""
 ALONE = {b"host", b"origin", b"authorization", b"cookie", b"content-type", b"content-length"}
 """Headers that stand once: of two, programs take this one or the other."""
+CACHING, POLICY = b"cache-control", b"content-security-policy"
 HEADERS = (
     (b"x-content-type-options", b"nosniff"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (POLICY, b"default-src 'none'; frame-ancestors 'none'"),
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"referrer-policy", b"no-referrer"),
-    (b"cache-control", b"no-store"),
+    (CACHING, b"no-store"),
 )
-"""Of every answer."""
+"""Of every answer; a route may say that its own never changes."""
+PAGE_POLICY = (
+    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
+    b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""What a page may load: nothing that is not this server's, and nothing that stands in the page itself."""
 
 
 class Keys:
@@ -91,13 +97,20 @@ class Guard:
         keys: the secrets.
         hosts: values of `Host` that are this server, such as `127.0.0.1:8000`.
         origins: values of `Origin` of its own pages.
+        pages: paths of files that need no secret, since they hold none.
     """
 
     def __init__(
-        self, app: ASGIApp, keys: Keys, hosts: Collection[str], origins: Collection[str]
+        self,
+        app: ASGIApp,
+        keys: Keys,
+        hosts: Collection[str],
+        origins: Collection[str],
+        pages: Collection[str] = (),
     ) -> None:
         self._app, self._keys = app, keys
         self._hosts, self._origins = frozenset(hosts), frozenset(origins)
+        self._pages = frozenset(pages)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or let the application answer."""
@@ -108,7 +121,13 @@ class Guard:
 
         async def marked(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *HEADERS]
+                given = list(message.get("headers", ()))
+                ours = dict(HEADERS)
+                if scope["path"] in self._pages:
+                    ours[POLICY] = PAGE_POLICY
+                if CACHING in dict(given):
+                    del ours[CACHING]
+                message["headers"] = [*given, *ours.items()]
             await send(message)
 
         refused = self._refusal(scope)
@@ -139,7 +158,7 @@ class Guard:
         return None
 
     def _keyless(self, scope: Scope, headers: dict[str, str]) -> Refusal | None:
-        if scope["path"] in OPEN:
+        if scope["path"] in OPEN or scope["path"] in self._pages:
             return None
         if self._keys.fit(headers.get("authorization", ""), headers.get("cookie", "")):
             return None

@@ -146,8 +146,10 @@ def _keep(folder: Path, png: bytes) -> str:
 
 def _body() -> Mapping[str, Any]:
     schema = Training.model_json_schema(ref_template="#/components/schemas/{model}")
-    shared = schema.pop("$defs", {})
-    schema["properties"]["overrides"] = shared.get("Overrides", {})
+    overrides = schema.pop("$defs")["Overrides"]
+    for one in overrides["properties"].values():
+        one["additionalProperties"] = True  # any JSON
+    schema["properties"]["overrides"] = overrides
     fields = {"kind": {"const": "train"}, "request": schema}
     whole = {"type": "object", "required": ["request"], "properties": fields}
     return {"application/json": {"schema": whole}}

@@ -38,27 +38,34 @@ class Options(Settings):
     """Images that jobs may train on."""
 
 
-def serve(runs: Sequence[Path], options: Options, say: Callable[[str], None]) -> None:
+def serve(
+    runs: Sequence[Path],
+    options: Options,
+    say: Callable[[str], None],
+    invite: Callable[[str], None] | None = None,
+) -> None:
     """Answer requests until Ctrl-C or SIGTERM.
 
     Args:
         runs: folders of trained models.
         options: how.
         say: told the address and the token.
+        invite: told the address that lets a browser into the studio, which is served only with this.
 
     Raises:
-        Unable: fastapi or uvicorn is not installed.
+        Unable: fastapi or uvicorn is not installed, or the studio's page is not built.
         Invalid: a folder holds no model, or the token is none.
     """
     try:
         import uvicorn
 
-        from zeuxis.server import app, guard, models
+        from zeuxis.server import app, guard, models, pages
         from zeuxis.server.connections import PATIENCE, Patient
         from zeuxis.server.jobs import Jobs, Trained
     except ImportError as error:
         missing = error.name or "a package"
         raise Unable(f"the server needs {missing}: pip install 'zeuxis[studio]'") from error
+    files = pages.read_pages() if invite is not None else {}
     served: Mapping[str, Path] = names(runs)
     token, jobs = read_token(options), None
     if options.jobs is not None:
@@ -71,9 +78,9 @@ def serve(runs: Sequence[Path], options: Options, say: Callable[[str], None]) ->
         port = listening.getsockname()[1]
         keys = guard.Keys(token, cookie=f"zeuxis-{port}")
         process = models.Models(models.process(options.max_images), options.queue, options.deadline)
-        made = app.make(process, keys, served, jobs)
+        made = app.make(process, keys, served, jobs, files)
         config = uvicorn.Config(
-            guard.Guard(made, keys, *addresses(port, options.host_name)),
+            guard.Guard(made, keys, *addresses(port, options.host_name), files),
             http=Patient,
             ws="none",
             log_level="warning",
@@ -83,10 +90,14 @@ def serve(runs: Sequence[Path], options: Options, say: Callable[[str], None]) ->
             timeout_keep_alive=int(PATIENCE),
             timeout_graceful_shutdown=3,
         )
-        place = f"http://{options.host_name or '127.0.0.1'}:{port}{guard.API}"
-        say(f"serving {', '.join(served) or 'no model yet'} on {place}")
-        if options.token_file is None:
-            say(f"token: {token}")
+        place = f"http://{options.host_name or '127.0.0.1'}:{port}"
+        if invite is not None:
+            listening.listen()  # what connects now is answered in a moment
+            invite(f"{place}/#ticket={keys.new_ticket()}")
+        else:
+            say(f"serving {', '.join(served) or 'no model yet'} on {place}{guard.API}")
+            if options.token_file is None:
+                say(f"token: {token}")
         with suppress(KeyboardInterrupt):  # the signal, again once all requests are answered
             asyncio.run(uvicorn.Server(config).serve([listening]))
     say("stopped; jobs go on" if jobs is not None else "stopped")

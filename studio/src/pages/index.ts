@@ -1,0 +1,19 @@
+/** The pages that there are, in the order of the rail. A page that cannot be used is not listed. */
+
+import type { ComponentType } from "preact";
+import type { IconName } from "../parts/Icon";
+import { say } from "../words";
+import { Gather } from "./gather";
+
+export interface Page {
+  /** In the address. */
+  name: string;
+  /** In the rail and the title. */
+  words: string;
+  icon: IconName;
+  page: ComponentType<{ rest: string[] }>;
+}
+
+export const pages: [Page, ...Page[]] = [
+  { name: "gather", words: say.gather.step, icon: "gather", page: Gather },
+];

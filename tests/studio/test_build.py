@@ -1,0 +1,62 @@
+"""The page's sources: their own checks, types that are the server's, and nothing from elsewhere."""
+
+import json
+import os
+import re
+import subprocess
+
+import pytest
+
+from tests.support.need import STUDIO, need_packages
+from tests.support.openapi import schema
+from tests.support.sabotage import breaks
+
+
+def run(*words, **given):
+    done = subprocess.run(
+        words,
+        cwd=STUDIO,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "NO_COLOR": "1"},
+        **given,
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    return done.stdout
+
+
+def tool(*words, **given):
+    """Run a program of the packages."""
+    return run(need_packages(), f"node_modules/.bin/{words[0]}", *words[1:], **given)
+
+
+@pytest.mark.parametrize(
+    "words", [("tsc",), ("vitest", "run"), ("biome", "ci", "--colors=off", ".")]
+)
+def test_the_checks_of_the_sources(words):
+    tool(*words)
+
+
+@breaks("server/job_routes.py", '@router.get("/jobs/{job}/log"', '@router.get("/jobs/{job}/text"')
+def test_types_are_those_of_the_server(tmp_path):
+    written = tmp_path / "openapi.json"
+    written.write_text(json.dumps(schema(), sort_keys=True))
+    tool("openapi-typescript", str(written), "-o", str(tmp_path / "schema.d.ts"))
+    told = "src/api/schema.d.ts is not what the server answers; run `make studio-types`"
+    assert (tmp_path / "schema.d.ts").read_text() == (STUDIO / "src/api/schema.d.ts").read_text(), (
+        told
+    )
+
+
+def test_the_lock_file_names_no_registry():
+    lock = json.loads((STUDIO / "package-lock.json").read_text())
+    packages = {name: one for name, one in lock["packages"].items() if name}
+    assert packages and all("resolved" not in one for one in packages.values())
+    assert all("integrity" in one for one in packages.values())
+    assert not re.findall(r"https?://\S*registry\S*", json.dumps(lock))
+
+
+def test_versions_are_pinned():
+    package = json.loads((STUDIO / "package.json").read_text())
+    for version in (package["dependencies"] | package["devDependencies"]).values():
+        assert re.fullmatch(r"\d+\.\d+\.\d+", version)
