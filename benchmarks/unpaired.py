@@ -1,23 +1,16 @@
 """Unpaired translation of emoji, Noto to Fluent 3D and back, beside what needs no training.
 
-    npm pack emoji-datasource-google@16.0.0 @lobehub/fluent-emoji-3d@1.1.0
-    python -m benchmarks.unpaired cut . emoji            # 32 pixels, over white
+    python -m benchmarks.pairs.emoji PACKAGES emoji noto fluent --unpaired
     zeuxis train unpaired emoji/train data.paired=false --steps 2000
-    python -m benchmarks.unpaired measure runs/unpaired-train emoji [--record]
+    python -m benchmarks.unpaired runs/unpaired-train emoji [--record]
 
-Emoji are split by what they show without skin tone, sex and joiners. Training has the Noto pictures of one
-half of 80 % of these and the Fluent pictures of the other half, so that no two belong together; the table is
-of the remaining 20 %, whose partners nobody has seen. The rows: identity (the source itself), colours (its
-mean and covariance of colours brought to the target's), retrieval (the training image of the target that is
-nearest by pixels), and the model; then the way back. Identity and retrieval are real images.
+The table is of emoji held out, whose partners nobody has seen. The rows: identity (the source itself),
+colours (its mean and covariance of colours brought to the target's), retrieval (the training image of the
+target that is nearest by pixels), and the model; then the way back. Identity and retrieval are real images.
 """
 
 import argparse
-import io
 import json
-import re
-import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -30,60 +23,6 @@ from zeuxis.features import features
 from zeuxis.inference.model import Model
 from zeuxis.metrics import mean
 from zeuxis.metrics.edges import edge_agreement
-
-SIDE = 32
-NOTO = "emoji-datasource-google-16.0.0.tgz", "package/img/google/64/"
-FLUENT = "lobehub-fluent-emoji-3d-1.1.0.tgz", "package/assets/"
-MODIFIERS = re.compile("-?(1f3f[b-f]|fe0f|200d|2640|2642)")
-PEOPLE = re.compile("1f46[89]")
-
-
-def members(archive: Path, prefix: str) -> Iterator[tuple[str, Image.Image]]:
-    """Code points and picture of each file."""
-    with tarfile.open(archive) as opened:
-        for member in opened:
-            if member.name.startswith(prefix) and member.isfile():
-                codes = Path(member.name).stem.lower()
-                content = opened.extractfile(member)
-                assert content is not None
-                plain = "-".join(part for part in codes.split("-") if part != "fe0f")
-                yield plain, Image.open(io.BytesIO(content.read()))
-
-
-def opaque(picture: Image.Image) -> Image.Image:
-    """Over white, SIDE pixels a side."""
-    colours = picture.convert("RGBA")
-    ground = Image.new("RGBA", colours.size, "white")
-    ground.alpha_composite(colours)
-    return ground.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)
-
-
-def base(codes: str) -> str:
-    """What an emoji shows, whoever does it."""
-    return PEOPLE.sub("1f9d1", MODIFIERS.sub("", codes))
-
-
-def cut(packages: Path, out: Path) -> None:
-    """Write train/A, train/B, test/A, test/B, and say how many there are."""
-    styles = [dict(members(packages / name, prefix)) for name, prefix in (NOTO, FLUENT)]
-    both = sorted(styles[0].keys() & styles[1].keys())
-    kinds = sorted({base(codes) for codes in both})
-    order = np.random.default_rng(0).permutation(len(kinds))
-    place = {kinds[at]: rank / len(kinds) for rank, at in enumerate(order)}
-    seen, count = set(), dict.fromkeys(("train/A", "train/B", "test/A", "test/B"), 0)
-    for codes in both:
-        kind = base(codes)
-        held = place[kind] < 0.2
-        if held and kind in seen:
-            continue  # one of each kind is measured
-        seen.add(kind)
-        wanted = ("test/A", "test/B") if held else (f"train/{'AB'[place[kind] < 0.6]}",)
-        for folder in wanted:
-            path = out / folder / f"{codes}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            opaque(styles["AB".index(folder[-1])][codes]).save(path)
-            count[folder] += 1
-    print(json.dumps(count))
 
 
 def folder(path: Path) -> np.ndarray:
@@ -150,19 +89,15 @@ def measure(run: Path, data: Path, record: bool) -> None:
 
 
 def main() -> None:
-    """Cut the data, or measure a run."""
+    """Print the tables, and record them if asked to."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("what", choices=("cut", "measure"))
-    parser.add_argument("given", type=Path, help="folder of the packages, or the run")
+    parser.add_argument("run", type=Path)
     parser.add_argument("data", type=Path, help="folder of the emoji")
     parser.add_argument("--record", action="store_true", help="append to benchmarks/results")
     asked = parser.parse_args()
-    if asked.what == "cut":
-        cut(asked.given, asked.data)
-    else:
-        measure(asked.given, asked.data, asked.record)
+    measure(asked.run, asked.data, asked.record)
 
 
 if __name__ == "__main__":
