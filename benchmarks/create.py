@@ -2,15 +2,20 @@ r"""Restyling and dreaming: processor seconds, and the distance to the style by 
 
     pip download --no-deps scikit-image==0.26.0 -d wheels
     unzip -q wheels/*.whl 'skimage/data/*' -d pictures
-    python benchmarks/create.py pictures looked-at [--run runs/gan-avatars]
+    python benchmarks/create.py restyle pictures looked-at
+    python benchmarks/create.py dream pictures looked-at [--run runs/gan-avatars]
+    python benchmarks/create.py large pictures looked-at
+    python benchmarks/create.py stylise pictures looked-at --run runs/stylise-photos
 
-Two contents in three styles at 256 pixels and dreams at 512, seed 0, one thread; contents and styles were
-fixed before any was tried. The measure is the sliced Wasserstein distance of 6,000 patches of 7 x 7 pixels
-of the result and of the style (at the same longer side), of levels in [0, 1]. Rows go to
-results/create.json.
+`restyle` is two contents in three styles at 256 pixels, by optimisation and with --fast; `dream` a dream at
+512, `large` a restyling at 1,536; seed 0, one thread; contents and styles were fixed before any was tried.
+The measure is the sliced Wasserstein distance of 6,000 patches of 7 x 7 pixels of the result and of the style
+(at the same longer side), of levels in [0, 1]. `stylise` sets a trained model of one style, given as --run,
+beside the optimisation of the same pictures for the same style. Rows go to results/create.json.
 """
 
 import argparse
+import itertools
 import resource
 import time
 from pathlib import Path
@@ -21,15 +26,19 @@ from PIL import Image, ImageOps
 from row import write_row
 
 import zeuxis
+from zeuxis.core.pixels import save_png
 from zeuxis.create.pictures import open_picture
 from zeuxis.create.results import Pictures
-from zeuxis.create.style import resized
+from zeuxis.create.style import STYLE, resized
+from zeuxis.features.efficientnet import load_network
 from zeuxis.features.extraction import Features
+from zeuxis.features.maps import maps
 from zeuxis.metrics.sliced import sliced_wasserstein
+from zeuxis.objectives.style import Sums, style_distance
 
 CONTENTS = {"astronaut": "astronaut.png", "cat": "chelsea.png"}
 STYLES = {"vessels": "retina.jpg", "stars": "hubble_deep_field.jpg", "tissue": "ihc.png"}
-SIZE, PATCH, COUNT = 256, 7, 6000
+SIZE, PATCH, COUNT, TIMES = 256, 7, 6000, 5
 
 
 def levels(path: Path) -> np.ndarray:
@@ -51,27 +60,106 @@ def distance(a: np.ndarray, b: np.ndarray) -> float:
     return round(sliced_wasserstein(patches(a), patches(b), 300).raw, 5)
 
 
+def peak() -> int:
+    """Most memory that the process had so far, MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+
+
 def styles(data: Path, out: Path) -> None:
-    """Each content in each style."""
-    for content, file in CONTENTS.items():
-        for style, of in STYLES.items():
+    """Each content in each style, by optimisation and in one pass."""
+    for fast in (False, True):
+        for (content, file), (style, of) in itertools.product(CONTENTS.items(), STYLES.items()):
             began = time.process_time()
-            made = zeuxis.create.restyle(data / file, data / of, size=SIZE)
+            made = zeuxis.create.restyle(data / file, data / of, size=SIZE, fast=fast)
             seconds = time.process_time() - began
             look = levels(data / of)
-            made.write(out / f"{content}-{style}.png")
+            made.write(out / f"{content}-{style}{'-fast' if fast else ''}.png")
             write_row(
                 "create",
-                part="restyle",
+                part="restyle fast" if fast else "restyle",
                 content=content,
                 style=style,
                 shape=made.array.shape,
-                cpu_seconds=round(seconds, 1),
+                cpu_seconds=round(seconds, 2),
                 before=distance(levels(data / file), look),
                 after=distance(made.array, look),
-                optimised=list(made.notes),
-                peak_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10,
+                notes=list(made.notes),
+                peak_mib=peak(),
             )
+
+
+def large(data: Path, out: Path) -> None:
+    """One restyling in four tiles."""
+    began = time.process_time()
+    made = zeuxis.create.restyle(data / CONTENTS["astronaut"], data / STYLES["tissue"], size=1536)
+    seconds = time.process_time() - began
+    made.write(out / "large.png")
+    write_row(
+        "create",
+        part="restyle large",
+        shape=made.array.shape,
+        cpu_seconds=round(seconds, 1),
+        notes=list(made.notes),
+        peak_mib=peak(),
+    )
+
+
+def stylise(data: Path, out: Path, run: Path) -> None:
+    """A trained model of one style against the optimisation, on contents that it has not seen."""
+    model = zeuxis.load(run)
+    style = model.family.style.permute(1, 2, 0).numpy()
+    model.translate(levels(data / CONTENTS["cat"])[None])  # the first call is slower
+    columns = []
+    for content, file in CONTENTS.items():
+        picture = levels(data / file)
+        began = time.process_time()
+        for _ in range(TIMES):
+            fed = model.translate(picture[None]).images[0]
+        middle = time.process_time()
+        best = zeuxis.create.restyle(picture, style, size=SIZE).array
+        ended = time.process_time()
+        shown = {"photo": picture, "optimised": best, "feed-forward": fed}
+        patch = {name: distance(pixels, style) for name, pixels in shown.items()}
+        term = {name: statistics(pixels, style) for name, pixels in shown.items()}
+        columns.append(np.concatenate([_square(pixels) for pixels in shown.values()], 1))
+        write_row(
+            "create",
+            part="stylise",
+            content=content,
+            shape=fed.shape,
+            steps=model.facts["progress"]["step"],
+            training_seconds=model.facts["progress"]["seconds"],
+            cpu_seconds={
+                "feed-forward": round((middle - began) / TIMES, 3),
+                "optimised": round(ended - middle, 1),
+            },
+            patch_distance=patch,
+            style_term=term,
+            ratio={
+                name: round(found["feed-forward"] / found["optimised"], 2)
+                for name, found in {"patch_distance": patch, "style_term": term}.items()
+            },
+        )
+    style_above = np.concatenate([_square(style), np.full((SIZE, 2 * SIZE, 3), 255, np.uint8)], 1)
+    save_png(out / "stylise.png", np.concatenate([style_above, *columns]))
+
+
+def statistics(pixels_HWC: np.ndarray, style_HWC: np.ndarray) -> float:
+    """What `restyle` and `stylise` minimise, but for likeness."""
+    net = load_network()
+    layers = {name: net.layers()[name] for name in STYLE}
+
+    def sums(pixels_HWC: np.ndarray) -> dict[str, Sums]:
+        x = torch.from_numpy(pixels_HWC.copy()).permute(2, 0, 1)[None].float()
+        return {name: Sums.of(f) for name, f in maps(lambda: net((x - 127) / 128), layers).items()}
+
+    with torch.no_grad():
+        return round(style_distance(sums(pixels_HWC), sums(style_HWC)).item(), 4)
+
+
+def _square(pixels_HWC: np.ndarray) -> np.ndarray:
+    """The middle, `SIZE` pixels a side."""
+    return np.asarray(ImageOps.fit(Image.fromarray(pixels_HWC), (SIZE, SIZE)))
 
 
 def figure(data: Path, out: Path) -> None:
@@ -109,22 +197,32 @@ def dreams(data: Path, out: Path, run: Path | None) -> None:
             family=family,
             shape=made.array.shape,
             cpu_seconds=round(seconds, 1),
-            peak_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10,
+            peak_mib=peak(),
         )
 
 
 def main() -> None:
-    """Run all."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Do one part."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("part", choices=("restyle", "dream", "large", "stylise"))
     parser.add_argument("pictures", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--run", type=Path)
+    parser.add_argument("--run", type=Path, help="of one's own model; stylise needs one")
     given = parser.parse_args()
     torch.set_num_threads(1)
+    given.out.mkdir(parents=True, exist_ok=True)
     data = given.pictures / "skimage/data"
-    dreams(data, given.out, given.run)
-    styles(data, given.out)
-    figure(data, given.out)
+    if given.part == "restyle":
+        styles(data, given.out)
+        figure(data, given.out)
+    elif given.part == "dream":
+        dreams(data, given.out, given.run)
+    elif given.part == "large":
+        large(data, given.out)
+    else:
+        stylise(data, given.out, given.run)
 
 
 if __name__ == "__main__":

@@ -64,6 +64,34 @@ class Settings:
     seed: int = 0
 
 
+def shares_of(
+    styles: Sequence[Picture], weights: Sequence[float], settings: Settings
+) -> list[float]:
+    """The styles' weights as shares of 1.
+
+    Raises:
+        TooLarge: a size beyond 4,096.
+        Invalid: a style that is too small, as many weights as there are no styles, or all of them 0.
+    """
+    if settings.size > LARGEST:
+        raise TooLarge(f"size is {settings.size}; at most {LARGEST} pixels are painted")
+    for style in styles:
+        height, width = style.pixels_HWC.shape[:2]
+        if min(height, width) < SMALLEST_STYLE:
+            raise Invalid(
+                f"the style {style.name or 'picture'} has {width} x {height} pixels; at least "
+                f"{SMALLEST_STYLE} a side are needed to see strokes"
+            )
+    given = list(weights) or [1.0] * len(styles)
+    if len(given) != len(styles):
+        raise Invalid(
+            f"found {len(given)} weights for {len(styles)} styles; give one for each or none"
+        )
+    if not sum(given):
+        raise Invalid("all weights are 0; at least one style has to count")
+    return [weight / sum(given) for weight in given]
+
+
 def restyled(
     frames: Sequence[Picture],
     styles: Sequence[Picture],
@@ -78,19 +106,9 @@ def restyled(
     steps at the last size, at the same shifts: what does not move does not flicker.
 
     Raises:
-        TooLarge: a size beyond 4,096.
-        Invalid: a style that is too small, or as many weights as there are no styles.
+        TooLarge, Invalid: as `shares_of`, or the mask is black.
     """
-    if settings.size > LARGEST:
-        raise TooLarge(f"size is {settings.size}; at most {LARGEST} pixels are painted")
-    for style in styles:
-        height, width = style.pixels_HWC.shape[:2]
-        if min(height, width) < SMALLEST_STYLE:
-            raise Invalid(
-                f"the style {style.name or 'picture'} has {width} x {height} pixels; at least "
-                f"{SMALLEST_STYLE} a side are needed to see strokes"
-            )
-    shares = _shares(weights, len(styles))
+    shares = shares_of(styles, weights, settings)
     picture, content = frames[0], frames[0].colours()
     looks = [style.colours() for style in styles]
     if settings.keep_colours:
@@ -100,7 +118,7 @@ def restyled(
     total = sum(work) + (len(frames) - 1) * work[-1] // 2
     x, first, last = None, 0.0, 0.0
     for i, size in enumerate(sizes):
-        open_ = None if mask is None else _mask(mask, content, size)
+        open_ = None if mask is None else mask_at(mask, content, size)
         scene = Scene(
             resized(content, size),
             [resized(look, size) for look in looks],
@@ -380,7 +398,7 @@ def _weight(open_: Tensor | None, map_BCHW: Tensor) -> Tensor | None:
     return None if open_ is None else F.interpolate(open_, map_BCHW.shape[2:], mode="area")
 
 
-def _mask(mask: Picture, content: Tensor, size: int) -> Tensor:
+def mask_at(mask: Picture, content: Tensor, size: int) -> Tensor:
     """(1, 1, H, W) in [0, 1] of the content's shape at a size; 1 where the mask is white and opaque."""
     white = mask.colours().mean(1, keepdim=True)
     if mask.alpha_HW is not None:
@@ -390,16 +408,6 @@ def _mask(mask: Picture, content: Tensor, size: int) -> Tensor:
     if open_.max() < 0.5:
         raise Invalid(f"the mask {mask.name} is black: white is what is to be repainted")
     return open_
-
-
-def _shares(weights: Sequence[float], count: int) -> list[float]:
-    """The styles' weights as shares of 1."""
-    given = list(weights) or [1.0] * count
-    if len(given) != count:
-        raise Invalid(f"found {len(given)} weights for {count} styles; give one for each or none")
-    if not sum(given):
-        raise Invalid("all weights are 0; at least one style has to count")
-    return [weight / sum(given) for weight in given]
 
 
 def _ticks(

@@ -70,22 +70,7 @@ def of_onnx(path: Path, size: int | None = None) -> Extractor:
         ValueError: onnxruntime or the file is missing, or it is damaged, reads files outside of its
             folder, or has another input.
     """
-    if util.find_spec("onnxruntime") is None:
-        raise Invalid(f"{path} needs the package onnxruntime: pip install onnxruntime")
-    if not path.is_file():
-        raise NotFound(f"there is no ONNX file {path}")
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # its import writes a device id into HOME
-    import onnxruntime
-
-    if tuple(map(int, onnxruntime.__version__.split(".")[:2])) < OLDEST:
-        raise Invalid(
-            f"onnxruntime {onnxruntime.__version__} lets a graph read any file of the machine; "
-            "pip install --upgrade onnxruntime"
-        )
-    with _sentences(path):
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4  # its log on stderr is raw, and says no more than its errors
-        session = onnxruntime.InferenceSession(path, options, ["CPUExecutionProvider"])
+    session = open_onnx(path)
     inputs = session.get_inputs()
     shape = inputs[0].shape if inputs else []
     if len(inputs) != 1 or len(shape) != 4 or shape[1] not in (3, None):
@@ -102,6 +87,35 @@ def of_onnx(path: Path, size: int | None = None) -> Extractor:
         return torch.from_numpy(np.asarray(found, np.float32))
 
     return _extractor(path.name, sha256(path), look, side, "float32")
+
+
+def open_onnx(path: Path, threads: int = 0) -> Any:
+    """An `onnxruntime.InferenceSession` of a file, on the CPU.
+
+    Args:
+        path: of the graph.
+        threads: that it runs on; 0: one a core.
+
+    Raises:
+        ValueError: onnxruntime or the file is missing, or it is damaged or reads files outside of its folder.
+    """
+    if util.find_spec("onnxruntime") is None:
+        raise Invalid(f"{path} needs the package onnxruntime: pip install onnxruntime")
+    if not path.is_file():
+        raise NotFound(f"there is no ONNX file {path}")
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # its import writes a device id into HOME
+    import onnxruntime
+
+    if tuple(map(int, onnxruntime.__version__.split(".")[:2])) < OLDEST:
+        raise Invalid(
+            f"onnxruntime {onnxruntime.__version__} lets a graph read any file of the machine; "
+            "pip install --upgrade onnxruntime"
+        )
+    with _sentences(path):
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 4  # its log on stderr is raw, and says no more than its errors
+        return onnxruntime.InferenceSession(path, options, ["CPUExecutionProvider"])
 
 
 @contextlib.contextmanager
