@@ -269,27 +269,6 @@ def test_a_list_has_pages(client, jobs):
     assert client.get("/api/v1/jobs?limit=0").status_code == 422
 
 
-def test_pictures_that_are_sent_become_a_source_as_the_decoder_made_them(client, icons, jobs):
-    raw = {"content-type": "application/octet-stream"}
-    content = (icons / "000.png").read_bytes() + b"<script>alert(1)</script>"
-    added = client.post("/api/v1/sources/mine", content=content, headers=raw)
-    assert added.status_code == 201
-    kept = jobs.folder / "sources" / "mine" / added.json()["file"]
-    assert kept.read_bytes() == (icons / "000.png").read_bytes()
-    assert client.get("/api/v1/sources").json() == {"sources": ["avatars", "icons", "mine"]}
-    for name, status in (
-        ("Mine", 422),
-        ("..", 404),
-        ("a%2fb", 404),
-        ("icons", 409),
-        ("avatars", 409),
-    ):
-        url = f"/api/v1/sources/{name}"
-        assert client.post(url, content=content, headers=raw).status_code == status, name
-    bad = client.post("/api/v1/sources/mine", content=b"<svg/>", headers=raw)
-    assert bad.status_code == 422 and len(list(kept.parent.iterdir())) == 1
-
-
 # Events
 
 

@@ -114,9 +114,9 @@ def read_log(path: Path) -> Iterator[dict[str, float]]:
         yield from filter(None, map(_row, path.read_bytes().split(b"\n")))
 
 
-def parse_line(line: bytes) -> dict[str, Any] | None:
-    """The JSON object that a line holds, or None."""
-    if len(line) > LONGEST:
+def parse_line(line: bytes, longest: int = LONGEST) -> dict[str, Any] | None:
+    """The JSON object that a line of at most so many characters holds, or None."""
+    if len(line) > longest:
         return None
     try:
         row = json.loads(line.decode(), parse_int=_number)

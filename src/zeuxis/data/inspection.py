@@ -14,9 +14,11 @@ import numpy as np
 
 from zeuxis.core.files import write_file
 from zeuxis.core.lock import locked
+from zeuxis.core.log import parse_line
 from zeuxis.core.pixels import grid, png_bytes
 from zeuxis.core.settings import Data
 from zeuxis.core.words import markup
+from zeuxis.data.facts import LEFT_OUT
 from zeuxis.data.preparation import decode
 from zeuxis.data.preparation.columns import CLASSES
 from zeuxis.data.preparation.prepare import Progress, prepare_source
@@ -38,12 +40,14 @@ class Inspection:
         facts: as in dataset.json (counts, sizes, class balance, what was left out and why).
         sheet: contact sheet (H, W, C) uint8 of images spread evenly over the set.
         classes: (column, class, count, sheet row) for the columns with at most 12 classes.
+        left_out: (file, reason, detail) of each file that was left out.
     """
 
     name: str
     facts: dict[str, Any]
     sheet: np.ndarray
     classes: tuple[tuple[str, str, int, np.ndarray | None], ...]
+    left_out: tuple[tuple[str, str, str], ...] = ()
 
     @property
     def warnings(self) -> list[str]:
@@ -173,7 +177,14 @@ def _looked(prepared: Prepared) -> Inspection:
             )
             look = grid(images[some], columns=10, scale=scale) if len(rows) else None
             looks.append((condition.name, name, len(rows), look))
-    return Inspection(prepared.name, prepared.facts, sheet, tuple(looks))
+    return Inspection(prepared.name, prepared.facts, sheet, tuple(looks), _named(prepared))
+
+
+def _named(prepared: Prepared) -> tuple[tuple[str, str, str], ...]:
+    """What a set's list of files that were left out says."""
+    path = prepared.folder / LEFT_OUT
+    rows = map(parse_line, path.read_bytes().split(b"\n") if path.exists() else ())
+    return tuple((row["file"], row["reason"], row["detail"]) for row in rows if row)
 
 
 def _with_source(

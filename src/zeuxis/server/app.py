@@ -19,7 +19,7 @@ from zeuxis import __version__
 from zeuxis.core.errors import Error, Stopped
 from zeuxis.inference.results import Images
 from zeuxis.inference.verb import Verb
-from zeuxis.server import job_routes, pages, problems, run_routes
+from zeuxis.server import dataset_routes, job_routes, pages, problems, run_routes
 from zeuxis.server.bodies import json_object, read_body
 from zeuxis.server.guard import API, Keys
 from zeuxis.server.jobs import Jobs
@@ -57,6 +57,8 @@ def make(
         yield
         if tending is not None:
             tending.cancel()
+        if jobs is not None:
+            jobs.sets.close()
         models.close()
 
     app = FastAPI(
@@ -78,7 +80,8 @@ def make(
     app.include_router(_verbs(models, runs, counts), prefix=API)
     app.include_router(run_routes.routes(models, runs), prefix=API)
     if jobs is not None:
-        app.include_router(job_routes.routes(jobs, models), prefix=API)
+        app.include_router(job_routes.routes(jobs), prefix=API)
+        app.include_router(dataset_routes.routes(jobs, models), prefix=API)
     app.include_router(pages.routes(files or {}))
     return app
 
@@ -87,6 +90,7 @@ async def _tend(jobs: Jobs) -> None:
     """Look after jobs for as long as the server runs."""
     while True:
         with contextlib.suppress(OSError):  # a disk that is full now may not be soon
+            await asyncio.to_thread(jobs.sets.tend)
             await asyncio.to_thread(jobs.tend)
         await asyncio.sleep(LOOK)
 

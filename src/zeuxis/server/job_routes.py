@@ -1,32 +1,27 @@
 """Routes of jobs, of what they may train on, and of their events."""
 
 import asyncio
-import hashlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import fastapi
 from fastapi import Header, Query, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
-from zeuxis.core.files import write_file
 from zeuxis.core.request import Request as Training
-from zeuxis.server.bodies import json_object, read_body
+from zeuxis.server.bodies import json_object
 from zeuxis.server.guard import API
 from zeuxis.server.jobs import EVENTS, Jobs
-from zeuxis.server.models import Models
-from zeuxis.server.orders import PICTURE, Order
 from zeuxis.server.stream import events
 
 PAGE = 1000
 """Jobs of an answer at most."""
 
 
-def routes(jobs: Jobs, models: Models) -> fastapi.APIRouter:
+def routes(jobs: Jobs) -> fastapi.APIRouter:
     """All of them."""
     router = fastapi.APIRouter()
-    for part in (_made(jobs), _seen(jobs), _asked(jobs), _sources(jobs, models)):
+    for part in (_made(jobs), _seen(jobs), _asked(jobs), _sources(jobs)):
         router.include_router(part)
     return router
 
@@ -110,38 +105,14 @@ def _asked(jobs: Jobs) -> fastapi.APIRouter:
     return router
 
 
-def _sources(jobs: Jobs, models: Models) -> fastapi.APIRouter:
+def _sources(jobs: Jobs) -> fastapi.APIRouter:
     router = fastapi.APIRouter()
 
     @router.get("/sources", summary="Names of what may be trained on.")
     def sources() -> dict[str, list[str]]:
         return {"sources": sorted(jobs.sources())}
 
-    @router.post(
-        "/sources/{source}",
-        status_code=201,
-        summary="Add a picture to a source of your own; it is kept as the decoder made it.",
-        openapi_extra={
-            "requestBody": {"required": True, "content": {"application/octet-stream": {}}}
-        },
-    )
-    async def add(source: str, request: Request) -> Response:
-        folder = jobs.own_source(source)
-        content = await read_body(request, models.deadline)
-        answer = await models.ask(Order(number=0, verb=PICTURE, body=content))
-        if answer.status != 200:
-            return Response(answer.body, answer.status, media_type=answer.media)
-        kept = await asyncio.to_thread(_keep, folder, answer.body)
-        return JSONResponse({"source": source, "file": kept}, 201)
-
     return router
-
-
-def _keep(folder: Path, png: bytes) -> str:
-    """Write a picture under the hash of its bytes, and say its name."""
-    name = f"{hashlib.sha256(png).hexdigest()[:32]}.png"
-    write_file(folder / name, lambda beside: beside.write_bytes(png))
-    return name
 
 
 def _body() -> Mapping[str, Any]:

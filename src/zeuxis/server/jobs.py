@@ -17,7 +17,6 @@ import functools
 import hashlib
 import json
 import os
-import re
 import secrets
 import shutil
 import subprocess
@@ -35,6 +34,7 @@ from zeuxis.core.log import append, parse_line
 from zeuxis.core.request import Request
 from zeuxis.core.settings import suggest
 from zeuxis.families import FAMILIES
+from zeuxis.server.datasets import Datasets
 from zeuxis.server.problems import Busy
 
 State = Literal[
@@ -47,8 +47,6 @@ MOST = 10_000
 LOCK, STOP, JOURNAL, LOG, RUN = ".lock", ".stop", "journal.jsonl", "log", "run"
 EVENTS = "events.jsonl"
 """Beside `jobs`: what happened in all of them, in order."""
-NAME = re.compile("[a-z0-9][a-z0-9-]{0,39}")
-"""Of a source that clients made."""
 TAIL = 65_536
 """Bytes of a log that are shown."""
 ASKED = {"pause": "paused", "stop": "stopped", "cancel": "cancelled"}
@@ -178,42 +176,24 @@ class Jobs:
     """All jobs of a folder, and whoever starts their processes.
 
     Args:
-        folder: holds `jobs/` and `sources/`.
-        sources: images that may be trained on, by name; pictures that were sent are in `sources/`.
+        folder: holds `jobs/`, and what `Datasets` keeps.
+        sources: images that may be trained on, by name, beside the sets that clients made.
         runs: trained models that a job may start from, by name.
     """
 
     def __init__(self, folder: Path, sources: Mapping[str, Path], runs: Mapping[str, Path]) -> None:
         self.folder, self._runs = folder, runs
-        self._registered = dict(sources)
+        self.sets = Datasets(
+            folder, {"avatars": "avatars"} | {n: str(p) for n, p in sources.items()}
+        )
         self._jobs: dict[str, Job] = {}
         self._looking = threading.Lock()
         self._started: dict[str, subprocess.Popen[bytes]] = {}
         (folder / "jobs").mkdir(parents=True, exist_ok=True)
-        (folder / "sources").mkdir(exist_ok=True)
 
     def sources(self) -> dict[str, str]:
         """What may be trained on: name -> path, or the name of an embedded set."""
-        sent = {
-            path.name: str(path) for path in (self.folder / "sources").iterdir() if path.is_dir()
-        }
-        known = {name: str(path) for name, path in self._registered.items()}
-        return {"avatars": "avatars"} | sent | known
-
-    def own_source(self, name: str) -> Path:
-        """The folder of pictures that clients send under a name.
-
-        Raises:
-            Invalid: it is no plain name.
-            Conflict: it is that of images which are here already.
-        """
-        if not NAME.fullmatch(name):
-            raise Invalid(
-                f"{name[:80]!r} is no name of a source: expected a-z, 0-9 and -, at most 40"
-            )
-        if name in {"avatars", *self._registered}:
-            raise Conflict(f"{name} is a source of the server's; give another name")
-        return self.folder / "sources" / name
+        return {one.id: str(one.source) for one in self.sets.all()}
 
     def all(self) -> list[Job]:
         """Oldest first."""

@@ -14,7 +14,10 @@ VERBS = {**OF_MODELS, **OF_PICTURES}
 """All that can be ordered; what needs no ability takes no run."""
 
 PICTURE = "+picture"
-"""In place of a verb: the body, a picture, as a PNG file of what the decoder makes of it."""
+"""In place of a verb: the body, a picture, as a PNG file of what the decoder makes of it, with the header
+`size`: width and height."""
+THUMB = "+thumb"
+"""In place of a verb: the body, a picture, as a WebP file; the query says its longest side in pixels."""
 FAMILY = "+family"
 """In place of a verb: the schemas of the family that the body names."""
 DESCRIBE = ""

@@ -29,6 +29,12 @@ class Lost(Error):
     status = 503
 
 
+class Full(Error):
+    """The disk, or what a client may use of it, takes no more."""
+
+    status = 507
+
+
 class Unacceptable(Error):
     """The result has no form that the request accepts."""
 

@@ -2,24 +2,26 @@
 
 import dataclasses
 import functools
+import io
 import json
 import sys
 import threading
 import traceback
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import pydantic
+from PIL import Image
 
 from zeuxis import families
 from zeuxis.core import abilities
 from zeuxis.core.errors import Error, Invalid, NotFound, Stopped
 from zeuxis.core.files import parse_json
-from zeuxis.core.pixels import png_bytes
+from zeuxis.core.pixels import png_bytes, to_pil
 from zeuxis.core.progress import Progress
 from zeuxis.core.settings import override, suggest
 from zeuxis.data.preparation.decode import decode, guarded
@@ -29,14 +31,16 @@ from zeuxis.inference.verb import Verb
 from zeuxis.server import problems
 from zeuxis.server.batching import Batcher, Shared
 from zeuxis.server.guard import MOST_BYTES
-from zeuxis.server.orders import DESCRIBE, FAMILY, PICTURE, VERBS, Answer, Cancel, Order
+from zeuxis.server.orders import DESCRIBE, FAMILY, PICTURE, THUMB, VERBS, Answer, Cancel, Order
 
 THREADS = 64
 """Orders that are worked on at a time; most of the time they wait for their rows."""
 MODELS = 4
 """Models in memory; the one that was used longest ago goes."""
 JSON = "application/json"
-PNG = "image/png"
+PNG, WEBP = "image/png", "image/webp"
+Form = tuple[str, bytes, Mapping[str, str]]
+"""Type, body and headers of an answer."""
 
 
 def work(pipe: Connection, most: int) -> None:
@@ -93,17 +97,12 @@ class Worker:
                 raise Stopped("nobody waits for this any more")
 
         check()
-        if order.verb == PICTURE:
-            png = png_bytes(decode(order.body, None).pixels_HWC)
-            return Answer(number=order.number, status=200, media=PNG, body=png)
-        if order.verb == FAMILY:
-            body = _json(schemas(order.body.decode("utf-8", "replace")))
-            return Answer(number=order.number, status=200, media=JSON, body=body)
+        if order.verb in ASIDE:
+            media, body, headers = ASIDE[order.verb](order)
+            return _good(order, media, body, headers)
         if order.verb == DESCRIBE:
-            model = self._of(order, "auto")
-            return Answer(
-                number=order.number, status=200, media=JSON, body=_json(described(order.run, model))
-            )
+            told = described(order.run, self._of(order, "auto"))
+            return _good(order, JSON, _json(told), {})
         verb = VERBS[order.verb]
         if verb.needs:
             model = self._of(order, verb.device)
@@ -113,8 +112,7 @@ class Worker:
             with self._alone:
                 check()
                 result = self._result(verb, None, order, check)
-        media, body, headers = answered(result, order.accept)
-        return Answer(number=order.number, status=200, media=media, body=body, headers=headers)
+        return _good(order, *answered(result, order.accept))
 
     def _result(self, verb: Verb, model: Any, order: Order, progress: Progress) -> Result:
         values = verb.take(model, given(verb, model, order), self._most)
@@ -153,6 +151,10 @@ def _loaded(folder: Path, written: int, device: str) -> Model:
     if isinstance(model.family, abilities.Encodes):
         model.latent_shape  # noqa: B018  found once, not for each request
     return model
+
+
+def _good(order: Order, media: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+    return Answer(number=order.number, status=200, media=media, body=body, headers=headers)
 
 
 def _problem(number: int, status: int, detail: str, code: str = "") -> Answer:
@@ -209,7 +211,7 @@ def _parsed(kind: Any, words: list[str]) -> Any:
     return words[-1]
 
 
-def answered(result: Result, accept: str) -> tuple[str, bytes, dict[str, str]]:
+def answered(result: Result, accept: str) -> Form:
     """Type, body and headers of a result in the first form of `Accept` that it has.
 
     Raises:
@@ -267,5 +269,31 @@ def described(run: str, model: Model) -> dict[str, Any]:
     }
 
 
+def picture(order: Order) -> Form:
+    """A picture as the decoder makes it, and its width and height."""
+    pixels = decode(order.body, None).pixels_HWC
+    return PNG, png_bytes(pixels), {"size": f"{pixels.shape[1]} {pixels.shape[0]}"}
+
+
+def thumb(order: Order) -> Form:
+    """A picture of at most so many pixels a side; never enlarged, and exact if it is small."""
+    side, shown = int(dict(order.query)["size"]), to_pil(decode(order.body, None).pixels_HWC)
+    small = max(shown.size) <= side
+    clear = shown.mode == "RGBA"
+    shown = shown.convert("RGBa") if clear else shown
+    shown.thumbnail((side, side), Image.Resampling.BOX)
+    buffer = io.BytesIO()
+    (shown.convert("RGBA") if clear else shown).save(buffer, "WEBP", lossless=small, quality=85)
+    return WEBP, buffer.getvalue(), {}
+
+
+def _family(order: Order) -> Form:
+    return JSON, _json(schemas(order.body.decode("utf-8", "replace"))), {}
+
+
 def _json(value: Any) -> bytes:
     return json.dumps(value, allow_nan=False).encode()
+
+
+ASIDE = {PICTURE: picture, THUMB: thumb, FAMILY: _family}
+"""What is done without a model."""

@@ -4,6 +4,77 @@
  */
 
 export interface paths {
+    "/api/v1/datasets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Sets of pictures: your own, newest first, then the server's. */
+        get: operations["listed_api_v1_datasets_get"];
+        put?: never;
+        /** Begin a set, whose id is made of its name. */
+        post: operations["create_api_v1_datasets_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{dataset}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is in a set. */
+        get: operations["shown_api_v1_datasets__dataset__get"];
+        put?: never;
+        post?: never;
+        /** Remove a set and its pictures. */
+        delete: operations["delete_api_v1_datasets__dataset__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{dataset}/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Add a picture under its name, which may have folders: the last is its class. Without a body, ask whether the file with this hash is there. */
+        post: operations["add_api_v1_datasets__dataset__files_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{dataset}/items": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The files of a set, in the order in which they came. */
+        get: operations["listed_api_v1_datasets__dataset__items_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Change labels, captions or what is left out; If-Match is the revision that you saw. */
+        patch: operations["change_api_v1_datasets__dataset__items_patch"];
+        trace?: never;
+    };
     "/api/v1/events": {
         parameters: {
             query?: never;
@@ -64,6 +135,23 @@ export interface paths {
         };
         /** Whether the server answers; needs no token. */
         get: operations["health_api_v1_health_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/images/{sha}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A picture by its hash, as PNG, or as WebP of at most `size` pixels a side. */
+        get: operations["picture_api_v1_images__sha__get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -278,31 +366,161 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/sources/{source}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Add a picture to a source of your own; it is kept as the decoder made it. */
-        post: operations["add_api_v1_sources__source__post"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * Added
+         * @description A file that was taken.
+         */
+        Added: {
+            item: components["schemas"]["ItemFacts"];
+            /** Received */
+            received: string;
+            /** Revision */
+            revision: number;
+        };
+        /**
+         * Changed
+         * @description A set after a change, and the items that it changed.
+         */
+        Changed: {
+            dataset: components["schemas"]["DatasetFacts"];
+            /** Items */
+            items: components["schemas"]["ItemFacts"][];
+        };
+        /**
+         * Class
+         * @description A class and its pictures that are trained on.
+         */
+        Class: {
+            /** Count */
+            count: number;
+            /** Name */
+            name: string;
+        };
+        /**
+         * DatasetFacts
+         * @description A set of pictures, and what was noticed of it.
+         */
+        DatasetFacts: {
+            /** Captions */
+            captions: number;
+            /** Classes */
+            classes: components["schemas"]["Class"][];
+            /** Count */
+            count: number;
+            enough: components["schemas"]["Enough"];
+            /** Excluded */
+            excluded: number;
+            /** Findings */
+            findings: components["schemas"]["Finding"][];
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Pending */
+            pending: number;
+            /** Revision */
+            revision: number;
+            /** Sample */
+            sample: boolean;
+            /** Undo */
+            undo: string | null;
+            /** Unlabelled */
+            unlabelled: number;
+        };
+        /**
+         * Enough
+         * @description Whether a set is large enough.
+         */
+        Enough: {
+            /**
+             * Level
+             * @enum {string}
+             */
+            level: "few" | "fair" | "good";
+            /** Sentence */
+            sentence: string;
+        };
+        /**
+         * Entry
+         * @description A set in the list of all.
+         */
+        Entry: {
+            /** Count */
+            count: number;
+            /** Cover */
+            cover: string[];
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Sample */
+            sample: boolean;
+        };
+        /**
+         * Finding
+         * @description Something that one should know of a set.
+         */
+        Finding: {
+            /** Count */
+            count: number;
+            /** Fix */
+            fix: string | null;
+            /** Fixed */
+            fixed: boolean;
+            /** Id */
+            id: string;
+            /** Items */
+            items: string[];
+            /** Sentence */
+            sentence: string;
+            /**
+             * Severity
+             * @enum {string}
+             */
+            severity: "bad" | "fair" | "note";
+        };
         /** HTTPValidationError */
         HTTPValidationError: {
             /** Detail */
             detail?: components["schemas"]["ValidationError"][];
+        };
+        /**
+         * ItemFacts
+         * @description A file that was sent.
+         */
+        ItemFacts: {
+            /** Caption */
+            caption: string;
+            /** Excluded */
+            excluded: boolean;
+            /** Height */
+            height: number;
+            /** Id */
+            id: string;
+            /** Label */
+            label: string | null;
+            /** Name */
+            name: string;
+            /** Problem */
+            problem: string | null;
+            /** Sha */
+            sha: string | null;
+            /** Width */
+            width: number;
+        };
+        /**
+         * Items
+         * @description A page of items.
+         */
+        Items: {
+            /** Items */
+            items: components["schemas"]["ItemFacts"][];
+            /** Next */
+            next: string | null;
         };
         /** ValidationError */
         ValidationError: {
@@ -326,6 +544,258 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    listed_api_v1_datasets_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: components["schemas"]["Entry"][];
+                    };
+                };
+            };
+        };
+    };
+    create_api_v1_datasets_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    name: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetFacts"];
+                };
+            };
+        };
+    };
+    shown_api_v1_datasets__dataset__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dataset: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetFacts"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    delete_api_v1_datasets__dataset__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dataset: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    add_api_v1_datasets__dataset__files_post: {
+        parameters: {
+            query?: never;
+            header: {
+                "zeuxis-file-name": string;
+                "zeuxis-file-sha256"?: string | null;
+            };
+            path: {
+                dataset: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Added"];
+                };
+            };
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Added"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    listed_api_v1_datasets__dataset__items_get: {
+        parameters: {
+            query?: {
+                cursor?: number;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                dataset: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Items"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    change_api_v1_datasets__dataset__items_patch: {
+        parameters: {
+            query?: never;
+            header: {
+                "if-match": string;
+            };
+            path: {
+                dataset: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** Caption */
+                    caption?: string | null;
+                    /** Excluded */
+                    excluded?: boolean | null;
+                    /**
+                     * Fix
+                     * @description Id of a finding.
+                     */
+                    fix?: string | null;
+                    /** Items */
+                    items?: string[] | null;
+                    /** Label */
+                    label?: string | null;
+                    /**
+                     * Rename
+                     * @description A class.
+                     */
+                    rename?: string | null;
+                    /**
+                     * To
+                     * @description Its new name; that of another makes one of the two.
+                     */
+                    to?: string | null;
+                    /** Undo */
+                    undo?: true | null;
+                };
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Changed"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     stream_api_v1_events_get: {
         parameters: {
             query?: {
@@ -431,6 +901,49 @@ export interface operations {
                     "application/json": {
                         [key: string]: string;
                     };
+                };
+            };
+        };
+    };
+    picture_api_v1_images__sha__get: {
+        parameters: {
+            query?: {
+                size?: ("96" | "256" | "512") | null;
+            };
+            header?: {
+                "if-none-match"?: string | null;
+            };
+            path: {
+                sha: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/png": unknown;
+                    "image/webp": unknown;
+                };
+            };
+            /** @description Not Modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
         };
@@ -953,41 +1466,6 @@ export interface operations {
                     "application/json": {
                         [key: string]: string[];
                     };
-                };
-            };
-        };
-    };
-    add_api_v1_sources__source__post: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                source: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/octet-stream": unknown;
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": unknown;
-                };
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
         };

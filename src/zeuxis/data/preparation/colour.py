@@ -13,10 +13,10 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from zeuxis.core.errors import Invalid
+from zeuxis.data.preparation.warn import DEEP
 
 GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N")
 """Modes without colour."""
-DEEP = "16-bit grey, divided by 257"
 CLEAR = "transparent, laid on white"
 SAME = 4
 """Levels that a profile called sRGB may be off, and still be sRGB: they are rounded in many ways."""

@@ -4,9 +4,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from zeuxis.data.preparation.colour import DEEP
-
 FEW, RARE, UNEVEN = 1000, 50, 10
+DEEP = "16-bit grey, divided by 257"
+"""What is noted of a file that had more than 8 bits."""
 DARK, CLASSES = 100, 32
 """Levels: no pixel of a set that is this dark is usual, nor is one that is hardly more than class ids."""
 REFERENCES = 256
