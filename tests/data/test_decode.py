@@ -200,7 +200,7 @@ def png(width, height, body=b""):
     [
         (b"", "empty"),
         (b"hello there, no image", "not an image"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not an image"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "unsupported"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image"),
         (encoded(Image.fromarray(PHOTO))[:200], "truncated"),
         (encoded(Image.fromarray(PHOTO), "JPEG")[:-200], "truncated"),

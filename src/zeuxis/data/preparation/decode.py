@@ -16,7 +16,7 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from zeuxis.core.errors import Invalid
-from zeuxis.data.preparation import mend
+from zeuxis.data.preparation import mend, vector
 from zeuxis.data.preparation.colour import CLEAR, Unsupported, plain
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
@@ -109,6 +109,8 @@ def decode(content: bytes | np.ndarray, target: Target | None) -> Decoded:
     if isinstance(content, np.ndarray):
         content = content[half(content.shape[1], target.part if target else "whole")]
         return _from_ids(content, target) if content.ndim == 2 else _from_array(content, target)
+    if vector.is_svg(content):
+        raise Refused("unsupported", vector.ELSEWHERE if vector.AVAILABLE else vector.MISSING)
     try:
         return _decode_file(content, target)
     except Refused as refused:
@@ -178,11 +180,20 @@ def header(content: bytes | np.ndarray, part: Part = "whole") -> tuple[int, int,
     if isinstance(content, np.ndarray):
         h, w, c = content.shape if content.ndim == 3 else (*content.shape, 1)
         return h, _part_of(w, part), {1: "L", 3: "RGB", 4: "RGBA"}[c], c == 4
+    if vector.is_svg(content):
+        return _header_of_svg(content)
     with opened(content) as image:
         w, h = image.size
         if _orientation(image) >= 5:
             w, h = h, w
         return h, _part_of(w, part), image.mode, image.has_transparency_data
+
+
+def _header_of_svg(content: bytes) -> tuple[int, int, str, bool]:
+    try:
+        return (*vector.size(content), "RGBA", True)
+    except (ValueError, SyntaxError) as error:
+        raise Refused("corrupt", f"it cannot be drawn: {error}") from error
 
 
 def _part_of(width: int, part: Part) -> int:

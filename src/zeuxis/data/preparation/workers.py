@@ -20,6 +20,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
+from zeuxis.data.preparation import vector
 from zeuxis.data.preparation.decode import Decoded, Refused, Target, decode, guarded
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 CHUNK, CHUNK_BYTES = 16, 1 << 22
 WORTH_PROCESSES = 1000
-CRASHED = "its decoder crashed or ran out of memory"
+CRASHED = "its decoder crashed, or took too much memory or time"
 
 
 def decode_all(
@@ -36,13 +37,15 @@ def decode_all(
     """Every item from number `first` on decoded, in order, on all cores.
 
     Threads read; processes decode, since Python code around the decoders would keep many cores waiting
-    for one another. A few images are not worth a process, and pixels need no decoding.
+    for one another. A few images are not worth a process, unless they are drawings, and pixels need no
+    decoding.
     """
     cores = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
     count = len(source.items)
-    workers = [Worker(target) for _ in range(cores + 1 if count - first >= WORTH_PROCESSES else 0)]
+    worth = count - first >= WORTH_PROCESSES
+    workers = [Worker(target) for _ in range(cores + 1)]
     free: queue.SimpleQueue[Worker] = queue.SimpleQueue()
     for worker in workers:
         free.put(worker)
@@ -55,15 +58,15 @@ def decode_all(
         files = {i: content for i, content in read.items() if isinstance(content, bytes)}
         done: dict[int, Decoded | Refused]
         done = {i: c for i, c in read.items() if isinstance(c, Refused)}
-        done |= {i: _decode(c, target) for i, c in read.items() if isinstance(c, np.ndarray)}
-        if files and workers:
+        apart = {i: content for i, content in files.items() if worth or vector.is_svg(content)}
+        here = {i: c for i, c in read.items() if not isinstance(c, Refused) and i not in apart}
+        done |= {i: _decode(content, target) for i, content in here.items()}
+        if apart:
             worker = free.get()
             try:
-                done |= zip(files, worker.decode(list(files.values())), strict=True)
+                done |= zip(apart, worker.decode(list(apart.values())), strict=True)
             finally:
                 free.put(worker)
-        else:
-            done |= {i: _decode(content, target) for i, content in files.items()}
         return [(i, done[i]) for i in numbers]
 
     pending: collections.deque[futures.Future[list[tuple[int, Decoded | Refused]]]]
@@ -196,7 +199,7 @@ def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
             facts, pixels = [], []
             for size in sizes:
                 try:
-                    done = decode(_read(requests, size), target)
+                    done = _of_file(_read(requests, size), target)
                 except Refused as refused:
                     facts.append({"reason": refused.reason, "detail": str(refused)})
                     continue
@@ -204,6 +207,28 @@ def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
                 known = {f.name: getattr(done, f.name) for f in dataclasses.fields(done)}
                 facts.append({name: v for name, v in known.items() if name != "pixels_HWC"})
             send(answers, {"items": facts}, pixels)
+
+
+def _of_file(content: bytes, target: Target) -> Decoded:
+    """A file decoded, or drawn: only here, where nothing but this process can be lost."""
+    if not (vector.AVAILABLE and vector.is_svg(content)):
+        return decode(content, target)
+    if target.kind == "map" or target.part != "whole":
+        raise Refused("unsupported", "an SVG is no map of class ids, and has no halves")
+    try:
+        pixels_HWC, notes = vector.drawn(content, target.height, target.width, target.fit)
+        h, w = vector.size(content)
+    except MemoryError as error:
+        raise Refused("oversized", "drawing it takes more memory than it may") from error
+    except (ValueError, SyntaxError, RecursionError) as error:
+        raise Refused("corrupt", f"it cannot be drawn: {error}") from error
+    done = decode(pixels_HWC, target)
+    scale = max(
+        target.height / h, target.width / w
+    )  # a drawing is never enlarged, but it may be cut
+    h, w = max(target.height, round(h * scale)), max(target.width, round(w * scale))
+    notes = (*done.notes, *notes)
+    return dataclasses.replace(done, height=h, width=w, format="SVG", mode="RGBA", notes=notes)
 
 
 def _read(file: IO[bytes], size: int) -> bytes:

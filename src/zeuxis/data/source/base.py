@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from zeuxis.core.errors import Invalid
+from zeuxis.data.preparation import vector
 from zeuxis.data.preparation.decode import Part
 
 Side = Literal["train", "holdout"]
@@ -33,6 +34,7 @@ SUFFIXES = frozenset(
         ".dib",
         ".tif",
         ".tiff",
+        *((".svg",) if vector.AVAILABLE else ()),
     )
 )
 OTHER_IMAGES = frozenset(

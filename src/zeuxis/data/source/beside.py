@@ -16,6 +16,7 @@ from typing import Any
 
 from zeuxis.core.errors import Invalid
 from zeuxis.core.files import parse_json
+from zeuxis.data.preparation import vector
 from zeuxis.data.source import maps
 from zeuxis.data.source.base import LONGEST_TEXT, MEMBER_LIMIT, OTHER_IMAGES, SIDE_LIMIT, SUFFIXES
 from zeuxis.data.source.files import Files
@@ -231,7 +232,8 @@ class Beside:
             stem, suffix = posixpath.splitext(posixpath.basename(name))
             top = name.count("/") <= depth
             if suffix.lower() in OTHER_IMAGES:
-                self.problems.append((name, f"{suffix} images are not read; convert it to PNG"))
+                other = f"{suffix} images are not read; convert it to PNG"
+                self.problems.append((name, vector.MISSING if suffix.lower() == ".svg" else other))
             elif top and stem.lower() in LICENCES and suffix not in (*SUFFIXES, ".json"):
                 self._licence(name)
             elif not (legend and maps.is_legend(name, depth) and self._legend(name)):
