@@ -34,7 +34,7 @@ def test_it_starts_as_its_source():
     assert model.stride == 4 and model.margin % 4 == 0
 
 
-@breaks("families/pix2pix.py", "F.interpolate(source, size", "F.interpolate(source.flip(2), size")
+@breaks("nn/planes.py", "F.interpolate(source, size", "F.interpolate(source.flip(2), size")
 def test_a_source_of_another_size_is_brought_to_the_image_s():
     source = Field(name="source", kind="image", shape=(3, 4, 4))
     model = build("pix2pix", source=source)
@@ -44,7 +44,7 @@ def test_a_source_of_another_size_is_brought_to_the_image_s():
     assert torch.allclose(model.paint(small), large)
 
 
-@breaks("families/pix2pix.py", "source[:, None] == ids_B1hw", "source[:, None] >= ids_B1hw")
+@breaks("nn/planes.py", "source[:, None] == ids_K11", "source[:, None] >= ids_K11")
 def test_ids_are_seen_one_hot_and_unknown_ones_not_at_all():
     source = Field(name="source", kind="map", shape=(8, 8), classes=("a", "b", "c"))
     model = build("pix2pix", source=source)

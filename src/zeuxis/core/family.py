@@ -74,6 +74,7 @@ class Phase:
         modules: paths of the submodules whose parameters it trains; "" is the whole family.
         every: it runs at each step that this divides.
         start: progress in [0, 1] from which it runs.
+        stop: progress from which on it runs no more; its learning-rate schedule ends there.
         own_batch: it is given a fresh draw of data instead of the step's.
         own_schedule: its learning-rate schedule and weight average start with the phase, not at step 0.
         lr: factor on the run's learning rate.
@@ -86,6 +87,7 @@ class Phase:
     modules: tuple[str, ...]
     every: int = 1
     start: float = 0.0
+    stop: float = 1.0
     own_batch: bool = False
     own_schedule: bool = False
     lr: float = 1.0
@@ -96,6 +98,10 @@ class Phase:
     def first(self, steps: int) -> int:
         """The step, of `steps`, from which its schedule counts."""
         return math.ceil(self.start * steps) if self.own_schedule else 0
+
+    def last(self, steps: int) -> int:
+        """The step, of `steps`, at which its schedule ends."""
+        return math.ceil(self.stop * steps)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -34,6 +34,10 @@ FAMILIES = {
     ),
     "flow": ("Flow", "Rectified flow: the most faithful images, a few network passes per sample."),
     "pix2pix": ("Pix2Pix", "Paired translation: from a source or a map to its image, in one pass."),
+    "palette": (
+        "Palette",
+        "Paired translation with variety: many possible images of a source or a map.",
+    ),
     "unpaired": (
         "Unpaired",
         "Unpaired translation: one set of images as another, and back, without pairs.",

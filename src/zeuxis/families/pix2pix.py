@@ -27,6 +27,7 @@ from zeuxis.core.fields import Field
 from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
+from zeuxis.nn import planes
 from zeuxis.nn.patchgan import PatchDiscriminator
 from zeuxis.nn.plain import PlainUNet
 from zeuxis.objectives import adversarial
@@ -72,7 +73,7 @@ class Pix2PixConfig(FamilyConfig):
     @property
     def planes(self) -> int:
         """K: channels of an image, classes of a map."""
-        return self.source.shape[0] if self.source.kind == "image" else len(self.source.classes)
+        return planes.count(self.source)
 
 
 class Pix2Pix(Family, abilities.Translates[Controls]):
@@ -169,25 +170,15 @@ class Pix2Pix(Family, abilities.Translates[Controls]):
         return logits
 
     def planes(self, source: Tensor) -> Tensor:
-        """A source as float planes of the image's size, (B, K, H, W): classes one-hot, none where unknown."""
-        config = self.config
-        if config.source.kind == "map":
-            ids_B1hw = torch.arange(config.planes, device=source.device)[:, None, None]
-            kind = next(self.parameters()).dtype
-            source = (source[:, None] == ids_B1hw).to(kind)
-        if self.stride:
-            return source
-        size, smooth = (config.height, config.width), config.source.kind == "image"
-        return F.interpolate(source, size, mode="bilinear" if smooth else "nearest")
+        """A source as planes (B, K, H, W), at the image's size where not any will do."""
+        size = None if self.stride else (self.config.height, self.config.width)
+        return planes.planes(source, self.config.source, size, next(self.parameters()).dtype)
 
     def paint(self, source: Tensor, planes_BKHW: Tensor | None = None) -> Tensor:
         """Images (B, C, H, W), not bounded."""
         planes_BKHW = self.planes(source) if planes_BKHW is None else planes_BKHW
         added_BCHW: Tensor = self.generator(planes_BKHW)
-        if self.config.source.kind == "map":
-            return added_BCHW
-        same = self.config.planes == self.config.channels
-        return added_BCHW + (planes_BKHW if same else planes_BKHW.mean(1, keepdim=True))
+        return added_BCHW + planes.base(planes_BKHW, self.config.source, self.config.channels)
 
     def noise(self, rng: Rng) -> Batch:
         """Nothing is drawn."""

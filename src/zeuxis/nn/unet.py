@@ -63,6 +63,7 @@ class UNet(nn.Module):
         norms: norms in a block: 1, before its first convolution, or 2, before each.
         embedding: size E of the embedding of time and labels.
         patch: pixels a side that become one position of the finest level.
+        given: planes K that it is shown beside what it answers for, of the same size.
         lengths: whether it is told the length of the interval that it answers for; at first it has no effect.
     """
 
@@ -78,12 +79,13 @@ class UNet(nn.Module):
         embedding: int,
         patch: int,
         lengths: bool = False,
+        given: int = 0,
     ) -> None:
         super().__init__()
         self.patch = patch
         self.multiple = patch * 2 ** (len(widths) - 1)
         inside, e = channels * patch**2, embedding
-        self.stem = nn.Conv2d(inside, widths[0], 3, padding=1)
+        self.stem = nn.Conv2d(inside + given * patch**2, widths[0], 3, padding=1)
         self.down = nn.ModuleList(Level(width, blocks, norms) for width in widths)
         self.up = nn.ModuleList(Level(width, blocks, norms) for width in widths[:-1])
         pairs = list(itertools.pairwise(widths))
@@ -117,10 +119,12 @@ class UNet(nn.Module):
         time_B: Tensor,
         label_BA: Tensor | None,
         length_B: Tensor | None = None,
+        given_BKHW: Tensor | None = None,
     ) -> Tensor:
         """The velocity, or its mean over `length_B`; `label_BA` None means that all labels are unknown."""
         h, w = x_BCHW.shape[2:]
-        x = F.pad(x_BCHW, (0, -w % self.multiple, 0, -h % self.multiple))
+        x = x_BCHW if given_BKHW is None else torch.cat([x_BCHW, given_BKHW], 1)
+        x = F.pad(x, (0, -w % self.multiple, 0, -h % self.multiple))
         modulation = iter(self._modulation(time_B, label_BA, length_B))
         x = self.stem(F.pixel_unshuffle(x, self.patch))
         skips = []

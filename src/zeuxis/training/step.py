@@ -178,7 +178,7 @@ def train_step(state: State, loader: Loader) -> dict[str, Tensor]:
     for phase in phases:
         own += phase.own_batch
         progress = state.step / state.training.steps
-        if state.step % phase.every or progress < phase.start:
+        if state.step % phase.every or not phase.start <= progress < phase.stop:
             continue
         draw = state.step * per_step + (own if phase.own_batch else 0)
         logged |= _update(state, phase, loader, draw, progress)
@@ -220,7 +220,8 @@ def _update(
         clip = training.clip if phase.clip is None else phase.clip
         if clip:
             torch.nn.utils.clip_grads_with_norm_(trained, clip, norm)
-        rate = learning_rate(training, state.step, phase.first(training.steps)) * phase.lr
+        span = phase.first(training.steps), phase.last(training.steps)
+        rate = learning_rate(training, state.step, *span) * phase.lr
         for group in state.optimisers[phase.name].param_groups:
             group["lr"] = rate
         state.optimisers[phase.name].step()
@@ -236,9 +237,9 @@ def _update(
     return {**named, f"{phase.name}/grad_norm": norm.detach()}
 
 
-def learning_rate(training: Training, step: int, first: int = 0) -> float:
+def learning_rate(training: Training, step: int, first: int = 0, last: int | None = None) -> float:
     """Linear warm-up over at most a tenth of the steps from `first` on, then the decay to `final_lr`."""
-    step, steps = step - first, training.steps - first
+    step, steps = step - first, (training.steps if last is None else last) - first
     warmup = min(training.warmup, steps // 10)
     if step < warmup:
         return training.lr * (step + 1) / warmup
