@@ -71,6 +71,14 @@ def test_each_network_is_trained_on_its_half_alone():
     assert torch.equal(fold(batch["image"].flip(3)), fold(batch["image"]))
     error = (model._mean(model.means[0], model.planes(one["source"])) - one["image"]).abs().mean()
     assert torch.allclose(model.loss("mean", one, context(len(half)))["total"], error)
+    made = torch.stack(
+        [
+            model._mean(model.means[number], model.planes(source[None]))[0]
+            for number, source in zip(fold(batch["image"]), batch["source"], strict=True)
+        ]
+    )
+    error = (made - batch["image"]).abs().mean()
+    assert torch.allclose(model.loss("mean", batch, context(8))["total"], error)
 
 
 @breaks("families/palette.py", "ctx.update < SETTLED", "ctx.update < 0")
