@@ -29,16 +29,16 @@ import zeuxis
 from zeuxis.core.pixels import save_png
 from zeuxis.create.pictures import open_picture
 from zeuxis.create.results import Pictures
-from zeuxis.create.style import STYLE, resized
+from zeuxis.create.style import STRIDE, STYLE, resized
 from zeuxis.features.efficientnet import load_network
-from zeuxis.features.extraction import Features
 from zeuxis.features.maps import maps
-from zeuxis.metrics.sliced import sliced_wasserstein
+from zeuxis.metrics.edges import edge_agreement
+from zeuxis.metrics.patches import patch_distance
 from zeuxis.objectives.style import Sums, style_distance
 
 CONTENTS = {"astronaut": "astronaut.png", "cat": "chelsea.png"}
 STYLES = {"vessels": "retina.jpg", "stars": "hubble_deep_field.jpg", "tissue": "ihc.png"}
-SIZE, PATCH, COUNT, TIMES = 256, 7, 6000, 5
+SIZE, TIMES = 256, 5
 
 
 def levels(path: Path) -> np.ndarray:
@@ -47,17 +47,9 @@ def levels(path: Path) -> np.ndarray:
     return picture.painted(resized(picture.colours(), SIZE))
 
 
-def patches(pixels_HWC: np.ndarray) -> Features:
-    """Random patches as features."""
-    windows = np.lib.stride_tricks.sliding_window_view(pixels_HWC, (PATCH, PATCH), (0, 1))
-    flat = windows.reshape(-1, 3 * PATCH**2)
-    rows = np.random.default_rng(0).permutation(len(flat))[:COUNT]
-    return Features(flat[rows].astype(np.float32) / 255, {"patch": PATCH, "side": SIZE})
-
-
 def distance(a: np.ndarray, b: np.ndarray) -> float:
     """Between the patches of two pictures."""
-    return round(sliced_wasserstein(patches(a), patches(b), 300).raw, 5)
+    return round(patch_distance(a[None], b)[0], 5)
 
 
 def peak() -> int:
@@ -135,6 +127,10 @@ def stylise(data: Path, out: Path, run: Path) -> None:
             },
             patch_distance=patch,
             style_term=term,
+            edges_kept={
+                name: round(float(edge_agreement(picture[None], pixels[None])[0]), 3)
+                for name, pixels in shown.items()
+            },
             ratio={
                 name: round(found["feed-forward"] / found["optimised"], 2)
                 for name, found in {"patch_distance": patch, "style_term": term}.items()
@@ -150,6 +146,8 @@ def statistics(pixels_HWC: np.ndarray, style_HWC: np.ndarray) -> float:
     layers = {name: net.layers()[name] for name in STYLE}
 
     def sums(pixels_HWC: np.ndarray) -> dict[str, Sums]:
+        height, width = (side // STRIDE * STRIDE for side in pixels_HWC.shape[:2])
+        pixels_HWC = pixels_HWC[:height, :width]
         x = torch.from_numpy(pixels_HWC.copy()).permute(2, 0, 1)[None].float()
         return {name: Sums.of(f) for name, f in maps(lambda: net((x - 127) / 128), layers).items()}
 

@@ -4,8 +4,9 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+import torch
 
-from tests.support.kit import changed
+from tests.support.kit import build, changed
 from tests.support.sabotage import breaks
 from zeuxis import data, families
 from zeuxis.core.pixels import grid, save_png
@@ -16,6 +17,7 @@ from zeuxis.features import Features
 from zeuxis.features.foreign import of_module
 from zeuxis.inference.model import Model
 from zeuxis.inference.results import Images
+from zeuxis.training import looking
 
 
 @pytest.fixture(autouse=True)
@@ -257,3 +259,50 @@ def test_charts_survive_odd_numbers():
     assert len(many) < 20_000 and "step 4,999" in many
     drawn = ladder([("this model", -0.1, "model"), ("real", 0.0, "reference")], (-0.2, -0.01))
     assert "nan" not in drawn and drawn.count("<circle") == 2
+
+
+@pytest.fixture(scope="module")
+def restyled(tmp_path_factory):
+    """A model that is to give all images the style of one, on a set without classes."""
+    folder = tmp_path_factory.mktemp("restyled")
+    np.savez(folder / "photos.npz", images=toy(120, 0)[0])
+    photos = data.prepare(folder / "photos.npz", folder / "prepared", Data(holdout=40))
+    model = build("stylise")
+    model.style.copy_(
+        torch.from_numpy(toy(1, 5)[0][0].repeat(32, 0).repeat(32, 1)).permute(2, 0, 1)
+    )
+    content = {"family": "stylise", "dataset": photos.facts, "dataset_hash": photos.hash}
+    return Model(model, content, folder), photos
+
+
+@breaks(
+    "evaluation/evaluate.py",
+    "if exemplar_of(model.family) is not None:\n        return",
+    "if 0:\n        return",
+)
+@breaks("evaluation/evaluate.py", "found.take(styled(made, exemplar, chosen.side))", "pass")
+@breaks(
+    "evaluation/by_image.py",
+    "both = made.images, made.sources",
+    "both = made.sources, made.sources",
+)
+def test_what_has_the_style_of_one_picture_is_measured_against_that_picture(restyled, tmp_path):
+    model, photos = restyled
+    result = evaluate.evaluate(model, photos, samples=40, out=tmp_path)
+    assert set(result["scores"]) == {"style_distance", "style_distance_of_real", "edge_agreement"}
+    assert result["scores"]["style_distance"] != result["scores"]["style_distance_of_real"]
+    for name in ("kernel_distance", "coverage", "copy_rate", "taught"):
+        assert "not meant to look like real ones" in result["not_measured"][name]
+    assert not result["findings"]
+    assert result["verdict"]["word"] in ("good", "usable", "not yet")
+    page = Page((tmp_path / "report.html").read_text())
+    assert not [one for one in page.all("button") if "aria-pressed" in one]
+    assert [one for one in page.all("img") if "style" in one["alt"]]
+
+
+@breaks("training/looking.py", "exemplar_of(average)", "None")
+def test_the_probe_of_such_a_model_is_its_distance_to_the_style(restyled):
+    model, photos = restyled
+    look = looking.probe(photos, looking.drawing(photos, model.facts, "float32"))
+    score = look(model.family, 0, lambda: None)
+    assert set(score) == {"style_distance"} and 0 < score["style_distance"] < 1

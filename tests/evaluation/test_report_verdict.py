@@ -54,6 +54,41 @@ CASES = [
 ]
 
 
+STYLES = [
+    (
+        0.001,
+        0.4,
+        "good",
+        "1.0 % of the distance of the photos to the style is left and the photos can",
+    ),
+    (0.07, 0.4, "usable", "70 % of the distance"),
+    (0.099, 0.4, "not yet", "hardly come nearer to the style"),
+    (0.001, 0.2, "usable", "only large shapes of the photos are left"),
+    (0.001, 0.0, "not yet", "nothing of the photos is left"),
+]
+
+
+@breaks("evaluation/report/verdict.py", "(style.mood, likeness.mood)", "(style.mood,)")
+@breaks(
+    "evaluation/report/measures.py",
+    "mine.interval[1] >= photos.value",
+    "mine.value >= photos.value",
+)
+@breaks("evaluation/report/verdict.py", "elif given.action == MILDER:", "elif False:")
+@pytest.mark.parametrize(("left", "kept", "word", "why"), STYLES)
+def test_a_style_is_good_if_it_is_near_and_the_photos_are_still_there(left, kept, word, why):
+    found = {
+        "style_distance": estimate(left, 0.002),
+        "style_distance_of_real": estimate(0.1, 0.002),
+        "edge_agreement": estimate(kept, 0.02),
+    }
+    said = verdict(found, [], list(cards(found)))
+    assert said.word == word and why in said.sentence
+    facts = {"family": "stylise", "source": "photos", "progress": {"seconds": 60}}
+    command = advised(said, [], Path("runs/a"), facts).command
+    assert ("family.strength=0.3" in command) == (left < 0.05 and kept < 0.3)
+
+
 @breaks("evaluation/report/verdict.py", '"poor": "not yet", ', "")
 @pytest.mark.parametrize(("found", "mood", "word", "why"), CASES)
 def test_the_verdict_is_the_worst_of_all_and_says_by_what(found, mood, word, why):

@@ -147,6 +147,14 @@ class Translates(Draws[K]):
         """Pixels from which on a source has no influence on what is made; a multiple of `stride`."""
         return 0
 
+    @property
+    def exemplar(self) -> Tensor | None:
+        """The picture (3, H, W) uint8 whose style all translations have; None: that of the training images.
+
+        With one, translations are not meant to look like training images, and are not compared with them.
+        """
+        return None
+
     def survey(self, source: Tensor) -> Batch:
         """What parts of a source must agree on, (B, ...) each, for the `cond` of `translate`.
 

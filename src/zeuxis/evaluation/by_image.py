@@ -1,4 +1,4 @@
-"""What is measured image by image: likelihood, and how near a model comes to what it was to make again."""
+"""What is measured image by image: likelihood, and nearness to what was to be made again, or to a style."""
 
 import math
 import time
@@ -12,10 +12,11 @@ from zeuxis.core.progress import Progress
 from zeuxis.core.sheets import above
 from zeuxis.data import Prepared
 from zeuxis.evaluation.allowance import Allowance
-from zeuxis.evaluation.drawn import drawn, labels_of, sources_of, unpaired
+from zeuxis.evaluation.drawn import Drawn, drawn, labels_of, sources_of, unpaired
 from zeuxis.inference.model import BATCH, Model
 from zeuxis.metrics import Measured, mean
 from zeuxis.metrics.edges import edge_agreement
+from zeuxis.metrics.patches import COUNT, DIRECTIONS, PATCH, patch_distance
 from zeuxis.metrics.perceptual import perceptual_distance, perceptual_receipt
 from zeuxis.metrics.similarity import psnr, ssim
 
@@ -25,6 +26,7 @@ PAIRS = 4
 RECONSTRUCTED = ("psnr", "ssim")
 TRANSLATED = ("translation_psnr", "translation_ssim", "translation_perceptual")
 KEPT = "edge_agreement"
+STYLED = ("style_distance", "style_distance_of_real", KEPT)
 
 
 def by_image(
@@ -120,6 +122,33 @@ def _kept(model: Model, prepared: Prepared, receipt: Mapping[str, str]) -> Measu
         found.leave_out("sources and translations differ in size", KEPT)
         return found
     return Measured({KEPT: mean(edge_agreement(made.sources, made.images), receipt)})
+
+
+def styled(made: Drawn, exemplar_HWC: np.ndarray, side: str) -> Measured:
+    """Distance to a picture's style: of images that are to have it, and of those that they were made from."""
+    assert made.sources is not None
+    both = made.images, made.sources
+    receipt = {"side": side, "interval": "95 %, normal, over images"}
+    by_patch = receipt | {
+        "statistic": f"squared sliced Wasserstein-2, {COUNT:,} patches of {PATCH} x {PATCH} pixels at most, "
+        f"{DIRECTIONS} directions"
+    }
+    found = Measured()
+    if len(made.images) < 2:
+        found.leave_out(f"{len(made.images)} images, at least 2 are needed", *STYLED)
+        return found
+
+    def distances() -> Measured:
+        return Measured(
+            {
+                name: mean(patch_distance(images, exemplar_HWC), by_patch)
+                for name, images in zip(STYLED, both, strict=False)
+            }
+        )
+
+    found.attempt(STYLED[:2], distances)
+    found[KEPT] = mean(edge_agreement(*reversed(both)), receipt)
+    return found
 
 
 def drawn_again(

@@ -7,7 +7,7 @@ import dataclasses
 
 import numpy as np
 
-from zeuxis.core.abilities import Reconstructs
+from zeuxis.core.abilities import Reconstructs, Translates
 from zeuxis.core.family import Family
 from zeuxis.core.pixels import grid
 from zeuxis.core.progress import Progress
@@ -96,6 +96,12 @@ def sources_of(family: Family, prepared: Prepared) -> Stored:
 def unpaired(family: Family, prepared: Prepared) -> bool:
     """Whether its sources have no partners among the images."""
     return "source" in family.needs() and not sources_of(family, prepared).paired
+
+
+def exemplar_of(family: Family) -> np.ndarray | None:
+    """(H, W, 3) uint8, the picture whose style all its images have; None: they are to look like real ones."""
+    found = family.exemplar if isinstance(family, Translates) else None
+    return None if found is None else found.permute(1, 2, 0).cpu().numpy()
 
 
 def labels_of(model: Model, prepared: Prepared, rows: np.ndarray) -> np.ndarray:

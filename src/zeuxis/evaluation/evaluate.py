@@ -24,8 +24,8 @@ from zeuxis.core.progress import Progress
 from zeuxis.data import Prepared
 from zeuxis.evaluation import diagnosis, sides
 from zeuxis.evaluation.allowance import Allowance, classifiers, duration, looks
-from zeuxis.evaluation.by_image import by_image, pairs
-from zeuxis.evaluation.drawn import Drawn, drawn, pick, sources_of, unpaired
+from zeuxis.evaluation.by_image import by_image, pairs, styled
+from zeuxis.evaluation.drawn import Drawn, drawn, exemplar_of, pick, sources_of, unpaired
 from zeuxis.evaluation.report import Page, write
 from zeuxis.evaluation.report.measures import REFERENCES, cards
 from zeuxis.evaluation.report.outcome import Outcome
@@ -46,6 +46,7 @@ from zeuxis.metrics.nearest import (
     memorisation,
     memorisation_without_holdout,
 )
+from zeuxis.metrics.patches import patch_distance
 
 REFERENCES_MOST = 2000
 """Images of the reference set at most, unless there are more samples; else twice as many as samples."""
@@ -57,13 +58,15 @@ LABELLED = 50
 """Images on each side that a classifier needs at least."""
 NO_CLASSES = "the data has no classes"
 CLASSIFIER_STEPS = 300
+RESTYLED = 64
+"""Images whose distance to a style is measured at most."""
 PROBE_REAL = 1024
 
 
 def probe(
     prepared: Prepared, count: int = 256, seed: int = 0
-) -> Callable[[np.ndarray], dict[str, float]]:
-    """A cheap score to watch while training: kernel distance to training images.
+) -> Callable[[np.ndarray, np.ndarray | None], dict[str, float]]:
+    """A cheap score to watch while training: kernel distance to training images, or distance to a style.
 
     It never reads the hold-out. The real side's features are computed at the first call and kept.
 
@@ -73,12 +76,16 @@ def probe(
         seed: which training images.
 
     Returns:
-        Maps (N, H, W, C) uint8 samples to `{"kernel_distance": ...}`, lower is better.
+        Maps (N, H, W, C) uint8 samples, and the picture whose style they are to have if there is one, to
+        `{"kernel_distance": ...}` or `{"style_distance": ...}`, lower is better.
     """
     chosen = pick(prepared.train, max(count, PROBE_REAL), seed, "probe")
     real: list[Features] = []
 
-    def score(samples_NHWC: np.ndarray) -> dict[str, float]:
+    def score(samples_NHWC: np.ndarray, exemplar_HWC: np.ndarray | None = None) -> dict[str, float]:
+        if exemplar_HWC is not None:
+            near = patch_distance(samples_NHWC[:RESTYLED], exemplar_HWC)
+            return {"style_distance": float(near.mean())}
         if min(len(chosen), len(samples_NHWC)) < 3:
             return {}
         if not real:
@@ -120,6 +127,8 @@ def evaluate(
     """
     model = run if isinstance(run, Model) else load(run)
     _check(model, prepared, samples)
+    if exemplar_of(model.family) is not None:
+        samples = min(samples, RESTYLED)
     part = sides.parts(progress)
     allowance = Allowance(seconds)
     with _quick_threads(prepared) as look_seconds:
@@ -140,7 +149,8 @@ def evaluate(
         )
         if any(name.startswith("effective_classes_") for name in found):
             found.left_out.pop("effective_classes", None)  # a classifier named the samples' classes
-        findings = diagnosis.findings(found, found.left_out)
+        compared = not _incomparable(model)
+        findings = diagnosis.findings(found, found.left_out) if compared else []
         shown = list(cards(found))
         said = advised(verdict(found, findings, shown), findings, model.folder, model.facts)
         words = [
@@ -285,11 +295,11 @@ def _compared(
 ) -> Measured:
     """Compare the samples, and real images whole and downsampled, with the reference set."""
     fake, labels = made.images, made.labels
-    if model.family.shows() is None:
-        found = Measured()
-        found.leave_out(
-            _shows_nothing(model), "kernel_distance", "frechet_distance", *sides.OF_SETS
-        )
+    if why := _incomparable(model):
+        found, exemplar = Measured(), exemplar_of(model.family)
+        found.leave_out(why, "kernel_distance", "frechet_distance", *sides.OF_SETS)
+        if exemplar is not None:
+            found.take(styled(made, exemplar, chosen.side))
         return found
     if min(len(fake), len(chosen.reference), len(chosen.other)) < sides.FEWEST:
         return _few(fake, prepared.images, chosen)
@@ -347,8 +357,13 @@ def _few(fake: np.ndarray, images: np.ndarray, chosen: _Rows) -> Measured:
 NO_HOLDOUT = "there is no hold-out: too few images"
 
 
-def _shows_nothing(model: Model) -> str:
-    return f"a {model.facts.get('family')} makes no images by itself"
+def _incomparable(model: Model) -> str:
+    """Why what it makes is not to be compared with real images; "" if it is."""
+    if model.family.shows() is None:
+        return f"a {model.facts.get('family')} makes no images by itself"
+    if exemplar_of(model.family) is not None:
+        return "its images have the style of one picture: they are not meant to look like real ones"
+    return ""
 
 
 def _copied(
@@ -360,11 +375,11 @@ def _copied(
     found: Measured,
 ) -> Memorisation | None:
     """Put exact and near copies of training images into `found`."""
-    shows = model.family.shows()
-    if shows in ("reconstruct", None):
+    why = _incomparable(model)
+    if model.family.shows() == "reconstruct":
         why = f"a {model.facts['family']} does not generate: it is given the images that it makes"
-        reason = why if shows else _shows_nothing(model)
-        found.leave_out(reason, "exact_copy_rate", "exact_repeat_rate", "copy_rate")
+    if why:
+        found.leave_out(why, "exact_copy_rate", "exact_repeat_rate", "copy_rate")
         return None
     images, train = prepared.images, prepared.train
     same = sides.identical(fake, images, "training images", train, seed)
@@ -418,8 +433,8 @@ def _classes(
 ) -> Measured:
     """Classification accuracy scores for each condition; class balance of a model without conditions."""
     found, fake, labels = Measured(), made.images, made.labels
-    if model.family.shows() is None:
-        found.leave_out(_shows_nothing(model), "taught")
+    if why := _incomparable(model):
+        found.leave_out(why, "taught")
         return found
     asked = {condition: column for column, condition in enumerate(model.conditions)}
     usable = [c for c in prepared.conditions if not asked or c in asked]
@@ -471,10 +486,17 @@ NOTES: Mapping[str | None, str] = {
     None: "A {0} makes no images by itself: there are no samples to show or to compare.",
 }
 
+STYLED = (
+    "Samples here are photos ({0}) in the style of one picture. They are measured against that picture, "
+    "beside the photos as they were. How much is left of a photo, its edges tell."
+)
+
 
 def _notes(model: Model, prepared: Prepared, chosen: _Rows) -> list[str]:
-    notes = []
-    if said := NOTES.get(model.family.shows()):
+    notes, exemplar = [], exemplar_of(model.family)
+    if exemplar is not None:
+        notes.append(STYLED.format(chosen.side))
+    elif said := NOTES.get(model.family.shows()):
         notes.append(said.format(model.facts["family"], chosen.side))
     trained_on = model.facts.get("dataset_hash")
     if trained_on not in (None, prepared.hash):
@@ -510,7 +532,11 @@ def _page(
 ) -> Page:
     held = len(chosen.holdout) >= HIDDEN
     real_rows = chosen.holdout if held else chosen.train
-    tiles, real = hide(prepared.images[real_rows[:HIDDEN]][: len(fake)], fake[: TILES - HIDDEN])
+    if compared := not _incomparable(model):
+        tiles, real = hide(prepared.images[real_rows[:HIDDEN]][: len(fake)], fake[: TILES - HIDDEN])
+    else:
+        tiles, real = fake[:0], frozenset()
+    near = beside(fake, prepared.images, copied, prepared.train) if compared else ()
     log = list(read_log(model.folder / "log.jsonl"))
     name = str(model.facts.get("family", "model"))
     source = model.facts.get("source", prepared.name)
@@ -522,7 +548,9 @@ def _page(
         real_side="from the hold-out, never seen in training" if held else "from the training set",
         steps=list(sheets(model, log)),
         pairs=pairs(model, prepared, chosen.reference),
-        neighbours=list(beside(fake, prepared.images, copied, prepared.train)) if len(fake) else (),
+        exemplar=exemplar_of(model.family),
+        translated=model.family.shows() == "translate",
+        neighbours=list(near),
         curves=list(curves(log)),
         facts=list(facts(model, prepared, outcome.facts)),
     )

@@ -190,6 +190,11 @@ class Stylise(Family, abilities.Translates[Controls]):
         """How far a pixel sees, once the statistics are known."""
         return -(-self.painter.reach // self.stride) * self.stride
 
+    @property
+    def exemplar(self) -> Tensor:
+        """The style's picture."""
+        return self.style
+
     def begin(self, batches: Iterable[Batch], rng: Rng) -> None:
         """Read the style's picture: its middle, a square.
 

@@ -10,7 +10,7 @@ from zeuxis.core.progress import Check
 from zeuxis.core.rng import Rng
 from zeuxis.data import Prepared
 from zeuxis.evaluation import evaluate as evaluation
-from zeuxis.evaluation.drawn import Drawn, first, laid_out
+from zeuxis.evaluation.drawn import Drawn, exemplar_of, first, laid_out
 from zeuxis.inference.model import BATCH, Model
 from zeuxis.training.loop import Probe, Sheet
 
@@ -37,7 +37,7 @@ def probe(prepared: Prepared, draw: Draw) -> Probe:
     score = evaluation.probe(prepared, PROBE_IMAGES)
 
     def look(average: Family, step: int, check: Check) -> Mapping[str, float]:
-        return score(draw(average, PROBE_IMAGES, check).images)
+        return score(draw(average, PROBE_IMAGES, check).images, exemplar_of(average))
 
     return look
 

@@ -94,7 +94,10 @@ class Page:
         real: places of the real ones in `tiles_NHWC`.
         real_side: where they come from.
         steps: (caption, sheet) of samples as training went on.
-        pairs: a sheet of real images above their reconstructions; empty if there are none.
+        pairs: a sheet of real images above their reconstructions, or of sources above their translations
+            and the truth, if there is one; empty if there are none.
+        translated: whether they are translations.
+        exemplar: the picture whose style all images have, if they have that of one.
         neighbours: samples beside what they are most like.
         curves: (title, steps, values).
         facts: (name, value) about data, training and machine.
@@ -115,6 +118,8 @@ class Page:
     real_side: str
     steps: Sequence[tuple[str, np.ndarray]] = ()
     pairs: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 0, 1), np.uint8))
+    translated: bool = False
+    exemplar: np.ndarray | None = None
     neighbours: Sequence[Neighbours] = ()
     curves: Sequence[tuple[str, Sequence[int], Sequence[float]]] = ()
     facts: Sequence[tuple[str, str]]
@@ -136,10 +141,11 @@ def render(page: Page) -> str:
         f'<p class="summary">{markup(page.summary)}</p>',
         _verdict(page),
         _cards(page.cards[:FIRST]),
-        f'<div class="two"><div>{_game(page)}</div><div>{findings}{notes}{_ladder(page)}</div></div>',
+        f'<div class="two"><div>{_game(page)}{_exemplar(page.exemplar)}</div>'
+        f"<div>{findings}{notes}{_ladder(page)}</div></div>",
         _cards(page.cards[FIRST:], "Do labels mean what they say?"),
         _growth(page.steps),
-        _through(page.pairs),
+        _through(page),
         _nearest(page.neighbours),
         _table(page.rows),
         _left_out(page.left_out),
@@ -290,14 +296,24 @@ def _growth(steps: Iterable[tuple[str, np.ndarray]]) -> str:
     )
 
 
-def _through(pairs_HWC: np.ndarray) -> str:
-    if not pairs_HWC.size:
+def _exemplar(picture_HWC: np.ndarray | None) -> str:
+    if picture_HWC is None:
         return ""
-    return (
-        "<h2>Reconstructions</h2><p>Top row: real images that training never saw, or as the notes say. "
-        'Below: their reconstructions.</p><div class="wide">'
-        f"{image(pairs_HWC, 'real and reconstructed', 2 * SHEET)}</div>"
+    return f"<h2>The style</h2>{image(picture_HWC, 'the picture whose style was learned')}"
+
+
+def _through(page: Page) -> str:
+    if not page.pairs.size:
+        return ""
+    words = (
+        "<h2>Translations</h2><p>Above what was given, which training never saw, or as the notes say. Below "
+        "what the model made of it, and under that the truth where there is one.</p>"
+        if page.translated
+        else "<h2>Reconstructions</h2><p>Top row: real images that training never saw, or as the notes say. "
+        "Below: their reconstructions.</p>"
     )
+    sheet = image(page.pairs, "what was given, and what was made of it", 2 * SHEET)
+    return f'{words}<div class="wide">{sheet}</div>'
 
 
 def _nearest(neighbours: Iterable[Neighbours]) -> str:

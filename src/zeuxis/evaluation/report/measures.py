@@ -12,7 +12,10 @@ COPIES_ALLOWED = 0.02
 FEW_MISSING, MOST_MISSING = 0.9, 0.5
 """Coverage, as a share of that by other real images: above the first few kinds of image are missing, and
 most are where even the end of the interval is below the second. An interval that holds both says nothing."""
-
+HALFWAY = 0.5
+"""Share of the distance to a style that may be left where it is said to be reached."""
+LIKE, UNLIKE = 0.3, 0.05
+"""Correlation of edges: `zeuxis restyle` at strength 1 keeps 0.37 to 0.46 of two photos."""
 LOW, HIGH, ONE, ZERO = "lower", "higher", "near 1", "near 0"
 TABLE = {  # name of the estimate -> title, what is better
     "frechet_distance": ("Frechet distance, bias-corrected", LOW),
@@ -39,6 +42,7 @@ TABLE = {  # name of the estimate -> title, what is better
     "bits_per_dim": ("Bits per dimension", LOW),
     "psnr": ("PSNR of reconstructions, dB", HIGH),
     "ssim": ("SSIM of reconstructions", HIGH),
+    "style_distance": ("Distance of patches to the style's", LOW),
     "edge_agreement": ("Edges of the source that its translation keeps: correlation", HIGH),
     "translation_psnr": ("PSNR of translations, dB", HIGH),
     "translation_ssim": ("SSIM of translations", HIGH),
@@ -140,6 +144,9 @@ def cards(found: Mapping[str, Estimate]) -> Iterator[Card]:
         yield _variety_card(found)
     if "copy_rate" in found:
         yield _copy_card(found["copy_rate"])
+    if "style_distance" in found and "style_distance_of_real" in found:
+        yield _style_card(found["style_distance"], found["style_distance_of_real"])
+        yield _likeness_card(found["edge_agreement"])
     for name, estimate in found.items():
         if name.startswith("taught_") and not name.endswith("_by_real"):
             yield _accuracy_card(name.removeprefix("taught_"), estimate, found[f"{name}_by_real"])
@@ -233,6 +240,41 @@ def _copy_card(rate: Estimate) -> Card:
         side=f"95 %: {percent(rate.interval[0])} to {percent(rate.interval[1])}; compared with all "
         f"{rate.receipt['train']:,} training images. A near-copy differs visibly from one of them in fewer "
         f"than {rate.receipt['threshold_pixels']} pixels; 1 % of the {rate.receipt['control']} do",
+        mood=mood,
+    )
+
+
+def _style_card(mine: Estimate, photos: Estimate) -> Card:
+    left = mine.value / max(photos.value, 1e-12)
+    if mine.interval[1] >= photos.value:
+        mood, words = "poor", "The images have hardly come nearer to the style than they were."
+    else:
+        mood = "good" if mine.interval[1] <= HALFWAY * photos.value else "fair"
+        words = f"{percent(left)} of the distance of the photos to the style is left."
+    return Card(
+        title="Distance to the style",
+        value=number(mine.value),
+        unit=f"(the photos themselves: {number(photos.value)}; lower is better)",
+        words=words,
+        side=f"95 %: {span(mine)}; the photos: {span(photos)}; {mine.n:,} images{_side(mine)}; of patches of "
+        "pixels, which training does not look at",
+        mood=mood,
+    )
+
+
+def _likeness_card(kept: Estimate) -> Card:
+    mood = "good" if kept.value >= LIKE else "fair" if kept.interval[1] > UNLIKE else "poor"
+    words = {
+        "good": "The photos can be recognised.",
+        "fair": "Only large shapes of the photos are left.",
+        "poor": "Nothing of the photos is left.",
+    }
+    return Card(
+        title="Likeness to the photos",
+        value=number(kept.value),
+        unit="(correlation of edges; 1: all are where they were, 0: no relation)",
+        words=words[mood],
+        side=f"95 %: {span(kept)}; {kept.n:,} images{_side(kept)}",
         mood=mood,
     )
 

@@ -32,11 +32,13 @@ WORDS: Mapping[str, Word] = {"poor": "not yet", "open": "unknown", "fair": "usab
 """Mood of a finding or score -> verdict; the first that occurs counts."""
 LOOK = "Look at images"
 """What to do where measuring more samples would tell no more."""
+MILDER = "Train with less of the style"
 LONGER = 2
 """Times the minutes of a run that the next one is to have."""
 
 
 UNMEASURED = Verdict(word="unknown", sentence="Nothing has been measured yet.")
+TOO_LITTLE = Verdict(word="unknown", sentence="Unknown: too little was measured for a verdict.")
 
 
 def verdict(
@@ -53,7 +55,7 @@ def verdict(
     """
     mine = found.get("kernel_distance")
     if mine is None or not cards:
-        return Verdict(word="unknown", sentence="Unknown: too little was measured for a verdict.")
+        return _on_style(cards) if "style_distance" in found else TOO_LITTLE
     moods = [finding.mood for finding in findings] + [card.mood for card in cards]
     word: Word = next((said for mood, said in WORDS.items() if mood in moods), "good")
     reasons = [REASONS[one.damage] for one in findings if one.damage in REASONS]
@@ -69,8 +71,27 @@ def verdict(
     beside = "" if real is None else f"; other real images: {_about(real)}"
     few = ", few references" if "references" in mine.receipt else ""
     scores = f"kernel distance {number(mine.value)}{few}{beside}"
-    why = " and ".join(one[:1].lower() + one[1:].rstrip(".") for one in reasons[:2])
+    why = " and ".join(map(_lower, reasons[:2]))
     return Verdict(word=word, sentence=f"{word.capitalize()}: {why} ({scores}).", action=action)
+
+
+def _on_style(cards: Sequence[Card]) -> Verdict:
+    """Of images that are to have the style of one picture."""
+    if not cards:
+        return TOO_LITTLE
+    style, likeness = cards[0], cards[1]
+    word: Word = next(
+        (said for mood, said in WORDS.items() if mood in (style.mood, likeness.mood)), "good"
+    )
+    sentence = (
+        f"{word.capitalize()}: {' and '.join(_lower(one.words) for one in (style, likeness))}."
+    )
+    milder = style.mood == "good" and likeness.mood != "good"
+    return Verdict(word=word, sentence=sentence, action=MILDER if milder else "")
+
+
+def _lower(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:].rstrip(".")
 
 
 def _about(estimate: Estimate) -> str:
@@ -96,6 +117,9 @@ def advised(
     elif given.word in ("good", "unknown"):
         action = given.action or "Draw images"
         command = usage(str(facts.get("family")), run)
+    elif given.action == MILDER:
+        action = MILDER
+        command = _train(facts, source, f"{folder}-milder", ["family.strength=0.3"])
     elif any(one.damage in COPIED for one in findings):
         action = "Train on more images, or with augmentation"
         words = ["data.flip=true", "data.crop=0.1"]
