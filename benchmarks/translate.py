@@ -16,44 +16,20 @@ import json
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from benchmarks.row import write_row
 from zeuxis import load
 from zeuxis.core.settings import Data
 from zeuxis.data import ensure
+from zeuxis.evaluation.baselines import baselines
 from zeuxis.features import Features, features
 from zeuxis.metrics import mean
 from zeuxis.metrics.kernel import kernel_distance
 from zeuxis.metrics.perceptual import perceptual_distance
 from zeuxis.metrics.similarity import psnr, ssim
+from zeuxis.metrics.spread import deciles, spread
 
 SAMPLES = 8
-CHUNK = 4096
-"""Pixels that a regression is fitted on are drawn from so many images at most."""
-
-
-def regression(train: tuple[np.ndarray, np.ndarray], source: np.ndarray) -> np.ndarray:
-    """Each pixel's colour from the source's colour, squares and products, by least squares."""
-
-    def terms(images: np.ndarray) -> np.ndarray:
-        x = images.reshape(-1, images.shape[-1]).astype(np.float64) / 255
-        pairs = [x[:, i] * x[:, j] for i in range(x.shape[1]) for j in range(i, x.shape[1])]
-        return np.stack([np.ones(len(x)), *x.T, *pairs], 1)
-
-    some = np.random.default_rng(0).permutation(len(train[0]))[:CHUNK]
-    goal = train[1][some].reshape(-1, train[1].shape[-1])
-    weights, *_ = np.linalg.lstsq(terms(train[0][some]), goal, rcond=None)
-    made = terms(source) @ weights
-    return np.rint(made.clip(0, 255)).astype(np.uint8).reshape(*source.shape[:3], -1)
-
-
-def retrieval(train: tuple[np.ndarray, np.ndarray], source: np.ndarray) -> np.ndarray:
-    """The partner of the training source that is nearest by pixels."""
-    known, asked = (
-        torch.from_numpy(np.ascontiguousarray(x)).flatten(1).float() for x in (train[0], source)
-    )
-    return train[1][torch.cdist(asked, known).argmin(1).numpy()]
 
 
 def figures(made: np.ndarray, truth: np.ndarray, real: Features) -> dict[str, list[float]]:
@@ -71,21 +47,6 @@ def figures(made: np.ndarray, truth: np.ndarray, real: Features) -> dict[str, li
     }
 
 
-def spread(samples_KNHWC: np.ndarray, truth: np.ndarray) -> dict[str, object]:
-    """Whether the samples' variety is honest."""
-    mean_NHWC, deviation = samples_KNHWC.mean(0), samples_KNHWC.std(0, ddof=1)
-    error = np.abs(mean_NHWC - truth)
-    least, most = samples_KNHWC.min(0), samples_KNHWC.max(0)
-    order, tenths = np.argsort(deviation, axis=None, kind="stable"), []
-    for part in np.array_split(order, 10):
-        tenths.append([round(float(x.reshape(-1)[part].mean()), 2) for x in (deviation, error)])
-    return {
-        "within_least_and_most": round(float(((truth >= least) & (truth <= most)).mean()), 4),
-        "within_90": round(float((error <= 1.645 * deviation).mean()), 4),
-        "deviation_and_error": tenths,
-    }
-
-
 def main() -> None:
     """Print the table, and record it if asked to."""
     parser = argparse.ArgumentParser(
@@ -100,18 +61,16 @@ def main() -> None:
     train = stored.take(stored.train), np.asarray(images[stored.train])
     source, truth = stored.take(stored.holdout), np.asarray(images[stored.holdout])
     real = features(truth)
-    rows = {
-        "identity": source,
-        "regression": regression(train, source),
-        "retrieval": retrieval(train, source),
-    }
+    rows = dict(baselines(stored.field, train, source))
     honest: dict[str, object] = {}
     if "steps" in type(model.family).Controls.model_fields:
         drawn = np.stack([model.translate(source, seed=seed).images for seed in range(SAMPLES)])
         rows["point"] = model.translate(source, steps=0).images
         rows["sample"] = drawn[0]
         rows["mean of 8"] = np.rint(drawn.mean(0)).astype(np.uint8)
-        honest = spread(drawn.astype(np.float32), truth.astype(np.float32))
+        shares = spread(drawn, truth, {})
+        honest = {name: round(one.value, 4) for name, one in shares.items()}
+        honest["deviation_and_error"] = np.round(deciles(drawn, truth), 2).tolist()
     else:
         rows["model"] = model.translate(source).images
     table = {name: figures(made, truth, real) for name, made in rows.items()}

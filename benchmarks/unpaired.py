@@ -17,8 +17,10 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.row import write_row
-from benchmarks.translate import figures, retrieval
+from benchmarks.translate import figures
 from zeuxis import load
+from zeuxis.core.fields import Field
+from zeuxis.evaluation.baselines import retrieval
 from zeuxis.features import features
 from zeuxis.inference.model import Model
 from zeuxis.metrics import mean
@@ -60,7 +62,7 @@ def table(
     made = {
         "identity": source,
         "colours": colours(known[0], known[1], source),
-        "retrieval": retrieval((known[1], known[1]), source),
+        "retrieval": retrieval(Field(name="source", kind="image"), (known[1], known[1]), source),
         "model": np.stack(model.translate(list(source), **controls).images),
     }
     found = {}
