@@ -25,6 +25,7 @@ class Case:
         labels: of each image by its name, where there is a column `label`.
         classes: of each condition.
         texts: captions by image.
+        columns: all other words of an image.
         held: images that are held out.
         said: parts of sentences.
         images: how many; as many as `labels` by default.
@@ -34,6 +35,7 @@ class Case:
     labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
     classes: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     texts: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    columns: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
     held: tuple[str, ...] = ()
     said: tuple[str, ...] = ()
     images: int | None = None
@@ -65,6 +67,25 @@ PETS["labels"] = {f"{c}/{i}.png": c for c in ("cat", "dog") for i in range(2)}
 CSV = "file_name,label\n0.png,a\n1.png,b\n2.png,a\n3.png,b\n"
 HOT = [[1, 0, 1], [1, 0, 0], [0, 1, 1], [0, 1, 0]]
 NFC, NFD = (unicodedata.normalize(form, "caf\u00e9") for form in ("NFC", "NFD"))
+
+
+def voc(*names):
+    box = "<bndbox><xmin>1</xmin><ymin>2.5</ymin><xmax>30</xmax><ymax>4</ymax></bndbox>"
+    entries = "".join(f"<object><name>{name}</name>{box}</object>" for name in names)
+    return f"<annotation><filename>odd.jpg</filename>{entries}</annotation>"
+
+
+COCO = {
+    "images": [{"id": 7, "file_name": "0.png"}, {"id": 9, "file_name": "1.png"}],
+    "categories": [{"id": 3, "name": "traffic light"}],
+    "annotations": [
+        {"image_id": 7, "bbox": [1, 2.5, 29, 1.5], "category_id": 3},
+        {"image_id": 7, "bbox": [0, 0, 1, 1], "category_id": 4},
+        {"image_id": 9, "caption": "a pear "},
+        {"image_id": 9, "caption": "fruit"},
+    ],
+}
+COCO_BOXES = {"boxes": "1 2.5 30 4 traffic light\n0 0 1 1"}
 
 FOLDERS = {
     "class folders": Case(pictures("cat", "dog"), **PETS, said=("classes: label (2: cat, dog)",)),
@@ -156,13 +177,19 @@ FOLDERS = {
     ),
     "masks in a folder beside": Case(
         {**pictures("images", "masks"), "labels/0.txt": "0 0.5 0.5 0.2 0.2"},
-        said=("2 were not used, such as masks/0.png: it is a mask", "labels/0.txt was not used"),
-        images=2,
+        said=(
+            "2 were not used, such as masks/0.png: it is a mask",
+            "no family uses: boxes (what is where in 1 images), mask_file (masks of 2 images)",
+        ),
+        columns={
+            "images/0.png": {"mask_file": "masks/0.png", "boxes": "0 0.5 0.5 0.2 0.2"},
+            "images/1.png": {"mask_file": "masks/1.png"},
+        },
     ),
     "masks by name": Case(
         {**pictures("benign", "normal"), "benign/0_mask.png": 0, "benign/0_mask_1.png": 0},
         classes={"label": ("benign", "normal")},
-        said=("2 were not used, such as benign/0_mask.png",),
+        said=("2 were not used, such as benign/0_mask.png", "mask_file (masks of 1 images)"),
     ),
 }
 
@@ -285,7 +312,7 @@ BESIDE = {
     "a byte order mark in files of one image": Case(
         {**FOUR, "0.txt": b"\xef\xbb\xbfa grape", "1.json": b'\xef\xbb\xbf{"caption": "a pear", "url": "x"}'},
         texts={"0.png": "a grape", "1.png": "a pear", "2.png": ""},
-        said=("2 captions are kept", "the keys url was not used"),
+        said=("captions (of 2 images)", "the keys url was not used"),
         images=4,
     ),
     "captions of kohya's kind": Case(
@@ -304,8 +331,57 @@ BESIDE = {
     "boxes of YOLO": Case(
         {**FOUR, "0.txt": "0 0.5 0.5 0.2 0.2\n11 0.1 .1 1e-3 0.1\n", "1.txt": "3 2 1 go"},
         texts={"0.png": "", "1.png": "3 2 1 go"},
-        said=("1 .txt files hold boxes", "kept as columns that no family uses: boxes"),
+        said=("1 .txt files hold boxes", "uses: captions (of 1 images), boxes (what is where in 1 images)"),
         images=4,
+    ),
+    "boxes of Pascal VOC": Case(
+        {
+            **{f"VOC/{side}/JPEGImages/{i}.jpg": 0 for side in ("train", "val") for i in (0, 1)},
+            "VOC/train/Annotations/0.xml": voc("dog", "traffic light"),
+            "VOC/val/Annotations/0.xml": voc("cat"),
+            "VOC/val/Annotations/5.xml": voc("cat"),
+            "VOC/val/Annotations/1.xml": "<other/>",
+        },
+        columns={
+            "VOC/train/JPEGImages/0.jpg": {"boxes": "1 2.5 30 4 dog\n1 2.5 30 4 traffic light"},
+            "VOC/train/JPEGImages/1.jpg": {},
+            "VOC/val/JPEGImages/0.jpg": {"boxes": "1 2.5 30 4 cat"},
+            "VOC/val/JPEGImages/1.jpg": {},
+        },
+        held=tuple(f"VOC/val/JPEGImages/{i}.jpg" for i in (0, 1)),
+        said=(
+            "uses: boxes (what is where in 2 images)",
+            "5.xml was not used: its boxes are of an image that is not there",
+            "1.xml was not used: XML is read as Pascal VOC writes boxes",
+        ),
+    ),
+    "boxes and captions of COCO": Case(
+        {**pictures("train2017"), "annotations/instances.json": json.dumps(COCO)},
+        columns={"train2017/0.png": COCO_BOXES, "train2017/1.png": {}},
+        texts={"train2017/1.png": "a pear"},
+        said=("uses: captions (of 1 images), boxes (what is where in 1 images)",),
+    ),
+    "boxes of COCO beside the images, as Roboflow writes them": Case(
+        {
+            **pictures("train", "test", count=1),
+            "train/_annotations.coco.json": json.dumps(COCO),
+            "test/_annotations.coco.json": '{"images": 1, "annotations": []}',
+        },
+        columns={"train/0.png": COCO_BOXES, "test/0.png": {}},
+        held=("test/0.png",),
+        said=(
+            "speaks of 1 files that are not there, such as 1.png",
+            "test/_annotations.coco.json was not used: it is not as COCO writes boxes",
+        ),
+    ),
+    "boxes that repeat are no classes": Case(
+        {**FOUR, **{f"{i}.txt": f"{i % 2} .5 .5 .2 .2" for i in range(4)}},
+        columns={f"{i}.png": {"boxes": f"{i % 2} .5 .5 .2 .2"} for i in range(4)},
+    ),
+    "boxes of ultralytics": Case(
+        {**pictures("images/train", "images/val", count=1), "labels/val/0.txt": "0 .5 .5 .2 .2"},
+        columns={"images/train/0.png": {}, "images/val/0.png": {"boxes": "0 .5 .5 .2 .2"}},
+        held=("images/val/0.png",),
     ),
     "an archive among images": Case(
         {**FOUR, "more.zip": b"PK"}, said=("more.zip was not used: an archive",), images=4
@@ -332,8 +408,8 @@ REPORTS = {
     ),
     "cvat-ai/cvat#8973: YOLO's boxes in a folder of their own": Case(
         {**pictures("obj_train_data"), "obj_train_labels/0.txt": "0 .5 .5 .2 .2", "obj.names": "a"},
-        said=("classes: none", "obj_train_labels/0.txt was not used", "obj.names was not used"),
-        images=2,
+        said=("classes: none", "obj.names was not used"),
+        columns={"obj_train_data/0.png": {"boxes": "0 .5 .5 .2 .2"}, "obj_train_data/1.png": {}},
     ),
     "roboflow/supervision#625: a table a side": Case(
         {**FLAT, **{f"{s}/_classes.csv": "filename, cat\n0.png, 1\n" for s in ("train", "test")}},
@@ -444,6 +520,9 @@ def read(path):
 @breaks("data/source/beside.py", "image = self._names.guess(called, folder)", "image = None")
 @breaks("data/source/files.py", "is_image(self.head(name))", "False")
 @breaks("data/preparation/columns.py", "if any(map(_is_list, counts)):", "if False:")
+@breaks("data/preparation/columns.py", "if name not in KEPT else None", "if True else None")
+@breaks("data/source/boxes.py", "left + width", "width")
+@breaks("data/source/places.py", 'f"{_role(parent)[1]}/{called}"', "called")
 @pytest.mark.parametrize("pack", PACKS)
 @pytest.mark.parametrize("name", [*FOLDERS, *BESIDE, *REPORTS])
 def test_layouts(name, pack, tmp_path):
@@ -457,6 +536,9 @@ def test_layouts(name, pack, tmp_path):
         assert items[image.lower()].columns.get("label", "") == label
     for image, text in case.texts.items():
         assert items[image.lower()].text == text
+    for image, words in case.columns.items():
+        found = {k: v.replace(around, "") for k, v in items[image.lower()].columns.items() if v}
+        assert found == words
     held = {image for image, item in items.items() if item.side == "holdout"}
     assert held == {image.lower() for image in case.held}
     for part in case.said:

@@ -244,8 +244,8 @@ def test_columns_of_a_strangers_parquet(tmp_path):
         "column 'embedding' was not used: it holds 800 values in lists",
         "column 'labels' as one class was not used",
         "all but the first of each image's captions was not used",
-        "kept as columns that no family uses: meta (its words are lists or objects), score",
-        "4 captions are kept; no family uses them yet",
+        "kept as columns that no family uses: captions (of 4 images), meta (its words are lists or objects), "
+        "score",
     ):
         assert part in said
 

@@ -11,7 +11,9 @@ from zeuxis.core.errors import Invalid
 from zeuxis.core.family import MOST_CLASSES, Condition
 from zeuxis.data.source.base import Source
 
-MOST_COLUMNS = 1000
+MOST_COLUMNS, MOST_NAMED = 1000, 6
+KEPT = {"boxes": "what is where in {:,} images", "mask_file": "masks of {:,} images"}
+"""Columns that sources make and that never are classes, and what they hold."""
 CLASSES = "classes: "
 """What the one remark begins with that every set has."""
 
@@ -74,7 +76,9 @@ def remarks(
     classes = [f"{c.name} ({len(c.classes):,}: {_few(c.classes)})" for c in conditions]
     used = {c.name for c in conditions}
     rest = {
-        name: why_not(w, source.classes.get(name, ()))
+        name: KEPT[name].format(sum(map(bool, w)))
+        if name in KEPT
+        else why_not(w, source.classes.get(name, ()))
         for name, w in words.items()
         if name not in used
     }
@@ -85,12 +89,11 @@ def remarks(
         out = [CLASSES + "; ".join([", ".join(classes), *reasons])]
     else:
         out = [f"{CLASSES}none: " + ("; ".join(reasons) or "no folder or file speaks of any")]
+    rest = {"captions": f"of {captions:,} images"} | rest if captions else rest
     if rest:
-        named = ", ".join(f"{name} ({why})" for name, why in [*rest.items()][:4])
-        more = f" and {len(rest) - 4:,} more" if len(rest) > 4 else ""
+        named = ", ".join(f"{name} ({why})" for name, why in [*rest.items()][:MOST_NAMED])
+        more = f" and {len(rest) - MOST_NAMED:,} more" if len(rest) > MOST_NAMED else ""
         out.append(f"kept as columns that no family uses: {named}{more}")
-    if captions:
-        out.append(f"{captions:,} captions are kept; no family uses them yet")
     return out
 
 
@@ -124,7 +127,7 @@ def split(
     """Every column of classes as a condition, and (N, A) int32 labels in that order."""
     conditions, labels = [], []
     for name, words in columns.items():
-        classes = as_classes(words, known.get(name, ()))
+        classes = as_classes(words, known.get(name, ())) if name not in KEPT else None
         if classes:
             conditions.append(Condition(name=name, classes=classes))
             labels.append(encode(words, classes))

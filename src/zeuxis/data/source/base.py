@@ -37,21 +37,24 @@ SUFFIXES = frozenset(
         *((".svg",) if vector.AVAILABLE else ()),
     )
 )
-OTHER_IMAGES = frozenset(
-    (
-        ".heic",
-        ".heif",
-        ".avif",
-        ".svg",
-        ".psd",
-        ".cr2",
-        ".nef",
-        ".dng",
-        ".ico",
-        ".jp2",
-        ".jxl",
-        ".tga",
+OTHER_IMAGES = (
+    frozenset(
+        (
+            ".heic",
+            ".heif",
+            ".avif",
+            ".svg",
+            ".psd",
+            ".cr2",
+            ".nef",
+            ".dng",
+            ".ico",
+            ".jp2",
+            ".jxl",
+            ".tga",
+        )
     )
+    - SUFFIXES
 )
 """Pictures that are not read: named in the report, not passed over in silence."""
 

@@ -17,11 +17,11 @@ from typing import Any
 from zeuxis.core.errors import Invalid
 from zeuxis.core.files import parse_json
 from zeuxis.data.preparation import vector
-from zeuxis.data.source import maps
+from zeuxis.data.source import boxes, maps
 from zeuxis.data.source.base import LONGEST_TEXT, MEMBER_LIMIT, OTHER_IMAGES, SIDE_LIMIT, SUFFIXES
 from zeuxis.data.source.files import Files
 from zeuxis.data.source.parquet import read_rows
-from zeuxis.data.source.places import Names, parent_of
+from zeuxis.data.source.places import Kin, Names, parent_of
 from zeuxis.data.source.values import CAPTIONS, Unused, decoded, encoding, said
 
 TABLES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
@@ -90,6 +90,7 @@ class Beside:
         self._tables()
         self._own_files()
         self._stylegan()
+        self._boxes()
         self._others(depth, legend)
 
     # Tables
@@ -222,6 +223,47 @@ class Beside:
         told.keys.update(str(key)[:40] for key in entry if key not in SIDECAR)
         return {SIDECAR[k]: v for k, v in entry.items() if k in SIDECAR and said(v)}
 
+    # Boxes
+
+    def _boxes(self) -> None:
+        """Boxes, and COCO's captions, from files that hold them for one image or for many."""
+        kin = Kin(self._images)
+        for name in self._files.names:
+            suffix = posixpath.splitext(name)[1].lower()
+            if name in self._read or suffix not in (".txt", ".xml", ".json"):
+                continue
+            try:
+                found = self._boxes_in(name, suffix)
+            except (OSError, ValueError) as error:
+                self._read.add(name)
+                self.unused.add(name, str(error))
+                continue
+            self._read |= {name} if found is not None else set()
+            for called, row in (found or {}).items():
+                image = kin.find(called, name) or self._names.guess(called)
+                if image is not None:
+                    self.rows[image] = row | self.rows[image]
+                elif suffix == ".json":
+                    self._missing.append(called)
+                else:
+                    self.unused.add(name, "its boxes are of an image that is not there")
+            self._say_matches(name)
+
+    def _boxes_in(self, name: str, suffix: str) -> dict[str, dict[str, str]] | None:
+        """What a file says of images, by their names; None if it is not of this kind.
+
+        Raises:
+            OSError or ValueError: it cannot be read, or is of this kind and damaged.
+        """
+        content = self._files.read(name, boxes.LARGEST if suffix == ".json" else SIDE_LIMIT)
+        if suffix == ".json":
+            return boxes.of_coco(content) if boxes.is_coco(content) else None
+        stem = posixpath.splitext(posixpath.basename(name))[0]
+        if suffix == ".xml":
+            return {stem: {"boxes": boxes.of_voc(content)}}
+        text = content.decode("utf-8-sig", "replace").strip()
+        return {stem: {"boxes": text}} if text and _are_boxes(text) else None
+
     # The rest
 
     def _others(self, depth: int, legend: bool) -> None:
@@ -268,8 +310,6 @@ def _why_unused(suffix: str) -> str:
         )
     if suffix == ".txt":
         return "text is read as name.txt beside name.png"
-    if suffix == ".xml":
-        return "boxes and parts in XML are not read"
     if suffix in (".npy", ".npz"):
         return "arrays are a source of their own; give the file"
     if suffix in ARCHIVES:

@@ -302,14 +302,16 @@ def _are_shards(folders: Sequence[str], labels: Mapping[str, str], images: Seque
     return len({name for name, _ in seen}) == len(seen)
 
 
-def masks_beside(images: Sequence[str]) -> list[str]:
-    """Pictures that are masks of others: by a folder beside that of the images, or by their names.
+def masks_beside(images: Sequence[str]) -> dict[str, str]:
+    """Pictures that are masks of others, with those: by a folder beside that of the images, or by names.
+
+    A mask whose image is not there, among masks whose images are, has "".
 
     >>> masks_beside(["images/1.png", "masks/1.png", "cat/2.png", "cat/2_mask.png"])
-    ['masks/1.png', 'cat/2_mask.png']
+    {'masks/1.png': 'images/1.png', 'cat/2_mask.png': 'cat/2.png'}
     """
     folders = {parent: _role(parent) for parent in set(map(parent_of, images))}
-    known: set[str] = set()
+    known: dict[str, str] = {}
     suspects: dict[str, list[tuple[str, str]]] = {}
     for image in images:
         parent, _, name = image.rpartition("/")
@@ -319,16 +321,36 @@ def masks_beside(images: Sequence[str]) -> list[str]:
         if role == "mask":
             suspects.setdefault(parent, []).append((f"{place}/{bare}", image))
             continue
-        known |= {f"{place}/{stem}"} if role else set()
+        if role:
+            known[f"{place}/{stem}"] = image
         if bare != stem:
             suspects.setdefault(image, []).append((f"{parent}//{bare}", image))
-        known.add(f"{parent}//{stem}")
-    return [
-        image
+        known[f"{parent}//{stem}"] = image
+    return {
+        image: known.get(key, "")
         for group in suspects.values()
         if 2 * sum(key in known for key, _ in group) >= len(group)
-        for _, image in group
-    ]
+        for key, image in group
+    }
+
+
+class Kin:
+    """Images by what a file in their folder, or in one of masks or labels beside it, calls them."""
+
+    def __init__(self, images: Sequence[str]) -> None:
+        roles = {parent: _role(parent)[1] for parent in set(map(parent_of, images))}
+        self._images: dict[str, str] = {}
+        for image in images:
+            parent, _, name = image.rpartition("/")
+            for called in (name, posixpath.splitext(name)[0]):
+                for place in (parent, roles[parent]):
+                    self._images.setdefault(f"{place}/{called}", image)
+
+    def find(self, called: str, file: str) -> str | None:
+        """The image that `file` speaks of."""
+        parent = parent_of(file)
+        keys = (f"{parent}/{called}", f"{_role(parent)[1]}/{called}", f"/{called}")
+        return next((self._images[key] for key in keys if key in self._images), None)
 
 
 def _role(parent: str) -> tuple[str, str]:

@@ -19,13 +19,16 @@ class TreeSource(Source):
     def __init__(self, name: str, kind: str, files: Files, folders: Folders | None = None) -> None:
         super().__init__(name, kind)
         self._files = files
-        masks = [] if folders else masks_beside(files.images)
-        hidden = set(masks)
-        images = [image for image in files.images if image not in hidden]
+        masks = {} if folders else masks_beside(files.images)
+        images = [image for image in files.images if image not in masks]
         # Folders of sources and targets are no classes: images are placed as if they were not there.
         placed = {i: files.placed(folders.place(i)[1] if folders else i) for i in images}
         found = layout(list(placed.values()))
-        beside = Beside(files, images, masks, found.depth + files.around, bool(folders))
+        beside = Beside(files, images, [*masks], found.depth + files.around, bool(folders))
+        for mask, image in masks.items():
+            if image in beside.rows:
+                row = beside.rows[image]
+                row["mask_file"] = "\n".join(filter(None, (row.get("mask_file"), mask)))
         self.problems += files.problems + beside.problems
         self.licence, self.legend = beside.licence, beside.legend
         labelled = any(said(row.get("label")) for row in beside.rows.values())
@@ -36,7 +39,7 @@ class TreeSource(Source):
         elif found.note and found.labels:
             self.notes.append(found.note)
         if masks:
-            beside.unused.add(masks, MASKS)
+            beside.unused.add([*masks], MASKS)
         for image, columns in zip(
             images, spread(list(beside.rows.values()), beside.unused), strict=True
         ):
