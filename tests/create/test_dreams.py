@@ -10,6 +10,7 @@ from zeuxis.core import errors
 from zeuxis.create import dream, dreams
 from zeuxis.create.pictures import open_picture
 from zeuxis.inference import artefact
+from zeuxis.inference.model import load
 
 PICTURE = np.random.default_rng(0).integers(60, 190, (64, 72, 3), np.uint8)
 
@@ -67,6 +68,23 @@ def test_own_networks_dream_by_their_discriminator_or_encoder(name, tmp_path):
         64,
         3,
     )
+
+
+@breaks("create/dreams.py", "if network.own and len(sizes) > 1", "if False")
+@breaks(
+    "create/dreams.py", "x = (base + F.interpolate(detail,", "x = (x.mean() + F.interpolate(detail,"
+)
+def test_ones_own_network_does_not_see_the_largest_size(tmp_path):
+    family = wake(build("gan"))
+    artefact.save(tmp_path / "run", "gan", family, family.state_dict(), dataset={"labels": []})
+    model, heights = load(tmp_path / "run"), []
+    first = next(iter(dreams.network_of(model, {}).layers.values()))
+    first.register_forward_hook(lambda module, given, out: heights.append(given[0].shape[2]))
+    settings = dreams.Settings(size=128, steps=1, octaves=2)
+    made = dreams.dreamed(open_picture(PICTURE), {}, model, None, settings).pictures[0]
+    assert made.shape == (114, 128, 3) and max(heights) == 96
+    large = open_picture(PICTURE).painted(dreams.resized(open_picture(PICTURE).colours(), 128))
+    assert 0 < np.abs(made.astype(int) - large).mean() < 10
 
 
 def test_without_an_encoder_or_a_discriminator_there_is_a_sentence(tmp_path):

@@ -39,25 +39,30 @@ def test_a_loop_closes_with_a_step_like_the_others(name, runs):
     ends = (7, 8) if name == "gan" else model.sample(2, seed=1).images
     open_walk, walk = (model.interpolate(*ends, 24, loop=loop) for loop in (False, True))
     found = steps(walk.images)
-    assert found[-1] <= 1.3 * found.mean() and walk.loop
+    assert found[-1] <= found.mean() and walk.loop
     assert steps(open_walk.images)[-1] > 2 * steps(open_walk.images)[:-1].mean()
     assert np.array_equal(walk.images[0], open_walk.images[0])
 
 
 @breaks(
     "inference/verbs/draw.py",
-    "np.interp(turn_N.numpy(), gone,",
-    "np.interp(turn_N.numpy(), np.linspace(0, 1, len(gone)),",
+    "np.interp(wanted, gone,",
+    "np.interp(wanted, np.linspace(0, 1, len(gone)),",
 )
+@breaks("inference/verbs/draw.py", "REDRAWN = 2", "REDRAWN = 1")
+@breaks("inference/verbs/draw.py", "SEAM = 0.98", "SEAM = 1.02")
 def test_steps_are_evened_where_images_change_unevenly():
     def draw(turn_N):
-        angle = 2 * np.pi * (turn_N.numpy() + 0.14 * np.sin(2 * np.pi * turn_N.numpy()))
-        images = 128 + 120 * np.stack([np.cos(angle), np.sin(angle)], 1)
-        return Images(images=images[:, None, :, None].round().astype(np.uint8))
+        angle = 2 * np.pi * (turn_N.numpy() + 0.078 * np.sin(4 * np.pi * turn_N.numpy()))
+        angles = angle[:, None] + np.linspace(0, 6, 400)
+        return Images(
+            images=(128 + 120 * np.cos(angles))[:, :, None, None].round().astype(np.uint8)
+        )
 
-    turn = torch.arange(40) / 40
+    turn = torch.arange(24) / 24
     before, after = steps(draw(turn).images), steps(even(draw, turn).images)
-    assert after.std() / after.mean() < 0.25 * before.std() / before.mean()
+    assert before.max() > 1.7 * before.mean() and after.max() < 1.02 * after.mean()
+    assert 0.95 < after[-1] / after.mean() < 1
 
 
 def test_around_the_circle_passes_both_ends_and_stays_as_long():

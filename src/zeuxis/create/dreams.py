@@ -79,13 +79,15 @@ class Network:
         look: runs it on (1, 3, H, W) in [0, 1].
         layers: that can be looked at, by name.
         weights: of the layers that are.
-        flat: whether it may change the brightness of large parts.
+        own: it is of a model that someone trained: it may not change the brightness of large parts, and does
+            not see the largest size. Such networks are wide at full resolution, so that this size would take
+            as long as all others together, and it shows nothing new.
     """
 
     look: Callable[[Tensor], object]
     layers: Mapping[str, nn.Module]
     weights: Mapping[str, float]
-    flat: bool
+    own: bool
 
     def maps(self, x: Tensor) -> dict[str, Tensor]:
         """The maps of the chosen layers."""
@@ -117,6 +119,7 @@ def dreamed(
             found = network.maps(resized(guide.colours(), GUIDE))
         wanted = {name: f[0].flatten(1) for name, f in found.items()}
     sizes = octaves(base.shape[2], base.shape[3], settings.octaves)
+    sizes = sizes[:-1] if network.own and len(sizes) > 1 else sizes
     total = settings.steps * len(sizes) + FRAME[0] * FRAME[1] * max(0, settings.frames - 1)
     dream = Dream(network, wanted, settings.seed, total, progress)
     shown = [dream.through(base, sizes, settings.steps)]
@@ -136,24 +139,28 @@ def network_of(model: "Model | None", weights: Mapping[str, float]) -> Network:
         NotFound: it has no such layer; the message lists those that it has.
         Unable: the model has neither.
     """
-    if model is None:
-        net = load_network()
-        layers: Mapping[str, nn.Module] = net.layers()
-
-        usual: Mapping[str, float] = LAYERS
-
-        def look(x: Tensor) -> object:
-            return net(((x * 255 - 127) / 128).contiguous(memory_format=torch.channels_last))
-    else:
-        look = _look_of(model)  # type: ignore[assignment]
-        height, width, _ = model.shape()
-        layers = _used(model.family, lambda: look(torch.full((1, 3, height, width), 0.5)))
-        names = list(layers)
-        usual = {names[int(len(names) * share)]: 1.0 for share in (0.5, 0.8)}
+    network = _efficientnet() if model is None else _own(model)
     for name in weights:
-        if name not in layers:
-            raise NotFound(f"no layer {name!r}; there are {', '.join(layers)}")
-    return Network(look, layers, weights or usual, model is None)
+        if name not in network.layers:
+            raise NotFound(f"no layer {name!r}; there are {', '.join(network.layers)}")
+    return dataclasses.replace(network, weights=weights or network.weights)
+
+
+def _efficientnet() -> Network:
+    net = load_network()
+
+    def look(x: Tensor) -> object:
+        return net(((x * 255 - 127) / 128).contiguous(memory_format=torch.channels_last))
+
+    return Network(look, net.layers(), LAYERS, own=False)
+
+
+def _own(model: "Model") -> Network:
+    look, (height, width, _) = _look_of(model), model.shape()
+    layers = _used(model.family, lambda: look(torch.full((1, 3, height, width), 0.5)))
+    names = list(layers)
+    usual = {names[int(len(names) * share)]: 1.0 for share in (0.5, 0.8)}
+    return Network(look, layers, usual, own=True)
 
 
 def _look_of(model: "Model") -> Callable[[Tensor], object]:
@@ -245,7 +252,7 @@ class Dream:
         self.done = 0
 
     def through(self, base: Tensor, sizes: list[tuple[int, int]], steps: int) -> Tensor:
-        """The picture after so many steps at each size."""
+        """The picture after so many steps at each size, at its own size."""
         detail, x = torch.zeros(1, 3, 1, 1), base
         for size in sizes:
             at = F.interpolate(base, size, mode="bicubic", antialias=True).clamp(0, 1)
@@ -256,9 +263,11 @@ class Dream:
             for step in range(steps):
                 share = step / max(1, steps - 1)
                 x = self._step(x, levels, SMOOTH[0] + (SMOOTH[1] - SMOOTH[0]) * share)
-                if not self.network.flat:
+                if self.network.own:
                     x = (x - widely_blurred(x - at)).clamp(0, 1)
             detail = x - at
+        if x.shape != base.shape:
+            x = (base + F.interpolate(detail, base.shape[2:], mode="bicubic")).clamp(0, 1)
         return x
 
     def _levels(self, x: Tensor) -> dict[str, float]:

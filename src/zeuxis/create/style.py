@@ -262,17 +262,10 @@ class Scene:
             for layer, total in _added(parts).items()
         }
         style = self._distance(whole)
-        style.backward()
+        grads = torch.autograd.grad(style, _moments(whole))
         for tile in self.tiles:
             sums, likeness = self._look(self._kept(x), shift, tile)
-            along = [
-                (grad * part).sum()  # type: ignore[operator]
-                for layer, total in whole.items()
-                for grad, part in (
-                    (total.first_BC.grad, sums[layer].first_BC),
-                    (total.second_BCC.grad, sums[layer].second_BCC),
-                )
-            ]
+            along = [(grad * part).sum() for grad, part in zip(grads, _moments(sums), strict=True)]
             (torch.stack(along).sum() + self.likeness * likeness).backward()
         return style.item()
 
@@ -381,6 +374,11 @@ def _added(parts: Sequence[dict[str, Sums]]) -> dict[str, Sums]:
     return {
         layer: functools.reduce(operator.add, (part[layer] for part in parts)) for layer in parts[0]
     }
+
+
+def _moments(sums: dict[str, Sums]) -> list[Tensor]:
+    """What a style's distance depends on, but for the weight of the places, which is given."""
+    return [value for one in sums.values() for value in (one.first_BC, one.second_BCC)]
 
 
 def mirrored(x: Tensor, pads: tuple[int, int, int, int]) -> Tensor:
