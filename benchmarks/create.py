@@ -44,7 +44,7 @@ SIZE, TIMES = 256, 5
 def levels(path: Path) -> np.ndarray:
     """A picture at the size that is compared, (H, W, 3) uint8."""
     picture = open_picture(path)
-    return picture.painted(resized(picture.colours(), SIZE))
+    return picture.with_colours(resized(picture.colours(), SIZE))
 
 
 def distance(a: np.ndarray, b: np.ndarray) -> float:

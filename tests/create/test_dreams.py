@@ -83,7 +83,7 @@ def test_ones_own_network_does_not_see_the_largest_size(tmp_path):
     settings = dreams.Settings(size=128, steps=1, octaves=2)
     made = dreams.dreamed(open_picture(PICTURE), {}, model, None, settings).pictures[0]
     assert made.shape == (114, 128, 3) and max(heights) == 96
-    large = open_picture(PICTURE).painted(dreams.resized(open_picture(PICTURE).colours(), 128))
+    large = open_picture(PICTURE).with_colours(dreams.resized(open_picture(PICTURE).colours(), 128))
     assert 0 < np.abs(made.astype(int) - large).mean() < 10
 
 

@@ -56,7 +56,7 @@ def test_it_has_the_options_of_the_slow_way(pictures):
     for changed in others.values():
         assert not np.array_equal(changed, wave.array)
     cat = open_picture(pictures / "cat.png")
-    own = cat.painted(resized(cat.colours(), 96)).astype(int)
+    own = cat.with_colours(resized(cat.colours(), 96)).astype(int)
     assert np.array_equal(wave.array[..., 3], own[..., 3])
     made = others["colours"][..., :3].astype(int)
     moved = (made - own[..., :3])[((made > 0) & (made < 255)).all(2)]

@@ -38,7 +38,7 @@ def test_the_closed_part_of_a_mask_stays():
     open_ = torch.zeros(1, 1, 96, 96)
     open_[..., :48] = 1
     one = scene(96, open_)
-    x, losses = one.painted(one.content, 6, lambda part: None)
+    x, losses = one.optimised(one.content, 6, lambda part: None)
     assert losses[-1] < losses[0]
     assert torch.equal(x[..., 48:], one.content[..., 48:])
     assert not torch.equal(x[..., :48], one.content[..., :48])

@@ -23,14 +23,14 @@ def test_the_default_generator_is_cheap_enough_to_be_live(side, most):
         model = families.build("pix2pix", of_size(side))
         source = torch.zeros(1, 3, side, side)
     with FlopCounterMode(display=False) as counter:
-        model.paint(source)
+        model.unbounded(source)
     assert 0.2 * most < counter.get_total_flops() <= most
 
 
 @breaks("nn/plain.py", "nn.init.zeros_(self.head.weight)", "pass")
 def test_it_starts_as_its_source():
     model, source = build("pix2pix"), torch.rand(2, 1, 8, 8)
-    assert torch.equal(model.paint(source), source.expand(2, 3, 8, 8))
+    assert torch.equal(model.unbounded(source), source.expand(2, 3, 8, 8))
     assert model.stride == 4 and model.margin % 4 == 0
 
 
@@ -41,7 +41,7 @@ def test_a_source_of_another_size_is_brought_to_the_image_s():
     small = torch.rand(1, 3, 4, 4)
     assert model.stride == 0
     large = torch.nn.functional.interpolate(small, (8, 8), mode="bilinear")
-    assert torch.allclose(model.paint(small), large)
+    assert torch.allclose(model.unbounded(small), large)
 
 
 @breaks("nn/planes.py", "source[:, None] == ids_K11", "source[:, None] >= ids_K11")

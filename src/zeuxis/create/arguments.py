@@ -176,11 +176,12 @@ class RunOf(Argument):
         return None if value is None else str(value)
 
 
-_PICTURE: dict[str, Any] = {"body": Encoded, "option": False}
-
 Content = Annotated[
     Any,
     PictureOf(
-        help="The picture: PNG, JPEG, WebP, GIF, BMP or TIFF.", metavar="PICTURE", **_PICTURE
+        help="The picture: PNG, JPEG, WebP, GIF, BMP or TIFF.",
+        body=Encoded,
+        option=False,
+        metavar="PICTURE",
     ),
 ]

@@ -127,9 +127,9 @@ def dreamed(
         inside = zoomed(shown[-1])
         shown.append(dream.through(inside, sizes[-FRAME[0] :], FRAME[1]))
     if not settings.frames:
-        return Pictures(pictures=[picture.painted(shown[0])], profile=picture.profile)
+        return Pictures(pictures=[picture.with_colours(shown[0])], profile=picture.profile)
     opaque = dataclasses.replace(picture, pixels_HWC=picture.pixels_HWC[..., :3])
-    return Pictures(pictures=[opaque.painted(frame) for frame in shown], fps=FPS)
+    return Pictures(pictures=[opaque.with_colours(frame) for frame in shown], fps=FPS)
 
 
 def network_of(model: "Model | None", weights: Mapping[str, float]) -> Network:

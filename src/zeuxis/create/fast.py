@@ -70,7 +70,7 @@ def restyled(
             y = (x + luminance(y) - luminance(x)).clamp(0, 1)
         if mask is not None:
             y = torch.lerp(x, y, mask_at(mask, picture, settings.size))
-        shown.append(frame.painted(y))
+        shown.append(frame.with_colours(y))
         if progress is not None:
             progress(i + 1, len(frames))
     notes = [

@@ -63,8 +63,8 @@ class Picture:
         visible = torch.from_numpy(self.alpha_HW.copy()).float()[None, None] / 255
         return torch.where(visible > 0, colours, _spread(colours * visible, visible))
 
-    def painted(self, colours_1CHW: Tensor) -> np.ndarray:
-        """Other colours (1, 3, H, W) in [0, 1], with this picture's alpha: (H, W, 3 or 4) uint8."""
+    def with_colours(self, colours_1CHW: Tensor) -> np.ndarray:
+        """Other colours (1, 3, H, W) in [0, 1] with this picture's alpha: (H, W, 3 or 4) uint8."""
         levels = (colours_1CHW * 255).round().clamp(0, 255).to(torch.uint8)
         pixels_HWC = to_array(levels)[0]
         if self.alpha_HW is None:

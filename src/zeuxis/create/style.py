@@ -74,7 +74,7 @@ def shares_of(
         Invalid: a style that is too small, as many weights as there are no styles, or all of them 0.
     """
     if settings.size > LARGEST:
-        raise TooLarge(f"size is {settings.size}; at most {LARGEST} pixels are painted")
+        raise TooLarge(f"size is {settings.size}; at most {LARGEST} pixels are restyled")
     for style in styles:
         height, width = style.pixels_HWC.shape[:2]
         if min(height, width) < SMALLEST_STYLE:
@@ -100,7 +100,7 @@ def restyled(
     settings: Settings,
     progress: Progress | None = None,
 ) -> Pictures:
-    """A picture repainted in the style of others, or the frames of a film.
+    """A picture in the style of others, or the frames of a film.
 
     Each frame after the first starts from the one before, moved as the film moves, and takes half as many
     steps at the last size, at the same shifts: what does not move does not flicker.
@@ -133,18 +133,18 @@ def restyled(
             else F.interpolate(x, scene.content.shape[2:], mode="bicubic")
         )
         tick = _ticks(progress, sum(work[:i]), work[i], total)
-        x, losses = scene.painted(start, STEPS[min(i, len(STEPS) - 1)], tick)
+        x, losses = scene.optimised(start, STEPS[min(i, len(STEPS) - 1)], tick)
         first, last = losses[0] if i == 0 else first, losses[-1]
     assert x is not None
     note = f"distance to the style, of what was optimised: {first:.2f} before, {last:.3f} after"
-    shown = [picture.painted(x)]
+    shown = [picture.with_colours(x)]
     for i, frame in enumerate(frames[1:]):
         following = resized(frame.colours(), settings.size)
         start = (x + following - scene.content).clamp(0, 1)
         scene.show(following)
         tick = _ticks(progress, sum(work) + i * work[-1] // 2, work[-1] // 2, total)
-        x, _ = scene.painted(start, max(1, STEPS[min(len(sizes), len(STEPS)) - 1] // 2), tick)
-        shown.append(frame.painted(x))
+        x, _ = scene.optimised(start, max(1, STEPS[min(len(sizes), len(STEPS)) - 1] // 2), tick)
+        shown.append(frame.with_colours(x))
     fps = FPS if len(frames) > 1 else 0
     return Pictures(pictures=shown, fps=fps, profile=picture.profile, notes=[note])
 
@@ -188,14 +188,14 @@ def recoloured(source_1CHW: Tensor, colours_1CHW: Tensor) -> Tensor:
 
 
 class Scene:
-    """What is painted at one size: the content, the styles' sums, and the tiles.
+    """What is optimised at one size: the content, the styles' sums, and the tiles.
 
     Args:
         content: (1, 3, H, W) in [0, 1].
         styles: (1, 3, h, w) each.
         shares: of the styles; their sum is 1.
         likeness: weight of the content term.
-        open_: (1, 1, H, W) in [0, 1], 1 where it is painted.
+        open_: (1, 1, H, W) in [0, 1], 1 where it may change.
         seed: of the shifts.
     """
 
@@ -224,7 +224,7 @@ class Scene:
         """Another content of the same size; the styles stay."""
         self.content, self._content = content, {}
 
-    def painted(
+    def optimised(
         self, x: Tensor, steps: int, tick: Callable[[float], None]
     ) -> tuple[Tensor, list[float]]:
         """The picture after so many steps of Adam, and the style's term at each step."""
@@ -404,14 +404,14 @@ def mask_at(mask: Picture, content: Tensor, size: int) -> Tensor:
     shape = resized(content, size).shape[2:]
     open_ = F.interpolate(white, shape, mode="bilinear", antialias=True)
     if open_.max() < 0.5:
-        raise Invalid(f"the mask {mask.name} is black: white is what is to be repainted")
+        raise Invalid(f"the mask {mask.name} is black: white is what is to be restyled")
     return open_
 
 
 def _ticks(
     progress: Progress | None, before: int, share: int, total: int
 ) -> Callable[[float], None]:
-    """What is told the part of one size that is done, in pixels painted, in thousands."""
+    """What is told the part of one size that is done, in thousands of pixels."""
 
     def tick(part: float) -> None:
         if progress is not None:

@@ -137,7 +137,7 @@ class Pix2Pix(Family, abilities.Translates[Controls]):
         planes_BKHW = self.planes(batch["source"])
         if phase == "discriminator":
             return self._discriminator_loss(planes_BKHW, batch, ctx)
-        image_BCHW = self.paint(batch["source"], planes_BKHW)
+        image_BCHW = self.unbounded(batch["source"], planes_BKHW)
         error = F.l1_loss(image_BCHW, batch["image"])
         if self.discriminator is None:
             return {"total": error}
@@ -152,7 +152,7 @@ class Pix2Pix(Family, abilities.Translates[Controls]):
     def _discriminator_loss(self, planes_BKHW: Tensor, batch: Batch, ctx: Context) -> Losses:
         config = self.config
         with torch.no_grad():
-            fake_BCHW = self.paint(batch["source"], planes_BKHW).clamp(-1, 1)
+            fake_BCHW = self.unbounded(batch["source"], planes_BKHW).clamp(-1, 1)
         due = config.gamma > 0 and ctx.update % config.penalty_every == 0
         real_BCHW = batch["image"].detach().requires_grad_(due)
         real, fake = (self._verdict(planes_BKHW, x) for x in (real_BCHW, fake_BCHW))
@@ -174,7 +174,7 @@ class Pix2Pix(Family, abilities.Translates[Controls]):
         size = None if self.stride else (self.config.height, self.config.width)
         return planes.planes(source, self.config.source, size, next(self.parameters()).dtype)
 
-    def paint(self, source: Tensor, planes_BKHW: Tensor | None = None) -> Tensor:
+    def unbounded(self, source: Tensor, planes_BKHW: Tensor | None = None) -> Tensor:
         """Images (B, C, H, W), not bounded."""
         planes_BKHW = self.planes(source) if planes_BKHW is None else planes_BKHW
         added_BCHW: Tensor = self.generator(planes_BKHW)
@@ -193,4 +193,4 @@ class Pix2Pix(Family, abilities.Translates[Controls]):
         progress: Progress | None = None,
     ) -> Tensor:
         """One pass."""
-        return self.paint(source).clamp(-1, 1)
+        return self.unbounded(source).clamp(-1, 1)

@@ -146,7 +146,7 @@ class Painter(nn.Module):
         return 2 + 1 + 2 + 4 * len(self.inner) + 2 + 1 + 2 + 2**HALVINGS
 
     def forward(self, image_BCHW: Tensor, given: Statistics) -> Tensor:
-        """Paint each picture; any size of at least 4 pixels a side."""
+        """Stylise each picture; any size of at least 4 pixels a side."""
         height, width = image_BCHW.shape[2:]
         least = 2 ** (HALVINGS + 1)  # at a quarter there are two cells to reflect in
         taller = max(-height % 2**HALVINGS, least - height)
@@ -163,7 +163,7 @@ class Painter(nn.Module):
 
 
 class Stylise(Family, abilities.Translates[Controls]):
-    """A painter of one style."""
+    """One style for any picture."""
 
     Config = StyliseConfig
     CONDITIONAL = False
@@ -214,14 +214,14 @@ class Stylise(Family, abilities.Translates[Controls]):
     def loss(self, phase: str, batch: Batch, ctx: Context) -> Losses:
         """Distance of the style, and from the content, of crops of the pictures."""
         image_BCHW = self._cropped(batch["image"], ctx.rng)
-        painted_BCHW = self.painter(image_BCHW, Statistics())
-        found = self._maps(painted_BCHW, STYLE)
+        styled_BCHW = self.painter(image_BCHW, Statistics())
+        found = self._maps(styled_BCHW, STYLE)
         with torch.no_grad():
             aimed = self._maps(image_BCHW, (CONTENT,))[CONTENT].flatten(1)
         device = image_BCHW.device.type
         with torch.autocast(device, enabled=False):
             sums = {name: Sums.of(full(map_BFhw)) for name, map_BFhw in found.items()}
-            style = style_distance(sums, self._style(painted_BCHW)).mean()
+            style = style_distance(sums, self._style(styled_BCHW)).mean()
             error_B = (full(found[CONTENT]).flatten(1) - aimed).square().mean(1)
             content = (error_B / full(aimed).var(1).clamp(min=1e-6)).mean()
         total = style + LIKENESS / self.config.strength * content
@@ -275,8 +275,8 @@ class Stylise(Family, abilities.Translates[Controls]):
         progress: Progress | None = None,
     ) -> Tensor:
         """One pass, with the `statistics` of `survey` if they are given; alpha stays what it is."""
-        painted = self.painter(source[:, :3], Statistics(cond.get("statistics")))
-        return torch.cat([painted, source[:, 3:]], 1)
+        styled = self.painter(source[:, :3], Statistics(cond.get("statistics")))
+        return torch.cat([styled, source[:, 3:]], 1)
 
 
 def _read(path: Path) -> Tensor:

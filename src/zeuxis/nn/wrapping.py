@@ -1,6 +1,6 @@
 """Networks on a torus: every operation that looks beyond its own place sees the opposite side at the border.
 
-What such a network paints tiles without a seam, and rolling its grid of features rolls its image. This is
+What such a network makes tiles without a seam, and rolling its grid of features rolls its image. This is
 the one place that knows how; layers and families do not.
 
 Shapes: B batch, C channels, H height, W width.

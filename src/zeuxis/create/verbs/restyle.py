@@ -1,4 +1,4 @@
-"""The verb that repaints a picture in the style of others."""
+"""The verb that gives a picture the style of others."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,7 +21,7 @@ Content = Annotated[
 ]
 Frames = Annotated[
     bool,
-    Switch(help="Repaint the frames of a film, each from the one before.", flag="frames"),
+    Switch(help="Restyle the frames of a film, each from the one before.", flag="frames"),
 ]
 Styles = Annotated[
     Any,
@@ -56,7 +56,7 @@ Weights = Annotated[
 Where = Annotated[
     Any,
     PictureOf(
-        help="Picture whose white part is repainted; black stays.",
+        help="Picture whose white part is restyled; black stays.",
         word=str | None,
         body=Encoded | None,
         metavar="FILE",
@@ -97,7 +97,7 @@ def restyle(
     seed: Seed = 0,
     progress: "Progress | None" = None,
 ) -> Pictures:
-    """Repaint a picture in the style of others, without training.
+    """Restyle a picture by others, without training.
 
     The pixels themselves are optimised so that feature statistics are those of the styles, first at a small
     size and then at larger ones (Gatys et al. 2015, arXiv:1508.06576, on EfficientNet-lite0). About 13 s of
