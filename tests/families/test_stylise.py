@@ -76,8 +76,8 @@ def test_strength_takes_weight_from_the_content():
 
 @breaks(
     "families/stylise.py",
-    "torch.cat([painted, source[:, 3:]], 1)",
-    "torch.cat([painted, painted[:, :1]], 1)",
+    "torch.cat([styled, source[:, 3:]], 1)",
+    "torch.cat([styled, styled[:, :1]], 1)",
 )
 @torch.no_grad()
 def test_alpha_stays_and_given_statistics_are_used():
