@@ -86,6 +86,29 @@ def test_what_is_seen_on_any_ground_survives(way, ground):
     assert np.abs(after - wanted).mean() < 0.1
 
 
+@pytest.mark.parametrize("ground", GROUNDS)
+def test_what_bicubic_leaves_is_its_ring_which_no_alpha_holds(ground):
+    """On light grounds a ring beyond the edge would need an alpha below 0; in float as much is left."""
+    pixels, target = sprites(), Target(32, 32, 4, "stretch")
+    prepared = np.stack([decode.decode(one, target).pixels_HWC for one in pixels])
+    full = np.concatenate([pixels[..., :3] * (pixels[..., 3:] / 255), pixels[..., 3:]], -1)
+    exact = np.stack([np.dstack([bicubic(c) for c in np.moveaxis(one, -1, 0)]) for one in full])
+    alpha = np.clip(exact[..., 3:], 0, 255)
+    exact = np.clip(exact[..., :3], 0, alpha) + (1 - alpha / 255) * ground
+    solid = Target(32, 32, 3, "stretch")
+    wanted = [decode.decode(one, solid).pixels_HWC for one in over(pixels, np.array(ground))]
+    left, least = (
+        np.abs(found - np.stack(wanted).astype(float)).mean()
+        for found in (over(prepared, np.array(ground)), exact)
+    )
+    assert left < least + 0.1 and left < 0.4
+
+
+def bicubic(channel_HW):
+    image = Image.fromarray(channel_HW.astype(np.float32))
+    return np.asarray(image.resize((32, 32), Image.Resampling.BICUBIC))
+
+
 def test_the_crossing_keeps_every_pixel_that_is_seen():
     pixels = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 4), np.uint8)
     pixels[0, :2, :, 3] = 0

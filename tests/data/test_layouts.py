@@ -186,6 +186,14 @@ FOLDERS = {
             "images/1.png": {"mask_file": "masks/1.png"},
         },
     ),
+    "files called after sides of a split": Case(
+        {"train_1.png": 0, "train_2.png": 0, "test_1.png": 0, "extra.png": 0},
+        said=("as train_1.png and test_1.png are, which decides nothing", "column 'split'"),
+        images=4,
+    ),
+    "trains on rails": Case(
+        pictures("", name="train_{}.png", count=4), said=("classes: none",), images=4
+    ),
     "masks by name": Case(
         {**pictures("benign", "normal"), "benign/0_mask.png": 0, "benign/0_mask_1.png": 0},
         classes={"label": ("benign", "normal")},

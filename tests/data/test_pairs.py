@@ -1,6 +1,8 @@
 """Pairs: every layout becomes the same two fields; what is odd is said; what does not fit is refused."""
 
+import io
 import json
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -116,6 +118,58 @@ def test_a_zip_is_read_as_its_folder(tmp_path):
             archive.write(file, file.relative_to(tmp_path))
     prepared = data.prepare(tmp_path / "raw.zip", tmp_path / "set", translates=True)
     assert np.array_equal(prepared.fields["source"].rows, 255 - np.asarray(prepared.images))
+
+
+@breaks(
+    "data/source/pairs.py",
+    "both = _keys(files, folders)\n    beside",
+    "both = {}, {}, []\n    beside",
+)
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_tars_are_read_as_their_folder(tmp_path, name):
+    """Sources and targets may lie in shards of their own, too."""
+    make, settings = LAYOUTS[name]
+    make(tmp_path / "raw")
+    (tmp_path / "tars").mkdir()
+    for number, file in enumerate(sorted((tmp_path / "raw").rglob("*.*"))):
+        with tarfile.open(tmp_path / "tars" / f"{number // 7:03d}.tar", "a") as archive:
+            archive.add(file, file.relative_to(tmp_path / "raw"))
+    asked = Data(**settings)
+    prepared = data.prepare(tmp_path / "tars", tmp_path / "set", asked, translates=not settings)
+    assert len(prepared) == COUNT
+    assert np.array_equal(prepared.fields["source"].rows, 255 - np.asarray(prepared.images))
+    assert len(prepared.holdout) == (4 if name in SIDED else 0)
+
+
+def encoded(pixels):
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, "PNG")
+    return content.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("columns", "settings"),
+    [
+        (("source", "target"), {}),
+        (("conditioning_image", "image"), {}),
+        (("A", "B"), {}),
+        (("before", "after"), {"pairs": "before:after"}),
+    ],
+)
+def test_columns_of_a_table_are_pairs(tmp_path, columns, settings):
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    made = zip(columns, (source, target), strict=True)
+    table = {name: [encoded(of(i)) for i in range(COUNT)] for name, of in made}
+    table["label"] = ["a", "b"] * (COUNT // 2)
+    parquet.write_table(arrow.table(table), tmp_path / "pairs.parquet")
+    prepared = data.prepare(
+        tmp_path / "pairs.parquet", tmp_path / "set", Data(**settings), translates=not settings
+    )
+    assert np.array_equal(prepared.fields["source"].rows, 255 - np.asarray(prepared.images))
+    assert prepared.conditions[0].classes == ("a", "b")
+    assert not any("was not used" in remark for remark in prepared.facts["remarks"])
+    with pytest.raises(ValueError, match=f"no column x holds images; .*{columns[0]}"):
+        data.prepare(tmp_path / "pairs.parquet", tmp_path / "no", Data(pairs=f"x:{columns[1]}"))
 
 
 def test_halves_of_arrays_are_pairs_too(tmp_path):

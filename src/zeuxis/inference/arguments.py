@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 MOST = 100_000
 """Images of a source, at most, that one call takes."""
+NAMED = 8
+"""Class ids that an error names."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -175,9 +177,10 @@ class SourcesOf(Argument):
         found = [np.asarray(one) for one in getattr(value, "images", value)]
         if not found:
             raise Invalid("expected at least 1 source, found 0")
-        return [
-            _ids(one, len(field.classes)) if field.kind == "map" else _pixels(one) for one in found
-        ]
+        if field.kind != "map":
+            return [_pixels(one) for one in found]
+        names = getattr(value, "names", [f"source {number}" for number in range(len(found))])
+        return [_ids(one, field.classes, name) for one, name in zip(found, names, strict=True)]
 
     def plain(self, value: Any) -> Any:
         """The name of the source."""
@@ -196,19 +199,23 @@ def _pixels(source: "np.ndarray") -> "np.ndarray":
     return source
 
 
-def _ids(source: "np.ndarray", classes: int) -> "np.ndarray":
-    """(h, w) int64, ids of so many classes."""
+def _ids(source: "np.ndarray", classes: Sequence[str], name: str) -> "np.ndarray":
+    """(h, w) int64, ids of classes that a model has learned."""
     import numpy as np
 
     if source.ndim != 2 or source.dtype.kind not in "iu":
         raise Invalid(
-            f"sources are {source.dtype} of shape {source.shape}, expected maps of class ids "
+            f"{name} is {source.dtype} of shape {source.shape}, expected a map of class ids "
             "(height, width)"
         )
-    if source.min() < -1 or source.max() >= classes:
+    unknown = [n for n in np.unique(source).tolist() if not -1 <= n < len(classes)]
+    if unknown:
+        found = ", ".join(map(str, unknown[:NAMED])) + (" ..." if unknown[NAMED:] else "")
+        known = ", ".join(f"{n} {word}" for n, word in enumerate(classes[:NAMED]))
+        more = f" and {len(classes) - NAMED:,} more" if classes[NAMED:] else ""
         raise Invalid(
-            f"class ids go from {source.min()} to {source.max()}, expected 0 to {classes - 1}, "
-            "or -1 for unknown"
+            f"{name} has class ids that the model has not learned: {found}; it knows {known}{more}, and -1 "
+            "where none is known"
         )
     return source.astype(np.int64)
 

@@ -1,5 +1,6 @@
 """Where images come from. `open_source` looks at what is there and picks the kind."""
 
+import dataclasses
 import os
 import re
 import zipfile
@@ -23,7 +24,7 @@ from zeuxis.data.source.base import (
     stat_entry,
 )
 from zeuxis.data.source.files import Folder, Zip
-from zeuxis.data.source.parquet import ParquetSource, holds_images
+from zeuxis.data.source.parquet import ParquetSource, columns_of_images, holds_images
 from zeuxis.data.source.places import sides_by_column
 from zeuxis.data.source.tar import TarShards
 from zeuxis.data.source.tiles import OneImage, Tiles
@@ -49,7 +50,8 @@ def open_source(
             asked for and there are none.
     """
     settings = settings or Data()
-    opened, folders = _opened(source, settings, translates)
+    opened = _opened(source, settings, translates)
+    folders = opened.folders if isinstance(opened, TreeSource) else None
     sides_by_column(opened)
     if settings.tiles is not None:
         with decode.guarded():
@@ -58,29 +60,27 @@ def open_source(
         return pairs.arranged(opened, folders, settings, translates)
 
 
-def _opened(
-    source: str | Path, settings: Data, translates: bool
-) -> tuple[Source, pairs.Folders | None]:
-    """The source, and its folders of pairs if it is to be read by them."""
+def _opened(source: str | Path, settings: Data, translates: bool) -> Source:
+    """The source, read by its folders of pairs if it has some and they are meant."""
     path = _existing(source)
     if path is None:
-        return EMBEDDED[str(source)](), None
+        return EMBEDDED[str(source)]()
     if is_prepared(path):
-        return open_again(open_prepared(path)), None
-    name = name_of(path)
-    found = _of_arrays(path, name) if not path.is_dir() else _of_shards(path, name)
+        return open_again(open_prepared(path))
+    kinds = Kinds(name_of(path), settings, translates)
+    found = kinds.of_file(path) if not path.is_dir() else kinds.of_shards(path)
     if found:
-        return found, None
+        return found
     if path.is_dir() or zipfile.is_zipfile(path):
         kind, files = ("folder", Folder(path)) if path.is_dir() else ("zip", Zip(path))
-        below = _of_shards_below(path, name, files.names) if not files.images else None
+        below = kinds.of_shards_below(path, files.names) if not files.images else None
         if below:
-            return below, None
+            return below
         folders = pairs.find(files.images, settings, translates)
-        return TreeSource(name, kind, files, folders), folders
+        return TreeSource(kinds.name, kind, files, folders)
     if path.suffix.lower() in SUFFIXES:
         if settings.tiles is not None:
-            return OneImage(path, name), None
+            return OneImage(path, kinds.name)
         raise Invalid(
             f"{path} is one image, and a model needs many; data.tiles=64 cuts it into tiles of 64 x 64"
         )
@@ -90,52 +90,68 @@ def _opened(
     )
 
 
-def _of_arrays(path: Path, name: str) -> Source | None:
-    """A file of arrays, a tar or a table."""
-    if arrays.find_idx(path):
-        return _named(arrays.open_idx(path), name)
-    if path.suffix in (".npy", ".npz"):
-        return _named(arrays.open_numpy(path), name)
-    if path.suffix == ".tar" or path.name.endswith((".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")):
-        return TarShards(name, [path])
-    if path.suffix == ".parquet":
-        return ParquetSource(name, [path])
-    return None
+@dataclasses.dataclass(frozen=True)
+class Kinds:
+    """Sources of arrays, tars and tables, under one name and with one answer to what pairs are."""
 
+    name: str
+    settings: Data
+    translates: bool
 
-def _of_shards(path: Path, name: str) -> Source | None:
-    """What a folder holds is told by its files' names: idx, else tars, else parquet, else images (None)."""
-    if arrays.find_idx(path):
-        return _named(arrays.open_idx(path), name)
-    try:
-        entries, linked = _sorted_out(path.iterdir(), path)
-        files = sorted(file for file in entries if file.is_file())
-    except PermissionError as error:
-        raise Invalid(f"{path} may not be read (no permission); change its mode") from error
-    pictures = any(map(_is_picture, entries))
-    shards = [file for file in files if file.suffix == ".tar"]
-    tars = TarShards(name, shards) if shards else None
-    if tars and (tars.items or not pictures):  # a tar without images is said of those beside it
-        return _alone(tars, entries, linked)
-    tables = [file for file in files if file.suffix == ".parquet"]
-    if len(tables) > 1 or pictures:  # a table of words is said of pictures, or of the other tables
-        tables = [file for file in tables if holds_images(file)]
-    if not tables and path / "data" in entries:
-        entries = []
-        tables, linked = _sorted_out(sorted((path / "data").glob("*.parquet")), path)
-    return _alone(ParquetSource(name, tables), entries, linked) if tables else None
+    def of_file(self, path: Path) -> Source | None:
+        """A file of arrays, a tar or a table."""
+        if arrays.find_idx(path):
+            return _named(arrays.open_idx(path), self.name)
+        if path.suffix in (".npy", ".npz"):
+            return _named(arrays.open_numpy(path), self.name)
+        if path.suffix == ".tar" or path.name.endswith((".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")):
+            return self._tars([path])
+        return self._tables([path]) if path.suffix == ".parquet" else None
 
+    def of_shards(self, path: Path) -> Source | None:
+        """What a folder holds by its files' names: idx, else tars, else parquet, else images (None)."""
+        if arrays.find_idx(path):
+            return _named(arrays.open_idx(path), self.name)
+        try:
+            entries, linked = _sorted_out(path.iterdir(), path)
+            files = sorted(file for file in entries if file.is_file())
+        except PermissionError as error:
+            raise Invalid(f"{path} may not be read (no permission); change its mode") from error
+        pictures = any(map(_is_picture, entries))
+        shards = [file for file in files if file.suffix == ".tar"]
+        tars = self._tars(shards) if shards else None
+        if tars and (tars.items or not pictures):  # a tar without images is said of those beside it
+            return _alone(tars, entries, linked)
+        tables = [file for file in files if file.suffix == ".parquet"]
+        if len(tables) > 1 or pictures:  # a table of words is said of pictures, or of other tables
+            tables = [file for file in tables if holds_images(file)]
+        if not tables and path / "data" in entries:
+            entries = []
+            tables, linked = _sorted_out(sorted((path / "data").glob("*.parquet")), path)
+        return _alone(self._tables(tables), entries, linked) if tables else None
 
-def _of_shards_below(path: Path, name: str, files: Sequence[str]) -> Source | None:
-    """Tars or tables in folders below one without images, as `train/0000.parquet` beside `test/`."""
-    if not path.is_dir():
-        return None
-    tars = {file: path / file for file in files if file.endswith(".tar")}
-    tables = {file: path / file for file in files if file.endswith(".parquet")}
-    tables = {file: table for file, table in tables.items() if holds_images(table)}
-    if tars:
-        return TarShards(name, [*tars.values()], [*tars])
-    return ParquetSource(name, [*tables.values()], [*tables]) if tables else None
+    def of_shards_below(self, path: Path, files: Sequence[str]) -> Source | None:
+        """Tars or tables in folders below one without images, as `train/0000.parquet` beside `test/`."""
+        if not path.is_dir():
+            return None
+        tars = {file: path / file for file in files if file.endswith(".tar")}
+        tables = {file: path / file for file in files if file.endswith(".parquet")}
+        tables = {file: table for file, table in tables.items() if holds_images(table)}
+        if tars:
+            return self._tars([*tars.values()], [*tars])
+        return self._tables([*tables.values()], [*tables]) if tables else None
+
+    def _tars(self, paths: Sequence[Path], names: Sequence[str] = ()) -> Source:
+        return TarShards(self.name, paths, names, self.settings, self.translates)
+
+    def _tables(self, paths: Sequence[Path], names: Sequence[str] = ()) -> Source:
+        """A table, or two of its columns as pairs."""
+        found = columns_of_images(paths[0])
+        both = pairs.columns(found, self.settings, self.translates) if found else None
+        if both is None:
+            return ParquetSource(self.name, paths, names)
+        source, target = (ParquetSource(self.name, paths, names, column) for column in both)
+        return pairs.by_columns(target, source, self.settings, both[0])
 
 
 def _sorted_out(entries: Iterable[Path], root: Path) -> tuple[list[Path], list[Path]]:

@@ -1,6 +1,6 @@
 """Sources of pairs: two folders whose files belong together by name, or images that hold both halves.
 
-    A/1.png  B/1.png                  pairs; also A/train/1.png, train/A/1.png
+    A/1.png  B/1.png                  pairs; also A/train/1.png, train/A/1.png; columns of a parquet table
     trainA/1.png  trainB/1.png        pairs with a side of the split, or two unpaired domains
     labels/1.png  images/1.jpg        a map of class ids (`maps`) and its image
     1.png, twice as wide as high      left:right
@@ -27,11 +27,18 @@ USUAL = (
     *((w, images) for w in (*maps.FOLDERS, "masks", "mask") for images in ("images", "photos")),
 )
 """Names of source and target that are looked for."""
+COLUMNS = (
+    ("conditioning_image", "image"),
+    ("input_image", "edited_image"),
+    ("original_image", "edited_image"),
+    ("input", "output"),
+)
+"""Names of columns of source and target beyond these."""
 HALVES = (("left", "right"), ("right", "left"))
 PEEK = 64
 LAYOUTS = (
-    "folders A and B with files of equal names, trainA and trainB, labels and images, or images twice as "
-    "wide as high that hold source and target side by side"
+    "folders A and B with files of equal names, trainA and trainB, labels and images, columns source and "
+    "target of a parquet table, or images twice as wide as high that hold source and target side by side"
 )
 
 TWICE = (
@@ -119,7 +126,7 @@ def hints(whole: Source, sizes: Iterable[tuple[int, int]]) -> list[str]:
     """A sentence if what is read as single images, of these heights and widths, looks like pairs."""
     if whole.partner:
         return []
-    files = [item.name for item in whole.items]
+    files = [whole.placed(item.name) for item in whole.items]
     folders = guess(files)
     if folders is None:
         return [TWICE] if all(w == 2 * h for h, w in sizes) else []
@@ -148,7 +155,7 @@ def by_folders(whole: Source, folders: Folders, settings: Data) -> Source:
     Raises:
         ValueError: files are to be paired by name and no name matches.
     """
-    files = [item.name for item in whole.items]
+    files = [whole.placed(item.name) for item in whole.items]
     sources, targets, both = _keys(files, folders)
     beside = sum(not folders.place(file)[0] for file in files)
     if beside:
@@ -198,6 +205,31 @@ def _name_lonely(
         )
 
 
+def columns(names: Sequence[str], settings: Data, wanted: bool) -> tuple[str, str] | None:
+    """The columns of images, among those of a table, that are sources and targets; None if none are meant.
+
+    Raises:
+        ValueError: a column that was named is not there.
+    """
+    if settings.pairs is None:
+        usual = (*COLUMNS, *USUAL) if wanted and settings.pair is None else ()
+        return next((both for both in usual if set(both) <= set(names)), None)
+    source, _, target = settings.pairs.partition(":")
+    if (source, target) in HALVES:
+        return None
+    for name in (source, target):
+        if name not in names:
+            raise Invalid(
+                f"data.pairs={settings.pairs}: no column {name} holds images; {suggest(name, names)}"
+            )
+    return source, target
+
+
+def by_columns(target: Source, source: Source, settings: Data, column: str) -> Source:
+    """The images of one column, with those of the source's `column` as partner."""
+    return _joined(target, source, settings, True, column)
+
+
 def side_by_side(whole: Source, settings: Data) -> Source:
     """Each image's half as target, with the other half as partner."""
     first = (settings.pairs or "left:right").partition(":")[0]
@@ -237,7 +269,7 @@ def arranged(whole: Source, folders: Folders | None, settings: Data, wanted: boo
     if settings.pairs and tuple(settings.pairs.split(":")) not in HALVES:
         raise Invalid(
             f"data.pairs={settings.pairs} names two folders, and {whole.name} ({whole.kind}) has none; "
-            "give a folder or a zip, or left:right for images that hold both halves"
+            "give a folder, zip, tar or parquet table, or left:right for images that hold both halves"
         )
     return side_by_side(whole, settings)
 

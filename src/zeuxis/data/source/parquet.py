@@ -28,8 +28,17 @@ FOUND = (
 class ParquetSource(Source):
     """One parquet file or several; rows are decoded a row group at a time, in order."""
 
-    def __init__(self, name: str, paths: Sequence[Path], names: Sequence[str] = ()) -> None:
-        """Read the columns; `names` are what the source calls the files, by default their own."""
+    def __init__(
+        self, name: str, paths: Sequence[Path], names: Sequence[str] = (), column: str = ""
+    ) -> None:
+        """Read the columns.
+
+        Args:
+            name: of the source.
+            paths: in order.
+            names: what the source calls the files, by default their own.
+            column: of the images; by default the one that is called so, or the first.
+        """
         super().__init__(name, "parquet")
         try:
             import pyarrow as arrow
@@ -53,7 +62,7 @@ class ParquetSource(Source):
             try:
                 file = parquet.ParquetFile(path)
                 check_count(path, file.metadata.num_rows)
-                image = _image_column(file.schema_arrow, told)
+                image = column or _image_column(file.schema_arrow, told)
                 table = _columns(file, path, image, arrow, told)
             except (arrow.ArrowException, OSError, ValueError, MemoryError) as error:
                 raise Invalid(f"{path} cannot be used as parquet: {error}") from error
@@ -97,6 +106,8 @@ class ParquetSource(Source):
         """Close the files."""
         for file, _ in self._groups:
             file.close()
+        if self.partner:
+            self.partner.close()
 
     def _load(self, group: int) -> list[Any] | ValueError:
         """The images of a row group, or why it gives none: a page of a few bytes may stand for gigabytes."""
@@ -232,13 +243,18 @@ def _values(chunk: Any) -> Iterator[Any]:
 
 def holds_images(path: Path) -> bool:
     """Whether a table has a column of encoded images; True where only reading it will say why not."""
+    return columns_of_images(path) != []
+
+
+def columns_of_images(path: Path) -> list[str] | None:
+    """The names of a table's columns of encoded images; None where only reading it will say why not."""
     try:
         import pyarrow.parquet as parquet
 
         with parquet.ParquetFile(path) as file:
-            return any(_holds_files(field.type) for field in file.schema_arrow)
+            return [str(f.name) for f in file.schema_arrow if _holds_files(f.type)]
     except (ImportError, ValueError, OSError):
-        return True
+        return None
 
 
 def read_rows(content: bytes) -> Iterator[dict[str, Any]]:

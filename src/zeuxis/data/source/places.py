@@ -76,6 +76,7 @@ def side_of_file(path: PurePath) -> Side | None:
     return first or next(filter(None, (side_and_rest(p)[0] for p in reversed(path.parts))), None)
 
 
+FIRST_WORD = re.compile(r"[-_. \d]")
 SPLITS = ("split", "subset", "partition", "usage", "set")
 """Columns that say the side of each image."""
 
@@ -245,6 +246,26 @@ def _both_sides(folders: Iterable[str]) -> dict[str, tuple[Side, str]]:
         for rest, group in groups.items()
         for folder, side in group.items()
     }
+
+
+def sides_in_names(images: Sequence[str]) -> str:
+    """A sentence if half of the files are called after sides of a split, as `train_1.png`; "" if not.
+
+    Such a name may mean a train on rails, so it decides nothing.
+    """
+    found: dict[Side, str] = {}
+    count = 0
+    for image in images:
+        side = side_of(FIRST_WORD.split(posixpath.basename(image), maxsplit=1)[0])
+        if side:
+            count += 1
+            found.setdefault(side, image)
+    if len(found) < 2 or 2 * count < len(images):
+        return ""
+    return (
+        f"files are called after sides of a split, as {found['train']} and {found['holdout']} are, which "
+        "decides nothing: put them into folders train and test, or say it in a column 'split' of metadata.csv"
+    )
 
 
 def _without(

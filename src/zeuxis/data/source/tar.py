@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 
 from zeuxis.core.errors import Invalid
+from zeuxis.core.settings import Data
+from zeuxis.data.source import pairs
 from zeuxis.data.source.base import MEMBER_LIMIT, SUFFIXES, Item
 from zeuxis.data.source.files import HEAD, Files, hidden
 from zeuxis.data.source.places import plain, side_of_file
@@ -176,9 +178,27 @@ def _parted(name: str) -> tuple[str, str]:
 class TarShards(TreeSource):
     """One tar, or a folder of them, in the order of their names."""
 
-    def __init__(self, name: str, shards: Sequence[Path], names: Sequence[str] = ()) -> None:
-        """Index them; `names` are what the source calls them, by default their files' names."""
-        super().__init__(name, "tar shards", Shards(shards, names))
+    def __init__(
+        self,
+        name: str,
+        shards: Sequence[Path],
+        names: Sequence[str] = (),
+        settings: Data | None = None,
+        translates: bool = False,
+    ) -> None:
+        """Index them.
+
+        Args:
+            name: of the source.
+            shards: in order.
+            names: what the source calls them, by default their files' names.
+            settings: what is read as pairs.
+            translates: whether pairs are looked for.
+        """
+        files = Shards(shards, names)
+        places = [files.placed(image) for image in files.images]
+        folders = pairs.find(places, settings or Data(), translates)
+        super().__init__(name, "tar shards", files, folders)
 
     def stream(self, start: int = 0) -> Iterator[tuple[Item, bytes]]:
         """Samples in order from number `start`, as a training stream that was stopped there goes on."""

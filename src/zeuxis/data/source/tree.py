@@ -4,7 +4,7 @@ from zeuxis.data.source.base import Item, Source
 from zeuxis.data.source.beside import Beside
 from zeuxis.data.source.files import Files
 from zeuxis.data.source.pairs import Folders
-from zeuxis.data.source.places import layout, masks_beside, parent_of
+from zeuxis.data.source.places import layout, masks_beside, parent_of, sides_in_names
 from zeuxis.data.source.values import caption, said, spread
 
 MASKS = (
@@ -18,7 +18,7 @@ class TreeSource(Source):
 
     def __init__(self, name: str, kind: str, files: Files, folders: Folders | None = None) -> None:
         super().__init__(name, kind)
-        self._files = files
+        self._files, self.folders = files, folders
         masks = {} if folders else masks_beside(files.images)
         images = [image for image in files.images if image not in masks]
         # Folders of sources and targets are no classes: images are placed as if they were not there.
@@ -38,6 +38,8 @@ class TreeSource(Source):
             beside.unused.add(f"folders as classes ({names})", "other files say the labels")
         elif found.note and found.labels:
             self.notes.append(found.note)
+        if not found.sides and (named := sides_in_names(images)):
+            self.notes.append(named)
         if masks:
             beside.unused.add([*masks], MASKS)
         for image, columns in zip(
@@ -53,6 +55,10 @@ class TreeSource(Source):
     def read(self, index: int) -> bytes:
         """The encoded file of item `index`."""
         return self._files.read(self.items[index].name)
+
+    def placed(self, name: str) -> str:
+        """The path of an item whose folders say something."""
+        return self._files.placed(name)
 
     def close(self) -> None:
         """Let go of the archive."""
