@@ -1,5 +1,9 @@
-import { say } from "../../words";
+import "./gather.css";
+import { SetPage } from "./SetPage";
+import { Start } from "./Start";
 
+/** `#/gather` begins a set, `#/gather/icons` shows one. */
 export function Gather({ rest }: { rest: string[] }) {
-  return <h1 tabIndex={-1}>{rest[0] ?? say.gather.step}</h1>;
+  const [id] = rest;
+  return id === undefined ? <Start /> : <SetPage id={id} />;
 }
