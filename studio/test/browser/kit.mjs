@@ -1,0 +1,117 @@
+// What journeys share: a browser, pictures of the page, and what a page must never do.
+
+import { mkdirSync } from "node:fs";
+import { createRequire } from "node:module";
+import { chromium } from "playwright-core";
+
+export { default as assert } from "node:assert/strict";
+
+const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+
+/** Open an address in Debian's Chromium; requests elsewhere and errors of the page end the journey. */
+export async function open(address, { theme = "light", width = 1280, height = 800, zoom = 1 } = {}) {
+  const browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM,
+    args: ["--no-sandbox", "--disable-gpu"],
+  });
+  const context = await browser.newContext({
+    colorScheme: theme,
+    viewport: { width: Math.round(width / zoom), height: Math.round(height / zoom) },
+    deviceScaleFactor: zoom,
+    reducedMotion: "reduce",
+    serviceWorkers: "block",
+  });
+  const page = await context.newPage();
+  page.setDefaultTimeout(20_000);
+  const home = new URL(address).origin;
+  const trouble = [];
+  const requests = [];
+  page.on("pageerror", (error) => trouble.push(`error: ${error}`));
+  page.on("request", (request) => {
+    requests.push(request.url());
+    if (!request.url().startsWith(home) && !request.url().startsWith("blob:")) {
+      trouble.push(`foreign: ${request.url()}`);
+    }
+  });
+  page.on("console", (message) => {
+    // a refused file is a 422, which Chromium prints
+    const answered = message.text().startsWith("Failed to load resource");
+    if (message.type() === "error" && !answered) trouble.push(`console: ${message.text()}`);
+  });
+  await page.goto(address);
+  return { browser, context, page, trouble, requests };
+}
+
+/** The rules of WCAG that a program can check. */
+export async function accessible(page) {
+  // by the debugger, since the page's own policy forbids scripts that are not the server's
+  const { readFileSync } = await import("node:fs");
+  await page.evaluate(readFileSync(axe, "utf8"));
+  const { violations } = await page.evaluate(() => window.axe.run());
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map((one) => one.html).join("\n   ")}`);
+}
+
+/** Nothing sticks out to the right, and no words are cut off. */
+export function overflowing(page) {
+  return page.evaluate(() => {
+    const wide = document.documentElement.scrollWidth > innerWidth ? ["the page"] : [];
+    const cut = [...document.querySelectorAll("h1, h2, h3, p, button, a, label, span")].filter(
+      (one) =>
+        one.scrollWidth > one.clientWidth + 1 &&
+        getComputedStyle(one).overflow !== "visible" &&
+        !one.matches(".under, .unseen, .print"),
+    );
+    return [...wide, ...cut.map((one) => one.outerHTML.slice(0, 200))];
+  });
+}
+
+/** A picture of the page as it is. */
+export async function shoot(page, name) {
+  const folder = process.env.PICTURES;
+  if (folder === undefined) return;
+  mkdirSync(folder, { recursive: true });
+  await page.screenshot({ path: `${folder}/${name}.png` });
+}
+
+/** Drop a folder of this machine on an element, as the file manager would. */
+export async function drop(page, selector, folder) {
+  const { readdirSync, readFileSync, statSync } = await import("node:fs");
+  const { join, basename } = await import("node:path");
+  const read = (path) =>
+    statSync(path).isDirectory()
+      ? { name: basename(path), files: readdirSync(path).sort().map((name) => read(join(path, name))) }
+      : { name: basename(path), bytes: readFileSync(path).toString("base64") };
+  await page.evaluate(
+    ([where, tree]) => {
+      // a real DataTransfer cannot hold folders that a page made, so the entries are played
+      const entry = (one) =>
+        one.files === undefined
+          ? {
+              name: one.name,
+              isFile: true,
+              file: (done) => {
+                const bytes = Uint8Array.from(atob(one.bytes), (c) => c.charCodeAt(0));
+                done(new File([bytes], one.name, { type: "image/png" }));
+              },
+            }
+          : {
+              name: one.name,
+              isFile: false,
+              createReader: () => {
+                const rest = one.files.map(entry);
+                return { readEntries: (done) => done(rest.splice(0, 100)) };
+              },
+            };
+      const transfer = {
+        types: ["Files"],
+        items: [{ kind: "file", webkitGetAsEntry: () => entry(tree) }],
+      };
+      for (const kind of ["dragenter", "dragover", "drop"]) {
+        const event = new Event(kind, { bubbles: true, cancelable: true });
+        Object.defineProperty(event, "dataTransfer", { value: transfer });
+        document.querySelector(where).dispatchEvent(event);
+      }
+    },
+    [selector, read(folder)],
+  );
+}
