@@ -41,8 +41,7 @@ export const en = {
     step: "Gather",
     pictures,
     title: "Gather pictures",
-    subtitle:
-      "What you drop here stays on this machine. The more alike the pictures are, the fewer are needed.",
+    subtitle: "They stay on this machine. The more alike they are, the fewer are needed.",
     drop: "Drop pictures or folders here",
     dropNow: "Let go to add them",
     kinds: "PNG, JPEG, WebP, GIF, TIFF and others. A folder in a folder becomes a class.",
@@ -101,7 +100,7 @@ export const en = {
     nothing: "Nothing stands out: no broken files, no copies.",
     show: "Show",
     showAll: "Show all",
-    fixAll: (n: number) => `Do all ${figures.format(n)}`,
+    fixAll: (n: number) => (n === 2 ? "Do both" : `Do all ${figures.format(n)}`),
     undoFix: "Undo",
     enough: "Enough?",
     changedElsewhere: "The set was changed in another window meanwhile. Here is how it is now.",

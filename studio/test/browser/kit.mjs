@@ -9,7 +9,10 @@ export { default as assert } from "node:assert/strict";
 const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 
 /** Open an address in Debian's Chromium; requests elsewhere and errors of the page end the journey. */
-export async function open(address, { theme = "light", width = 1280, height = 800, zoom = 1 } = {}) {
+export async function open(
+  address,
+  { theme = "light", width = 1280, height = 800, zoom = 1 } = {},
+) {
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM,
     args: ["--no-sandbox", "--disable-gpu"],
@@ -79,7 +82,12 @@ export async function drop(page, selector, folder) {
   const { join, basename } = await import("node:path");
   const read = (path) =>
     statSync(path).isDirectory()
-      ? { name: basename(path), files: readdirSync(path).sort().map((name) => read(join(path, name))) }
+      ? {
+          name: basename(path),
+          files: readdirSync(path)
+            .sort()
+            .map((name) => read(join(path, name))),
+        }
       : { name: basename(path), bytes: readFileSync(path).toString("base64") };
   await page.evaluate(
     ([where, tree]) => {

@@ -1,5 +1,5 @@
-import { useState } from "preact/hooks";
-import { API, ApiError, api, data, resource } from "../../api/client";
+import { useEffect, useState } from "preact/hooks";
+import { API, ApiError, api, data, type Resource, resource } from "../../api/client";
 import type { components } from "../../api/schema";
 import { Button } from "../../parts/Button";
 import { Icon } from "../../parts/Icon";
@@ -17,6 +17,7 @@ type Entry = components["schemas"]["Entry"];
 export function Start() {
   const [sets] = useState(() => resource(() => data(api.GET("/api/v1/datasets"))));
   const [refused, setRefused] = useState("");
+  useCovers(sets);
   const { inputs, pickFiles, pickFolder } = usePicker(take);
 
   async function take(dropped: Dropped[]): Promise<void> {
@@ -67,6 +68,21 @@ export function Start() {
       </Loaded>
     </>
   );
+}
+
+/** Samples are looked at once somebody asks for them; then they have covers. */
+function useCovers(sets: Resource<{ [name: string]: Entry[] }>): void {
+  const value = sets.value.value;
+  useEffect(() => {
+    const blank = value?.datasets?.filter((one) => one.sample && one.cover.length === 0) ?? [];
+    if (blank.length === 0) return;
+    for (const { id } of blank) {
+      const asked = api.GET("/api/v1/datasets/{dataset}", { params: { path: { dataset: id } } });
+      asked.catch(() => {}); // the list says so, too
+    }
+    const timer = setTimeout(() => void sets.refresh(), 1000);
+    return () => clearTimeout(timer);
+  }, [sets, value]);
 }
 
 function Shelf({ words, sets }: { words: string; sets: Entry[] }) {
