@@ -1,6 +1,7 @@
 /** Addresses such as `#/gather/icons`: the page, and what it is about. */
 
 import { signal } from "@preact/signals";
+import { arrive } from "./parts/Title";
 
 export interface Place {
   page: string;
@@ -36,6 +37,7 @@ export function navigate(page: string, rest: string[] = [], replace = false): vo
 
 export function follow(): void {
   addEventListener("hashchange", () => {
+    arrive();
     place.value = read(location.hash);
   });
 }

@@ -13,18 +13,11 @@ export function Frame() {
   const { page, rest } = place.value;
   const shown = pages.find((one) => one.name === page);
   const main = useRef<HTMLElement>(null);
-  const first = useRef(true);
 
   useEffect(() => {
     if (shown === undefined) navigate(pages[0].name, [], true);
     else document.title = `${shown.words} · Zeuxis`;
   }, [shown]);
-
-  // A new page is read from its title on; the browser starts the first one itself.
-  useEffect(() => {
-    if (!first.current) main.current?.querySelector("h1")?.focus();
-    first.current = false;
-  }, [page, rest[0]]);
 
   if (!known.value) return <Gate />;
   const Shown = shown?.page;

@@ -11,7 +11,7 @@ const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 /** Open an address in Debian's Chromium; requests elsewhere and errors of the page end the journey. */
 export async function open(
   address,
-  { theme = "light", width = 1280, height = 800, zoom = 1 } = {},
+  { theme = "light", width = 1280, height = 800, zoom = 1, watch = () => {} } = {},
 ) {
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM,
@@ -25,7 +25,7 @@ export async function open(
     serviceWorkers: "block",
   });
   const page = await context.newPage();
-  page.setDefaultTimeout(20_000);
+  page.setDefaultTimeout(60_000);
   const home = new URL(address).origin;
   const trouble = [];
   const requests = [];
@@ -41,6 +41,7 @@ export async function open(
     const answered = message.text().startsWith("Failed to load resource");
     if (message.type() === "error" && !answered) trouble.push(`console: ${message.text()}`);
   });
+  watch(page);
   await page.goto(address);
   return { browser, context, page, trouble, requests };
 }

@@ -288,6 +288,7 @@ function Tile({
       role="option"
       class={item.excluded ? "tile away" : "tile"}
       data-id={item.id}
+      data-name={item.name}
       aria-selected={chosen}
       aria-setsize={count}
       aria-posinset={number + 1}

@@ -4,6 +4,7 @@ import { Button, Go } from "../../parts/Button";
 import { Icon } from "../../parts/Icon";
 import { Next } from "../../parts/Next";
 import { Sentence } from "../../parts/Sentence";
+import { Title } from "../../parts/Title";
 import { href, navigate } from "../../router";
 import { say } from "../../words";
 import { pages } from "..";
@@ -46,12 +47,15 @@ export function SetPage({ id }: { id: string }) {
     return () => removeEventListener("keydown", key);
   }, [set]);
 
+  if (facts === undefined && missing === undefined) {
+    return <p class="unseen">{say.frame.loading}</p>;
+  }
   if (facts === undefined) {
     return (
       <>
-        <h1 tabIndex={-1}>{missing ? say.gather.notHere : say.frame.loading}</h1>
-        {missing && <Sentence tone="bad">{missing.message}</Sentence>}
-        {missing && <a href={href("gather")}>{say.gather.allSets}</a>}
+        <Title>{say.gather.notHere}</Title>
+        <Sentence tone="bad">{missing?.message}</Sentence>
+        <a href={href("gather")}>{say.gather.allSets}</a>
       </>
     );
   }
@@ -66,7 +70,7 @@ export function SetPage({ id }: { id: string }) {
                 <Icon name="back" size={18} />
                 {say.gather.allSets}
               </a>
-              <h1 tabIndex={-1}>{facts.name}</h1>
+              <Title>{facts.name}</Title>
               <p class="soft">{say.gather.holds(facts)}</p>
             </div>
             {own && (

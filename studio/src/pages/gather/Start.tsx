@@ -5,6 +5,7 @@ import { Button } from "../../parts/Button";
 import { Icon } from "../../parts/Icon";
 import { Loaded } from "../../parts/Loaded";
 import { Sentence } from "../../parts/Sentence";
+import { Title } from "../../parts/Title";
 import { href, navigate } from "../../router";
 import { say } from "../../words";
 import { DropField, usePicker } from "./DropField";
@@ -36,7 +37,7 @@ export function Start() {
   return (
     <>
       <header class="gather-title">
-        <h1 tabIndex={-1}>{say.gather.title}</h1>
+        <Title>{say.gather.title}</Title>
         <p class="soft">{say.gather.subtitle}</p>
       </header>
       <DropField class="drop-field" onFiles={(files) => void take(files)}>
