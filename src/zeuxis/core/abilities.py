@@ -155,6 +155,25 @@ class Translates(Draws[K]):
         """
         return None
 
+    @property
+    def scale(self) -> int:
+        """How many times larger an image is than its source, of a family that takes any size."""
+        return 1
+
+    @property
+    def fills(self) -> bool:
+        """Whether `cond` may have a `mask` (B, 1, h, w): 1.0 where a source is to be filled, else 0.0."""
+        return False
+
+    def damaged(self, image_BCHW: Tensor, rng: Rng) -> Batch:
+        """What images are to be made again from, of a family that learns from images alone.
+
+        Returns:
+            `source` (B, ...), and `mask` (B, 1, h, w) if it has holes; nothing of families that learn
+            otherwise: what is translated to be looked at are then the sources of pairs, or the images.
+        """
+        return EMPTY
+
     def survey(self, source: Tensor) -> Batch:
         """What parts of a source must agree on, (B, ...) each, for the `cond` of `translate`.
 

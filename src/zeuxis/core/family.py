@@ -180,11 +180,12 @@ class Family(nn.Module, abc.ABC):
     def fields(self) -> Mapping[str, Field]:
         """What the keys of a batch mean: those that mean the same everywhere, and the config's own.
 
-        A source that the config does not describe is an image as those that the family is trained on.
+        A source that the config does not describe is an image as those that the family is trained on, or
+        so many times smaller as images are made larger.
         """
         config, found = self.config, dict(STANDARD)
-        if self.shows() == "translate":
-            shape = (config.channels, config.height, config.width)
+        if isinstance(self, abilities.Translates):
+            shape = (config.channels, config.height // self.scale, config.width // self.scale)
             found["source"] = Field(name="source", kind="image", shape=shape)
         return {**found, **{n: value for n, value in config if isinstance(value, Field)}}
 

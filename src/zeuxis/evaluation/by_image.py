@@ -11,8 +11,9 @@ from zeuxis.core.pixels import composites, grid
 from zeuxis.core.progress import Progress
 from zeuxis.core.sheets import above
 from zeuxis.data import Prepared
+from zeuxis.data.preparation.decode import Target, decode
 from zeuxis.evaluation.allowance import Allowance
-from zeuxis.evaluation.drawn import Drawn, drawn, labels_of, sources_of, unpaired
+from zeuxis.evaluation.drawn import Drawn, drawn, labels_of, restores, sources_of, unpaired
 from zeuxis.inference.model import BATCH, Model
 from zeuxis.metrics import Measured, mean
 from zeuxis.metrics.edges import edge_agreement
@@ -27,6 +28,7 @@ RECONSTRUCTED = ("psnr", "ssim")
 TRANSLATED = ("translation_psnr", "translation_ssim", "translation_perceptual")
 KEPT = "edge_agreement"
 STYLED = ("style_distance", "style_distance_of_real", KEPT)
+GAIN = "gain"
 
 
 def by_image(
@@ -66,12 +68,15 @@ def by_image(
         lambda: _likelihood(model, prepared, held, receipt, allowance, progress),
     )
     if family.shows() == "translate":
-        paired = "source" in family.needs() and sources_of(family, prepared).paired
+        own = "source" in family.needs() and sources_of(family, prepared).paired
+        paired = own or restores(family)
         measure(
             TRANSLATED,
             "" if paired else "the sources are not paired with images",
             lambda: _nearness(drawn_again(model, prepared, held), TRANSLATED, receipt),
         )
+        if restores(family):
+            measure((GAIN,), "", lambda: _gain(model, prepared, held, receipt))
         if unpaired(family, prepared):
             measure((KEPT,), "", lambda: _kept(model, prepared, receipt))
     else:
@@ -110,6 +115,30 @@ def _nearness(
         seen = {**receipt, **perceptual_receipt()}
         found.attempt(names[2:], lambda: {names[2]: mean(perceptual_distance(*both), seen)})
     return found
+
+
+def _gain(
+    model: Model, prepared: Prepared, rows: np.ndarray, receipt: Mapping[str, str]
+) -> Measured:
+    """By how many decibels the mean squared error is below that of sources enlarged without a network.
+
+    The interval is that of the logarithm of a ratio of means, to the first order.
+    """
+    rows = np.sort(rows)
+    made, truth = drawn(model, prepared, rows, len(rows), 0), prepared.images[rows]
+    assert made.sources is not None
+    target = Target(*truth.shape[1:], "stretch")
+    plain = np.stack([decode(one, target).pixels_HWC for one in made.sources])
+    left_N, lacked_N = (
+        255**2 * 10 ** (-psnr(composites(truth), composites(each)) / 10)
+        for each in (made.images, plain)
+    )
+    left, lacked = (max(float(each.mean()), 1e-6) for each in (left_N, lacked_N))
+    slope_N = 10 / math.log(10) * (lacked_N / lacked - left_N / left)
+    same = plain.shape == made.sources.shape
+    over = "the damaged source" if same else "bicubic enlargement"
+    gain_N = 10 * math.log10(lacked / left) + slope_N
+    return Measured({GAIN: mean(gain_N, {**receipt, "over": over})})
 
 
 def _kept(model: Model, prepared: Prepared, receipt: Mapping[str, str]) -> Measured:
@@ -198,6 +227,6 @@ def pairs(model: Model, prepared: Prepared, rows: np.ndarray) -> np.ndarray:
     made = drawn(model, prepared, rows, len(rows), 0)
     assert made.sources is not None
     columns = [made.sources, made.images]
-    if stored.paired and "source" in model.family.needs():
+    if restores(model.family) or (stored.paired and "source" in model.family.needs()):
         columns.append(prepared.images[rows])
     return grid(above(*columns), columns=len(rows))

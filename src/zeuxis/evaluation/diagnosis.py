@@ -23,6 +23,7 @@ Damage = Literal[
     "copies",
     "exact copies",
     "untranslated",
+    "no gain",
     "unlike",
     "none",
 ]
@@ -232,6 +233,21 @@ def _say_untranslated(found: Found) -> str:
     )
 
 
+def _no_gain(found: Found) -> float:
+    """Reported unless a gain is certain."""
+    gain = found.get("gain")
+    return 0.0 if gain is None or gain.interval[0] > 0 else POOR if gain.interval[1] <= 0 else 1.0
+
+
+def _say_no_gain(found: Found) -> str:
+    gain = found["gain"]
+    low, high = gain.interval
+    return (
+        f"No gain: the images are no nearer to the originals than {gain.receipt['over']} "
+        f"({gain.value:+.2f} dB, {low:+.2f} to {high:+.2f})."
+    )
+
+
 def _say_colour(found: Found) -> str:
     name = max(COLOURS, key=lambda one: abs(_shift(found, one)))
     words = {
@@ -304,6 +320,7 @@ INDICATORS: dict[Damage, tuple[Callable[[Found], float], Callable[[Found], str]]
     "colour": (_colour, _say_colour),
     "modes": (_modes, _say_modes),
     "collapse": (_collapse, _say_collapse),
+    "no gain": (_no_gain, _say_no_gain),
     "copies": (_copies, _say_copies),
     "exact copies": (_exact, _say_exact),
     "untranslated": (_untranslated, _say_untranslated),

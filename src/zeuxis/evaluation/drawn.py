@@ -6,17 +6,18 @@ Shapes: N images, H height, W width, C channels, A conditions; h, w, c of what t
 import dataclasses
 
 import numpy as np
+from torch import Tensor
 
 from zeuxis.core.abilities import Reconstructs, Translates
 from zeuxis.core.family import Family
-from zeuxis.core.pixels import grid
+from zeuxis.core.pixels import grid, to_array
 from zeuxis.core.progress import Progress
 from zeuxis.core.rng import derive_seed
 from zeuxis.core.sheets import above
 from zeuxis.data import Prepared
 from zeuxis.data.prepared import Stored
 from zeuxis.inference.labels import drawn as draw_labels
-from zeuxis.inference.model import Model
+from zeuxis.inference.model import Ask, Model
 
 COLUMNS = 8
 """Images beside one another on a sheet."""
@@ -68,6 +69,12 @@ def drawn(
     open_to_data = draw_labels(model.conditions, model.facts.get("dataset", {}), len(rows), seed)
     labels = labels_of(model, prepared, rows) if own else open_to_data
     if shows == "translate":
+        if made := damaged(model, given):
+            masks = made.get("mask")
+            images = model.translate(
+                made["source"], seed, labels, mask=masks, progress=progress
+            ).images
+            return Drawn(images=images, labels=labels, sources=made["source"])
         images = model.translate(given, seed, labels, progress=progress).images
     elif isinstance(model.family, Reconstructs):
         images = model.reconstruct(given, labels, progress=progress).images
@@ -75,6 +82,33 @@ def drawn(
         latents = model.encode(given, labels).latents
         images = model.decode(latents, labels, progress=progress).images
     return Drawn(images=images, labels=labels, sources=stored.field.visible(given))
+
+
+def restores(family: Family) -> bool:
+    """Whether it makes images again from sources that it makes of them itself."""
+    return isinstance(family, Translates) and type(family).damaged is not Translates.damaged
+
+
+def damaged(model: Model, images_NHWC: np.ndarray) -> dict[str, np.ndarray]:
+    """What a family that learns from images alone makes them again from: `source`, and perhaps `mask`.
+
+    The damage of an image goes by its place among them. Nothing of other families.
+    """
+    if not restores(model.family):
+        return {}
+    found: dict[str, list[np.ndarray]] = {}
+
+    def call(ask: Ask) -> Tensor:
+        for name, value in ask.family.damaged(ask.inputs["image"], ask.random).items():
+            whole = (
+                to_array(model.visible(value)) if name == "source" else value[:, 0].cpu().numpy()
+            )
+            found.setdefault(name, []).append(whole)
+        return ask.inputs["image"][:, :0]
+
+    unknown = np.zeros((len(images_NHWC), 0), np.int64)
+    model.batches(call, unknown, {"image": images_NHWC})
+    return {name: np.concatenate(parts)[: len(images_NHWC)] for name, parts in found.items()}
 
 
 def first(model: Model, prepared: Prepared, count: int, progress: Progress | None = None) -> Drawn:

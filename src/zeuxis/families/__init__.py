@@ -42,6 +42,7 @@ FAMILIES = {
         "Unpaired",
         "Unpaired translation: one set of images as another, and back, without pairs.",
     ),
+    "enhance": ("Enhance", "Larger, sharper, cleaner images of any size; needs no pairs."),
     "stylise": ("Stylise", "One style for any picture, of any size, in one pass; needs no pairs."),
 }
 

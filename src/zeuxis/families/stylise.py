@@ -37,6 +37,7 @@ from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
 from zeuxis.features.efficientnet import EfficientNetLite0, load_network
 from zeuxis.features.maps import maps
+from zeuxis.nn.crops import squares
 from zeuxis.nn.precision import full
 from zeuxis.nn.towers import pad_edge
 from zeuxis.objectives.style import Sums, style_distance
@@ -231,13 +232,9 @@ class Stylise(Family, abilities.Translates[Controls]):
         """A square of each picture, of one side drawn for all, mirrored by half; colours only."""
         crops, (height, width) = self.config.crops, image_BCHW.shape[2:]
         side = min(crops[int(rng.shared("crop", 1) * len(crops))], height, width)
-        place_B3 = rng.uniform("place", 3).tolist()
-        cut = []
-        for image_CHW, (down, right, mirrored) in zip(image_BCHW[:, :3], place_B3, strict=True):
-            y, x = int(down * (height - side + 1)), int(right * (width - side + 1))
-            square = image_CHW[:, y : y + side, x : x + side]
-            cut.append(square.flip(2) if mirrored < 0.5 else square)
-        return torch.stack(cut)
+        place_B3 = rng.uniform("place", 3)
+        mirrored_B = (place_B3[:, 2] < 0.5).long()
+        return squares(image_BCHW[:, :3], side, place_B3[:, :2], mirrored_B)
 
     def _maps(self, image_BCHW: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
         """Maps of the feature network of images in [-1, 1]."""

@@ -265,6 +265,50 @@ class MaskOf(Argument):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class HolesOf(Argument):
+    """What of sources is to be filled: (h, w) of their size, for all or one of each; other than 0 is open."""
+
+    def read(self, model: "Model", word: Path | None, progress: "Progress | None") -> Any:
+        """(h, w) uint8 of an image file: 1 where it is white and opaque."""
+        from zeuxis.data.preparation.decode import decode
+        from zeuxis.data.source.base import read_file
+
+        return (
+            None
+            if word is None
+            else _white(decode(read_file(word, None), None).pixels_HWC, f"the mask {word}")
+        )
+
+    def take(self, model: "Model", value: Any, most: int) -> Any:
+        """The same of the bytes of one."""
+        from zeuxis.data.preparation.decode import decode
+
+        if value is None:
+            return None
+        return _white(decode(file_bytes(value, "mask"), None).pixels_HWC, "the mask")
+
+    def check(
+        self, model: "Model", value: Any, given: Mapping[str, Any]
+    ) -> "Sequence[np.ndarray] | None":
+        """(h, w) bool of each source."""
+        import numpy as np
+
+        if value is None:
+            return None
+        sources = getattr(given["sources"], "images", given["sources"])
+        masks = [value] * len(sources) if getattr(value, "ndim", 0) == 2 else list(value)
+        for mask, source in zip(masks, sources, strict=False):
+            if np.shape(mask) != np.shape(source)[:2]:
+                raise Invalid(
+                    f"the mask is {_by(np.shape(mask))} and a source {_by(np.shape(source)[:2])}; give one "
+                    "of the same size"
+                )
+        if len(masks) != len(sources):
+            raise Invalid(f"found {len(masks)} masks for {len(sources)} sources; give one of each")
+        return [np.asarray(mask) != 0 for mask in masks]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class LatentsOf(Argument):
     """What `encode` gives: (N, ...) float32, or tokens (N, h, w) int64."""
 
@@ -450,17 +494,24 @@ def _check_count(count: int, most: int) -> None:
         raise TooLarge(f"found {count:,} images and one request may have {most:,}")
 
 
-def _white(pixels_HW4: "np.ndarray", what: str) -> "np.ndarray":
-    """(H, W) uint8, 1 where an image with alpha is white and opaque."""
+def _white(pixels_HWC: "np.ndarray", what: str) -> "np.ndarray":
+    """(H, W) uint8, 1 where an image is white and opaque."""
     import numpy as np
 
     from zeuxis.core.pixels import to_pil
 
-    grey = np.asarray(to_pil(pixels_HW4[..., :3]).convert("L")) * (pixels_HW4[..., 3] / 255)
+    grey = np.asarray(to_pil(pixels_HWC[..., :3]).convert("L"))
+    if pixels_HWC.shape[2] == 4:
+        grey = grey * (pixels_HWC[..., 3] / 255)
     mask = (grey >= 128).astype(np.uint8)
     if not mask.any():
         raise Invalid(f"{what} is black: white is what is to be filled")
     return mask
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    """An array's size as people say it."""
+    return " x ".join(map(str, shape))
 
 
 _IMAGES: dict[str, Any] = {"word": str, "body": list[Encoded], "option": False, "metavar": "SOURCE"}
@@ -487,6 +538,15 @@ SourcePixels = Annotated[
 Mask = Annotated[
     Any,
     MaskOf(help="Image whose white part is to be filled.", word=Path, body=Encoded, metavar="FILE"),
+]
+Holes = Annotated[
+    Any,
+    HolesOf(
+        help="Picture of the source's size whose white part is to be filled, of models that learned holes.",
+        word=Path | None,
+        body=Encoded | None,
+        metavar="FILE",
+    ),
 ]
 Latents = Annotated[
     Any,

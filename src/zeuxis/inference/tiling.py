@@ -1,6 +1,7 @@
 """Pictures of any size through a network, at once or by overlapping tiles without seams.
 
-A network that takes any size (`Translates.stride` is not 0) sees a picture of up to `LARGEST` pixels whole.
+A network that takes any size (`Translates.stride` is not 0) sees a picture whole if neither it nor what is
+made of it has more than `LARGEST` pixels.
 Of a larger one it sees windows: a part, and around it as many pixels as influence it (`Translates.margin`);
 only the part is kept, so that tiles equal the whole. What it measures of the whole picture
 (`Translates.survey`) comes from one reduced copy. Another network sees windows of the one size that it takes,
@@ -22,16 +23,19 @@ OVERLAP = 4
 """Windows of a fixed size overlap by this part of their side."""
 
 
-def parts(length: int, other: int, stride: int, margin: int) -> Iterator[tuple[slice, slice]]:
+def parts(
+    length: int, other: int, stride: int, margin: int, scale: int = 1
+) -> Iterator[tuple[slice, slice]]:
     """(window, what is kept of it) along an axis of a picture, so that windows have at most `LARGEST` pixels.
 
     >>> list(parts(10, 10, 1, 0))
     [(slice(0, 10, None), slice(0, 10, None))]
     """
-    if length * other <= LARGEST:
+    most = LARGEST // scale**2
+    if length * other <= most:
         yield slice(0, length), slice(0, length)
         return
-    side = math.isqrt(LARGEST) - 2 * margin
+    side = math.isqrt(most) - 2 * margin
     core = max(side // stride, 1) * stride
     for start in range(0, length, core):
         stop = min(start + core, length)
@@ -40,29 +44,38 @@ def parts(length: int, other: int, stride: int, margin: int) -> Iterator[tuple[s
 
 
 def by_parts(
-    call: Callable[[np.ndarray], np.ndarray], source: np.ndarray, stride: int, margin: int
+    call: Callable[[np.ndarray], np.ndarray],
+    source: np.ndarray,
+    stride: int,
+    margin: int,
+    scale: int = 1,
 ) -> np.ndarray:
     """What a network that takes any size makes of a picture.
 
     Args:
-        call: (h, w, ...) of a window -> (h, w, C) uint8.
+        call: (h, w, ...) of a window -> (scale h, scale w, C) uint8.
         source: (H, W, ...).
         stride: what the corners of windows are multiples of.
         margin: pixels around a part that influence it, a multiple of the stride.
+        scale: how many times larger the image is.
     """
     height, width = source.shape[:2]
     made: np.ndarray | None = None
-    for rows, kept_rows in parts(height, width, stride, margin):
-        for columns, kept_columns in parts(width, height, stride, margin):
+    for rows, kept_rows in parts(height, width, stride, margin, scale):
+        for columns, kept_columns in parts(width, height, stride, margin, scale):
             part = call(source[rows, columns])
             if made is None:
-                made = np.empty((height, width, part.shape[2]), np.uint8)
-            made[kept_rows, kept_columns] = part[
-                kept_rows.start - rows.start : kept_rows.stop - rows.start,
-                kept_columns.start - columns.start : kept_columns.stop - columns.start,
+                made = np.empty((height * scale, width * scale, part.shape[2]), np.uint8)
+            made[_times(kept_rows, scale), _times(kept_columns, scale)] = part[
+                _times(kept_rows, scale, rows.start), _times(kept_columns, scale, columns.start)
             ]
     assert made is not None, "a picture has pixels"
     return made
+
+
+def _times(kept: slice, scale: int, origin: int = 0) -> slice:
+    """A part of a picture in the larger image, counted from an origin."""
+    return slice(scale * (kept.start - origin), scale * (kept.stop - origin))
 
 
 def blended(

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from zeuxis.core.abilities import Batch, Controls
 from zeuxis.core.errors import Unable
-from zeuxis.core.pixels import to_array, to_pil, to_tensor, to_uint8
+from zeuxis.core.pixels import to_array, to_pil, to_tensor
 from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 from zeuxis.core.spool import Spool
@@ -32,6 +32,7 @@ def translations(
     seed: int,
     labels: np.ndarray,
     samples: int,
+    masks: Sequence[np.ndarray] | None,
     controls: Controls | None,
     progress: Progress | None,
 ) -> Translations:
@@ -43,13 +44,19 @@ def translations(
         seed: of the first sample.
         labels: (N, A).
         samples: of each source.
+        masks: (h, w) bool of each source, true where it is to be filled.
         controls: the family's.
         progress: called with (images done, of how many).
 
     Raises:
-        Unable: samples are asked for and are all the same.
+        Unable: samples are asked for and are all the same, or the model fills no holes.
     """
     work, field = _Work(model, controls, seed), model.family.fields()["source"]
+    if masks is not None and not model.family.fills:
+        raise Unable(
+            f"this {model.facts['family']} has not learned to fill holes; leave the mask out, or train "
+            "enhance with family.holes=0.3"
+        )
     shape = field.stored_shape
     if not work.stride and samples == 1 and all(each.shape == shape for each in sources):
         return Translations(
@@ -64,7 +71,8 @@ def translations(
         for row, source in enumerate(sources):
             drawn = []
             for sample in range(samples):
-                drawn.append(work.whole(source, labels[row : row + 1], row, sample))
+                mask = None if masks is None else masks[row]
+                drawn.append(work.whole(source, labels[row : row + 1], row, sample, mask))
                 made.add(drawn[-1])
                 if progress:
                     progress(row * samples + sample + 1, len(sources) * samples)
@@ -119,7 +127,14 @@ class _Work:
         made = self.model.images(call, labels, inputs, seed=self.seed, progress=progress)
         return made.array
 
-    def whole(self, source: np.ndarray, labels: np.ndarray, row: int, sample: int) -> np.ndarray:
+    def whole(
+        self,
+        source: np.ndarray,
+        labels: np.ndarray,
+        row: int,
+        sample: int,
+        mask_HW: np.ndarray | None = None,
+    ) -> np.ndarray:
         """One picture of any size, (H, W, C) uint8; `row` is its number, labels (1, A)."""
         field, config = self.family.fields()["source"], self.family.config
         random = self.model.random(self.seed + sample, slice(row, row + 1))
@@ -129,14 +144,17 @@ class _Work:
         common: Batch = {}
 
         def call(tiles: np.ndarray) -> np.ndarray:
-            return to_array(to_uint8(self._ask(self._translate(common), tiles, labels, random)))
+            made = self._ask(self._translate(common), tiles, labels, random, mask_HW is not None)
+            return to_array(self.model.visible(made))
 
         if not self.stride:
             made = blended(call, taken, field.shape[-2:], (config.height, config.width))
         else:
             common = self._survey(taken, labels, random)
-            margin = self.family.margin
-            made = by_parts(lambda part: call(part[None])[0], taken, self.stride, margin)
+            if mask_HW is not None:
+                taken = np.dstack([taken, mask_HW.astype(np.uint8)])
+            around = self.stride, self.family.margin, self.family.scale
+            made = by_parts(lambda part: call(part[None])[0], taken, *around)
         return made if alpha is None or made.shape[2] == 4 else _with_alpha(made, alpha)
 
     def _translate(self, common: Batch) -> "Callable[[Ask], Tensor]":
@@ -147,7 +165,8 @@ class _Work:
             noise = {
                 key: each.expand(len(source), *each.shape[1:]) for key, each in ask.noise().items()
             }
-            cond = {**ask.cond, **common}
+            holes = {"mask": ask.inputs["mask"]} if "mask" in ask.inputs else {}
+            cond = {**ask.cond, **common, **holes}
             made: Tensor = self.family.translate(source, noise, cond, self.controls, ask.progress)
             return made
 
@@ -172,12 +191,18 @@ class _Work:
         tiles: np.ndarray,
         labels: np.ndarray,
         random: Rng,
+        masked: bool = False,
     ) -> Tensor:
-        """What a call gives for windows of one picture."""
+        """What a call gives for windows of one picture; if it is `masked`, the last channel is the mask."""
         known = torch.from_numpy(labels.repeat(len(tiles), 0))
-        stored = np.require(tiles, requirements=("C", "W"))
+        holes = (
+            {"mask": torch.from_numpy(tiles[..., -1:]).permute(0, 3, 1, 2).float()}
+            if masked
+            else {}
+        )
+        stored = np.require(tiles[..., :-1] if masked else tiles, requirements=("C", "W"))
         source = to_tensor(stored) if stored.dtype == np.uint8 else torch.as_tensor(stored)
-        return self.model.batch(call, random, known, {"source": source})
+        return self.model.batch(call, random, known, {"source": source, **holes})
 
 
 def _as_taken(source_HWC: np.ndarray, channels: int) -> tuple[np.ndarray, np.ndarray | None]:

@@ -174,6 +174,12 @@ class Verb:
         }
 
     @property
+    def files(self) -> list[str]:
+        """Names of the arguments that must be given and are files."""
+        known = self.arguments.items()
+        return [name for name, one in known if one.is_file and name not in self.defaults]
+
+    @property
     def has_controls(self) -> bool:
         """Whether the family's controls apply."""
         return "controls" in self._parameters

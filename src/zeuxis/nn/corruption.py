@@ -1,4 +1,4 @@
-"""Damage for denoising autoencoders: Gaussian noise, salt and pepper, masks, and JPEG.
+"""Damage for networks that repair: reduction, blur, Gaussian noise, salt and pepper, masks, and JPEG.
 
 Pure functions of images in [-1, 1] and of draws that the caller makes by row. JPEG is computed here as
 tensors, without a codec: what it loses is decided by the quantisation of its transform alone.
@@ -10,6 +10,7 @@ import math
 from functools import cache
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from zeuxis.nn.towers import pad_edge
@@ -76,14 +77,54 @@ def hole_mask(uniform_BK: Tensor, uniform_B1HW: Tensor, share_B: Tensor) -> Tens
     return torch.where(kind < 1 / 3, box_B1HW, chosen).to(dtype)
 
 
-def jpeg(image_BCHW: Tensor, quality_B: Tensor) -> Tensor:
-    """What a baseline JPEG of each image would decode to, chrominance at full resolution.
+def blur(image_BCHW: Tensor, deviation_B: Tensor, most: float) -> Tensor:
+    """Gaussian blur; beyond the edge the last pixel is repeated.
+
+    Args:
+        image_BCHW: images.
+        deviation_B: standard deviation in pixels; 0 changes nothing.
+        most: the largest that there may be, which decides how far the kernel goes.
+    """
+    b, c, h, w = image_BCHW.shape
+    reach = max(1, math.ceil(3 * most))
+    place_K = torch.arange(-reach, reach + 1, device=image_BCHW.device, dtype=image_BCHW.dtype)
+    kernel_BK = torch.exp(-((place_K / deviation_B[:, None].clamp(min=1e-3)) ** 2) / 2)
+    kernel_BK = kernel_BK / kernel_BK.sum(1, keepdim=True)
+    each_XK = kernel_BK.repeat_interleave(c, 0)
+    x = F.pad(image_BCHW.reshape(1, b * c, h, w), [reach] * 4, mode="replicate")
+    x = F.conv2d(x, each_XK[:, None, :, None], groups=b * c)
+    return F.conv2d(x, each_XK[:, None, None, :], groups=b * c).view(b, c, h, w)
+
+
+def reduced(image_BCHW: Tensor, factor: int, sharp_B: Tensor) -> Tensor:
+    """So many times smaller: means of squares, as a camera's pixels are, or antialiased bicubic.
+
+    Args:
+        image_BCHW: images whose sides the factor divides.
+        factor: 1 changes nothing.
+        sharp_B: bool, which of them by bicubic interpolation, whose kernel also sharpens.
+    """
+    if factor == 1:
+        return image_BCHW
+    size = image_BCHW.shape[2] // factor, image_BCHW.shape[3] // factor
+    bicubic = F.interpolate(image_BCHW, size, mode="bicubic", antialias=True).clamp(-1, 1)
+    return torch.where(per_row(sharp_B), bicubic, F.avg_pool2d(image_BCHW, factor))
+
+
+def quantised(image_BCHW: Tensor) -> Tensor:
+    """Rounded to what 8 bits hold, as files are."""
+    return ((image_BCHW + 1) * 127.5).round().clamp(0, 255) / 127.5 - 1
+
+
+def jpeg(image_BCHW: Tensor, quality_B: Tensor, halved_B: Tensor | None = None) -> Tensor:
+    """What a baseline JPEG of each image would decode to.
 
     Grey images use the luminance table; of four channels the last, alpha, is kept. Gradients are zero.
 
     Args:
         image_BCHW: images in [-1, 1].
         quality_B: 1 to 100, as libjpeg scales its tables.
+        halved_B: bool, which have chrominance at half of the resolution (4:2:0), as most files; none.
     """
     c, h, w = image_BCHW.shape[1:]
     colours = 3 if c >= 3 else c
@@ -91,19 +132,33 @@ def jpeg(image_BCHW: Tensor, quality_B: Tensor) -> Tensor:
     if colours == 3:
         level = torch.einsum("dc,bchw->bdhw", _to_ycc(level), level)
         level = torch.cat([level[:, :1], level[:, 1:] + 128], 1).round().clamp(0, 255)
-    level = pad_edge(level - 128, -h % 8, -w % 8)
-    basis_88 = _cosines(level)
-    blocks = level.unflatten(3, (-1, 8)).unflatten(2, (-1, 8))  # (B, C, h, 8, w, 8)
-    coefficient = torch.einsum("ui,bchiwj,vj->bchuwv", basis_88, blocks, basis_88)
-    table = _tables(level, quality_B, colours)[:, :, None, :, None, :]
-    coefficient = (coefficient / table).round() * table
-    level = torch.einsum("ui,bchuwv,vj->bchiwj", basis_88, coefficient, basis_88)
-    level = (level.flatten(4).flatten(2, 3)[..., :h, :w] + 128).round().clamp(0, 255)
+    table = _tables(level, quality_B, colours)
+    coded = _coded(level, table)
+    if halved_B is not None and colours == 3:
+        whole = pad_edge(level[:, 1:], h % 2, w % 2)
+        small = _coded(F.avg_pool2d(whole, 2).round(), table[:, 1:])
+        large = F.interpolate(small, scale_factor=2.0, mode="bilinear").round()[..., :h, :w]
+        chrominance = torch.where(per_row(halved_B), large, coded[:, 1:])
+        coded = torch.cat([coded[:, :1], chrominance], 1)
+    level = coded
     if colours == 3:
         level = torch.cat([level[:, :1], level[:, 1:] - 128], 1)
         level = torch.einsum("dc,bchw->bdhw", torch.linalg.inv(_to_ycc(level)), level)
         level = level.round().clamp(0, 255)
     return torch.cat([level / 127.5 - 1, image_BCHW[:, colours:]], 1)
+
+
+def _coded(level_BCHW: Tensor, table_BC88: Tensor) -> Tensor:
+    """Planes in [0, 255] after the quantisation of their transform."""
+    h, w = level_BCHW.shape[2:]
+    level = pad_edge(level_BCHW - 128, -h % 8, -w % 8)
+    basis_88 = _cosines(level)
+    blocks = level.unflatten(3, (-1, 8)).unflatten(2, (-1, 8))  # (B, C, h, 8, w, 8)
+    coefficient = torch.einsum("ui,bchiwj,vj->bchuwv", basis_88, blocks, basis_88)
+    table = table_BC88[:, :, None, :, None, :]
+    coefficient = (coefficient / table).round() * table
+    level = torch.einsum("ui,bchuwv,vj->bchiwj", basis_88, coefficient, basis_88)
+    return (level.flatten(4).flatten(2, 3)[..., :h, :w] + 128).round().clamp(0, 255)
 
 
 def per_row(value_B: Tensor) -> Tensor:

@@ -183,7 +183,7 @@ def _endpoint(
 def _bodies(verb: Verb) -> dict[str, Any]:
     """The forms of a body, by type."""
     content: dict[str, Any] = {"application/json": {"schema": verb.body().model_json_schema()}}
-    if sum(argument.is_file for argument in verb.arguments.values()) == 1:
+    if len(verb.files) == 1:
         content["application/octet-stream"] = {"schema": {"type": "string", "format": "binary"}}
     return content
 

@@ -177,7 +177,7 @@ def given(verb: Verb, model: Any, order: Order) -> dict[str, Any]:
             return parse_json(order.body or b"{}", most=MOST_BYTES)
         except ValueError as error:
             raise Invalid(f"the body is no JSON object ({error})") from error
-    files = [name for name, argument in verb.arguments.items() if argument.is_file]
+    files = verb.files
     if len(files) != 1:
         raise Invalid(f"{verb.name} takes {len(files)} files; send JSON, with files as base64")
     many = typing.get_origin(verb.arguments[files[0]].body) is list

@@ -43,6 +43,7 @@ TABLE = {  # name of the estimate -> title, what is better
     "psnr": ("PSNR of reconstructions, dB", HIGH),
     "ssim": ("SSIM of reconstructions", HIGH),
     "style_distance": ("Distance of patches to the style's", LOW),
+    "gain": ("Gain over enlargement without a network, dB", HIGH),
     "edge_agreement": ("Edges of the source that its translation keeps: correlation", HIGH),
     "translation_psnr": ("PSNR of translations, dB", HIGH),
     "translation_ssim": ("SSIM of translations", HIGH),

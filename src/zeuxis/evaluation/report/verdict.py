@@ -24,6 +24,7 @@ REASONS = {
     "copies": "images are near-copies of real ones",
     "exact copies": "images are exact copies of real ones",
     "untranslated": "the images are no closer to the target than their sources",
+    "no gain": "nothing is gained over enlargement without a network",
     "unlike": "the images differ measurably from real ones",
 }
 """Damage -> why a set of images is not good."""

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from zeuxis.inference.arguments import (
+    Holes,
     Labels,
     Mask,
     NoisyPixels,
@@ -119,6 +120,7 @@ def vary(
     "Translates",
     "zeuxis translate runs/pix2pix-maps maps/ --grid both.png",
     "zeuxis translate runs/stylise-photos cat.jpg holiday/ --out painted",
+    "zeuxis translate runs/enhance-photos old.jpg noise=10",
 )
 def translate(
     model: "Model",
@@ -126,6 +128,7 @@ def translate(
     seed: Seed = 0,
     labels: Labels = None,
     samples: Samples = 1,
+    mask: Holes = None,
     controls: "Controls | None" = None,
     progress: "Progress | None" = None,
 ) -> Translations:
@@ -135,4 +138,4 @@ def translate(
     """
     from zeuxis.inference.translate import translations
 
-    return translations(model, sources, seed, labels, samples, controls, progress)
+    return translations(model, sources, seed, labels, samples, mask, controls, progress)
