@@ -43,10 +43,15 @@ KINDS = {
     "toy": {},
     "noisy": {},
     "stylise": {},
+    "enhance": {},
+    "enhance at scale 1": {"scale": 1},
+    "enhance at scale 4": {"scale": 4},
     "pix2pix": {"source": COLOUR},
     "pix2pix of maps": {"source": MAP},
     "unpaired by contrast": {"method": "contrast"},
 }
+SCALES = {"toy": 2, "noisy": 2, "enhance": 2, "enhance at scale 4": 4}
+"""How many times as large as its source an image is; the toy was trained on such a source."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -92,14 +97,20 @@ def test_a_picture_of_any_size_gives_the_same_pixels_in_python_and_on_the_comman
     made = picture(tmp_path / "made" / "a.b.png", None, tmp_path)
     found = load(runs[name]).translate([source]).images[0]
     assert np.array_equal(made, found)
-    scale = 2 if name in ("toy", "noisy") else 1  # the toy's source has half of its image's sides
+    scale = SCALES.get(name, 1)
     assert made.shape == (size[0] * scale, size[1] * scale, 3)
     assert np.ptp(made) > 0
 
 
 @breaks("nn/plain.py", "return 3 + self.side + blocks + again", "return 0 * blocks * again")
 @breaks("families/stylise.py", "2 + 1 + 2 + 4 * len(self.inner)", "2 + 0 * len(self.inner)")
+@breaks("families/enhance.py", "(2 + 2 * len(self.blocks))", "(1 + 2 * len(self.blocks))")
 @breaks("inference/tiling.py", "max(start - margin, 0)", "start")
+@breaks(
+    "inference/tiling.py",
+    "_times(kept_columns, scale, columns.start)",
+    "_times(kept_columns, scale, columns.start + 1)",
+)
 @pytest.mark.parametrize("name", [n for n in KINDS if n not in ("toy", "noisy")])
 @torch.no_grad()
 def test_tiles_equal_the_whole(name, runs, monkeypatch):
@@ -113,10 +124,11 @@ def test_tiles_equal_the_whole(name, runs, monkeypatch):
         noted.update(noted or family.survey(inside))
         return to_array(to_uint8(family.translate(inside, {}, noted, family.Controls())))[0]
 
-    whole = tiling.by_parts(call, source, family.stride, family.margin)
-    monkeypatch.setattr(tiling, "LARGEST", (2 * family.margin + 40) ** 2)
-    assert len(list(tiling.parts(150, 131, family.stride, family.margin))) > 2
-    tiled = tiling.by_parts(call, source, family.stride, family.margin)
+    around = family.stride, family.margin, family.scale
+    whole = tiling.by_parts(call, source, *around)
+    monkeypatch.setattr(tiling, "LARGEST", (family.scale * (2 * family.margin + 40)) ** 2)
+    assert len(list(tiling.parts(150, 131, *around))) > 2
+    tiled = tiling.by_parts(call, source, *around)
     apart = np.abs(tiled.astype(int) - whole)
     assert (
         apart.max() <= 1 and (apart > 0).mean() < 1e-3
