@@ -127,7 +127,8 @@ def _gain(
     rows = np.sort(rows)
     made, truth = drawn(model, prepared, rows, len(rows), 0), prepared.images[rows]
     assert made.sources is not None
-    target = Target(*truth.shape[1:], "stretch")
+    height, width, channels = truth.shape[1:]
+    target = Target(height, width, channels, "stretch")
     plain = np.stack([decode(one, target).pixels_HWC for one in made.sources])
     left_N, lacked_N = (
         255**2 * 10 ** (-psnr(composites(truth), composites(each)) / 10)
