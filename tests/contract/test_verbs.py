@@ -225,7 +225,7 @@ def test_bad_input_is_one_sentence(words, sentence, runs, photos, tmp_path, monk
     assert re.search(sentence, said), said
 
 
-@breaks("inference/arguments.py", " * (pixels_HW4[..., 3] / 255)", "")
+@breaks("inference/arguments.py", " * (pixels_HWC[..., 3] / 255)", "")
 def test_single_files_are_turned_and_cropped_as_those_of_a_source(runs, tmp_path):
     """By its EXIF orientation, on white where it is transparent, from the middle."""
     model = load(runs("vae"))
