@@ -7,6 +7,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.contract.test_verbs import USED
 from tests.create.test_verbs import WORDS
@@ -260,7 +261,8 @@ def test_openapi_has_a_route_for_each_verb_with_its_declared_arguments(server):
         content = told["requestBody"]["content"]
         fields = content["application/json"]["schema"]["properties"]
         assert set(verb.arguments) == set(fields) - {"controls"}
-        files = sum(argument.is_file for argument in verb.arguments.values())
+        needed = {n: one for n, one in verb.arguments.items() if n not in verb.defaults}
+        files = sum(argument.is_file for argument in needed.values())
         assert ("application/octet-stream" in content) == (files == 1)
         assert told["summary"] == verb.summary
 
@@ -281,3 +283,27 @@ def test_metrics_count_answers(server):
     assert (
         'zeuxis_requests_total{verb="sample",status="422"}' in text and "zeuxis_waiting 0" in text
     )
+
+
+@breaks("server/worker.py", "find(order.others, name)", "Path(name)")
+def test_another_run_enlarges_what_one_makes(server, runs, photos):
+    """By its name, also in a query; a path is no name."""
+    vae, other = server.serve("vae"), server.serve("enhance")
+    url = f"/api/v1/runs/{vae}/sample"
+    answer = server.post(url, json={"count": 2, "upscale": other, "size": 20})
+    found = [base64.b64decode(image["png"]) for image in answer.json()["images"]]
+    expected = load(runs("vae")).sample(2, upscale=runs("enhance"), size=20)
+    assert found == list(expected.files())
+    assert answer.json()["provenance"]["upscale"] == "enhance"
+    file = {
+        "content": readable(photos)[0].read_bytes(),
+        "headers": {"accept": PNG, "content-type": "application/octet-stream"},
+    }
+    url = f"/api/v1/runs/{vae}/reconstruct"
+    answer = server.post(f"{url}?upscale={other}", **file)
+    assert answer.status_code == 200, answer.text
+    with Image.open(io.BytesIO(answer.content)) as picture:
+        assert picture.size == (16, 16)
+    for name in ("nobody", str(runs("enhance"))):
+        answer = server.post(url, params={"upscale": name}, **file)
+        assert answer.status_code == 404 and "no run" in answer.json()["detail"]

@@ -55,7 +55,7 @@ class Number(Argument):
             return pydantic.TypeAdapter(self.schema()).validate_python(value)
         except pydantic.ValidationError as error:
             name = next((name for name, one in given.items() if one is value), "value")
-            kind = "a whole number" if self.word is int else "a number"
+            kind = "a whole number" if self.word in (int, int | None) else "a number"
             least = "" if self.least is None else f" of at least {self.least:g}"
             raise Invalid(f"{name} is {value!r}; expected {kind}{least}") from error
 

@@ -133,6 +133,18 @@ class Model:
             raise Unable(f"a {self.facts['family']} cannot {verb}; families that can: {others}")
         return self.family
 
+    def another(self, folder: str | Path) -> "Model":
+        """The model in another folder."""
+        return load(folder)
+
+    def beside(self, name: str) -> "Model":
+        """Another model of the server that serves this one, by the name that clients have for it.
+
+        Raises:
+            Invalid: there is no server.
+        """
+        raise Invalid(f"{name!r:.80} names no model here; a request cannot name a folder")
+
     def shape(self) -> tuple[int, int, int]:
         """Height, width and channels of its images."""
         config = self.family.config

@@ -120,6 +120,21 @@ def _has_words(value: Any) -> bool:
     return isinstance(value, str)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Stage:
+    """What can be done with the results of all verbs of a kind, by arguments that all of these have.
+
+    Attributes:
+        of: kind of result.
+        run: (result, progress=..., and the arguments by name) -> a result of the same kind.
+        arguments: by name; each may be left out, which is None.
+    """
+
+    of: type[Result]
+    run: Callable[..., Any]
+    arguments: Mapping[str, Argument]
+
+
 @dataclasses.dataclass(frozen=True)
 class Verb:
     """A function of a model or of pictures, under the name that it has everywhere.
@@ -130,6 +145,7 @@ class Verb:
         examples: commands.
         device: where the model runs, if it is not to be chosen.
         alias: another name of the command.
+        stage: what can follow.
     """
 
     run: Callable[..., Result]
@@ -137,6 +153,7 @@ class Verb:
     examples: tuple[str, ...]
     device: str = "auto"
     alias: str = ""
+    stage: Stage | None = None
 
     @property
     def name(self) -> str:
@@ -157,21 +174,26 @@ class Verb:
     @functools.cached_property
     def arguments(self) -> dict[str, Argument]:
         """What it takes, in order, but for the model, the family's controls and `progress`."""
-        return {
+        own = {
             name: argument
             for name, parameter in self._parameters.items()
             for argument in getattr(parameter.annotation, "__metadata__", ())
             if isinstance(argument, Argument)
         }
+        return {**own, **self._later}
+
+    @property
+    def _later(self) -> Mapping[str, Argument]:
+        """Arguments of what follows."""
+        return self.stage.arguments if self.stage else {}
 
     @functools.cached_property
     def defaults(self) -> dict[str, Any]:
         """Values of the arguments that may be left out."""
-        return {
-            name: self._parameters[name].default
-            for name in self.arguments
-            if self._parameters[name].default is not inspect.Parameter.empty
-        }
+        own = {name: self._parameters[name].default for name in self._parameters}
+        known = {**own, **dict.fromkeys(self._later)}
+        empty = inspect.Parameter.empty
+        return {name: known[name] for name in self.arguments if known[name] is not empty}
 
     @property
     def files(self) -> list[str]:
@@ -221,7 +243,10 @@ class Verb:
         if self.has_controls:
             checked["controls"] = model.controls(controls)
             facts["controls"] = checked["controls"].model_dump()
+        later = {name: checked.pop(name) for name in self._later}
         result = self.run(*takes, **checked, progress=progress)
+        if self.stage:
+            result = self.stage.run(result, **later, progress=progress)
         known = {name: value for name, value in facts.items() if value is not None}
         read = next((value for value in asked.values() if hasattr(value, "refused")), None)
         return result.known_as(origin | known, read)
@@ -231,9 +256,10 @@ class Verb:
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """The arguments by name, and what is left for the family's controls."""
         names = list(self.arguments)
-        if len(values) > len(names):
-            raise Invalid(f"{self.name} takes at most {len(names)} values: {', '.join(names)}")
-        asked = self.defaults | dict(zip(names, values, strict=False)) | dict(given)
+        placed = [name for name in names if name not in self._later]
+        if len(values) > len(placed):
+            raise Invalid(f"{self.name} takes at most {len(placed)} values: {', '.join(placed)}")
+        asked = self.defaults | dict(zip(placed, values, strict=False)) | dict(given)
         controls = {name: asked.pop(name) for name in list(asked) if name not in names}
         if controls and not self.has_controls:
             raise Invalid(f"{self.name} takes no {', '.join(controls)}, only {', '.join(names)}")

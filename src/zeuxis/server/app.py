@@ -24,8 +24,7 @@ from zeuxis.server.bodies import json_object, read_body
 from zeuxis.server.guard import API, Keys
 from zeuxis.server.jobs import Jobs
 from zeuxis.server.models import Models
-from zeuxis.server.orders import DESCRIBE, VERBS, Order
-from zeuxis.server.run_routes import find
+from zeuxis.server.orders import DESCRIBE, VERBS, Order, find
 
 RUN = {"name": "run", "in": "path", "required": True, "schema": {"type": "string"}}
 """In the path of a verb of a model."""
@@ -165,6 +164,7 @@ def _endpoint(
             verb=verb.name,
             run=run,
             folder=folder,
+            others=dict(runs) if verb.stage else {},
             media=request.headers.get("content-type", "application/json")
             .split(";")[0]
             .strip()

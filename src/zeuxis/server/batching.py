@@ -215,8 +215,16 @@ def _made(taken: Sequence[tuple[Rows, int]], turn: int = 0) -> Tensor:
 class Shared(Model):
     """A model for one request, under the name that clients know: its rows share batches with others'."""
 
-    def __init__(self, model: Model, name: str, batcher: Batcher) -> None:
+    def __init__(
+        self,
+        model: Model,
+        name: str,
+        batcher: Batcher,
+        others: Callable[[str], Model] | None = None,
+    ) -> None:
         self.__dict__.update(model.__dict__, folder=Path(name))
+        if others is not None:
+            self.__dict__["beside"] = others
         self._batcher = batcher
 
     def batches(

@@ -7,6 +7,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from zeuxis.core.errors import NotFound
+from zeuxis.core.settings import suggest
 from zeuxis.create.verbs import VERBS as OF_PICTURES
 from zeuxis.inference.verbs import VERBS as OF_MODELS
 
@@ -33,6 +35,7 @@ class Order:
         verb: name.
         run: as clients call it.
         folder: of the run; None for verbs that take none.
+        others: folders of all runs, as clients call them.
         media: type of the body.
         query: names and values of the URL's query.
         body: JSON, or the bytes of the one file that the verb takes.
@@ -43,6 +46,7 @@ class Order:
     verb: str
     run: str = ""
     folder: Path | None = None
+    others: Mapping[str, Path] = dataclasses.field(default_factory=dict)
     media: str = "application/json"
     query: Sequence[tuple[str, str]] = ()
     body: bytes = b""
@@ -77,3 +81,14 @@ class Answer:
     headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
     batches: int = 0
     images: int = 0
+
+
+def find(runs: Mapping[str, Path], run: str) -> Path:
+    """The folder of a run.
+
+    Raises:
+        NotFound: there is none of that name.
+    """
+    if run not in runs:
+        raise NotFound(f"no run {run[:80]!r} here; {suggest(run, runs)}")
+    return runs[run]

@@ -14,10 +14,10 @@ from zeuxis.core.errors import NotFound
 from zeuxis.core.files import inside
 from zeuxis.core.log import read_log
 from zeuxis.core.request import Request
-from zeuxis.core.settings import Data, Training, suggest
+from zeuxis.core.settings import Data, Training
 from zeuxis.families import FAMILIES
 from zeuxis.server.models import Models
-from zeuxis.server.orders import FAMILY, PICTURE, Order
+from zeuxis.server.orders import FAMILY, PICTURE, Order, find
 
 SHEET = re.compile(r"step-(\d{1,12})\.png")
 
@@ -62,17 +62,6 @@ def routes(models: Models, runs: Mapping[str, Path]) -> fastapi.APIRouter:
         return Response(answer.body, answer.status, media_type=answer.media)
 
     return router
-
-
-def find(runs: Mapping[str, Path], run: str) -> Path:
-    """The folder of a run.
-
-    Raises:
-        NotFound: there is none of that name.
-    """
-    if run not in runs:
-        raise NotFound(f"no run {run[:80]!r} here; {suggest(run, runs)}")
-    return runs[run]
 
 
 def _sheets(folder: Path) -> dict[int, str]:

@@ -31,7 +31,17 @@ from zeuxis.inference.verb import Verb
 from zeuxis.server import problems
 from zeuxis.server.batching import Batcher, Shared
 from zeuxis.server.guard import MOST_BYTES
-from zeuxis.server.orders import DESCRIBE, FAMILY, PICTURE, THUMB, VERBS, Answer, Cancel, Order
+from zeuxis.server.orders import (
+    DESCRIBE,
+    FAMILY,
+    PICTURE,
+    THUMB,
+    VERBS,
+    Answer,
+    Cancel,
+    Order,
+    find,
+)
 
 THREADS = 64
 """Orders that are worked on at a time; most of the time they wait for their rows."""
@@ -142,7 +152,12 @@ class Worker:
             raise NotFound(f"{order.run} holds no trained model yet")
         with self._loading:
             model = self._model(order.folder, config.stat().st_mtime_ns, device)
-        return Shared(model, order.run, self._batcher)
+        return Shared(model, order.run, self._batcher, functools.partial(self._other, order))
+
+    def _other(self, order: Order, name: str) -> Model:
+        """Another run's model, by the name that clients have for it."""
+        folder = find(order.others, name)
+        return self._of(dataclasses.replace(order, run=name, folder=folder), "auto")
 
 
 def _loaded(folder: Path, written: int, device: str) -> Model:
