@@ -225,7 +225,7 @@ def test_holes_are_filled_and_all_else_stays_at_scale_1(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("mask", "kind", "sentence"),
     [
-        (np.ones((3, 4)), Invalid, "the mask is 3 x 4 and a source 8 x 8"),
+        (np.ones((3, 4)), Invalid, r"the mask has shape \(3, 4\) and a source \(8, 8\)"),
         ([np.ones((8, 8))] * 2, Invalid, "found 2 masks for 1 sources"),
     ],
 )

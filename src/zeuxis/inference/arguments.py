@@ -300,7 +300,7 @@ class HolesOf(Argument):
         for mask, source in zip(masks, sources, strict=False):
             if np.shape(mask) != np.shape(source)[:2]:
                 raise Invalid(
-                    f"the mask is {_by(np.shape(mask))} and a source {_by(np.shape(source)[:2])}; give one "
+                    f"the mask has shape {np.shape(mask)} and a source {np.shape(source)[:2]}; give one "
                     "of the same size"
                 )
         if len(masks) != len(sources):
@@ -507,11 +507,6 @@ def _white(pixels_HWC: "np.ndarray", what: str) -> "np.ndarray":
     if not mask.any():
         raise Invalid(f"{what} is black: white is what is to be filled")
     return mask
-
-
-def _by(shape: tuple[int, ...]) -> str:
-    """An array's size as people say it."""
-    return " x ".join(map(str, shape))
 
 
 _IMAGES: dict[str, Any] = {"word": str, "body": list[Encoded], "option": False, "metavar": "SOURCE"}
