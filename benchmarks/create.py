@@ -26,7 +26,6 @@ from PIL import Image, ImageOps
 from row import write_row
 
 import zeuxis
-from zeuxis.core.pixels import save_png
 from zeuxis.create.pictures import open_picture
 from zeuxis.create.results import Pictures
 from zeuxis.create.style import STRIDE, STYLE, resized
@@ -101,7 +100,7 @@ def stylise(data: Path, out: Path, run: Path) -> None:
     model = zeuxis.load(run)
     style = model.family.style.permute(1, 2, 0).numpy()
     model.translate(levels(data / CONTENTS["cat"])[None])  # the first call is slower
-    columns = []
+    blank, rows = np.full((SIZE, SIZE, 3), 255, np.uint8), []
     for content, file in CONTENTS.items():
         picture = levels(data / file)
         began = time.process_time()
@@ -113,7 +112,8 @@ def stylise(data: Path, out: Path, run: Path) -> None:
         shown = {"photo": picture, "optimised": best, "feed-forward": fed}
         patch = {name: distance(pixels, style) for name, pixels in shown.items()}
         term = {name: statistics(pixels, style) for name, pixels in shown.items()}
-        columns.append(np.concatenate([_square(pixels) for pixels in shown.values()], 1))
+        first = blank if rows else _square(style)
+        rows.append(np.concatenate([first, *map(_square, shown.values())], 1))
         write_row(
             "create",
             part="stylise",
@@ -136,8 +136,7 @@ def stylise(data: Path, out: Path, run: Path) -> None:
                 for name, found in {"patch_distance": patch, "style_term": term}.items()
             },
         )
-    style_above = np.concatenate([_square(style), np.full((SIZE, 2 * SIZE, 3), 255, np.uint8)], 1)
-    save_png(out / "stylise.png", np.concatenate([style_above, *columns]))
+    Image.fromarray(np.concatenate(rows)).save(out / "stylise.jpg", quality=88)
 
 
 def statistics(pixels_HWC: np.ndarray, style_HWC: np.ndarray) -> float:

@@ -1,12 +1,17 @@
 """Dreams: a layer sees more than before, a guide is followed, and one's own networks are found."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from tests.support.front import zeuxis
 from tests.support.kit import build, wake
 from tests.support.sabotage import breaks
 from zeuxis.core import errors
+from zeuxis.core.pixels import save_png
 from zeuxis.create import dream, dreams
 from zeuxis.create.pictures import open_picture
 from zeuxis.inference import artefact
@@ -85,6 +90,21 @@ def test_ones_own_network_does_not_see_the_largest_size(tmp_path):
     assert made.shape == (114, 128, 3) and max(heights) == 96
     large = open_picture(PICTURE).with_colours(dreams.resized(open_picture(PICTURE).colours(), 128))
     assert 0 < np.abs(made.astype(int) - large).mean() < 10
+
+
+@breaks("cli/verbs.py", 'words.pop("run") if verb.needs else None', 'words.pop("run", None)')
+def test_the_command_dreams_by_ones_own_model(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    family = wake(build("gan"))
+    artefact.save(Path("gan"), "gan", family, family.state_dict(), dataset={"labels": []})
+    save_png(Path("cat.png"), PICTURE)
+    options = ["--run", "gan", "--size", 64, "--steps", 1, "--octaves", 1]
+    assert zeuxis("dream", "cat.png", *options) == 0
+    expected = dream("cat.png", run="gan", size=64, steps=1, octaves=1)
+    with Image.open("samples/cat-dream.png") as made:
+        assert np.array_equal(np.asarray(made), expected.array)
+    assert zeuxis("dream", "cat.png", "--run", "gan", "--layer", "list") == 2
+    assert "there are discriminator." in " ".join(capsys.readouterr().err.split())
 
 
 def test_without_an_encoder_or_a_discriminator_there_is_a_sentence(tmp_path):

@@ -55,7 +55,8 @@ def _command(verb: Verb) -> Callable[..., None]:
         takes.append(_parameter("fps", Annotated[float, pace], 12.0))
 
     def command(**words: Any) -> None:
-        run, out, grid = words.pop("run", None), words.pop("out"), words.pop("grid", None)
+        run = words.pop("run") if verb.needs else None
+        out, grid = words.pop("out"), words.pop("grid", None)
         film, fps = words.pop("film", None), words.pop("fps", 12.0)
         turned = words.pop("controls", None)
         if several:  # a command line has one list of words, in which controls come among the inputs
