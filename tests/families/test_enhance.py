@@ -14,6 +14,7 @@ from zeuxis.core.errors import Invalid, Unable
 from zeuxis.core.pixels import from_uint8, to_array, to_pil, to_tensor, to_uint8
 from zeuxis.core.rng import Rng
 from zeuxis.families.enhance import CLEANEST, Enhance
+from zeuxis.features.layers import map_distance
 from zeuxis.inference import artefact, tiling
 from zeuxis.nn import corruption, crops
 
@@ -268,3 +269,39 @@ def test_a_pixel_sees_as_far_as_it_says_and_no_farther(scale):
     farthest = (seen - middle).abs().max().item()
     assert farthest == reach or (scale == 1 and farthest == reach - 1)
     assert families.get("enhance") is Enhance
+
+
+@breaks("families/enhance.py", "PENALTY_EVERY * (ctx.update", "1 * (ctx.update")
+def test_with_a_discriminator_two_players_take_turns():
+    model = wake(build("enhance", adversarial=0.1))
+    assert [phase.name for phase in model.phases()] == ["discriminator", "generator"]
+    terms = {}
+    for phase in model.phases():
+        model.zero_grad()
+        terms[phase.name] = model.loss(phase.name, batch_for(model), context(update=4))
+        terms[phase.name]["total"].backward()
+        trained = [p for path in phase.modules for p in model.get_submodule(path).parameters()]
+        assert all(p.grad.abs().sum() > 0 for p in trained)
+    first, second = terms.values()
+    assert set(first) == {"total", "adversarial", "real", "fake", "penalty"}
+    assert torch.isclose(first["total"], first["adversarial"] + 4 * first["penalty"])
+    assert {"error", "adversarial", "ratio"} < set(second)
+    assert "penalty" not in model.loss("discriminator", batch_for(model), context(update=5))
+
+
+@breaks("features/layers.py", "aimed.items():", "made.items():")
+@breaks("families/enhance.py", "config.perceptual * self", "self")
+def test_features_join_the_error_by_their_weight():
+    model = wake(build("enhance", height=48, width=48, perceptual=0.5))
+    losses = model.loss("main", batch_for(model, 2), context(2))
+    assert torch.isclose(losses["total"], losses["error"] + losses["perceptual"])
+    with torch.no_grad():
+        model.config = changed(model.config, perceptual=1.0)
+        twice = model.loss("main", batch_for(model, 2), context(2))["perceptual"]
+    assert losses["perceptual"] > 0 and torch.isclose(twice, 2 * losses["perceptual"], rtol=1e-3)
+    losses["total"].backward()
+    assert all(p.grad.isfinite().all() for p in model.parameters())
+    same = {"a": torch.rand(2, 3, 4, 4)}
+    assert torch.equal(map_distance(same, same), torch.zeros(2))
+    far = {"a": same["a"] + 2 * same["a"].flatten(1).var(1).sqrt()[:, None, None, None]}
+    assert torch.allclose(map_distance({**far, "b": same["a"]}, same), torch.full((2,), 4.0))

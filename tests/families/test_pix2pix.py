@@ -59,7 +59,7 @@ def test_ids_are_seen_one_hot_and_unknown_ones_not_at_all():
 
 
 @breaks("families/pix2pix.py", "ctx.update % config.penalty_every == 0", "True")
-@breaks("families/pix2pix.py", "+ beyond, **losses", ", **losses")
+@breaks("objectives/adversarial.py", "+ fooled + beyond(image_BCHW)", "+ fooled")
 def test_with_a_discriminator_two_players_take_turns():
     model = wake(build("pix2pix", adversarial=0.1))
     assert [phase.name for phase in model.phases()] == ["discriminator", "generator"]

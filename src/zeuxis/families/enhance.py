@@ -18,6 +18,7 @@ sharpens at the cost of the error.
 Shapes: B batch, C channels, H height, W width of images; h, w of sources; K strengths; F features.
 """
 
+import functools
 from typing import Literal
 
 import pydantic
@@ -28,22 +29,32 @@ from torch import Tensor, nn
 from zeuxis.core import abilities
 from zeuxis.core.abilities import EMPTY, Batch, Controls
 from zeuxis.core.errors import Invalid
-from zeuxis.core.family import Context, Family, FamilyConfig, Losses
+from zeuxis.core.family import Context, Family, FamilyConfig, Losses, Phase
 from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
+from zeuxis.features.layers import layer_maps, map_distance
 from zeuxis.nn import corruption
 from zeuxis.nn.corruption import per_row
 from zeuxis.nn.crops import WAYS, squares
+from zeuxis.nn.patchgan import PatchDiscriminator
 from zeuxis.nn.plain import Block
 from zeuxis.nn.precision import full
 from zeuxis.nn.resample import pixel_shuffle
 from zeuxis.nn.towers import pad_edge
+from zeuxis.objectives import adversarial
 
+LOSS: adversarial.Loss = "non_saturating"
+GAMMA = 1.0
+"""Weight of R1, the penalty on the discriminator's gradient at real images."""
+PENALTY_EVERY = 4
+"""Updates of the discriminator between penalties, which are scaled up by it."""
 KINDS = ("blur", "noise", "jpeg")
 """What a strength is of, in the order of the planes."""
 UNITS = (1.0, 25.0, 0.5)
 """Strengths that a plane shows as 1: pixels, levels of 255, and 1 - quality / 100."""
+LAYERS = ("block1", "block2", "block4")
+"""Of the feature network, whose maps the perceptual term compares."""
 CLEANEST = 95
 """Largest JPEG quality of the training."""
 
@@ -69,6 +80,11 @@ class EnhanceConfig(FamilyConfig):
     """Channels of the network."""
     blocks: int = pydantic.Field(8, ge=1)
     """Residual blocks, of two convolutions each."""
+    perceptual: float = pydantic.Field(0.0, ge=0)
+    """Weight of distances of features (`features.layers`) beside the mean absolute error; 0 is off."""
+    adversarial: float = pydantic.Field(0.0, ge=0)
+    """Weight of a discriminator of patches beside the other terms; 0 is off. Start such a run from one
+    without it (`--from`)."""
 
     @pydantic.model_validator(mode="after")
     def _can_be_reduced(self) -> "EnhanceConfig":
@@ -144,6 +160,7 @@ class Enhance(Family, abilities.Translates[EnhanceControls]):
     Config = EnhanceConfig
     Controls = EnhanceControls
     CONDITIONAL = False
+    OPTIONAL = ("discriminator",)
     TRAINING = Training(
         optimiser="muon",
         batch_size=16,
@@ -160,6 +177,8 @@ class Enhance(Family, abilities.Translates[EnhanceControls]):
         super().__init__()
         self.config = config
         self.network = Residual(config)
+        seen, width = 2 * config.channels, config.features
+        self.discriminator = PatchDiscriminator(seen, width) if config.adversarial else None
 
     @property
     def scale(self) -> int:
@@ -181,8 +200,17 @@ class Enhance(Family, abilities.Translates[EnhanceControls]):
         """Whether it has learned holes."""
         return self.config.holes > 0
 
+    def phases(self) -> tuple[Phase, ...]:
+        """The network alone, or after the discriminator."""
+        if self.discriminator is None:
+            return super().phases()
+        return (
+            Phase(name="discriminator", modules=("discriminator",), keep=False, betas=(0.0, 0.99)),
+            Phase(name="generator", modules=("network",), betas=(0.0, 0.99)),
+        )
+
     def loss(self, phase: str, batch: Batch, ctx: Context) -> Losses:
-        """Mean absolute error of squares that were damaged and made again."""
+        """Mean absolute error of squares that were damaged and made again, and what else has a weight."""
         config, rng = self.config, ctx.rng
         side = min(config.crop, config.height, config.width) // config.scale * config.scale
         place_B2, way_B = rng.uniform("place", 2), rng.integers("way", WAYS, 1)[:, 0]
@@ -191,8 +219,39 @@ class Enhance(Family, abilities.Translates[EnhanceControls]):
             made, strength_BK = self._damage(image_BCHW, rng)
             hidden_B1, each_BK = rng.uniform("told", 1 + len(KINDS)).split([1, len(KINDS)], 1)
             told_BK = strength_BK.masked_fill((hidden_B1 < 0.5) | (each_BK < 0.5), -1.0)
+        if phase == "discriminator":
+            return self._discriminator_loss(image_BCHW, made, told_BK, ctx)
         again_BCHW = self._restored(made["source"], made.get("mask"), told_BK)
-        return {"total": F.l1_loss(again_BCHW, image_BCHW)}
+        error = F.l1_loss(again_BCHW, image_BCHW)
+        terms = {}
+        if config.perceptual:
+            terms["perceptual"] = config.perceptual * self._distance(again_BCHW, image_BCHW)
+        if self.discriminator is None:
+            return {"total": sum(terms.values(), error), "error": error, **terms}
+        judge = functools.partial(self._verdict, made["source"])
+        weighed = sum(terms.values(), error), LOSS, config.adversarial
+        return {**adversarial.generator_terms(judge, image_BCHW, again_BCHW, *weighed), **terms}
+
+    def _discriminator_loss(
+        self, image_BCHW: Tensor, made: Batch, told_BK: Tensor, ctx: Context
+    ) -> Losses:
+        judge = functools.partial(self._verdict, made["source"])
+        with torch.no_grad():
+            fake_BCHW = self._restored(made["source"], made.get("mask"), told_BK).clamp(-1, 1)
+        penalised = PENALTY_EVERY * (ctx.update % PENALTY_EVERY == 0)
+        terms = LOSS, GAMMA, penalised
+        return adversarial.discriminator_terms(judge, image_BCHW, fake_BCHW, *terms)
+
+    def _verdict(self, source: Tensor, image_BCHW: Tensor) -> Tensor:
+        assert self.discriminator is not None
+        logits: Tensor = self.discriminator(torch.cat([self._enlarged(source), image_BCHW], 1))
+        return logits
+
+    def _distance(self, made_BCHW: Tensor, image_BCHW: Tensor) -> Tensor:
+        """Of the features of images, a mean over rows."""
+        with torch.no_grad():
+            aimed = layer_maps(image_BCHW, LAYERS)
+        return map_distance(layer_maps(made_BCHW, LAYERS), aimed).mean()
 
     def damaged(self, image_BCHW: Tensor, rng: Rng) -> Batch:
         """Sources as the training has them, of whole images."""

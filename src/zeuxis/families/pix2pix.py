@@ -14,6 +14,8 @@ that tiles of a large picture equal the whole, and no image on others of its bat
 Shapes: B batch, C channels, H height, W width of images; c, h, w of sources; K input planes, F features.
 """
 
+import functools
+
 import pydantic
 import torch
 import torch.nn.functional as F
@@ -141,28 +143,17 @@ class Pix2Pix(Family, abilities.Translates[Controls]):
         error = F.l1_loss(image_BCHW, batch["image"])
         if self.discriminator is None:
             return {"total": error}
-        fake = self._verdict(planes_BKHW, image_BCHW)
-        real = self._verdict(planes_BKHW, batch["image"]).detach()
-        fooled = self.config.adversarial * adversarial.generator_loss(self.config.loss, fake, real)
-        losses = {"error": error, "adversarial": fooled.mean()}
-        beyond = adversarial.beyond(image_BCHW)
-        ratio = (losses["adversarial"] / error).detach()
-        return {"total": sum(losses.values()) + beyond, **losses, "ratio": ratio}
+        config, judge = self.config, functools.partial(self._verdict, planes_BKHW)
+        weighed = error, config.loss, config.adversarial
+        return adversarial.generator_terms(judge, batch["image"], image_BCHW, *weighed)
 
     def _discriminator_loss(self, planes_BKHW: Tensor, batch: Batch, ctx: Context) -> Losses:
-        config = self.config
+        config, judge = self.config, functools.partial(self._verdict, planes_BKHW)
         with torch.no_grad():
             fake_BCHW = self.unbounded(batch["source"], planes_BKHW).clamp(-1, 1)
-        due = config.gamma > 0 and ctx.update % config.penalty_every == 0
-        real_BCHW = batch["image"].detach().requires_grad_(due)
-        real, fake = (self._verdict(planes_BKHW, x) for x in (real_BCHW, fake_BCHW))
-        total = adversarial.discriminator_loss(config.loss, real, fake).mean()
-        losses = {"adversarial": total, "real": real.detach().mean(), "fake": fake.detach().mean()}
-        if due:
-            squared_B = adversarial.squared_gradient(real.flatten(1).mean(1), real_BCHW)
-            losses["penalty"] = squared_B.mean() / 2
-            total = total + config.gamma * config.penalty_every * losses["penalty"]
-        return {"total": total, **losses}
+        due = ctx.update % config.penalty_every == 0
+        penalty = config.loss, config.gamma, config.penalty_every * due
+        return adversarial.discriminator_terms(judge, batch["image"], fake_BCHW, *penalty)
 
     def _verdict(self, planes_BKHW: Tensor, image_BCHW: Tensor) -> Tensor:
         assert self.discriminator is not None

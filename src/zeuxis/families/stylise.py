@@ -15,8 +15,6 @@ reflects, and resolution rises by nearest neighbours before a convolution: neith
 Shapes: B batch, C channels, H height, W width, S statistics of all norms, F features.
 """
 
-import copy
-import functools
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -35,8 +33,7 @@ from zeuxis.core.pixels import to_uint8
 from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
-from zeuxis.features.efficientnet import EfficientNetLite0, load_network
-from zeuxis.features.maps import maps
+from zeuxis.features.layers import colours, layer_maps, map_distance
 from zeuxis.nn.crops import squares
 from zeuxis.nn.precision import full
 from zeuxis.nn.towers import pad_edge
@@ -207,7 +204,7 @@ class Stylise(Family, abilities.Translates[Controls]):
         else:
             first_1CHW = next(iter(batches))["image"][:1]
             size = (SIDE, SIDE)
-            large_13HW = F.interpolate(_colours(first_1CHW), size, mode="bilinear")
+            large_13HW = F.interpolate(colours(first_1CHW), size, mode="bilinear")
             style_3HW = to_uint8(large_13HW)[0]
         self.style.copy_(style_3HW)
         self._sums.clear()
@@ -216,15 +213,14 @@ class Stylise(Family, abilities.Translates[Controls]):
         """Distance of the style, and from the content, of crops of the pictures."""
         image_BCHW = self._cropped(batch["image"], ctx.rng)
         styled_BCHW = self.painter(image_BCHW, Statistics())
-        found = self._maps(styled_BCHW, STYLE)
+        found = layer_maps(styled_BCHW, STYLE)
         with torch.no_grad():
-            aimed = self._maps(image_BCHW, (CONTENT,))[CONTENT].flatten(1)
+            aimed = layer_maps(image_BCHW, (CONTENT,))
         device = image_BCHW.device.type
         with torch.autocast(device, enabled=False):
             sums = {name: Sums.of(full(map_BFhw)) for name, map_BFhw in found.items()}
             style = style_distance(sums, self._style(styled_BCHW)).mean()
-            error_B = (full(found[CONTENT]).flatten(1) - aimed).square().mean(1)
-            content = (error_B / full(aimed).var(1).clamp(min=1e-6)).mean()
+            content = map_distance(found, aimed).mean()
         total = style + LIKENESS / self.config.strength * content
         return {"total": total, "style": style, "content": content}
 
@@ -236,20 +232,13 @@ class Stylise(Family, abilities.Translates[Controls]):
         mirrored_B = (place_B3[:, 2] < 0.5).long()
         return squares(image_BCHW[:, :3], side, place_B3[:, :2], mirrored_B)
 
-    def _maps(self, image_BCHW: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
-        """Maps of the feature network of images in [-1, 1]."""
-        net = _network(image_BCHW.device, image_BCHW.dtype)
-        seen = (_colours((image_BCHW + 1) * 127.5) - 127) / 128
-        known = net.layers()
-        return maps(lambda: net(seen), {name: known[name] for name in layers})
-
     def _style(self, like: Tensor) -> dict[str, Sums]:
         """Sums of the style's maps, computed once."""
         key = (like.device, like.dtype)
         if key not in self._sums:
             with torch.no_grad():
                 image_13HW = self.style[None].to(like.dtype) / 127.5 - 1
-                found = self._maps(image_13HW, STYLE)
+                found = layer_maps(image_13HW, STYLE)
                 self._sums[key] = {name: Sums.of(full(value)) for name, value in found.items()}
         return self._sums[key]
 
@@ -296,14 +285,3 @@ def _read(path: Path) -> Tensor:
     colours = Image.alpha_composite(ground, upright).convert("RGB")
     square = ImageOps.fit(colours, (SIDE, SIDE), Image.Resampling.BICUBIC)
     return torch.from_numpy(np.array(square)).permute(2, 0, 1)
-
-
-def _colours(image_BCHW: Tensor) -> Tensor:
-    """Three channels: grey is repeated, alpha left out."""
-    return image_BCHW[:, :3].expand(-1, 3, -1, -1)
-
-
-@functools.cache
-def _network(device: torch.device, dtype: torch.dtype) -> EfficientNetLite0:
-    """The feature network on a device, in a precision."""
-    return copy.deepcopy(load_network()).to(device, dtype)

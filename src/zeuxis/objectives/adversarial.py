@@ -13,9 +13,10 @@ D is the discriminator's logit (before any sigmoid), r = D(real), f = D(fake), s
 The relativistic loss pairs row i of the real images with row i of the fake ones; with R1 and R2 it
 converges locally where the others need not (Huang et al., 2024, https://arxiv.org/abs/2501.05441).
 
-Shapes: B batch.
+Shapes: B batch, C channels, H height, W width.
 """
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -87,3 +88,58 @@ def one_centred(squared_B: Tensor) -> Tensor:
     real and fake images. The tiny constant keeps the root's slope finite where the gradient vanishes.
     """
     return ((squared_B + 1e-12).sqrt() - 1).square()
+
+
+def discriminator_terms(
+    judge: Callable[[Tensor], Tensor],
+    real_BCHW: Tensor,
+    fake_BCHW: Tensor,
+    loss: Loss,
+    gamma: float,
+    penalised: float,
+) -> dict[str, Tensor]:
+    """What a discriminator of images, perhaps beside their sources, minimises: `total`, and its parts.
+
+    Args:
+        judge: logits of images, of each or of its patches.
+        real_BCHW: real images.
+        fake_BCHW: made ones, without a gradient.
+        loss: which.
+        gamma: weight of R1.
+        penalised: factor of the penalty in this update; 0 leaves it out.
+    """
+    due = gamma > 0 and penalised > 0
+    real_BCHW = real_BCHW.detach().requires_grad_(due)
+    real, fake = judge(real_BCHW), judge(fake_BCHW)
+    total = discriminator_loss(loss, real, fake).mean()
+    losses = {"adversarial": total, "real": real.detach().mean(), "fake": fake.detach().mean()}
+    if due:
+        squared_B = squared_gradient(real.flatten(1).mean(1), real_BCHW)
+        losses["penalty"] = squared_B.mean() / 2
+        total = total + gamma * penalised * losses["penalty"]
+    return {"total": total, **losses}
+
+
+def generator_terms(
+    judge: Callable[[Tensor], Tensor],
+    real_BCHW: Tensor,
+    image_BCHW: Tensor,
+    error: Tensor,
+    loss: Loss,
+    weight: float,
+) -> dict[str, Tensor]:
+    """What a generator minimises that has an error of its own; `ratio` says whether both have a say.
+
+    Args:
+        judge: as of `discriminator_terms`.
+        real_BCHW: real images.
+        image_BCHW: what it made, not bounded.
+        error: its own, a mean over rows.
+        loss: which.
+        weight: of the adversarial term.
+    """
+    fake, real = judge(image_BCHW), judge(real_BCHW).detach()
+    fooled = (weight * generator_loss(loss, fake, real)).mean()
+    total = error + fooled + beyond(image_BCHW)
+    ratio = (fooled / error).detach()
+    return {"total": total, "error": error, "adversarial": fooled, "ratio": ratio}
