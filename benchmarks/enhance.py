@@ -208,6 +208,7 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("pictures", nargs="*")
     parser.add_argument("--tile", type=int, help="cut pictures into squares of this side")
+    parser.add_argument("--most", type=int, default=256, help="images, drawn by seed 0")
     parser.add_argument("--name", default="", help="of the pictures, for the row")
     parser.add_argument("--sheet", type=Path, help="also write a sheet")
     parser.add_argument("--costs", action="store_true")
@@ -227,7 +228,8 @@ def main() -> None:
             for y in range(0, (image.shape[0] - (side or 0)) + 1, side or image.shape[0])
             for x in range(0, (image.shape[1] - (side or 0)) + 1, side or image.shape[1])
         ]
-        truth = np.stack(tiles)
+        some = np.random.default_rng(0).permutation(len(tiles))[: asked.most]
+        truth = np.stack([tiles[i] for i in np.sort(some)])
         fills = model.family.fills and model.family.scale == 1
         facts["images"] = len(truth)
         facts["table"] = (holes if fills else table)(model, truth, asked.sheet)
