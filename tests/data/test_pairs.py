@@ -460,6 +460,24 @@ def test_a_legend_names_the_ids(tmp_path, name, content):
     assert prepared.fields["source"].field.classes == ("sky", "sea")
 
 
+def test_ids_that_the_legend_lacks_are_named(tmp_path):
+    folders("A", "B", of=(lambda i: ids(i) % 4, target), palette=False)(tmp_path / "raw")
+    (tmp_path / "raw" / "labels.txt").write_text("sky\nsea")
+    prepared = data.prepare(tmp_path / "raw", tmp_path / "set", Data(pairs="A:B"))
+    said = "the legend (0 sky, 1 sea ...) does not name: 2, 3"
+    assert any(said in remark for remark in prepared.facts["remarks"])
+
+
+@breaks("data/preparation/partner.py", "sources[held_out == 1]", "sources[:0]")
+def test_a_source_on_both_sides_of_the_split_is_said(tmp_path):
+    for side, first in (("train", 0), ("test", 50)):
+        for i in range(6):
+            save(tmp_path / "raw" / side / "A" / f"{i}.png", source(i if i < 2 else first + i))
+            save(tmp_path / "raw" / side / "B" / f"{i}.png", target(first + i))
+    prepared = data.prepare(tmp_path / "raw", tmp_path / "set", Data(pairs="A:B"))
+    assert any(w.startswith("2 training images have a source") for w in prepared.facts["warnings"])
+
+
 class Translator(Family):
     """One convolution from a source, image or map of any size, to its target."""
 

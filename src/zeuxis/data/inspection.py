@@ -241,7 +241,7 @@ def _table(facts: dict[str, Any]) -> list[tuple[str, str]]:
         (
             "split",
             f"{split['train']:,} to train on, {split['holdout']:,} held out "
-            f"({share(split['holdout'], image['count'])}, {split['how']})",
+            f"({_share(split['holdout'], image['count'])}{split['how']})",
         ),
     ]
     rows += _source_row(facts)
@@ -259,6 +259,10 @@ def _table(facts: dict[str, Any]) -> list[tuple[str, str]]:
     if found["notes"]:
         rows.append(("on the way", _counts(found["notes"])))
     return rows + [("remark", remark) for remark in remarks]
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{share(part, whole)}, " if part else ""
 
 
 def _counts(counts: dict[str, int]) -> str:

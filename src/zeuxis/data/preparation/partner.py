@@ -4,6 +4,7 @@ Legend: N images, H height, W width, C channels.
 """
 
 import dataclasses
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from zeuxis.data.prepared import Texts
 from zeuxis.data.source.base import Chosen, Source
 
 NAME = "source"
+NAMED = 8
+"""Class ids that a remark names."""
 
 
 @dataclasses.dataclass
@@ -58,11 +61,36 @@ class Partner:
         entry |= {"file": self.file.name, "count": self.count, "paired": self.paired}
         return entry | ({"classes": self._classes()} if self.target.kind == "map" else {})
 
+    def across(self, held_out: np.ndarray) -> int:
+        """Training images whose source is also that of an image on the hold-out side, to the pixel."""
+        sources = np.array(
+            [
+                hashlib.blake2b(row.data, digest_size=16).digest()
+                for _, block in clean.blocks(self._rows())
+                for row in block
+            ]
+        )
+        return int(np.isin(sources[held_out == 0], sources[held_out == 1]).sum())
+
+    def remarks(self) -> list[str]:
+        """Class ids that the maps hold and the legend does not name."""
+        if self.target.kind != "map" or not self.legend:
+            return []
+        seen = {number for _, block in clean.blocks(self._rows()) for number in np.unique(block)}
+        unnamed = sorted(int(n) for n in seen - {*self.legend, MISSING})
+        if not unnamed:
+            return []
+        few = ", ".join(map(str, unnamed[:NAMED])) + (" ..." if unnamed[NAMED:] else "")
+        known = ", ".join(f"{n} {name}" for n, name in [*self.legend.items()][:NAMED])
+        return [f"maps hold class ids that the legend ({known} ...) does not name: {few}"]
+
+    def _rows(self) -> np.ndarray:
+        full = (self.count, *self.target.shape)
+        return np.memmap(self.file, self.target.dtype, "r", shape=full)
+
     def _classes(self) -> list[str]:
         """A name for each class id up to the largest: the legend's, or the number."""
-        full = (self.count, *self.target.shape)
-        ids = np.memmap(self.file, self.target.dtype, "r", shape=full)
-        largest = max(int(block.max()) for _, block in clean.blocks(ids))
+        largest = max(int(block.max()) for _, block in clean.blocks(self._rows()))
         if largest == MISSING:
             raise Invalid("no map holds a class id; every pixel is unknown")
         count = max(largest, *self.legend, 0) + 1

@@ -280,6 +280,7 @@ def _finish(
     captions = [item.text for item in items]
     said = columns.remarks(words, conditions, source, sum(map(bool, captions)))
     said += pairs.hints(source, rows.sizes) if pair is None else []
+    said += beside.remarks() if beside else []
     more = beside.columns if beside else {}
     write_columns(staging / COLUMNS, items, words, captions, labels, held_out, more)
     write_left_out(staging / LEFT_OUT, rows.left_out)
@@ -306,6 +307,9 @@ def _finish(
             "train": int((held_out == 0).sum()),
             "holdout": int(held_out.sum()),
             "copies_across": leaks,
+            "sources_across": beside.across(held_out)
+            if beside and beside.paired and pair is None
+            else 0,
         },
         "conditions": class_counts(conditions, labels),
         "columns": {name: sum(map(bool, column)) for name, column in words.items()},

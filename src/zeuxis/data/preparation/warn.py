@@ -74,6 +74,11 @@ def _quantity(facts: dict[str, Any]) -> list[str]:
         out.append(
             f"{split['copies_across']:,} training images have an exact copy on the hold-out side"
         )
+    if count := split.get("sources_across"):  # sets of before do not say
+        out.append(
+            f"{count:,} training images have a source whose exact copy is on the hold-out side: scores of "
+            "translations will flatter"
+        )
     return out
 
 
