@@ -55,7 +55,9 @@ def jobs(icons, tmp_path):
 
 def work(jobs, job):
     """Do what a job's process does, in this one."""
-    process.main(job.folder, jobs._named(of_jobs.Request.read(job.asked["request"])))
+    process.main(
+        job.folder, jobs.named(of_jobs.read_request(job.asked["kind"], job.asked["request"]))
+    )
 
 
 @breaks(
@@ -107,7 +109,7 @@ def test_a_job_trains_pauses_resumes_and_is_not_done_twice(jobs):
     job.resume()
     (job.folder / of_jobs.STOP).write_text("pause")  # asked while it runs
     work(jobs, job)
-    assert job.state() == "paused" and "run the same command" in job.facts()["sentence"]
+    assert job.state() == "paused" and "run the same command" in job.facts().sentence
     job.resume()
     work(jobs, job)
     assert job.state() == "finished" and (job.run / "config.json").is_file()
@@ -125,7 +127,7 @@ def test_a_job_that_cannot_train_says_why_without_folders_of_the_server(jobs, tm
     job, _ = jobs.create({"request": {**REQUEST, "overrides": {"family": {"nonsense": 1}}}})
     work(jobs, job)
     facts = job.facts()
-    assert facts["state"] == "failed" and "nonsense" in facts["sentence"]
+    assert facts.state == "failed" and "nonsense" in facts.sentence
     assert str(tmp_path) not in (jobs.folder / of_jobs.EVENTS).read_text()
 
 
@@ -174,10 +176,51 @@ def test_the_oldest_waiting_job_is_next_and_one_runs_at_a_time(jobs):
     third.ask("stop")
     jobs.tend()
     facts = Jobs(jobs.folder, {}, {}).get(second.id).facts()
-    assert (
-        facts["state"] == "crashed" and "killed 2 times" in facts["sentence"] and not jobs._started
-    )
+    assert facts.state == "crashed" and "killed 2 times" in facts.sentence and not jobs._started
     assert [job.state() for job in jobs.all()] == ["cancelled", "crashed", "stopped"]
+
+
+def test_other_kinds_of_jobs_prepare_and_measure(jobs):
+    trained, _ = jobs.create(BODY)
+    work(jobs, trained)
+    jobs._runs = {trained.id: trained.run}
+    prepared, _ = jobs.create(
+        {"kind": "prepare", "request": {"source": "icons", "size": [6, 6], "flip": True}}
+    )
+    measured, _ = jobs.create(
+        {"kind": "evaluate", "request": {"run": trained.id, "source": "icons", "samples": 8}}
+    )
+    assert not (trained.run / "report.json").exists()
+    for job in (prepared, measured):
+        work(jobs, job)
+        assert (job.state(), job.facts().sentence) == ("finished", ""), job.facts()
+    assert (trained.run / "report.json").exists()
+    assert prepared.progress().text == "preparing" and measured.progress().text == "measuring"
+    assert trained.progress().kind == "step" and trained.progress().done == 3
+    again, _ = jobs.create(
+        {"kind": "evaluate", "request": {"run": trained.id, "source": "icons", "samples": 9}}
+    )
+    (again.folder / of_jobs.STOP).write_text("cancel")
+    work(jobs, again)
+    assert again.state() == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("kind", "request_", "sentence"),
+    [
+        ("evalute", {"run": "demo", "source": "icons"}, "did you mean 'evaluate'"),
+        ("evaluate", {"run": "/root", "source": "icons"}, "no run '/root' here"),
+        ("evaluate", {"run": "demo", "source": "../x"}, "no source '../x' here"),
+        ("evaluate", {"run": "demo"}, "source"),
+        ("evaluate", {"run": "demo", "source": "icons", "samples": 1}, "samples"),
+        ("prepare", {"source": "icons", "size": [8, 8, 8]}, "size"),
+        ("prepare", {"source": "icons", "out": "/tmp/x"}, "leave out away"),
+    ],
+)
+def test_requests_of_other_kinds_that_are_none(kind, request_, sentence, jobs):
+    with pytest.raises(Invalid, match=sentence):
+        jobs.create({"kind": kind, "request": request_})
+    assert not jobs.all()
 
 
 # Over HTTP
@@ -214,7 +257,12 @@ def test_jobs_over_http(client, jobs):
     steps = client.get(f"{run}/samples").json()["steps"]
     sheet = client.get(f"{run}/samples/{steps[-1]}")
     assert sheet.status_code == 200 and sheet.content.startswith(b"\x89PNG")
+    small = client.get(f"{run}/samples/{steps[-1]}?size=96")
+    assert small.headers["content-type"] == "image/webp"
+    same = {"if-none-match": sheet.headers["etag"]}
+    assert client.get(f"{run}/samples/{steps[-1]}", headers=same).status_code == 304
     assert client.get(f"{run}/samples/77").status_code == 404
+    assert client.get(f"{run}/report").status_code == 404
     rows = client.get(f"{run}/log").json()["log"]
     assert rows and client.get(f"{run}/log?after={rows[-1]['step']}").json() == {"log": []}
     assert client.request("DELETE", url).status_code == 409
@@ -227,12 +275,35 @@ def test_jobs_over_http(client, jobs):
     assert client.post("/api/v1/jobs", json={"request": 3}).status_code == 422
 
 
+@breaks("server/job_routes.py", 'if "detail" in told:', "if False:")
+def test_what_a_training_takes_is_told_before_it(client, jobs):
+    told = client.post("/api/v1/estimate", json={"request": REQUEST}).json()
+    assert told["steps"] == 3 and told["seconds_per_step"] > 0 and told["memory_bytes"] > 1 << 20
+    assert not jobs.all()
+    again = client.post("/api/v1/estimate", json={"request": REQUEST}).json()
+    assert again == told  # it was kept: no clock says the same twice
+    wrong = {**REQUEST, "overrides": {**OVERRIDES, "data": {"size": [8, 8], "conditions": ["x"]}}}
+    refused = client.post("/api/v1/estimate", json={"request": wrong})
+    assert refused.status_code == 422 and "no column 'x'" in refused.json()["detail"]
+    for body, status in (({"request": 3}, 422), ({"request": {**REQUEST, "source": "/etc"}}, 404)):
+        assert client.post("/api/v1/estimate", json=body).status_code == status
+
+
+def test_the_place_of_a_job_that_waits(client, jobs):
+    made = [jobs.create(BODY)[0] for _ in range(3)]
+    made[0].ask("cancel")
+    places = {one["id"]: one["place"] for one in client.get("/api/v1/jobs").json()["jobs"]}
+    assert [places[job.id] for job in made] == [None, 0, 1]
+    assert client.get(f"/api/v1/jobs/{made[2].id}").json()["place"] == 1
+
+
 def test_forms_of_a_client_follow_from_the_declarations(client):
     told = client.get("/api/v1/families").json()
     assert "gan" in told["families"] and "minutes" in told["request"]["properties"]
     assert "description" in told["training"]["properties"]["lr"]
     gan = client.get("/api/v1/families/flow").json()
     assert "steps" in gan["controls"]["properties"] and gan["config"]["properties"]
+    assert {"Generates", "Completes"} <= {*gan["abilities"]}
     assert client.get("/api/v1/families/gam").json()["detail"].endswith("did you mean 'gan'?")
 
 

@@ -1,54 +1,110 @@
 """The process of a job: `python -m zeuxis.server.job FOLDER PATHS`."""
 
+import contextlib
 import dataclasses
 import json
 import os
 import sys
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from zeuxis.core.errors import Error, Stopped
 from zeuxis.core.events import Recorder
 from zeuxis.core.lock import locked
-from zeuxis.core.progress import Event, leaving
+from zeuxis.core.progress import Event, Watch, leaving, ticks
 from zeuxis.core.request import Request
+from zeuxis.core.settings import Data
 from zeuxis.server.jobs import ASKED, EVENTS, LOCK, STOP, Job
 
 NICE = 10
+Values = Mapping[str, Any]
+Asked = Callable[[], bool]
+"""Whether an end was asked for."""
 
 
 def main(folder: Path, paths: dict[str, Any]) -> None:
-    """Train what a job's folder asks for, unless another process has or does."""
+    """Do what a job's folder asks for, unless another process has or does."""
     job = Job(folder)
     with locked(folder / LOCK, f"{folder} is at work", wait=True):
         if job.state_alone() != "queued":
             return
         job.note(began=os.getpid())
-        ended, sentence = _train(job, paths)
+        ended, sentence = _work(job, paths)
         (folder / STOP).unlink(missing_ok=True)
         job.note(ended=ended, sentence=sentence)
 
 
-def _train(job: Job, paths: dict[str, Any]) -> tuple[str, str]:
+def _work(job: Job, paths: dict[str, Any]) -> tuple[str, str]:
     """How it ended: a state, and a sentence."""
-    stop = job.folder / STOP
+    stop, kind = job.folder / STOP, job.asked["kind"]
 
     def asked() -> bool:
         return os.path.lexists(stop)
 
-    recorder = Recorder(job.folder.parent.parent / EVENTS, {"job": job.id}, bounded=False)
     try:
-        from zeuxis.training.run import train
-
-        request = Request.read({**job.asked["request"], **paths, "out": str(job.run)})
-        train(request, lambda event: recorder(_told(job, event)), asked)
+        with _recording(job) as tell:
+            WORK[kind]({**job.asked["request"], **paths}, job, tell, asked)
     except Stopped as stopped:
         return (ASKED.get(stop.read_text(), "stopped") if asked() else "queued"), str(stopped)
     except (Error, OSError) as error:
         return "failed", str(error).replace(str(job.run), job.id)
-    finally:
-        recorder.close()
     return "finished", ""
+
+
+@contextlib.contextmanager
+def _recording(job: Job) -> Iterator[Watch]:
+    """A watcher that writes into the events of all jobs, and into the job's own where no run does."""
+    recorders = [Recorder(job.folder.parent.parent / EVENTS, {"job": job.id}, bounded=False)]
+    if job.asked["kind"] != "train":
+        recorders.append(Recorder(job.folder / EVENTS))
+
+    def tell(event: Event) -> None:
+        for recorder in recorders:
+            recorder(_told(job, event))
+
+    try:
+        yield tell
+    finally:
+        for recorder in recorders:
+            recorder.close()
+
+
+def _train(given: Values, job: Job, tell: Watch, asked: Asked) -> None:
+    from zeuxis.training.run import train
+
+    train(Request.read({**given, "out": str(job.run)}), tell, asked)
+
+
+def _evaluate(given: Values, job: Job, tell: Watch, asked: Asked) -> None:
+    from zeuxis.training.closing import evaluate
+
+    def told(event: Event) -> None:
+        tell(event)
+        if asked():
+            raise Stopped("stopped while measuring; the model stays as it is")
+
+    evaluate(given["run"], given["source"], given.get("samples", 2000), told)
+
+
+def _prepare(given: Values, job: Job, tell: Watch, asked: Asked) -> None:
+    from zeuxis.data.preparation.prepare import ensure
+
+    def check() -> None:
+        if asked():
+            raise Stopped("stopped while preparing")
+
+    settings = {name: value for name, value in given.items() if name != "source"}
+    data = Data.model_validate_json(json.dumps(settings))
+    ensure(given["source"], data, ticks(tell, "preparing", check=check))
+
+
+WORK: Mapping[str, Callable[[Values, Job, Watch, Asked], None]] = {
+    "train": _train,
+    "evaluate": _evaluate,
+    "prepare": _prepare,
+}
+"""What is done for a job, by its kind."""
 
 
 def _told(job: Job, event: Event) -> Event:

@@ -1,21 +1,31 @@
 """Routes of jobs, of what they may train on, and of their events."""
 
 import asyncio
+import collections
+import itertools
+import json
+import sys
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import fastapi
+import pydantic
 from fastapi import Header, Query, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
-from zeuxis.core.request import Request as Training
+from zeuxis.core.errors import Invalid
 from zeuxis.server.bodies import json_object
 from zeuxis.server.guard import API
-from zeuxis.server.jobs import EVENTS, Jobs
+from zeuxis.server.jobs import EVENTS, KINDS, JobFacts, Jobs, read_request
+from zeuxis.server.problems import Late, Refused
 from zeuxis.server.stream import events
 
 PAGE = 1000
 """Jobs of an answer at most."""
+PATIENCE = 120.0
+"""Seconds for an estimate, which may prepare the pictures first."""
+KEPT = 200
+"""Estimates."""
 
 
 def routes(jobs: Jobs) -> fastapi.APIRouter:
@@ -27,20 +37,39 @@ def routes(jobs: Jobs) -> fastapi.APIRouter:
 
 
 def _made(jobs: Jobs) -> fastapi.APIRouter:
-    router = fastapi.APIRouter()
+    router, estimates = fastapi.APIRouter(), Estimates(jobs)
 
     @router.post(
         "/jobs",
         status_code=202,
-        summary="Train a model: the source is a name of /sources, start_from one of /runs.",
-        openapi_extra={"requestBody": {"required": True, "content": _body()}},
+        summary="Train, evaluate or prepare: a source is a name of /sources, a run and start_from of /runs.",
+        response_model=JobFacts,
+        openapi_extra={
+            "requestBody": {
+                "required": True,
+                "content": _content({"oneOf": [_schema(kind) for kind in KINDS]}),
+            }
+        },
     )
     async def create(
         request: Request, idempotency_key: Annotated[str | None, Header(max_length=200)] = None
     ) -> Response:
         body = await json_object(request)
         job, new = await asyncio.to_thread(jobs.create, body, idempotency_key)
-        return JSONResponse(job.facts(), 202 if new else 200, {"Location": f"{API}/jobs/{job.id}"})
+        place = {"Location": f"{API}/jobs/{job.id}"}
+        return JSONResponse(jobs.facts(job).model_dump(), 202 if new else 200, place)
+
+    @router.post(
+        "/estimate",
+        summary="What a training would take, from a few steps made now; one after another.",
+        openapi_extra={"requestBody": {"required": True, "content": _content(_estimated())}},
+    )
+    async def estimate(request: Request) -> Estimate:
+        body = await json_object(request)
+        asked = body.get("request")
+        if set(body) != {"request"} or not isinstance(asked, dict):
+            raise Invalid('expected {"request": {...}}, as for a job')
+        return await estimates.of(asked)
 
     return router
 
@@ -53,17 +82,21 @@ def _seen(jobs: Jobs) -> fastapi.APIRouter:
         state: str | None = None,
         after: str | None = None,
         limit: Annotated[int, Query(ge=1, le=PAGE)] = PAGE,
-    ) -> dict[str, Any]:
+    ) -> JobList:
         found = jobs.all()
         if after is not None:
             found = found[found.index(jobs.get(after)) + 1 :]
         facts = (job.facts() for job in found)
-        chosen = [one for one in facts if state in (None, one["state"])]
-        return {"jobs": chosen[:limit], "more": len(chosen) > limit}
+        chosen = list(
+            itertools.islice((one for one in facts if state in (None, one.state)), limit + 1)
+        )
+        places = jobs.places()
+        placed = [one.model_copy(update={"place": places.get(one.id)}) for one in chosen[:limit]]
+        return JobList(jobs=placed, more=len(chosen) > limit)
 
     @router.get("/jobs/{job}", summary="State, request, and how it ended.")
-    def shown(job: str) -> dict[str, Any]:
-        return jobs.get(job).facts()
+    def shown(job: str) -> JobFacts:
+        return jobs.facts(jobs.get(job))
 
     @router.get("/jobs/{job}/log", summary="The end of what its process printed.")
     def log(job: str) -> PlainTextResponse:
@@ -89,18 +122,18 @@ def _asked(jobs: Jobs) -> fastapi.APIRouter:
     @router.post(
         "/jobs/{job}/{action}", summary="Pause it, stop it and keep what it learned, or resume it."
     )
-    def act(job: str, action: Literal["pause", "stop", "resume"]) -> dict[str, Any]:
+    def act(job: str, action: Literal["pause", "stop", "resume"]) -> JobFacts:
         found = jobs.get(job)
         if action == "resume":
             found.resume()
         else:
             found.ask(action)
-        return found.facts()
+        return jobs.facts(found)
 
     @router.delete("/jobs/{job}", summary="Cancel it; its files stay.")
-    def cancel(job: str) -> dict[str, Any]:
+    def cancel(job: str) -> JobFacts:
         jobs.get(job).ask("cancel")
-        return jobs.get(job).facts()
+        return jobs.facts(jobs.get(job))
 
     return router
 
@@ -115,12 +148,96 @@ def _sources(jobs: Jobs) -> fastapi.APIRouter:
     return router
 
 
-def _body() -> Mapping[str, Any]:
-    schema = Training.model_json_schema(ref_template="#/components/schemas/{model}")
-    overrides = schema.pop("$defs")["Overrides"]
-    for one in overrides["properties"].values():
-        one["additionalProperties"] = True  # any JSON
-    schema["properties"]["overrides"] = overrides
-    fields = {"kind": {"const": "train"}, "request": schema}
-    whole = {"type": "object", "required": ["request"], "properties": fields}
-    return {"application/json": {"schema": whole}}
+class JobList(pydantic.BaseModel):
+    """A page of jobs."""
+
+    jobs: list[JobFacts]
+    more: bool
+    """Whether there are others after the last."""
+
+
+class Estimate(pydantic.BaseModel):
+    """What a training would take."""
+
+    steps: int
+    seconds_per_step: float
+    seconds: float
+    """Until a first report."""
+    measuring_seconds: float
+    """At most, after that."""
+    memory_bytes: int
+    disk_bytes: int
+    parameters: int
+    remark: str
+    """What was seen of the machine that its user should know."""
+
+
+class Estimates:
+    """Estimates, each by a process of its own, one at a time; those of what did not change are kept."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs, self._lock = jobs, asyncio.Lock()
+        self._kept: collections.OrderedDict[str, Estimate] = collections.OrderedDict()
+
+    async def of(self, asked: Mapping[str, Any]) -> Estimate:
+        """The estimate for a request as a client writes it.
+
+        Raises:
+            Error: what is wrong with it, or it takes too long.
+        """
+        request = read_request("train", asked)
+        paths = self._jobs.named(request)
+        given = json.dumps({**asked, **paths}, sort_keys=True)
+        key = f"{given} {self._jobs.sets.get(str(asked['source'])).revision}"
+        async with self._lock:
+            if key not in self._kept:
+                await asyncio.to_thread(self._jobs.sets.tend)
+                self._kept[key] = await _measured(given)
+                while len(self._kept) > KEPT:
+                    self._kept.popitem(last=False)
+            return self._kept[key]
+
+
+async def _measured(request: str) -> Estimate:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "zeuxis.server.estimate", request),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(PATIENCE):
+            written, _ = await process.communicate()
+    except TimeoutError as error:
+        raise Late(
+            f"no estimate within {PATIENCE:g} seconds; a job may begin all the same"
+        ) from error
+    finally:
+        if process.returncode is None:
+            process.kill()
+    told = json.loads(written.splitlines()[-1]) if written.strip() else {}
+    if "detail" in told:
+        raise Refused(told["status"], told["detail"], told.get("code", ""))
+    if not told:
+        raise Late("the process that estimates ended without a word; the server's log may say why")
+    return Estimate.model_validate(told)
+
+
+def _schema(kind: str) -> dict[str, Any]:
+    schema = KINDS[kind].model_json_schema(ref_template="#/components/schemas/{model}")
+    shared = schema.pop("$defs", {})
+    if "Overrides" in shared:
+        for one in shared["Overrides"]["properties"].values():
+            one["additionalProperties"] = True  # any JSON
+        schema["properties"]["overrides"] = shared["Overrides"]
+    fields = {"kind": {"const": kind}, "request": schema}
+    needed = ["request"] if kind == "train" else ["kind", "request"]
+    return {"type": "object", "required": needed, "properties": fields}
+
+
+def _estimated() -> dict[str, Any]:
+    whole = _schema("train")
+    return {**whole, "properties": {"request": whole["properties"]["request"]}}
+
+
+def _content(schema: dict[str, Any]) -> Mapping[str, Any]:
+    return {"application/json": {"schema": schema}}

@@ -27,12 +27,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import pydantic
+
 from zeuxis.core.errors import Conflict, Invalid, NotFound
 from zeuxis.core.files import read_json, sync_folder, write_json
 from zeuxis.core.lock import is_held
 from zeuxis.core.log import append, parse_line
 from zeuxis.core.request import Request
-from zeuxis.core.settings import suggest
+from zeuxis.core.settings import Data, Settings, explain, suggest
 from zeuxis.families import FAMILIES
 from zeuxis.server.datasets import Datasets
 from zeuxis.server.problems import Busy
@@ -49,8 +51,58 @@ EVENTS = "events.jsonl"
 """Beside `jobs`: what happened in all of them, in order."""
 TAIL = 65_536
 """Bytes of a log that are shown."""
+ENOUGH = 16_384
+"""Bytes at the end of events, which hold some of how far a job is."""
 ASKED = {"pause": "paused", "stop": "stopped", "cancel": "cancelled"}
 """What can be asked of a process, and the state that follows."""
+
+
+class Evaluate(Settings):
+    """Measure a trained model; the report is written into its run."""
+
+    run: str
+    """A name of /runs."""
+    source: str
+    """Real images to compare with: a name of /sources."""
+    samples: int = pydantic.Field(2000, ge=8, le=100_000)
+    """Images to draw."""
+
+
+class Prepare(Data):
+    """Prepare a source, so that training on it begins at once."""
+
+    source: str
+    """A name of /sources."""
+
+
+KINDS: Mapping[str, type[Settings]] = {"train": Request, "evaluate": Evaluate, "prepare": Prepare}
+"""What may be asked of a job, by its kind."""
+
+
+class Progress(pydantic.BaseModel):
+    """What a job said last."""
+
+    kind: str
+    text: str
+    done: int
+    total: int
+    seconds_left: float | None
+
+
+class JobFacts(pydantic.BaseModel):
+    """What a client may know of a job."""
+
+    id: str
+    kind: str
+    state: State
+    sentence: str
+    """How it ended."""
+    created: float
+    """Seconds since 1970."""
+    request: dict[str, Any]
+    progress: Progress | None
+    place: int | None
+    """Jobs before it, of one that waits."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,28 +163,37 @@ class Job:
         append(self.folder / JOURNAL, row)
         append(self.folder.parent.parent / EVENTS, {"job": self.id, "kind": "job", **row})
 
-    def facts(self) -> dict[str, Any]:
+    def progress(self) -> Progress | None:
+        """What its process said last of how far it is."""
+        own = self.folder / EVENTS
+        path = own if own.exists() else self.run / EVENTS
+        for row in filter(None, map(parse_line, reversed(_end(path, ENOUGH).split(b"\n")))):
+            if row.get("kind") in ("step", "prepare"):
+                left = row.get("numbers", {}).get("seconds_left")
+                words = {name: row.get(name) for name in ("kind", "done", "total")}
+                return Progress(text=row.get("text", ""), seconds_left=left, **words)
+        return None
+
+    def facts(self) -> JobFacts:
         """What a client may know."""
         state, known = self.state(), self.known()
         sentence = known.sentence
         if state == "crashed" and known.state == "running":
             sentence = f"its process was killed {known.began} times; the log may say why"
-        return {
-            "id": self.id,
-            "state": state,
-            "sentence": sentence,
-            "created": self.asked["created"],
-            "request": self.asked["request"],
-        }
+        return JobFacts(
+            id=self.id,
+            kind=self.asked["kind"],
+            state=state,
+            sentence=sentence,
+            created=self.asked["created"],
+            request=self.asked["request"],
+            progress=None if state in ("queued", "finished") else self.progress(),
+            place=None,
+        )
 
     def log(self) -> str:
         """The end of what its processes printed."""
-        try:
-            with (self.folder / LOG).open("rb") as file:
-                file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
-                return file.read().decode("utf-8", "replace")
-        except FileNotFoundError:
-            return ""
+        return _end(self.folder / LOG, TAIL).decode("utf-8", "replace")
 
     def ask(self, what: str) -> None:
         """Ask its process to pause, stop or cancel; what waits or paused obeys at once.
@@ -160,6 +221,16 @@ class Job:
         self.note(asked="resume")
 
 
+def _end(path: Path, most: int) -> bytes:
+    """The last bytes of a file."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - most))
+            return file.read()
+    except FileNotFoundError:
+        return b""
+
+
 def _told(path: Path) -> Known:
     known = Known()
     for row in filter(None, map(parse_line, path.read_bytes().split(b"\n"))):
@@ -170,6 +241,28 @@ def _told(path: Path) -> Known:
         elif "asked" in row:
             known = Known()
     return known
+
+
+def read_request(kind: str, asked: Mapping[str, Any]) -> Settings:
+    """A request of a kind.
+
+    Raises:
+        Invalid: it is none, or names a folder; one sentence.
+    """
+    if kind not in KINDS:
+        raise NotFound(f"no kind {kind[:80]!r} of job; {suggest(kind, KINDS)}")
+    for name in ("out", "fresh"):
+        if asked.get(name):
+            raise Invalid(f"a job has a folder of its own, so leave {name} away")
+    if kind == "train":
+        request = Request.read(asked)
+        if request.family not in FAMILIES:
+            raise NotFound(f"no family {request.family!r}; {suggest(request.family, FAMILIES)}")
+        return request
+    try:
+        return KINDS[kind].model_validate_json(json.dumps(asked))
+    except pydantic.ValidationError as error:
+        raise Invalid(explain(error)) from error
 
 
 class Jobs:
@@ -216,11 +309,23 @@ class Jobs:
             raise NotFound(f"no job {name[:80]!r} here")
         return job
 
+    def places(self) -> dict[str, int]:
+        """How many jobs are before each that waits."""
+        waiting = (job.id for job in self.all() if job.state() == "queued")
+        return {name: place for place, name in enumerate(waiting)}
+
+    def facts(self, job: Job) -> JobFacts:
+        """What a client may know of a job, with its place."""
+        facts = job.facts()
+        place = self.places().get(job.id) if facts.state == "queued" else None
+        return facts.model_copy(update={"place": place})
+
     def create(self, body: Mapping[str, Any], key: str | None = None) -> tuple[Job, bool]:
         """A new job, or the one that was made for the same key; and whether it is new.
 
         Args:
-            body: `kind` ("train") and `request`, a `Request` whose source and start are names of this server.
+            body: `kind`, one of `KINDS`, and `request`, one of its class, whose source, run and start are
+                names of this server.
             key: `Idempotency-Key` of the client.
 
         Raises:
@@ -228,13 +333,13 @@ class Jobs:
             Conflict: the key was used for another.
             Busy: too many wait.
         """
-        request = self._checked(body)
+        kind, request = self._checked(body)
         if sum(job.state() == "queued" for job in self.all()) >= MOST:
             raise Busy(f"{MOST:,} jobs are waiting already")
         name = hashlib.sha256(key.encode()).hexdigest()[:16] if key else secrets.token_hex(8)
         made = self.folder / "jobs" / f".{secrets.token_hex(8)}"
         made.mkdir()
-        asked = {"kind": "train", "request": request, "created": time.time()}
+        asked = {"kind": kind, "request": request, "created": time.time()}
         try:
             write_json(made / "job.json", asked)
             made.rename(made.with_name(name))  # fails if it is there, with the same key
@@ -243,47 +348,39 @@ class Jobs:
             if not made.with_name(name).is_dir():
                 raise
             job = self.get(name)
-            if job.asked["request"] != request:
+            if (job.asked["kind"], job.asked["request"]) != (kind, request):
                 raise Conflict("this Idempotency-Key was used for another request") from None
             return job, False
         sync_folder(made.parent)
         return self.get(name), True
 
-    def _checked(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """The request as JSON values, as the client named its source and start."""
+    def _checked(self, body: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        """The kind, and the request as JSON values, as the client named its source and start."""
         if unknown := set(body) - {"kind", "request"}:
             raise NotFound(f"a job has no {min(unknown)!r}; there are kind, request")
-        asked = body.get("request")
-        if body.get("kind", "train") != "train" or not isinstance(asked, dict):
+        kind, asked = body.get("kind", "train"), body.get("request")
+        if not isinstance(kind, str) or not isinstance(asked, dict):
             raise Invalid('expected {"kind": "train", "request": {...}}')
-        for name in ("out", "fresh"):
-            if asked.get(name):
-                raise Invalid(f"a job has a folder of its own, so leave {name} away")
-        request = Request.read(asked)
-        if request.family not in FAMILIES:
-            raise NotFound(f"no family {request.family!r}; {suggest(request.family, FAMILIES)}")
-        self._named(request)
-        return {
-            name: value for name, value in request.model_dump(mode="json").items() if name in asked
-        }
+        request = read_request(kind, asked)
+        self.named(request)
+        values = request.model_dump(mode="json")
+        return kind, {name: value for name, value in values.items() if name in asked}
 
-    def _named(self, request: Request) -> dict[str, str]:
+    def named(self, request: Settings) -> dict[str, str]:
         """Paths of what a request names.
 
         Raises:
             NotFound: it names something else.
         """
-        sources = self.sources()
-        if request.source not in sources:
-            raise NotFound(
-                f"no source {request.source[:80]!r} here; {suggest(request.source, sources)}"
-            )
-        paths = {"source": sources[request.source]}
-        if request.start_from is not None:
-            if request.start_from not in self._runs:
-                near = suggest(request.start_from, self._runs)
-                raise NotFound(f"no run {request.start_from[:80]!r} here; {near}")
-            paths["start_from"] = str(self._runs[request.start_from])
+        known = {"source": self.sources(), "start_from": self._runs, "run": self._runs}
+        paths = {}
+        for field, names in known.items():
+            name = getattr(request, field, None)
+            if name is not None and name not in names:
+                what = "source" if field == "source" else "run"
+                raise NotFound(f"no {what} {name[:80]!r} here; {suggest(name, names)}")
+            if name is not None:
+                paths[field] = str(names[name])
         return paths
 
     def tend(self) -> None:
@@ -294,7 +391,7 @@ class Jobs:
         states = [(job, job.state()) for job in self.all()]
         for job, state in states:
             if state == "crashed" and job.known().state == "running":
-                job.note(ended="crashed", sentence=job.facts()["sentence"])
+                job.note(ended="crashed", sentence=job.facts().sentence)
         if self._started or any(state == "running" for _, state in states):
             return
         for job, state in states:
@@ -304,7 +401,7 @@ class Jobs:
     def _start(self, job: Job) -> None:
         """Start a process that outlives this one, and tell it the paths of what its request names."""
         try:
-            paths = self._named(Request.read(job.asked["request"]))
+            paths = self.named(read_request(job.asked["kind"], job.asked["request"]))
         except Invalid as error:
             return job.note(ended="failed", sentence=str(error))
         words = [sys.executable, "-m", "zeuxis.server.job", str(job.folder), json.dumps(paths)]

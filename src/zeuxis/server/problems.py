@@ -35,6 +35,20 @@ class Full(Error):
     status = 507
 
 
+class Refused(Error):
+    """What another process said of a request.
+
+    Args:
+        status: of HTTP.
+        sentence: for the client.
+        kind: name of the error class there.
+    """
+
+    def __init__(self, status: int, sentence: str, kind: str) -> None:
+        super().__init__(sentence)
+        self.status, self.kind = status, kind  # type: ignore[misc]
+
+
 class Unacceptable(Error):
     """The result has no form that the request accepts."""
 
@@ -63,4 +77,5 @@ def problem(status: int, detail: str, code: str = "") -> Response:
 
 def of_error(error: Error) -> Response:
     """An answer for what was raised on purpose."""
-    return problem(error.status, str(error), type(error).__name__)
+    kind = error.kind if isinstance(error, Refused) else type(error).__name__
+    return problem(error.status, str(error), kind)

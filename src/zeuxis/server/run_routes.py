@@ -1,23 +1,24 @@
 """Routes of what runs hold besides a model, and of what may be asked of training."""
 
+import hashlib
 import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import fastapi
-from fastapi import Query
+from fastapi import Header, Query
 from fastapi.responses import Response
 
 from zeuxis.core.errors import NotFound
-from zeuxis.core.files import inside
+from zeuxis.core.files import inside, read_json
 from zeuxis.core.log import read_log
 from zeuxis.core.request import Request
 from zeuxis.core.settings import Data, Training
 from zeuxis.families import FAMILIES
 from zeuxis.server.models import Models
-from zeuxis.server.orders import FAMILY, PICTURE, Order, find
+from zeuxis.server.orders import FAMILY, PICTURE, THUMB, Order, find
 
 SHEET = re.compile(r"step-(\d{1,12})\.png")
 
@@ -52,14 +53,31 @@ def routes(models: Models, runs: Mapping[str, Path]) -> fastapi.APIRouter:
     @router.get(
         "/runs/{run}/samples/{step}", summary="The sheet of a step.", response_class=Response
     )
-    async def sheet(run: str, step: int) -> Response:
+    async def sheet(
+        run: str,
+        step: int,
+        size: Literal["96", "512"] | None = None,
+        if_none_match: Annotated[str | None, Header()] = None,
+    ) -> Response:
         folder = find(runs, run)
         found = _sheets(folder)
         if step not in found:
             raise NotFound(f"no sheet of step {step} in {run}; /runs/{run}/samples lists them")
         content = inside(folder / "samples", found[step]).read_bytes()
-        answer = await models.ask(Order(number=0, verb=PICTURE, body=content))
-        return Response(answer.body, answer.status, media_type=answer.media)
+        tag = f'"{hashlib.sha256(content).hexdigest()[:32]}-{size or "png"}"'
+        headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+        if tag == if_none_match:
+            return Response(status_code=304, headers=headers)
+        verb, query = (PICTURE, ()) if size is None else (THUMB, (("size", size),))
+        answer = await models.ask(Order(number=0, verb=verb, body=content, query=query))
+        return Response(answer.body, answer.status, headers, answer.media)
+
+    @router.get("/runs/{run}/report", summary="What was measured of a model.")
+    def report(run: str) -> dict[str, Any]:
+        path = find(runs, run) / "report.json"
+        if not path.is_file():
+            raise NotFound(f"{run[:80]} is not measured yet; a job of kind evaluate does it")
+        return read_json(path)
 
     return router
 

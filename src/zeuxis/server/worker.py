@@ -252,7 +252,7 @@ def _labels(result: Images) -> dict[str, str]:
 
 
 def schemas(name: str) -> dict[str, Any]:
-    """What can be set of a family, in training and after it, and its own defaults of training.
+    """What can be set of a family, in training and after it, its own defaults of training, and what it can.
 
     Raises:
         NotFound: there is no such family.
@@ -262,6 +262,7 @@ def schemas(name: str) -> dict[str, Any]:
         "config": family.Config.model_json_schema(),
         "controls": family.Controls.model_json_schema(),
         "training": family.TRAINING.model_dump(mode="json"),
+        "abilities": [ability.__name__ for ability in abilities.abilities_of(family)],
     }
 
 

@@ -17,7 +17,7 @@ from zeuxis.core.errors import Invalid, OutOfTime
 from zeuxis.core.family import Family, Loader
 from zeuxis.core.files import check_disk, read_sealed, write_sealed
 from zeuxis.core.processes import Parallel, join_processes
-from zeuxis.core.progress import Check, stopping, ticks
+from zeuxis.core.progress import Check, stopping, ticks, unasked
 from zeuxis.core.request import Request
 from zeuxis.core.rng import Rng, of_run
 from zeuxis.core.settings import Data, Training, override
@@ -52,29 +52,15 @@ def train(
         Stopped: ended on request; what it was at is saved and the same call continues.
         Diverged: gradients stopped being finite.
     """
-    settings = override(Data(), dict(words(request)["data"]), "data.")
-    place = machine.choose_device(request.device)
-    machine.set_threads(request.threads)
-    machine.keep_memory()
+    settings, place = _ready(request)
     processes = join_processes()
     tell: Watch = watch if watch and processes.first else lambda event: None
-    cls = families.get(request.family)
     name = f"{request.family}-{_name(request.source)}"
     folder = Path(request.out) if request.out else Path("runs") / name
     check_apart(folder, Path(request.source))
     with opened(folder, request.fresh, tell, processes, stop) as (check, tell):
-        prepared = _ensure(request.source, settings, processes, tell, check, cls)
-        job = Job(
-            request=request,
-            resolved=resolve(request, settings, prepared),
-            prepared=prepared,
-            folder=folder,
-            parts=frozen_parts(cls, prepared),
-            place=place,
-            processes=processes,
-            tell=tell,
-            check=check,
-        )
+        job = _job(request, settings, place, folder, processes, tell, check)
+        prepared = job.prepared
         model = _initial(job)
         begin(folder, job.resolved.as_json(), tell, processes, job.resolved.defaults())
         loader = _loader(job, model)
@@ -95,6 +81,24 @@ def train(
         processes.wait()
         tell(Event("done", f"{folder}"))
     return folder
+
+
+def estimate(request: Request, watch: Watch | None = None, check: Check = unasked) -> budget.Plan:
+    """What a request would take, measured as before a run. Only the prepared set is written.
+
+    Args:
+        request: what would be trained.
+        watch: told of what happens.
+        check: called between steps; may raise `Stopped`.
+
+    Raises:
+        Invalid: as in `train`.
+    """
+    settings, place = _ready(request)
+    tell: Watch = watch or (lambda event: None)
+    job = _job(request, settings, place, Path(), join_processes(), tell, check)
+    model = _initial(job)
+    return _planned(job, _loader(job, model))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -122,6 +126,40 @@ class Job:
     processes: Parallel
     tell: Watch
     check: Check
+
+
+def _ready(request: Request) -> tuple[Data, torch.device]:
+    """How the data is prepared, and the device, which is made ready."""
+    settings = override(Data(), dict(words(request)["data"]), "data.")
+    place = machine.choose_device(request.device)
+    machine.set_threads(request.threads)
+    machine.keep_memory()
+    return settings, place
+
+
+def _job(
+    request: Request,
+    settings: Data,
+    place: torch.device,
+    folder: Path,
+    processes: Parallel,
+    tell: Watch,
+    check: Check,
+) -> Job:
+    """What a request comes to, once its data is prepared."""
+    cls = families.get(request.family)
+    prepared = _ensure(request.source, settings, processes, tell, check, cls)
+    return Job(
+        request=request,
+        resolved=resolve(request, settings, prepared),
+        prepared=prepared,
+        folder=folder,
+        parts=frozen_parts(cls, prepared),
+        place=place,
+        processes=processes,
+        tell=tell,
+        check=check,
+    )
 
 
 def _name(source: str | Path) -> str:
@@ -199,25 +237,7 @@ def _run_file(job: Job, loader: Loader) -> dict[str, Any]:
     """The plan of the run, made once before step 0 and written down; later calls read it."""
     file, resolved = job.folder / "run.json", job.resolved
     if not file.exists():
-        facts = {"dataset": _dataset(job), "family": resolved.family}
-        threads = ["threads"] if job.request.threads else []
-        draw = looking.drawing(job.prepared, facts, "bfloat16")
-        probe, sheet = looking.probe(job.prepared, draw), looking.sheet(None, draw)
-        made = budget.make(
-            resolved.family,
-            resolved.config,
-            resolved.training,
-            loader,
-            job.place,
-            job.processes,
-            resolved.minutes,
-            lambda average: probe(average, 0, job.check),
-            lambda average: sheet(average, 0, job.check),
-            looking.PROBE_IMAGES / looking.SHEET_IMAGES,
-            frozenset({*words(job.request)["training"], *threads}),
-            job.parts,
-            job.check,
-        )
+        made = _planned(job, loader)
         if made.remark:
             job.tell(Event("note", made.remark))
         if job.processes.first:
@@ -231,6 +251,30 @@ def _run_file(job: Job, loader: Loader) -> dict[str, Any]:
             write_sealed(file, content)
         job.processes.wait()
     return read_sealed(file)
+
+
+def _planned(job: Job, loader: Loader) -> budget.Plan:
+    """The plan, from what is measured now."""
+    resolved = job.resolved
+    facts = {"dataset": _dataset(job), "family": resolved.family}
+    threads = ["threads"] if job.request.threads else []
+    draw = looking.drawing(job.prepared, facts, "bfloat16")
+    probe, sheet = looking.probe(job.prepared, draw), looking.sheet(None, draw)
+    return budget.make(
+        resolved.family,
+        resolved.config,
+        resolved.training,
+        loader,
+        job.place,
+        job.processes,
+        resolved.minutes,
+        lambda average: probe(average, 0, job.check),
+        lambda average: sheet(average, 0, job.check),
+        looking.PROBE_IMAGES / looking.SHEET_IMAGES,
+        frozenset({*words(job.request)["training"], *threads}),
+        job.parts,
+        job.check,
+    )
 
 
 def _announced(job: Job, planned: budget.Plan, run: Mapping[str, Any]) -> Iterator[Event]:

@@ -75,6 +75,23 @@ export interface paths {
         patch: operations["change_api_v1_datasets__dataset__items_patch"];
         trace?: never;
     };
+    "/api/v1/estimate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What a training would take, from a few steps made now; one after another. */
+        post: operations["estimate_api_v1_estimate_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events": {
         parameters: {
             query?: never;
@@ -170,7 +187,7 @@ export interface paths {
         /** Jobs, oldest first. */
         get: operations["listed_api_v1_jobs_get"];
         put?: never;
-        /** Train a model: the source is a name of /sources, start_from one of /runs. */
+        /** Train, evaluate or prepare: a source is a name of /sources, a run and start_from of /runs. */
         post: operations["create_api_v1_jobs_post"];
         delete?: never;
         options?: never;
@@ -290,6 +307,23 @@ export interface paths {
         };
         /** Losses and scores by step. */
         get: operations["log_api_v1_runs__run__log_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run}/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What was measured of a model. */
+        get: operations["report_api_v1_runs__run__report_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -461,6 +495,28 @@ export interface components {
             sample: boolean;
         };
         /**
+         * Estimate
+         * @description What a training would take.
+         */
+        Estimate: {
+            /** Disk Bytes */
+            disk_bytes: number;
+            /** Measuring Seconds */
+            measuring_seconds: number;
+            /** Memory Bytes */
+            memory_bytes: number;
+            /** Parameters */
+            parameters: number;
+            /** Remark */
+            remark: string;
+            /** Seconds */
+            seconds: number;
+            /** Seconds Per Step */
+            seconds_per_step: number;
+            /** Steps */
+            steps: number;
+        };
+        /**
          * Finding
          * @description Something that one should know of a set.
          */
@@ -521,6 +577,58 @@ export interface components {
             items: components["schemas"]["ItemFacts"][];
             /** Next */
             next: string | null;
+        };
+        /**
+         * JobFacts
+         * @description What a client may know of a job.
+         */
+        JobFacts: {
+            /** Created */
+            created: number;
+            /** Id */
+            id: string;
+            /** Kind */
+            kind: string;
+            /** Place */
+            place: number | null;
+            progress: components["schemas"]["Progress"] | null;
+            /** Request */
+            request: {
+                [key: string]: unknown;
+            };
+            /** Sentence */
+            sentence: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "queued" | "running" | "paused" | "stopped" | "cancelled" | "failed" | "crashed" | "finished";
+        };
+        /**
+         * JobList
+         * @description A page of jobs.
+         */
+        JobList: {
+            /** Jobs */
+            jobs: components["schemas"]["JobFacts"][];
+            /** More */
+            more: boolean;
+        };
+        /**
+         * Progress
+         * @description What a job said last.
+         */
+        Progress: {
+            /** Done */
+            done: number;
+            /** Kind */
+            kind: string;
+            /** Seconds Left */
+            seconds_left: number | null;
+            /** Text */
+            text: string;
+            /** Total */
+            total: number;
         };
         /** ValidationError */
         ValidationError: {
@@ -796,6 +904,138 @@ export interface operations {
             };
         };
     };
+    estimate_api_v1_estimate_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * Request
+                     * @description What to train, on what, how long and where.
+                     */
+                    request: {
+                        /**
+                         * Device
+                         * @description auto, cpu, cuda or mps.
+                         * @default auto
+                         */
+                        device?: string;
+                        /**
+                         * Evaluate
+                         * @description Measure the result, in a fifth of the training time and 3 minutes at most.
+                         * @default true
+                         */
+                        evaluate?: boolean;
+                        /**
+                         * Family
+                         * @description A name of `zeuxis families`.
+                         */
+                        family: string;
+                        /**
+                         * Fresh
+                         * @description Rename what is in `out` and start anew.
+                         * @default false
+                         */
+                        fresh?: boolean;
+                        /**
+                         * Keep
+                         * @description The weights of the last step, or the best by the probes' kernel distance.
+                         * @default last
+                         * @enum {string}
+                         */
+                        keep?: "last" | "best";
+                        /**
+                         * Minutes
+                         * @description Wall time until a first report; turned into steps once, before step 0.
+                         */
+                        minutes?: number | null;
+                        /**
+                         * Out
+                         * @description The run's folder, by default `runs/<family>-<source>`. A stopped run in it is continued.
+                         */
+                        out?: string | null;
+                        /**
+                         * Overrides
+                         * @description Settings of a run in place of its defaults; a value is as in JSON, or a word as it is typed.
+                         */
+                        overrides?: {
+                            /**
+                             * Data
+                             * @description Of how images become batches, such as {"size": [64, 64]}.
+                             * @default {}
+                             */
+                            data?: {
+                                [key: string]: unknown;
+                            };
+                            /**
+                             * Family
+                             * @description Of the family's network and loss, such as {"width": 64}.
+                             * @default {}
+                             */
+                            family?: {
+                                [key: string]: unknown;
+                            };
+                            /**
+                             * Training
+                             * @description Of the optimiser and the loop, such as {"lr": 3e-4}.
+                             * @default {}
+                             */
+                            training?: {
+                                [key: string]: unknown;
+                            };
+                        };
+                        /**
+                         * Preset
+                         * @description A recipe of this family: settings to start from.
+                         */
+                        preset?: string | null;
+                        /**
+                         * Seed
+                         * @description Same seed, machine and threads: same bits.
+                         * @default 0
+                         */
+                        seed?: number;
+                        /**
+                         * Source
+                         * @description Images in any form that `zeuxis.data` reads, or a prepared set.
+                         */
+                        source: string;
+                        /**
+                         * Start From
+                         * @description An artefact whose weights to start from.
+                         */
+                        start_from?: string | null;
+                        /**
+                         * Steps
+                         * @description Optimiser steps, instead of minutes. With neither, the family's own number.
+                         */
+                        steps?: number | null;
+                        /**
+                         * Threads
+                         * @description CPU threads; by default one per core, or with `minutes` one in all where that is quicker.
+                         */
+                        threads?: number | null;
+                    };
+                };
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Estimate"];
+                };
+            };
+        };
+    };
     stream_api_v1_events_get: {
         parameters: {
             query?: {
@@ -967,9 +1207,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        [key: string]: unknown;
-                    };
+                    "application/json": components["schemas"]["JobList"];
                 };
             };
             /** @description Validation Error */
@@ -1104,6 +1342,132 @@ export interface operations {
                          */
                         threads?: number | null;
                     };
+                } | {
+                    /** @constant */
+                    kind: "evaluate";
+                    /**
+                     * Evaluate
+                     * @description Measure a trained model; the report is written into its run.
+                     */
+                    request: {
+                        /**
+                         * Run
+                         * @description A name of /runs.
+                         */
+                        run: string;
+                        /**
+                         * Samples
+                         * @description Images to draw.
+                         * @default 2000
+                         */
+                        samples?: number;
+                        /**
+                         * Source
+                         * @description Real images to compare with: a name of /sources.
+                         */
+                        source: string;
+                    };
+                } | {
+                    /** @constant */
+                    kind: "prepare";
+                    /**
+                     * Prepare
+                     * @description Prepare a source, so that training on it begins at once.
+                     */
+                    request: {
+                        /**
+                         * Channels
+                         * @description 1 for grey, 3 for colour, 4 for colour with alpha; by default what the images have.
+                         */
+                        channels?: (1 | 3 | 4) | null;
+                        /**
+                         * Colour
+                         * @description Strength of random brightness, contrast and saturation.
+                         * @default 0
+                         */
+                        colour?: number;
+                        /**
+                         * Conditions
+                         * @description Label columns that the model is conditioned on; by default every column of classes; or `none`.
+                         */
+                        conditions?: string[] | null;
+                        /**
+                         * Crop
+                         * @description Largest share of each side that a random crop removes.
+                         * @default 0
+                         */
+                        crop?: number;
+                        /**
+                         * Fit
+                         * @description What to do with images of another shape.
+                         * @default crop
+                         * @enum {string}
+                         */
+                        fit?: "crop" | "pad" | "stretch";
+                        /**
+                         * Flip
+                         * @description Mirror half of the images left to right.
+                         * @default false
+                         */
+                        flip?: boolean;
+                        /**
+                         * Flip Vertical
+                         * @description Mirror half of the images top to bottom.
+                         * @default false
+                         */
+                        flip_vertical?: boolean;
+                        /**
+                         * Holdout
+                         * @description Images that are never trained on, to measure with: a number, or below 1 a share; 0 is none; by default
+                         *     5 %, raised to 64 but never above 15 %, at most 5,000, and none of fewer than 220.
+                         */
+                        holdout?: number | null;
+                        /**
+                         * Pair
+                         * @description Make each source image from its target: grey, downscale:4, edges, mask, jpeg:10 or blur.
+                         */
+                        pair?: string | null;
+                        /**
+                         * Paired
+                         * @description Whether files of equal names in the two folders are pairs; by default if half of them are.
+                         */
+                        paired?: boolean | null;
+                        /**
+                         * Pairs
+                         * @description Folders of source and target images, such as A:B, or left:right for images that hold both halves;
+                         *     by default looked for if the family translates.
+                         */
+                        pairs?: string | null;
+                        /**
+                         * Rotate
+                         * @description Largest random rotation in degrees, in either direction.
+                         * @default 0
+                         */
+                        rotate?: number;
+                        /**
+                         * Size
+                         * @description Height and width, as 64 or 48x64; by default the images' own if they all share it, else 64 x 64.
+                         */
+                        size?: [
+                            number,
+                            number
+                        ] | null;
+                        /**
+                         * Source
+                         * @description A name of /sources.
+                         */
+                        source: string;
+                        /**
+                         * Source Kind
+                         * @description How source files are read, as images or as maps of class ids; by default by the files.
+                         */
+                        source_kind?: ("image" | "map") | null;
+                        /**
+                         * Tiles
+                         * @description Cut each image into squares of so many pixels, side by side: a set of one large photo.
+                         */
+                        tiles?: number | null;
+                    };
                 };
             };
         };
@@ -1114,7 +1478,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["JobFacts"];
                 };
             };
             /** @description Validation Error */
@@ -1145,9 +1509,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        [key: string]: unknown;
-                    };
+                    "application/json": components["schemas"]["JobFacts"];
                 };
             };
             /** @description Validation Error */
@@ -1178,9 +1540,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        [key: string]: unknown;
-                    };
+                    "application/json": components["schemas"]["JobFacts"];
                 };
             };
             /** @description Validation Error */
@@ -1243,9 +1603,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        [key: string]: unknown;
-                    };
+                    "application/json": components["schemas"]["JobFacts"];
                 };
             };
             /** @description Validation Error */
@@ -1367,6 +1725,39 @@ export interface operations {
             };
         };
     };
+    report_api_v1_runs__run__report_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     sheets_api_v1_runs__run__samples_get: {
         parameters: {
             query?: never;
@@ -1402,8 +1793,12 @@ export interface operations {
     };
     sheet_api_v1_runs__run__samples__step__get: {
         parameters: {
-            query?: never;
-            header?: never;
+            query?: {
+                size?: ("96" | "512") | null;
+            };
+            header?: {
+                "if-none-match"?: string | null;
+            };
             path: {
                 run: string;
                 step: number;

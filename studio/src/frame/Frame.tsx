@@ -1,6 +1,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import { known, reached } from "../api/client";
 import { live } from "../api/events";
+import { Drawer } from "../jobs/Drawer";
 import { pages } from "../pages";
 import { Announcer } from "../parts/announce";
 import { Sentence } from "../parts/Sentence";
@@ -31,6 +32,7 @@ export function Frame() {
         {!(live.value && reached.value) && <Sentence tone="bad">{say.frame.away}</Sentence>}
         {Shown && <Shown key={`${page}/${rest[0] ?? ""}`} rest={rest} />}
       </main>
+      <Drawer />
       <Announcer />
     </div>
   );

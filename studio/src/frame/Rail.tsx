@@ -1,3 +1,4 @@
+import { JobsPill } from "../jobs/Drawer";
 import { pages } from "../pages";
 import { Icon } from "../parts/Icon";
 import { href, place } from "../router";
@@ -25,6 +26,9 @@ export function Rail() {
             </a>
           </li>
         ))}
+        <li>
+          <JobsPill />
+        </li>
       </ul>
       <button
         type="button"

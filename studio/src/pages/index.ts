@@ -4,6 +4,8 @@ import type { ComponentType } from "preact";
 import type { IconName } from "../parts/Icon";
 import { say } from "../words";
 import { Gather } from "./gather";
+import { Samples } from "./samples";
+import { Train } from "./train";
 
 export interface Page {
   /** In the address. */
@@ -16,4 +18,6 @@ export interface Page {
 
 export const pages: [Page, ...Page[]] = [
   { name: "gather", words: say.gather.step, icon: "gather", page: Gather },
+  { name: "train", words: say.train.step, icon: "train", page: Train },
+  { name: "samples", words: say.samples.step, icon: "samples", page: Samples },
 ];

@@ -22,6 +22,8 @@ const shapes = {
   close: "M6 6l12 12M18 6L6 18",
   pause: "M8.5 5.5v13M15.5 5.5v13",
   stop: "M6.5 6.5h11v11h-11z",
+  dice: "M5 5h14v14H5zM9 9v.01M15 9v.01M12 12v.01M9 15v.01M15 15v.01",
+  download: "M12 4v11M7.5 11l4.5 4.5 4.5-4.5M5 19.5h14",
   play: "M8 5.5v13l10.5-6.5z",
 } as const;
 

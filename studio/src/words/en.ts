@@ -1,12 +1,9 @@
 /** Every word that the page shows, but for the server's sentences. */
 
-const plural = new Intl.PluralRules("en");
-const figures = new Intl.NumberFormat("en");
+import { count, figures } from "./figures";
+import { jobs, samples, train } from "./train";
 
-/** "1 picture", "1,200 pictures". */
-export function count(n: number, one: string, many: string): string {
-  return `${figures.format(n)} ${plural.select(n) === "one" ? one : many}`;
-}
+export { count };
 
 const pictures = (n: number) => count(n, "picture", "pictures");
 
@@ -110,6 +107,9 @@ export const en = {
     removeNo: "Keep it",
     train: "Train",
   },
+  train,
+  jobs,
+  samples,
 };
 
 const sections: Record<string, string> = {

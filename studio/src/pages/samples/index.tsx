@@ -1,0 +1,81 @@
+import { useState } from "preact/hooks";
+import { api, data, resource } from "../../api/client";
+import { jobs } from "../../jobs/jobs";
+import { goalOf } from "../../jobs/spoken";
+import { Go } from "../../parts/Button";
+import { Loaded } from "../../parts/Loaded";
+import { Next } from "../../parts/Next";
+import { href, navigate } from "../../router";
+import { say } from "../../words";
+import { type Described, Drawing } from "./Drawing";
+import "./samples.css";
+
+/** `#/samples/RUN`: what a trained model draws. */
+export function Samples({ rest }: { rest: string[] }) {
+  const [runs] = useState(() =>
+    resource(async () => (await data(api.GET("/api/v1/runs"))).runs ?? []),
+  );
+  return (
+    <>
+      <h1 tabIndex={-1}>{say.samples.title}</h1>
+      <Loaded from={runs}>
+        {(names) => {
+          const run = rest[0] ?? names.at(-1);
+          if (run === undefined) {
+            return (
+              <>
+                <p>{say.samples.none}</p>
+                <Next>
+                  <Go primary to={href("train")}>
+                    {say.samples.train}
+                  </Go>
+                </Next>
+              </>
+            );
+          }
+          return (
+            <>
+              {names.length > 1 && <Choice names={names} run={run} />}
+              <Model key={run} run={run} />
+            </>
+          );
+        }}
+      </Loaded>
+    </>
+  );
+}
+
+function Choice({ names, run }: { names: string[]; run: string }) {
+  const called = (name: string) => {
+    const job = jobs.value.find((one) => one.id === name);
+    return job === undefined ? name : goalOf(job);
+  };
+  return (
+    <div class="line run-choice">
+      <label for="run">{say.samples.choose}</label>
+      <select
+        id="run"
+        value={run}
+        onChange={(event) => navigate("samples", [event.currentTarget.value])}
+      >
+        {names.map((name) => (
+          <option key={name} value={name}>
+            {called(name)}
+          </option>
+        ))}
+      </select>
+    </div>
+  );
+}
+
+function Model({ run }: { run: string }) {
+  const [described] = useState(() =>
+    resource(
+      async () =>
+        (await data(
+          api.GET("/api/v1/runs/{run}", { params: { path: { run } } }),
+        )) as unknown as Described,
+    ),
+  );
+  return <Loaded from={described}>{(model) => <Drawing run={run} model={model} />}</Loaded>;
+}

@@ -1,0 +1,156 @@
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { Printed } from "../../jobs/Drawer";
+import { act, jobs, over, read, refused, resumable } from "../../jobs/jobs";
+import { goalOf, spoken } from "../../jobs/spoken";
+import { announce } from "../../parts/announce";
+import { Button, Go } from "../../parts/Button";
+import { Icon } from "../../parts/Icon";
+import { Next } from "../../parts/Next";
+import { Sentence } from "../../parts/Sentence";
+import { href } from "../../router";
+import { say } from "../../words";
+import { Curves } from "./Curves";
+import { Film } from "./Film";
+import { Following, nearest, players, type Row, trend } from "./run";
+
+/** A training as it goes on, and what is left when it has ended. */
+export function RunPage({ id }: { id: string }) {
+  const run = useMemo(() => new Following(id), [id]);
+  useEffect(() => () => run.close(), [run]);
+  const job = jobs.value.find((one) => one.id === id);
+  const [picked, setPicked] = useState<number>();
+  const steps = run.steps.value;
+  const newest = steps.at(-1);
+  const at = picked !== undefined && steps.includes(picked) ? picked : newest;
+  const state = job?.state;
+
+  useEffect(() => {
+    if (state !== undefined) announce(say.train.announce(say.train.state[state] ?? state));
+    void run.refresh();
+  }, [state]);
+
+  if (job === undefined) {
+    return <h1 tabIndex={-1}>{read.value ? say.train.gone : say.frame.loading}</h1>;
+  }
+  const going = state === "running" || state === "queued";
+  const bad = state === "failed" || state === "crashed";
+  const progress = job.progress;
+  return (
+    <>
+      <header class="run-head">
+        <a class="back" href={href("train")}>
+          <Icon name="back" size={18} />
+          {say.train.all}
+        </a>
+        <h1 tabIndex={-1}>{goalOf(job)}</h1>
+        <p class={bad ? "bad" : "soft"}>{spoken(job)}</p>
+        {going && progress && progress.total > 0 && (
+          <progress max={progress.total} value={progress.done} aria-label={spoken(job)} />
+        )}
+      </header>
+      {bad && job.sentence !== "" && <Sentence tone="bad">{job.sentence}</Sentence>}
+      {refused.value !== "" && <Sentence tone="bad">{refused}</Sentence>}
+      <div class="run-body">
+        <section
+          class="stage"
+          aria-label={at === undefined ? say.train.noSamples : say.train.samplesAt(at)}
+        >
+          {at === undefined ? (
+            <p class="stage-empty soft">
+              {going ? say.train.noSamples : say.train.state[job.state]}
+            </p>
+          ) : (
+            <img key={at} class="pixels sheet" src={run.sheet(at)} alt={say.train.samplesAt(at)} />
+          )}
+          {steps.length > 1 && (
+            <Film
+              run={run}
+              steps={steps}
+              at={at}
+              onPick={(step) => setPicked(step === newest ? undefined : step)}
+            />
+          )}
+          <Curves rows={run.rows.value} at={at} onAt={(step) => setPicked(nearest(steps, step))} />
+        </section>
+        <aside class="run-side">
+          <Standing rows={run.rows.value} />
+          <Notes of={run.notes.value} />
+          {going && <p class="soft">{say.train.safe}</p>}
+          <div class="run-tools">
+            {state === "running" && (
+              <Button icon="pause" onClick={() => void act(id, "pause")}>
+                {say.train.pause}
+              </Button>
+            )}
+            {going && (
+              <Button icon="stop" onClick={() => void act(id, "stop")}>
+                {say.train.stop}
+              </Button>
+            )}
+            {!over(job) && (
+              <Button quiet onClick={() => void act(id, "cancel")}>
+                {say.train.cancel}
+              </Button>
+            )}
+            {resumable(job) && (
+              <Button icon="play" onClick={() => void act(id, "resume")}>
+                {say.train.resume}
+              </Button>
+            )}
+          </div>
+          <Printed job={id} />
+        </aside>
+      </div>
+      {newest !== undefined && (
+        <Next>
+          {going ? (
+            <a href={href("samples", id)}>{say.train.seeNow}</a>
+          ) : (
+            <Go primary to={href("samples", id)}>
+              {say.train.see}
+            </Go>
+          )}
+        </Next>
+      )}
+    </>
+  );
+}
+
+/** How the players stand, or the one that there is. */
+function Standing({ rows }: { rows: readonly Row[] }) {
+  if (rows.length === 0) return null;
+  const ahead = players(rows);
+  if (ahead === undefined) {
+    return (
+      <section>
+        <h2>{say.train.progress}</h2>
+        <p>{say.train.alone[trend(rows)]}</p>
+      </section>
+    );
+  }
+  return (
+    <section>
+      <h2>{say.train.players}</h2>
+      <dl class="players">
+        <dt>{say.train.painter}</dt>
+        <dd>{say.train.painterSays[ahead]}</dd>
+        <dt>{say.train.critic}</dt>
+        <dd>{say.train.criticSays[ahead]}</dd>
+      </dl>
+    </section>
+  );
+}
+
+function Notes({ of }: { of: readonly string[] }) {
+  if (of.length === 0) return null;
+  return (
+    <details class="printed">
+      <summary>{say.train.notes}</summary>
+      <ul class="notes small">
+        {of.map((note) => (
+          <li key={note}>{note}</li>
+        ))}
+      </ul>
+    </details>
+  );
+}

@@ -1,0 +1,172 @@
+/** Words of training, of jobs and of samples. */
+
+import { count, figures } from "./figures";
+
+const pictures = (n: number) => count(n, "picture", "pictures");
+
+/** "3 minutes", "40 seconds", "1.5 hours". */
+function span(seconds: number): string {
+  if (seconds < 90) return count(Math.max(1, Math.round(seconds)), "second", "seconds");
+  if (seconds < 5400) return count(Math.round(seconds / 60), "minute", "minutes");
+  return `${figures.format(Math.round(seconds / 360) / 10)} hours`;
+}
+
+function bytes(n: number): string {
+  const gigabytes = n / 1e9;
+  return gigabytes < 0.95
+    ? `${figures.format(Math.max(10, Math.round(n / 1e7) * 10))} MB`
+    : `${figures.format(Math.round(gigabytes * 10) / 10)} GB`;
+}
+
+export const train = {
+  step: "Train",
+  title: "Train on your pictures",
+  on: "On",
+  noSets: "There are no pictures yet.",
+  gather: "Gather some first",
+  lookAt: "Look at them",
+  holds: (n: number) => pictures(n),
+  goal: "What should come out?",
+  goals: {
+    many: {
+      title: "Many new pictures",
+      words: "Like yours, but none of them. The most faithful; each takes a moment.",
+    },
+    quick: {
+      title: "Sharp and quick",
+      words: "A painter and a critic learn from each other. Hundreds of pictures a second.",
+    },
+    sliders: {
+      title: "Steer and blend",
+      words: "Pictures with handles: walk from one to another, mix coarse and fine.",
+    },
+    small: {
+      title: "Small files",
+      words: "Packs pictures without loss, fills what is missing, and says how odd one is.",
+    },
+  },
+  time: "How long?",
+  minutes: (n: number) => count(n, "minute", "minutes"),
+  timeWords: {
+    3: "a first look",
+    10: "simple shapes",
+    30: "better detail",
+    60: "as good as it gets here",
+  } as Record<number, string>,
+  measuring: "Trying a few steps on this machine to tell what it costs",
+  costs: (steps: number, memory: number, disk: number) =>
+    `About ${count(steps, "step", "steps")}; ${bytes(memory)} of memory and ${bytes(disk)} of disk while it runs.`,
+  advanced: "Advanced",
+  parts: {
+    family: "The network",
+    training: "How it learns",
+    data: "How pictures are prepared",
+  },
+  start: "Start training",
+  starting: "Starting",
+  waitsFor: (n: number) => `It begins after ${count(n, "training", "trainings")} before it.`,
+  wrongField: "Something in Advanced is not as it should be.",
+
+  all: "New training",
+  gone: "There is no such training",
+  of: (goal: string, set: string) => `${goal} · ${set}`,
+  state: {
+    queued: "Waiting for its turn",
+    running: "Learning",
+    paused: "Paused",
+    stopped: "Stopped, and kept",
+    cancelled: "Cancelled",
+    failed: "Failed",
+    crashed: "Crashed",
+    finished: "Finished",
+  } as Record<string, string>,
+  doing: {
+    preparing: "Preparing the pictures",
+    measuring: "Measuring how good it is",
+  } as Record<string, string>,
+  beginning: "Getting ready: reading pictures and trying a few steps",
+  place: (n: number) => `${count(n, "training", "trainings")} before it`,
+  at: (done: number, total: number) => `Step ${figures.format(done)} of ${figures.format(total)}`,
+  left: (seconds: number) => `about ${span(seconds)} left`,
+  safe: "You may close this tab, or the browser: training goes on.",
+  pause: "Pause",
+  resume: "Go on",
+  stop: "Stop and keep",
+  cancel: "Cancel",
+  log: "What it printed",
+  noLog: "Nothing yet.",
+  noSamples: "The first samples appear here as soon as there are some.",
+  samplesAt: (step: number) => `Samples at step ${figures.format(step)}`,
+  newest: "Newest",
+  film: "Film: samples at each step",
+  curves: "Curves",
+  players: "The two players",
+  progress: "How it goes",
+  painter: "Painter",
+  critic: "Critic",
+  painterSays: {
+    level: "keeps up with the critic",
+    behind: "is behind, and learns from it",
+    lost: "gets no hints any more",
+    ahead: "fools the critic",
+  },
+  criticSays: {
+    level: "can hardly tell its pictures from yours",
+    behind: "tells most of them apart, as it should",
+    lost: "wins: more varied pictures or a shorter training may help",
+    ahead: "cannot tell them apart",
+  },
+  alone: {
+    falling: "It still gets better.",
+    flat: "It hardly changes any more.",
+    rising: "It gets worse: pausing and keeping what there is may be best.",
+    early: "Too early to tell.",
+  },
+  notes: "Notes",
+  curveNames: {
+    kernel_distance: "Distance to your pictures, lower is better",
+    losses: "Losses",
+    "discriminator/total": "Critic",
+    "generator/total": "Painter",
+  } as Record<string, string>,
+  see: "See the samples",
+  seeNow: "Draw with it as it is",
+  announce: (state: string) => `${state}.`,
+};
+
+export const jobs = {
+  open: (running: number, waiting: number) =>
+    `Jobs: ${figures.format(running)} running, ${figures.format(waiting)} waiting`,
+  title: "Jobs",
+  short: "Jobs",
+  none: "Nothing was started yet.",
+  running: "Running",
+  waiting: "Waiting",
+  ended: "Ended",
+  close: "Close",
+  show: "Show",
+};
+
+export const samples = {
+  step: "Samples",
+  title: "Samples",
+  choose: "Choose a model",
+  none: "There is no trained model yet.",
+  train: "Train one",
+  seed: "Seed",
+  seedHint: "The same seed gives the same pictures, here, in Python and on the command line.",
+  dice: "Another seed",
+  count: "How many",
+  any: "Any",
+  drawing: "Drawing",
+  drawn: (n: number, seed: number) => `${pictures(n)} of seed ${seed}`,
+  tile: (n: number) => `Sample ${n}`,
+  labelled: (name: string, value: string) => `${name}: ${value}`,
+  enlarge: "Enlarged",
+  before: "The one before",
+  after: "The next one",
+  download: "Download",
+  downloadAll: "Download all",
+  close: "Close",
+  grid: "Samples. Arrow keys move, Enter enlarges.",
+};

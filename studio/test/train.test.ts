@@ -1,0 +1,60 @@
+import { expect, test } from "vitest";
+import type { Job } from "../src/jobs/jobs";
+import { goalOf, spoken } from "../src/jobs/spoken";
+import { curve, nearest, players, type Row, totals, trend } from "../src/pages/train/run";
+
+const rows = (values: number[], name = "main/total"): Row[] =>
+  values.map((value, i) => ({ step: i + 1, [name]: value }) as Row);
+const duel = (real: number, fake: number): Row[] =>
+  [1, 2, 3].map((step) => ({ step, "discriminator/real": real, "discriminator/fake": fake }));
+
+test.each([
+  [0, 0, "level"],
+  [1, -1, "behind"],
+  [9, -9, "lost"],
+  [-2, 2, "ahead"],
+])("a critic that says %d and %d leaves the painter %s", (real, fake, told) => {
+  expect(players(duel(real, fake))).toBe(told);
+});
+
+test("without a critic, or with one line of the log, there are no players", () => {
+  expect(players(rows([1, 2, 3]))).toBeUndefined();
+  expect(players(duel(1, 0).slice(0, 1))).toBeUndefined();
+});
+
+test.each([
+  ["early", [3, 2, 1]],
+  ["falling", Array.from({ length: 40 }, (_, i) => 40 - i)],
+  ["rising", Array.from({ length: 40 }, (_, i) => i)],
+  ["flat", Array.from({ length: 40 }, (_, i) => i % 2)],
+])("a loss is %s", (told, values) => {
+  expect(trend(rows(values))).toBe(told);
+});
+
+test("curves are of the steps that have a number, and the cursor takes the nearest sheet", () => {
+  const log = [
+    { step: 1, a: 2 },
+    { step: 2, "a/total": null },
+    { step: 3, a: 4 },
+  ] as Row[];
+  expect(curve(log, "a")).toEqual([
+    [1, 3],
+    [2, 4],
+  ]);
+  expect(totals(log)).toEqual(["a/total"]);
+  expect([0, 7, 11, 99].map((step) => nearest([1, 10, 20], step))).toEqual([1, 10, 10, 20]);
+  expect(nearest([], 3)).toBeUndefined();
+});
+
+test("a job is said in words", () => {
+  const progress = { kind: "step", text: "", done: 120, total: 2300, seconds_left: 240 };
+  const request = { family: "gan", source: "icons" };
+  const job = { id: "1", kind: "train", state: "running", sentence: "", created: 0, place: null };
+  expect(goalOf({ ...job, request, progress } as Job)).toBe("Sharp and quick · icons");
+  expect(spoken({ ...job, request, progress } as Job)).toBe(
+    "Learning · Step 120 of 2,300 · about 4 minutes left",
+  );
+  expect(spoken({ ...job, state: "queued", place: 2, request, progress: null } as Job)).toBe(
+    "Waiting for its turn · 2 trainings before it",
+  );
+});
