@@ -16,11 +16,11 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from zeuxis import __version__
-from zeuxis.core.errors import Error, Stopped
+from zeuxis.core.errors import Error
 from zeuxis.inference.results import Images
 from zeuxis.inference.verb import Verb
 from zeuxis.server import dataset_routes, job_routes, pages, problems, run_routes
-from zeuxis.server.bodies import json_object, read_body
+from zeuxis.server.bodies import json_object, read_body, unless_gone
 from zeuxis.server.guard import API, Keys
 from zeuxis.server.jobs import Jobs
 from zeuxis.server.models import Models
@@ -173,7 +173,7 @@ def _endpoint(
             body=await read_body(request, models.deadline),
             accept=request.headers.get("accept", "*/*"),
         )
-        answer = await _unless_gone(models.ask(order), request)
+        answer = await unless_gone(models.ask(order), request)
         counts.count(verb.name, answer.status, time.monotonic() - began)
         return Response(answer.body, answer.status, answer.headers, answer.media)
 
@@ -194,24 +194,6 @@ def _responses(verb: Verb) -> dict[int | str, dict[str, Any]]:
     trouble = {"description": "What is wrong, in a sentence.", "content": {problems.MEDIA: {}}}
     good = {"description": verb.gives.WRITES, "content": {form: {} for form in forms}}
     return {200: good, "4XX": trouble, "5XX": trouble}
-
-
-async def _unless_gone(asked: Awaitable[Any], request: Request) -> Any:
-    """What is awaited; it is cancelled if the client goes."""
-
-    async def gone() -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-
-    tasks = [asyncio.ensure_future(asked), asyncio.ensure_future(gone())]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        if not tasks[0].done():
-            raise Stopped("the client has gone")
-        return tasks[0].result()
-    finally:
-        for task in tasks:
-            task.cancel()
 
 
 async def _of_error(request: Request, error: Exception) -> Response:

@@ -1,12 +1,13 @@
-"""Bodies of requests, read within a time."""
+"""Bodies of requests, read within a time, and clients that go before their answer."""
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Any
 
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
-from zeuxis.core.errors import Invalid, TooLarge
+from zeuxis.core.errors import Invalid, Stopped, TooLarge
 from zeuxis.core.files import parse_json
 from zeuxis.server.guard import MOST_BYTES
 from zeuxis.server.problems import Late
@@ -41,3 +42,25 @@ async def json_object(request: Request) -> dict[str, Any]:
         return parse_json(await read_body(request) or b"{}")
     except ValueError as error:
         raise Invalid(f"the body is no JSON object ({error})") from error
+
+
+async def unless_gone(asked: Awaitable[Any], request: Request) -> Any:
+    """What is awaited; it is cancelled if the client goes. The body has been read.
+
+    Raises:
+        Stopped: the client has gone.
+    """
+
+    async def gone() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    tasks = [asyncio.ensure_future(asked), asyncio.ensure_future(gone())]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if not tasks[0].done():
+            raise Stopped("the client has gone")
+        return tasks[0].result()
+    finally:
+        for task in tasks:
+            task.cancel()

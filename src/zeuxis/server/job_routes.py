@@ -14,7 +14,7 @@ from fastapi import Header, Query, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
 from zeuxis.core.errors import Invalid
-from zeuxis.server.bodies import json_object
+from zeuxis.server.bodies import json_object, unless_gone
 from zeuxis.server.guard import API
 from zeuxis.server.jobs import EVENTS, KINDS, JobFacts, Jobs, read_request
 from zeuxis.server.problems import Late, Refused
@@ -69,7 +69,8 @@ def _made(jobs: Jobs) -> fastapi.APIRouter:
         asked = body.get("request")
         if set(body) != {"request"} or not isinstance(asked, dict):
             raise Invalid('expected {"request": {...}}, as for a job')
-        return await estimates.of(asked)
+        told: Estimate = await unless_gone(estimates.of(asked), request)
+        return told
 
     return router
 
@@ -211,7 +212,7 @@ async def _measured(request: str) -> Estimate:
         raise Late(
             f"no estimate within {PATIENCE:g} seconds; a job may begin all the same"
         ) from error
-    finally:
+    finally:  # also if nobody waits for it any more
         if process.returncode is None:
             process.kill()
     told = json.loads(written.splitlines()[-1]) if written.strip() else {}

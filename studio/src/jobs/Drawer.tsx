@@ -1,5 +1,6 @@
 import { signal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { sentence } from "../api/client";
 import { Button } from "../parts/Button";
 import { Icon } from "../parts/Icon";
 import { Sentence } from "../parts/Sentence";
@@ -30,7 +31,6 @@ export function JobsPill() {
       type="button"
       class="step"
       aria-haspopup="dialog"
-      aria-label={say.jobs.open(now, then)}
       onClick={() => {
         open.value = true;
         void refresh();
@@ -38,7 +38,12 @@ export function JobsPill() {
     >
       <Icon name="jobs" />
       {say.jobs.short}
-      {now + then > 0 && <span class="pill">{now + then}</span>}
+      <span class="unseen">{say.jobs.open(now, then)}</span>
+      {now + then > 0 && (
+        <span class="pill" aria-hidden="true">
+          {now + then}
+        </span>
+      )}
     </button>
   );
 }
@@ -99,7 +104,7 @@ function Entry({ job, close }: { job: Job; close: () => void }) {
       {job.progress && job.state === "running" && job.progress.total > 0 && (
         <progress max={job.progress.total} value={job.progress.done} aria-label={spoken(job)} />
       )}
-      {bad && job.sentence !== "" && <Sentence tone="bad">{job.sentence}</Sentence>}
+      {bad && job.sentence !== "" && <Sentence tone="bad">{sentence(job.sentence)}</Sentence>}
       <div class="job-tools">
         {job.kind === "train" && (
           <Button

@@ -136,7 +136,7 @@ export const train = {
 
 export const jobs = {
   open: (running: number, waiting: number) =>
-    `Jobs: ${figures.format(running)} running, ${figures.format(waiting)} waiting`,
+    `${figures.format(running)} running, ${figures.format(waiting)} waiting`,
   title: "Jobs",
   short: "Jobs",
   none: "Nothing was started yet.",

@@ -1,4 +1,5 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
+import { sentence } from "../../api/client";
 import { Printed } from "../../jobs/Drawer";
 import { act, jobs, over, read, refused, resumable } from "../../jobs/jobs";
 import { goalOf, spoken } from "../../jobs/spoken";
@@ -48,7 +49,7 @@ export function RunPage({ id }: { id: string }) {
           <progress max={progress.total} value={progress.done} aria-label={spoken(job)} />
         )}
       </header>
-      {bad && job.sentence !== "" && <Sentence tone="bad">{job.sentence}</Sentence>}
+      {bad && job.sentence !== "" && <Sentence tone="bad">{sentence(job.sentence)}</Sentence>}
       {refused.value !== "" && <Sentence tone="bad">{refused}</Sentence>}
       <div class="run-body">
         <section
@@ -56,9 +57,7 @@ export function RunPage({ id }: { id: string }) {
           aria-label={at === undefined ? say.train.noSamples : say.train.samplesAt(at)}
         >
           {at === undefined ? (
-            <p class="stage-empty soft">
-              {going ? say.train.noSamples : say.train.state[job.state]}
-            </p>
+            going && <p class="stage-empty soft">{say.train.noSamples}</p>
           ) : (
             <img key={at} class="pixels sheet" src={run.sheet(at)} alt={say.train.samplesAt(at)} />
           )}
