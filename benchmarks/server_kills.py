@@ -2,13 +2,13 @@
 
     python -m benchmarks.server_kills [--kills 50] [--jobs 12] [--steps 200] [--record]
 
-`zeuxis serve --jobs` is killed (SIGKILL) after a random time, `--kills` times; each server but the first finds
-what the one before left. Meanwhile clients ask for `--jobs` small trainings, each with an Idempotency-Key, and ask
-again for those whose answer they did not get. Every third kill hits the process of the job that runs, too. Then the
-last server finishes them all.
+`zeuxis serve --jobs` is killed (SIGKILL) after a random time, `--kills` times; each server but the first
+finds what the one before left. Meanwhile clients ask for `--jobs` small trainings, each with an
+Idempotency-Key, and ask again for those whose answer they did not get. Every third kill hits the process of
+the job that runs, too. Then the last server finishes them all.
 
-Counted are jobs that are missing, jobs of one key that are there twice, journals with more than one end, and runs whose weights or log differ from those
-of the same request trained without a server.
+Counted are jobs that are missing, jobs of one key that are there twice, journals with more than one end,
+and runs whose weights or log differ from those of the same request trained without a server.
 """
 
 import argparse
@@ -96,7 +96,7 @@ def kill_job(folder: Path) -> bool:
 
 
 def finish(client: httpx.Client) -> list[dict[str, Any]]:
-    """All jobs, once none waits or runs; what crashed for being killed twice is resumed, as a person would."""
+    """All jobs, once none waits or runs; what was killed twice, so crashed, is resumed as by a person."""
     end = time.monotonic() + LONGEST
     while time.monotonic() < end:
         jobs: list[dict[str, Any]] = client.get("/jobs").json()["jobs"]
