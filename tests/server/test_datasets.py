@@ -230,6 +230,36 @@ def test_names_never_become_paths(page, client, jobs, tmp_path):
     assert not set(item["name"]) & set("\\") and ".." not in item["name"].split("/")
 
 
+def test_deleting_takes_ids_and_nothing_else_goes(page, client, tmp_path):
+    """InvokeAI 2024-11042: what is deleted is looked up, so no string reaches a file."""
+    page.send("one.png", png(1))
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+    for text in STRINGS:
+        for path in (f"{API}/{text}", f"/api/v1/jobs/{text}"):
+            assert client.raw("DELETE", path)[0] in (404, 405), path
+    after = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+    assert after == before
+
+
+@breaks("core/files.py", 'os.O_RDONLY | os.O_NOFOLLOW), "rb")', 'os.O_RDONLY), "rb")')
+def test_a_link_that_takes_a_picture_s_place_is_not_followed(page, client, jobs, tmp_path):
+    """ComfyUI#12285: between the check and the reading, a file may become a link."""
+    item = page.send("one.png", png(1)).json()["item"]
+    secret = tmp_path / "secret.png"
+    secret.write_bytes(png(2))
+    path = jobs.folder / "sources" / "mine" / "000001.png"
+    content, url = path.read_bytes(), f"/api/v1/images/{item['sha']}"
+    for _ in range(20):
+        path.unlink()
+        path.symlink_to(secret)
+        assert (
+            client.get(url).status_code == 500 and client.get(f"{url}?size=96").status_code == 500
+        )
+        path.unlink()
+        path.write_bytes(content)
+        assert client.get(url).content == content
+
+
 @pytest.mark.parametrize("kind", POLYGLOTS)
 def test_what_is_no_picture_is_kept_as_a_sentence(kind, page, jobs):
     told = page.send("x.png", POLYGLOTS[kind])

@@ -118,6 +118,16 @@ def inside(folder: Path, name: object) -> Path:
     return path
 
 
+def read_plain(path: Path) -> bytes:
+    """The bytes of a file that is no link, whatever takes its place meanwhile.
+
+    Raises:
+        OSError: it is a link, or cannot be read.
+    """
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+        return file.read()
+
+
 def sync_folder(folder: Path) -> None:
     """Make the names in `folder` durable."""
     _sync(folder)

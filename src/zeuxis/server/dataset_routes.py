@@ -14,7 +14,7 @@ from fastapi import Header, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from zeuxis.core.errors import Conflict, Invalid, NotFound
-from zeuxis.core.files import write_file
+from zeuxis.core.files import read_plain, write_file
 from zeuxis.core.settings import Settings, explain
 from zeuxis.core.words import printable
 from zeuxis.server import problems
@@ -324,10 +324,10 @@ def _pictures(sets: Datasets, models: Models) -> fastapi.APIRouter:
         if if_none_match == tag:
             return Response(status_code=304, headers=headers)
         if size is None:
-            return Response(await asyncio.to_thread(path.read_bytes), 200, headers, "image/png")
+            return Response(await asyncio.to_thread(read_plain, path), 200, headers, "image/png")
         kept = folder / THUMBS / f"{sha}-{size}.webp"
         if not kept.exists():
-            content = await asyncio.to_thread(path.read_bytes)
+            content = await asyncio.to_thread(read_plain, path)
             answer = await models.ask(
                 Order(number=0, verb=THUMB, body=content, query=[("size", size)])
             )
@@ -336,7 +336,7 @@ def _pictures(sets: Datasets, models: Models) -> fastapi.APIRouter:
             await asyncio.to_thread(
                 write_file, kept, lambda beside: beside.write_bytes(answer.body), False
             )
-        return Response(await asyncio.to_thread(kept.read_bytes), 200, headers, "image/webp")
+        return Response(await asyncio.to_thread(read_plain, kept), 200, headers, "image/webp")
 
     return router
 

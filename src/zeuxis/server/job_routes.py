@@ -22,7 +22,7 @@ from zeuxis.server.stream import events
 
 PAGE = 1000
 """Jobs of an answer at most."""
-PATIENCE = 120.0
+PATIENCE = 300.0
 """Seconds for an estimate, which may prepare the pictures first."""
 KEPT = 200
 """Estimates."""

@@ -12,7 +12,7 @@ from fastapi import Header, Query
 from fastapi.responses import Response
 
 from zeuxis.core.errors import NotFound
-from zeuxis.core.files import inside, read_json
+from zeuxis.core.files import inside, read_json, read_plain
 from zeuxis.core.log import read_log
 from zeuxis.core.request import Request
 from zeuxis.core.settings import Data, Training
@@ -63,7 +63,7 @@ def routes(models: Models, runs: Mapping[str, Path]) -> fastapi.APIRouter:
         found = _sheets(folder)
         if step not in found:
             raise NotFound(f"no sheet of step {step} in {run}; /runs/{run}/samples lists them")
-        content = inside(folder / "samples", found[step]).read_bytes()
+        content = read_plain(inside(folder / "samples", found[step]))
         tag = f'"{hashlib.sha256(content).hexdigest()[:32]}-{size or "png"}"'
         headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
         if tag == if_none_match:

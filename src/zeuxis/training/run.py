@@ -84,7 +84,9 @@ def train(
 
 
 def estimate(request: Request, watch: Watch | None = None, check: Check = unasked) -> budget.Plan:
-    """What a request would take, measured as before a run. Only the prepared set is written.
+    """What a request would take, but for scores on the way, measured as before a run.
+
+    Only the prepared set is written.
 
     Args:
         request: what would be trained.
@@ -98,7 +100,7 @@ def estimate(request: Request, watch: Watch | None = None, check: Check = unaske
     tell: Watch = watch or (lambda event: None)
     job = _job(request, settings, place, Path(), join_processes(), tell, check)
     model = _initial(job)
-    return _planned(job, _loader(job, model))
+    return _planned(job, _loader(job, model), scores=False)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -253,8 +255,8 @@ def _run_file(job: Job, loader: Loader) -> dict[str, Any]:
     return read_sealed(file)
 
 
-def _planned(job: Job, loader: Loader) -> budget.Plan:
-    """The plan, from what is measured now."""
+def _planned(job: Job, loader: Loader, scores: bool = True) -> budget.Plan:
+    """The plan, from what is measured now; without scores on the way it is made in half the time."""
     resolved = job.resolved
     facts = {"dataset": _dataset(job), "family": resolved.family}
     threads = ["threads"] if job.request.threads else []
@@ -268,7 +270,7 @@ def _planned(job: Job, loader: Loader) -> budget.Plan:
         job.place,
         job.processes,
         resolved.minutes,
-        lambda average: probe(average, 0, job.check),
+        (lambda average: probe(average, 0, job.check)) if scores else None,
         lambda average: sheet(average, 0, job.check),
         looking.PROBE_IMAGES / looking.SHEET_IMAGES,
         frozenset({*words(job.request)["training"], *threads}),

@@ -42,7 +42,8 @@ export const train = {
     },
     small: {
       title: "Small files",
-      words: "Packs pictures without loss, fills what is missing, and says how odd one is.",
+      words:
+        "Packs pictures so that they come back exactly; fills what is missing, and says how odd one is.",
     },
   },
   time: "How long?",
@@ -125,7 +126,7 @@ export const train = {
   notes: "Notes",
   curveNames: {
     kernel_distance: "Distance to your pictures, lower is better",
-    losses: "Losses",
+    losses: "What each still gets wrong",
     "discriminator/total": "Critic",
     "generator/total": "Painter",
   } as Record<string, string>,
