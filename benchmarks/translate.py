@@ -6,9 +6,9 @@ RUN is of a family that translates, trained on the pairs of DATA; figures are of
 partner of each source. The rows: identity (the source itself), regression (each pixel's colour by least
 squares on the source's, its squares and products), retrieval (the partner of the nearest training source by
 pixels), and the model. Of a model that draws samples: its mean ("point"), one sample, and the mean of 8, with
-the share of true values within least and most of 8 samples (7 of 9 would be honest), that within mean +-
-1.645 standard deviations of them (9 of 10), and the error by tenths of the standard deviation. Identity and
-retrieval *are* real images: kernel distance alone says little.
+what `metrics.spread` says of 8 samples: the share of true values between their least and most (7 of 9 would
+be honest), that within mean +- 1.645 standard deviations (83.5 % of a normal distribution), and the error by
+tenths of the standard deviation. Identity and retrieval *are* real images: kernel distance alone says little.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from zeuxis.metrics import mean
 from zeuxis.metrics.kernel import kernel_distance
 from zeuxis.metrics.perceptual import perceptual_distance
 from zeuxis.metrics.similarity import psnr, ssim
-from zeuxis.metrics.spread import deciles, spread
+from zeuxis.metrics.spread import spread
 
 SAMPLES = 8
 
@@ -63,14 +63,14 @@ def main() -> None:
     real = features(truth)
     rows = dict(baselines(stored.field, train, source))
     honest: dict[str, object] = {}
-    if "steps" in type(model.family).Controls.model_fields:
+    if point := getattr(type(model.family), "POINT", {}):
         drawn = np.stack([model.translate(source, seed=seed).images for seed in range(SAMPLES)])
-        rows["point"] = model.translate(source, steps=0).images
+        rows["point"] = model.translate(source, **point).images
         rows["sample"] = drawn[0]
         rows["mean of 8"] = np.rint(drawn.mean(0)).astype(np.uint8)
         shares = spread(drawn, truth, {})
         honest = {name: round(one.value, 4) for name, one in shares.items()}
-        honest["deviation_and_error"] = np.round(deciles(drawn, truth), 2).tolist()
+        honest["deviation_and_error"] = shares["spread"].receipt["tenths"]
     else:
         rows["model"] = model.translate(source).images
     table = {name: figures(made, truth, real) for name, made in rows.items()}

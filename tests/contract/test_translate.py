@@ -12,7 +12,7 @@ from zeuxis.core.files import read_json
 from zeuxis.core.pixels import save_png
 from zeuxis.core.settings import Data
 from zeuxis.data.pictures import picture
-from zeuxis.evaluation import by_image, evaluate
+from zeuxis.evaluation import by_image, evaluate, paired
 from zeuxis.evaluation.drawn import above
 from zeuxis.features import Features
 from zeuxis.features.foreign import of_module
@@ -46,6 +46,8 @@ def table(tmp_path_factory):
         patch.setattr(evaluate, "extractor", lambda network: pixels)
         differ = lambda a, b: np.abs(a.astype(float) - b).mean((1, 2, 3)) / 255  # noqa: E731
         patch.setattr(by_image, "perceptual_distance", differ)
+        patch.setattr(paired, "perceptual_distance", differ)
+        patch.setattr(paired, "features", features)
         yield
 
 

@@ -2,38 +2,61 @@ import numpy as np
 import pytest
 
 from tests.support.sabotage import breaks
-from zeuxis.metrics.spread import deciles, spread
+from zeuxis.metrics.spread import spread
+
+SHAPE = (40, 8, 8, 3)
 
 
-def normal(k, deviation, seed=0):
-    """K samples and a truth of 8 images whose pixels are independent and normal."""
+def drawn(count, width, seed=0):
+    """Samples (count, N, H, W, C) and a truth (N, H, W, C) of one distribution for each value, uint8."""
     rng = np.random.default_rng(seed)
-    drawn = 128 + deviation * rng.standard_normal((k + 1, 8, 40, 40, 1))
-    return np.rint(drawn).clip(0, 255).astype(np.uint8)
+    centre, scale = rng.uniform(60, 190, SHAPE), rng.uniform(1, 20, SHAPE)
+    values = centre + scale * rng.standard_normal((count + 1, *SHAPE))
+    values[:count] = centre + width * (values[:count] - centre)
+    whole = np.rint(values.clip(0, 255)).astype(np.uint8)
+    return whole[:count], whole[count]
 
 
-@breaks("metrics/spread.py", "NORMAL_90 * exact", "exact")
-@breaks("metrics/spread.py", "& (truth_NHWC <= samples_KNHWC.max(0))", "")
-def test_an_honest_spread_holds_the_shares_that_it_promises():
-    drawn = normal(60, 20)
-    found = spread(drawn[1:], drawn[0], {"side": "hold-out"})
-    assert found["truth_within_90"].value == pytest.approx(0.9, abs=0.015)
-    few = spread(drawn[1:9], drawn[0], {})["truth_within_samples"]
-    # whole levels: a truth that equals the least or the most is inside, so it is a little above 7/9
-    assert few.value == pytest.approx(7 / 9, abs=0.03) and few.receipt["ideal"] == 7 / 9
-    assert few.receipt["samples_each"] == 8 and few.n == 8
+@breaks("metrics/spread.py", "return 1 - extreme", "return extreme")
+@breaks("metrics/spread.py", "known.std(0, ddof=1)", "known.std(0)")
+def test_samples_of_the_truth_s_distribution_are_honest():
+    """A normal truth lies within 1.645 deviations of a mean of 8 as often as Student's t says: 83.5 %."""
+    found = spread(*drawn(8, 1.0), {})
+    inside, wide = found["within_samples"], found["within_interval"]
+    assert inside.value == pytest.approx(7 / 9, abs=0.01) and inside.receipt["ideal"] == 7 / 9
+    assert inside.interval[0] < inside.value < inside.interval[1]
+    assert wide.value == pytest.approx(0.835, abs=0.01)
+    assert found["spread_correlation"].value > 0.3
+    tenths = found["spread"].receipt["tenths"]
+    assert len(tenths) == 10 and tenths[-1][1] > 3 * tenths[0][1]
+    assert [one for one, _ in tenths] == sorted(one for one, _ in tenths)
 
 
-def test_too_little_spread_is_seen():
-    truth, narrow = normal(0, 20)[0], normal(7, 5, seed=1)
-    found = spread(narrow, truth, {})
-    assert found["truth_within_90"].value < 0.45 and found["truth_within_samples"].value < 0.4
+@pytest.mark.parametrize(("width", "low", "high"), [(0.3, 0.2, 0.5), (3.0, 0.95, 1.0)])
+def test_too_little_and_too_much_variety_show(width, low, high):
+    assert low < spread(*drawn(8, width), {})["within_samples"].value < high
 
 
-@breaks("metrics/spread.py", "np.argsort(deviation, kind", "np.argsort(-deviation, kind")
-def test_errors_rise_with_an_honest_spread():
-    rng, level = np.random.default_rng(0), np.linspace(2, 30, 40)[:, None]
-    drawn = 128 + level * rng.standard_normal((9, 8, 40, 40, 1))
-    drawn = np.rint(drawn).clip(0, 255).astype(np.uint8)
-    found = deciles(drawn[1:], drawn[0])
-    assert len(found) == 10 and found == sorted(found) and found[-1][1] > 3 * found[0][1]
+@breaks("metrics/spread.py", "/ (1 + equal)", "/ 1")
+def test_equal_values_are_as_good_as_their_ranks_on_average():
+    """On white ground all are equal: nothing is known of the variety, and nothing is claimed."""
+    white = np.full((9, *SHAPE), 255, np.uint8)
+    found = spread(white[:8], white[8], {})
+    assert found["within_samples"].value == pytest.approx(7 / 9)
+    assert found["spread"].value == 0
+    few = np.random.default_rng(0).integers(0, 3, (9, *SHAPE)).astype(np.uint8)
+    assert spread(few[:8], few[8], {})["within_samples"].value == pytest.approx(7 / 9, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("samples", "truth", "said"),
+    [
+        (np.zeros((2, *SHAPE), np.uint8), np.zeros(SHAPE, np.uint8), "at least 3 of 2"),
+        (np.zeros((8, *SHAPE), np.uint8), np.zeros(SHAPE, np.float32), "expected uint8"),
+        (np.zeros((8, 3, 4, 4, 3), np.uint8), np.zeros(SHAPE, np.uint8), "several samples of each"),
+    ],
+    ids=["few", "floats", "shapes"],
+)
+def test_what_cannot_be_compared_is_said(samples, truth, said):
+    with pytest.raises(ValueError, match=said):
+        spread(samples, truth, {})

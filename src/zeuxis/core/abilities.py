@@ -132,6 +132,9 @@ class Translates(Draws[K]):
 
     takes: ClassVar[Names] = ("source",)
     gives: ClassVar[str] = "image"
+    POINT: ClassVar[Mapping[str, float]] = {}
+    """Controls with which it gives a point estimate, the same for every seed. A family that has some promises
+    that its samples differ otherwise."""
 
     @property
     def stride(self) -> int:

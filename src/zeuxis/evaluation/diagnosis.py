@@ -24,6 +24,8 @@ Damage = Literal[
     "exact copies",
     "untranslated",
     "no gain",
+    "no variety",
+    "no better",
     "unlike",
     "none",
 ]
@@ -248,6 +250,34 @@ def _say_no_gain(found: Found) -> str:
     )
 
 
+def _no_variety(found: Found) -> float:
+    """Samples that do not differ, of a family that promises that they do."""
+    return POOR if "spread" in found and found["spread"].value == 0 else 0.0
+
+
+def _no_better(found: Found) -> float:
+    """Translations that are certainly further from the truth than a baseline."""
+    return 1.0 if "paired_margin" in found and found["paired_margin"].interval[1] < 0 else 0.0
+
+
+def _say_no_better(found: Found) -> str:
+    margin = found["paired_margin"]
+    name = margin.receipt["baseline"]
+    mine = found["paired_perceptual_of_sample"].value
+    best = found[f"paired_perceptual_of_{name}"].value
+    return (
+        f"Translations are further from the truth ({mine:.2f}, perceptual distance) than {BASELINE[name]} is "
+        f"({best:.2f}), which needs no training."
+    )
+
+
+BASELINE = {
+    "identity": "the source itself",
+    "regression": "a regression of colours",
+    "retrieval": "the image of the nearest training source",
+}
+
+
 def _say_colour(found: Found) -> str:
     name = max(COLOURS, key=lambda one: abs(_shift(found, one)))
     words = {
@@ -324,5 +354,12 @@ INDICATORS: dict[Damage, tuple[Callable[[Found], float], Callable[[Found], str]]
     "copies": (_copies, _say_copies),
     "exact copies": (_exact, _say_exact),
     "untranslated": (_untranslated, _say_untranslated),
+    "no variety": (
+        _no_variety,
+        lambda found: (
+            "Samples of one source do not differ: the model has no variety, whatever the seed."
+        ),
+    ),
+    "no better": (_no_better, _say_no_better),
 }
 """Damage -> strength of its evidence in thresholds, and what to say."""

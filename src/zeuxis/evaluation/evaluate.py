@@ -26,11 +26,13 @@ from zeuxis.evaluation import diagnosis, sides
 from zeuxis.evaluation.allowance import Allowance, classifiers, duration, looks
 from zeuxis.evaluation.by_image import by_image, pairs, styled
 from zeuxis.evaluation.drawn import Drawn, drawn, exemplar_of, pick, sources_of, unpaired
+from zeuxis.evaluation.paired import paired
 from zeuxis.evaluation.report import Page, write
 from zeuxis.evaluation.report.measures import REFERENCES, cards
 from zeuxis.evaluation.report.outcome import Outcome
 from zeuxis.evaluation.report.pictures import HIDDEN, TILES, beside, hide
 from zeuxis.evaluation.report.training import curves, facts, sheets, summary
+from zeuxis.evaluation.report.translated import section
 from zeuxis.evaluation.report.verdict import UNMEASURED, advised, verdict
 from zeuxis.evaluation.sides import Side, look, measure
 from zeuxis.features import Features, extractor, features
@@ -141,11 +143,14 @@ def evaluate(
         found = _compared(model, made, prepared, chosen, seed, part)
         copied = _copied(model, made.images, prepared, chosen, seed, found)
         found.take(
-            by_image(model, prepared, chosen.reference, chosen.side, allowance, part(84, 88))
+            by_image(model, prepared, chosen.reference, chosen.side, allowance, part(84, 86))
         )
+        costs = drawing / max(len(made.images), 1), look_seconds
+        true = paired(model, prepared, chosen.holdout, costs, allowance, part(86, 90))
+        found.take(true.found)
         training_seconds = look_seconds * classifiers(prepared.images[:1].size)
         found.take(
-            _classes(model, prepared, chosen, made, allowance, training_seconds, part(88, 100))
+            _classes(model, prepared, chosen, made, allowance, training_seconds, part(90, 100))
         )
         if any(name.startswith("effective_classes_") for name in found):
             found.left_out.pop("effective_classes", None)  # a classifier named the samples' classes
@@ -165,6 +170,7 @@ def evaluate(
             facts=_facts(model, prepared, len(made.images), seed, drawing),
         )
         page = _page(model, prepared, chosen, made.images, copied, outcome)
+        page = dataclasses.replace(page, paired=section(found, true.strips))
     if out is None:
         _check_stays(model.folder)
     return outcome.write(model.folder if out is None else Path(out), page)

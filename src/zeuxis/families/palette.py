@@ -18,6 +18,8 @@ Shapes: B batch, C channels, H height, W width of images; K planes of sources.
 """
 
 import functools
+from collections.abc import Mapping
+from typing import ClassVar
 
 import pydantic
 import torch
@@ -103,6 +105,7 @@ class Palette(Family, abilities.Translates[PaletteControls]):
     Config = PaletteConfig
     Controls = PaletteControls
     CONDITIONAL = False
+    POINT: ClassVar[Mapping[str, float]] = {"steps": 0}
     TRAINING = Training(
         optimiser="muon",
         batch_size=32,

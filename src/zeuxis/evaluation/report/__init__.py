@@ -79,7 +79,7 @@ class Neighbours:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Page:
-    """All that the report shows; every text is plain, not HTML, but `ladder`, which is an SVG.
+    """All that the report shows; every text is plain, not HTML, but `ladder`, an SVG, and `paired`.
 
     Attributes:
         title, summary: the head.
@@ -97,6 +97,7 @@ class Page:
         pairs: a sheet of real images above their reconstructions, or of sources above their translations
             and the truth, if there is one; empty if there are none.
         translated: whether they are translations.
+        paired: of translations whose truth is known: figures and pictures, instead of `pairs`.
         exemplar: the picture whose style all images have, if they have that of one.
         neighbours: samples beside what they are most like.
         curves: (title, steps, values).
@@ -119,6 +120,7 @@ class Page:
     steps: Sequence[tuple[str, np.ndarray]] = ()
     pairs: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 0, 1), np.uint8))
     translated: bool = False
+    paired: str = ""
     exemplar: np.ndarray | None = None
     neighbours: Sequence[Neighbours] = ()
     curves: Sequence[tuple[str, Sequence[int], Sequence[float]]] = ()
@@ -145,7 +147,7 @@ def render(page: Page) -> str:
         f"<div>{findings}{notes}{_ladder(page)}</div></div>",
         _cards(page.cards[FIRST:], "Do labels mean what they say?"),
         _growth(page.steps),
-        _through(page),
+        page.paired or _through(page),
         _nearest(page.neighbours),
         _table(page.rows),
         _left_out(page.left_out),

@@ -47,6 +47,14 @@ TABLE = {  # name of the estimate -> title, what is better
     "edge_agreement": ("Edges of the source that its translation keeps: correlation", HIGH),
     "translation_psnr": ("PSNR of translations, dB", HIGH),
     "translation_ssim": ("SSIM of translations", HIGH),
+    "spread": ("Standard deviation over samples of one source, of 255 levels", "above 0"),
+    "within_samples": ("True values between the least and most of 8 samples", "near 0.778"),
+    "within_interval": (
+        "True values within mean ± 1.645 standard deviations of 8 samples",
+        "near 0.835",
+    ),
+    "spread_correlation": ("Correlation of standard deviation and error within an image", HIGH),
+    "paired_margin": ("Perceptual distance by which translations beat the best baseline", HIGH),
     "translation_perceptual": ("Perceptual distance of translations to the truth", LOW),
 }
 STARTS = {  # beginnings of names that go on with a condition's or a statistic's
@@ -125,6 +133,8 @@ def plain(name: str) -> str:
 
 
 UNNUMBERED = {
+    "paired": "translations beside baselines",
+    "spread": "spread of samples",
     "effective_classes": "class balance",
     "shift": "blur, noise, JPEG blocks and colour",
     "taught": "classification accuracy score",

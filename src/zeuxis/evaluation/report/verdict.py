@@ -25,6 +25,8 @@ REASONS = {
     "exact copies": "images are exact copies of real ones",
     "untranslated": "the images are no closer to the target than their sources",
     "no gain": "nothing is gained over enlargement without a network",
+    "no variety": "samples of one source do not differ",
+    "no better": "what needs no training is nearer to the truth",
     "unlike": "the images differ measurably from real ones",
 }
 """Damage -> why a set of images is not good."""
