@@ -21,7 +21,7 @@ type Families = { training: Schema; data: Schema };
 
 const MINUTES = [3, 10, 30, 60];
 const GENERATED = ["height", "width", "channels", "conditions", "source"];
-const OWN_CONTROLS = { family: GENERATED, training: ["steps", "seed"], data: [] };
+const OWN_CONTROLS = { family: GENERATED, training: ["seed"], data: [] };
 const SOON = 700;
 
 /** What to train on, for what, for how long. */
@@ -68,7 +68,8 @@ function Choices({ sets, set }: { sets: Entry[]; set: Entry }) {
     resource(async () => (await data(api.GET("/api/v1/families"))) as unknown as Families),
   );
   const schemas = families[goal.family]?.value.value;
-  const request = { family: goal.family, source: set.id, minutes, overrides };
+  const timed = overrides.training.steps === undefined;
+  const request = { family: goal.family, source: set.id, ...(timed && { minutes }), overrides };
   const right =
     schemas === undefined ||
     (isRight(without(schemas.config, GENERATED), overrides.family) &&
@@ -196,10 +197,11 @@ function SetChoice({ sets, set }: { sets: Entry[]; set: Entry }) {
 }
 
 /** What the training will cost, measured by the server for one time and scaled to the others. */
-function Cost({ request, right }: { request: { minutes: number } & object; right: boolean }) {
+function Cost({ request, right }: { request: { minutes?: number } & object; right: boolean }) {
   const [told, setTold] = useState<Estimate>();
   const [trouble, setTrouble] = useState("");
   const { minutes, ...rest } = request;
+  const timed = minutes !== undefined;
   const asked = JSON.stringify(rest);
   useEffect(() => {
     setTold(undefined);
@@ -207,7 +209,8 @@ function Cost({ request, right }: { request: { minutes: number } & object; right
     if (!right) return;
     const stop = new AbortController();
     const timer = setTimeout(async () => {
-      const body = { request: { ...JSON.parse(asked), minutes: MINUTES[0] } };
+      const measured = { ...JSON.parse(asked), ...(timed && { minutes: MINUTES[0] }) };
+      const body = { request: measured };
       try {
         setTold(
           await data(api.POST("/api/v1/estimate", { body: body as never, signal: stop.signal })),
@@ -224,8 +227,9 @@ function Cost({ request, right }: { request: { minutes: number } & object; right
   }, [asked, right]);
   if (trouble !== "") return <Sentence tone="bad">{trouble}</Sentence>;
   if (told === undefined) return <p class="soft">{right && `${say.train.measuring} …`}</p>;
-  const steps = Math.max(1, Math.round((told.steps * minutes) / (MINUTES[0] ?? minutes)));
-  const digits = 10 ** Math.max(0, Math.floor(Math.log10(steps)) - 1);
+  const times = timed ? minutes / (MINUTES[0] ?? minutes) : 1;
+  const steps = Math.max(1, Math.round(told.steps * times));
+  const digits = timed ? 10 ** Math.max(0, Math.floor(Math.log10(steps)) - 1) : 1;
   return (
     <p class="soft">
       {say.train.costs(Math.round(steps / digits) * digits, told.memory_bytes, told.disk_bytes)}
