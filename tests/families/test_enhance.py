@@ -77,6 +77,18 @@ def test_blur_widens_a_point_by_its_deviation_and_leaves_0_alone():
     )
 
 
+@breaks("nn/corruption.py", "(known_B1HW == 0) & (around_B1HW > 0)", "around_B1HW > 0")
+def test_holes_are_filled_from_their_edges_inwards_and_nothing_else_changes():
+    image, mask = torch.rand(2, 3, 12, 12), torch.zeros(2, 1, 12, 12)
+    mask[0, :, 3:8, 4:9] = 1
+    image[0, :, 3:8, 4:9] = 99.0
+    flat = torch.where(mask > 0, 99.0, torch.full_like(image, 0.25))
+    assert torch.allclose(corruption.filled(flat, mask, 3), torch.full_like(image, 0.25))
+    out = corruption.filled(image, mask, 2)
+    assert torch.equal(out[1], image[1]) and torch.equal(out[0, :, :3], image[0, :, :3])
+    assert (out[0, :, 5, 6] == 0).all() and (out[0, :, 4, 5] > 0).all() and out.max() <= 1
+
+
 @breaks("nn/crops.py", "if way & 4 else square", "if way & 2 else square")
 @breaks("nn/crops.py", "(height - side + 1)", "(height - side)")
 def test_squares_come_from_everywhere_in_all_symmetries():

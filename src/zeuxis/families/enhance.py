@@ -6,9 +6,10 @@ drawn for it, and rounded to 8 bits. N learns what bicubic enlargement lacks:
 
     y = bicubic(x) + N(x, s)          L = |y - t|_1
 
-It sees the strengths as planes beside the image (as in FFDNet; Zhang et al., 2018,
+Holes of x are filled by means of their edges first (`nn.corruption.filled`), and N sees where they were.
+The strengths are planes beside the image (as in FFDNet; Zhang et al., 2018,
 https://arxiv.org/abs/1710.04026), so that one network removes as much as it is told to. Each is hidden (-1)
-from some rows, which teaches it to judge by the image alone: what it does unless it is told.
+from some rows, which teaches N to judge by the image alone: what it does unless it is told.
 
 There are no norms and no attention, and N works at half of the image's resolution at most: what is made
 at a pixel depends on the source within `margin` only, so that tiles of a large picture equal the whole.
@@ -53,6 +54,8 @@ KINDS = ("blur", "noise", "jpeg")
 """What a strength is of, in the order of the planes."""
 UNITS = (1.0, 25.0, 0.5)
 """Strengths that a plane shows as 1: pixels, levels of 255, and 1 - quality / 100."""
+FILLED = 12
+"""Pixels from their edges up to which holes are filled by means, before the network mends that."""
 LAYERS = ("block1", "block2", "block4")
 """Of the feature network, whose maps the perceptual term compares."""
 CLEANEST = 95
@@ -193,7 +196,8 @@ class Enhance(Family, abilities.Translates[EnhanceControls]):
     @property
     def margin(self) -> int:
         """How far a pixel sees."""
-        return -(-self.network.reach // self.stride) * self.stride
+        reach = self.network.reach + FILLED * self.fills
+        return -(-reach // self.stride) * self.stride
 
     @property
     def fills(self) -> bool:
@@ -302,9 +306,12 @@ class Enhance(Family, abilities.Translates[EnhanceControls]):
 
     def _restored(self, source: Tensor, mask: Tensor | None, told_BK: Tensor) -> Tensor:
         """Images (B, C, H, W), not bounded."""
-        mask = torch.zeros_like(source[:, :1]) if mask is None else mask
-        added = self.network(torch.cat([source * (1 - mask), mask], 1), told_BK)
-        return self._enlarged(source * (1 - mask)) + added
+        if mask is None:
+            mask = torch.zeros_like(source[:, :1])
+        else:
+            source = corruption.filled(source, mask, FILLED)
+        added = self.network(torch.cat([source, mask], 1), told_BK)
+        return self._enlarged(source) + added
 
     def _enlarged(self, source: Tensor) -> Tensor:
         """Bicubic, as Pillow has it."""

@@ -111,6 +111,24 @@ def reduced(image_BCHW: Tensor, factor: int, sharp_B: Tensor) -> Tensor:
     return torch.where(per_row(sharp_B), bicubic, F.avg_pool2d(image_BCHW, factor))
 
 
+def filled(image_BCHW: Tensor, mask_B1HW: Tensor, rounds: int) -> Tensor:
+    """Holes filled from their edges inwards, a pixel a round by the mean of its known neighbours.
+
+    Args:
+        image_BCHW: images; what lies in holes has no influence.
+        mask_B1HW: 1.0 in holes, else 0.0.
+        rounds: pixels from an edge that are reached; what lies deeper becomes 0.
+    """
+    known_B1HW = 1 - mask_B1HW
+    image_BCHW = image_BCHW * known_B1HW
+    for _ in range(rounds):
+        around_B1HW, sum_BCHW = (F.avg_pool2d(x, 3, 1, 1) for x in (known_B1HW, image_BCHW))
+        new_B1HW = (known_B1HW == 0) & (around_B1HW > 0)
+        image_BCHW = torch.where(new_B1HW, sum_BCHW / around_B1HW.clamp(min=1e-6), image_BCHW)
+        known_B1HW = torch.where(new_B1HW, 1.0, known_B1HW)
+    return image_BCHW
+
+
 def quantised(image_BCHW: Tensor) -> Tensor:
     """Rounded to what 8 bits hold, as files are."""
     return ((image_BCHW + 1) * 127.5).round().clamp(0, 255) / 127.5 - 1
