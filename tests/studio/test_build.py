@@ -3,11 +3,14 @@
 import json
 import os
 import re
+import runpy
 import subprocess
+import sys
+import types
 
 import pytest
 
-from tests.support.need import STUDIO, need_packages
+from tests.support.need import ROOT, STUDIO, need, need_packages
 from tests.support.openapi import schema
 from tests.support.sabotage import breaks
 
@@ -60,3 +63,37 @@ def test_versions_are_pinned():
     package = json.loads((STUDIO / "package.json").read_text())
     for version in (package["dependencies"] | package["devDependencies"]).values():
         assert re.fullmatch(r"\d+\.\d+\.\d+", version)
+
+
+@pytest.fixture
+def hook(monkeypatch, tmp_path):
+    """The hook of the build, for a checkout in `tmp_path`; hatchling is only there while a wheel is built."""
+    names = ["hatchling", "builders", "hooks", "plugin", "interface"]
+    for i in range(len(names)):
+        name = ".".join(names[: i + 1])
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    sys.modules[name].BuildHookInterface = object
+    made = runpy.run_path(str(STUDIO / "hatch_build.py"))["CustomBuildHook"]()
+    made.root = str(tmp_path)
+    return made
+
+
+def test_no_wheel_without_the_page(hook, tmp_path):
+    hook.initialize("editable", {})
+    with pytest.raises(SystemExit, match="run `make studio` first"):
+        hook.initialize("standard", {})
+    static = tmp_path / "src" / "zeuxis" / "server" / "static"
+    static.mkdir(parents=True)
+    (static / "index.html").write_text("")
+    hook.initialize("standard", {})
+
+
+def test_a_tool_that_is_required_is_not_skipped(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(pytest.skip.Exception):
+        need("node")
+    monkeypatch.setenv("ZEUXIS_REQUIRE", "node,chromium")
+    for tool in ("node", "chromium"):
+        with pytest.raises(pytest.fail.Exception):
+            need(tool)
+    assert "ZEUXIS_REQUIRE=node,chromium" in (ROOT / ".ci" / "run").read_text()

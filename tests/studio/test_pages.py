@@ -1,6 +1,7 @@
 """What the server says of the page: open to a browser that has no secret yet, closed to other sites."""
 
 import asyncio
+import sys
 
 import httpx
 import pytest
@@ -89,6 +90,13 @@ def test_a_page_that_is_not_built_is_one_sentence(tmp_path, monkeypatch, capsys)
     assert zeuxis("studio", tmp_path, "--no-browser") == 2
     said = capsys.readouterr().err
     assert "is not built in this checkout; run `make studio`" in said and said.count("\n") == 1
+
+
+def test_a_missing_extra_is_one_sentence(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    assert zeuxis("studio", tmp_path, "--no-browser") == 2
+    said = capsys.readouterr().err
+    assert "pip install 'zeuxis[studio]'" in said and said.count("\n") == 1
 
 
 @breaks("server/serve.py", "keys.new_ticket()", "token")

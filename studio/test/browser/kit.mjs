@@ -1,49 +1,58 @@
 // What journeys share: a browser, pictures of the page, and what a page must never do.
 
+import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { chromium } from "playwright-core";
 
-export { default as assert } from "node:assert/strict";
+export { assert };
 
 const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 
-/** Open an address in Debian's Chromium; requests elsewhere and errors of the page end the journey. */
-export async function open(
-  address,
-  { theme = "light", width = 1280, height = 800, zoom = 1, watch = () => {} } = {},
-) {
+/** Walk through the page at an address in Debian's Chromium.
+ *
+ * Requests elsewhere and errors of the page end the journey; of one that failed there is a picture.
+ */
+export async function journey(address, options, walk) {
+  const { theme = "light", zoom = 1, watch = () => {} } = options;
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM,
     args: ["--no-sandbox", "--disable-gpu"],
   });
   const context = await browser.newContext({
     colorScheme: theme,
-    viewport: { width: Math.round(width / zoom), height: Math.round(height / zoom) },
+    viewport: { width: 1280 / zoom, height: 800 / zoom },
     deviceScaleFactor: zoom,
     reducedMotion: "reduce",
     serviceWorkers: "block",
   });
   const page = await context.newPage();
   page.setDefaultTimeout(60_000);
-  const home = new URL(address).origin;
   const trouble = [];
-  const requests = [];
   page.on("pageerror", (error) => trouble.push(`error: ${error}`));
   page.on("request", (request) => {
-    requests.push(request.url());
-    if (!request.url().startsWith(home) && !request.url().startsWith("blob:")) {
-      trouble.push(`foreign: ${request.url()}`);
-    }
+    const url = new URL(request.url());
+    const home = url.origin === new URL(address).origin || url.protocol === "blob:";
+    if (!home) trouble.push(`foreign: ${url}`);
   });
   page.on("console", (message) => {
     // a refused file is a 422, which Chromium prints
     const answered = message.text().startsWith("Failed to load resource");
     if (message.type() === "error" && !answered) trouble.push(`console: ${message.text()}`);
   });
-  watch(page);
-  await page.goto(address);
-  return { browser, context, page, trouble, requests };
+  try {
+    watch(page);
+    await page.goto(address);
+    await walk(page);
+    assert.deepEqual(trouble, []);
+  } catch (error) {
+    await shoot(page, `failed-${theme}-${zoom}`);
+    const said = await page.locator(".sentence").allTextContents();
+    console.error(page.url(), said, trouble);
+    throw error;
+  } finally {
+    await browser.close();
+  }
 }
 
 /** The rules of WCAG that a program can check. */

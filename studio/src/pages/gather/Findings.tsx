@@ -16,12 +16,14 @@ export function Findings({ set, facts }: { set: PictureSet; facts: Facts }) {
         <ul>
           {facts.findings.map((finding) => (
             <li key={`${finding.id}/${finding.fixed}`}>
-              <One set={set} finding={finding} undo={isLast(facts, finding)} />
+              <One set={set} finding={finding} looking={looking} undo={isLast(facts, finding)} />
             </li>
           ))}
         </ul>
         {open.length > 1 && (
-          <Button onClick={() => void set.fixAll()}>{say.gather.fixAll(open.length)}</Button>
+          <Button disabled={looking} onClick={() => void set.fixAll()}>
+            {say.gather.fixAll(open.length)}
+          </Button>
         )}
       </section>
       <section class="findings" aria-labelledby="enough">
@@ -39,7 +41,18 @@ function isLast(facts: Facts, finding: Finding): boolean {
   return facts.undo !== null && facts.findings.findLast((one) => one.fixed)?.id === finding.id;
 }
 
-function One({ set, finding, undo }: { set: PictureSet; finding: Finding; undo: boolean }) {
+function One({
+  set,
+  finding,
+  looking,
+  undo,
+}: {
+  set: PictureSet;
+  finding: Finding;
+  /** The finding may still change, so that its fix would mend something else than it says. */
+  looking: boolean;
+  undo: boolean;
+}) {
   const shown = set.shown.value === finding.id;
   const { fix, fixed, items, sentence } = finding;
   const tone = fixed ? "good" : finding.severity;
@@ -57,7 +70,7 @@ function One({ set, finding, undo }: { set: PictureSet; finding: Finding; undo: 
           </Button>
         )}
         {fix !== null && !fixed && (
-          <Button quiet onClick={() => void set.change({ fix: finding.id })}>
+          <Button quiet disabled={looking} onClick={() => void set.change({ fix: finding.id })}>
             {fix}
           </Button>
         )}
