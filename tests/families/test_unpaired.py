@@ -128,7 +128,7 @@ def test_sources_are_brought_to_the_images_channels_and_size(channels, made):
             "one way only",
         ),
     ],
-    ids=str,
+    ids=["classes", "map", "reverse"],
 )
 def test_what_a_method_cannot_do_is_said(call, said):
     with pytest.raises(ValueError, match=said):
