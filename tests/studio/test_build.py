@@ -89,6 +89,7 @@ def test_no_wheel_without_the_page(hook, tmp_path):
 
 
 def test_a_tool_that_is_required_is_not_skipped(monkeypatch):
+    monkeypatch.delenv("ZEUXIS_REQUIRE", raising=False)
     monkeypatch.setenv("PATH", "")
     with pytest.raises(pytest.skip.Exception):
         need("node")

@@ -26,29 +26,32 @@ export async function journey(address, options, walk) {
     reducedMotion: "reduce",
     serviceWorkers: "block",
   });
-  const page = await context.newPage();
-  page.setDefaultTimeout(60_000);
   const trouble = [];
-  page.on("pageerror", (error) => trouble.push(`error: ${error}`));
-  page.on("request", (request) => {
-    const url = new URL(request.url());
-    const home = url.origin === new URL(address).origin || url.protocol === "blob:";
-    if (!home) trouble.push(`foreign: ${url}`);
+  context.on("page", (page) => {
+    page.setDefaultTimeout(60_000);
+    page.on("pageerror", (error) => trouble.push(`error: ${error}`));
+    page.on("request", (request) => {
+      const url = new URL(request.url());
+      const home = url.origin === new URL(address).origin || url.protocol === "blob:";
+      if (!home) trouble.push(`foreign: ${url}`);
+    });
+    page.on("console", (message) => {
+      // a refused file is a 422, which Chromium prints
+      const answered = message.text().startsWith("Failed to load resource");
+      if (message.type() === "error" && !answered) trouble.push(`console: ${message.text()}`);
+    });
   });
-  page.on("console", (message) => {
-    // a refused file is a 422, which Chromium prints
-    const answered = message.text().startsWith("Failed to load resource");
-    if (message.type() === "error" && !answered) trouble.push(`console: ${message.text()}`);
-  });
+  const page = await context.newPage();
   try {
     watch(page);
     await page.goto(address);
-    await walk(page);
+    await walk(page, context);
     assert.deepEqual(trouble, []);
   } catch (error) {
-    await shoot(page, `failed-${theme}-${zoom}`);
-    const said = await page.locator(".sentence").allTextContents();
-    console.error(page.url(), said, trouble);
+    const last = context.pages().at(-1);
+    await shoot(last, `failed-${theme}-${zoom}`);
+    const said = await last.locator(".sentence").allTextContents();
+    console.error(last.url(), said, trouble);
     throw error;
   } finally {
     await browser.close();
