@@ -224,13 +224,10 @@ class Unpaired(Family, abilities.Translates[UnpairedControls]):
             given, real_BCHW = (source_BCHW, image_BCHW)[:: 1 if way == "there" else -1]
             with torch.no_grad():
                 fake_BCHW = self._pass(way, given).clamp(-1, 1)
-            real_BCHW = real_BCHW.detach().requires_grad_(due)
-            real, fake = self.critics[way](real_BCHW), self.critics[way](fake_BCHW)
-            losses[way] = adversarial.discriminator_loss("non_saturating", real, fake).mean()
-            total = total + losses[way]
-            if due:
-                squared_B = adversarial.squared_gradient(real.flatten(1).mean(1), real_BCHW)
-                total = total + GAMMA * EVERY / 2 * squared_B.mean()
+            terms = adversarial.discriminator_terms(
+                self.critics[way], real_BCHW, fake_BCHW, "non_saturating", GAMMA, EVERY * due
+            )
+            losses[way], total = terms["adversarial"], total + terms["total"]
         return {"total": total, **losses}
 
     def _fooled(self, way: str, made_BCHW: Tensor) -> Tensor:
