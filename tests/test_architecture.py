@@ -12,7 +12,7 @@ from zeuxis.families import FAMILIES
 SRC = Path(__file__).parents[1] / "src" / "zeuxis"
 RANKS = [
     ("core",),
-    ("nn", "objectives", "sampling", "features"),
+    ("nn", "objectives", "sampling", "features", "marks"),
     ("data", "families", "metrics"),
     ("inference",),
     ("evaluation",),
