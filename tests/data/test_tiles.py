@@ -7,6 +7,8 @@ from PIL import Image
 from tests.support.sabotage import breaks
 from zeuxis import data
 from zeuxis.core.settings import Data
+from zeuxis.data.preparation.target import cut_if_better
+from zeuxis.data.source import tiles
 
 
 def photo(path, height, width):
@@ -48,3 +50,35 @@ def test_each_size_of_tile_is_a_set_of_its_own_in_the_cache(tmp_path, monkeypatc
     sets = [data.ensure(tmp_path / "wall.png", Data(tiles=side)) for side in (8, 16, 8)]
     assert sets[0].folder == sets[2].folder != sets[1].folder
     assert [prepared.height for prepared in sets] == [8, 16, 8]
+
+
+@breaks("data/source/tiles.py", "(count * np.arange(most)) // most", "np.arange(most)")
+def test_of_too_many_tiles_some_are_kept_from_everywhere(tmp_path, monkeypatch):
+    monkeypatch.setattr(tiles, "MOST", 50 * 8 * 8)
+    pixels = photo(tmp_path / "wall.png", 80, 160)
+    prepared = data.prepare(tmp_path / "wall.png", tmp_path / "set", Data(tiles=8))
+    assert "200 tiles of 8 x 8 of which 50 were kept, evenly spread" in " ".join(
+        prepared.facts["remarks"]
+    )
+    places = [tuple(map(int, name.partition("#")[2].split(","))) for name in prepared.names]
+    assert len(places) == 50 and {top for top, _ in places} == set(range(0, 80, 8))
+    for image, (top, left) in zip(prepared.images, places, strict=True):
+        assert np.array_equal(image, pixels[top : top + 8, left : left + 8])
+
+
+@breaks("data/preparation/target.py", "2 * large >=", "4 * large >=")
+@breaks("data/preparation/target.py", "len(set(sizes)) > 1", "len(set(sizes)) > 0")
+def test_photos_of_mixed_sizes_are_cut_for_a_family_that_asks_for_it(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    photo(folder / "a.png", 40, 50)
+    photo(folder / "b.png", 40, 50)
+    assert cut_if_better(folder, Data(), 32).tiles is None, "all of one size"
+    photo(folder / "c.png", 20, 50)
+    photo(folder / "d.png", 20, 60)
+    assert cut_if_better(folder, Data(), 32).tiles == 32
+    photo(folder / "e.png", 20, 70)
+    assert cut_if_better(folder, Data(), 32).tiles is None, "most are smaller"
+    assert cut_if_better(folder, Data(), None).tiles is None
+    assert cut_if_better(folder, Data(size=(16, 16)), 8).tiles is None
+    assert cut_if_better(folder / "a.png", Data(), 32).tiles == 32, "one photo"

@@ -146,6 +146,9 @@ class Family(nn.Module, abc.ABC):
     """Whether the family can be conditioned on labels. If not, `conditions` is always empty."""
     UNPAIRED: ClassVar[bool] = False
     """Whether the sources and images of a batch need not belong together, if it has a `source`."""
+    TILES: ClassVar[int | None] = None
+    """Side of the squares that images of mixed sizes are cut into, if neither a size nor tiles are asked for;
+    None: they are resized."""
 
     PARTS: ClassVar[tuple[str, ...]] = ()
     """Names of the trained models that it may build on. A family that names any takes them as the

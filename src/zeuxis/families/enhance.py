@@ -163,6 +163,7 @@ class Enhance(Family, abilities.Translates[EnhanceControls]):
     Config = EnhanceConfig
     Controls = EnhanceControls
     CONDITIONAL = False
+    TILES = 96
     OPTIONAL = ("discriminator",)
     TRAINING = Training(
         optimiser="muon",

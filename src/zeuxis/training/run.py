@@ -22,6 +22,7 @@ from zeuxis.core.request import Request
 from zeuxis.core.rng import Rng, of_run
 from zeuxis.core.settings import Data, Training, override
 from zeuxis.data.preparation.split import announced
+from zeuxis.data.preparation.target import cut_if_better
 from zeuxis.data.source import name_of
 from zeuxis.inference import artefact
 from zeuxis.inference.latents import frozen_parts
@@ -133,6 +134,7 @@ class Job:
 def _ready(request: Request) -> tuple[Data, torch.device]:
     """How the data is prepared, and the device, which is made ready."""
     settings = override(Data(), dict(words(request)["data"]), "data.")
+    settings = cut_if_better(request.source, settings, families.get(request.family).TILES)
     place = machine.choose_device(request.device)
     machine.set_threads(request.threads)
     machine.keep_memory()

@@ -1,13 +1,16 @@
 """What images are turned into: their size and channels, chosen from what is there."""
 
 from fractions import Fraction
+from pathlib import Path
 
 from zeuxis.core.errors import Invalid
 from zeuxis.core.settings import Data
 from zeuxis.data.preparation import decode
 from zeuxis.data.preparation.colour import GREY
 from zeuxis.data.preparation.decode import Target
-from zeuxis.data.source.base import Source
+from zeuxis.data.prepared import is_prepared
+from zeuxis.data.source import open_source
+from zeuxis.data.source.base import SUFFIXES, Source
 
 PEEK = 1024
 DEFAULT_SIZE = (64, 64)
@@ -32,6 +35,28 @@ def choose_target(source: Source, settings: Data) -> Target:
         clear = bool(seen) and all(alpha for *_, alpha in seen) and _something_clear(source)
         channels = 1 if grey else 4 if clear else 3
     return Target(size[0], size[1], channels, settings.fit, part=source.part)
+
+
+def cut_if_better(source: str | Path, settings: Data, side: int | None) -> Data:
+    """The settings, with tiles of `side` pixels where resizing would lose what they keep.
+
+    That is a raw source whose images have no one size, half of them or more as large as such a tile; or a
+    single image. What was asked for (`size`, `tiles`) stays, and pairs are never cut.
+    """
+    asked = settings.size, settings.tiles, settings.pairs, settings.pair
+    if side is None or any(value is not None for value in asked) or is_prepared(Path(source)):
+        return settings
+    cut = settings.model_copy(update={"tiles": side})
+    if Path(source).suffix.lower() in SUFFIXES:
+        return cut
+    opened = open_source(source, settings)
+    try:
+        with decode.guarded():
+            sizes = [(height, width) for height, width, *_ in _peek(opened)]
+    finally:
+        opened.close()
+    large = sum(min(size) >= side for size in sizes)
+    return cut if len(set(sizes)) > 1 and 2 * large >= len(sizes) else settings
 
 
 def _peek(source: Source) -> list[tuple[int, int, str, bool]]:

@@ -18,6 +18,8 @@ from zeuxis.data.source.base import Item, Source, read_file
 
 OPEN = 2
 """Whole images that are kept decoded."""
+MOST = 1 << 29
+"""Pixels that all tiles of a set may have: of more tiles as many are kept, evenly spread."""
 
 
 class OneImage(Source):
@@ -61,18 +63,24 @@ class Tiles(Source):
             raise Invalid(
                 f"no image of {whole.name} has {self._side} x {self._side} pixels; give a smaller data.tiles"
             )
-        share = holdout_count(count, settings.holdout) / count
+        most = min(count, max(1, MOST // self._side**2))
+        share = holdout_count(most, settings.holdout) / most
+        kept, first = (count * np.arange(most)) // most, 0
         for index, (rows, columns) in shapes.items():
-            self._cut(index, rows, columns, share)
+            last = first + rows * columns
+            here = kept[np.searchsorted(kept, first) : np.searchsorted(kept, last)] - first
+            self._cut(index, here.tolist(), columns, share)
+            first = last
         strip = "; a strip at the right of each is held out" if share else ""
+        spread = f" of which {most:,} were kept, evenly spread" if most < count else ""
         self.notes.append(
-            f"images were cut into {count:,} tiles of {self._side} x {self._side}{strip}"
+            f"images were cut into {count:,} tiles of {self._side} x {self._side}{spread}{strip}"
         )
 
-    def _cut(self, index: int, rows: int, columns: int, share: float) -> None:
+    def _cut(self, index: int, places: list[int], columns: int, share: float) -> None:
         item = self._whole.items[index]
         first_held = columns - max(1, round(share * columns)) if share and columns > 1 else columns
-        for place in range(rows * columns):
+        for place in places:
             row, column = divmod(place, columns)
             side = item.side or (
                 ("holdout" if column >= first_held else "train") if share else None
