@@ -30,6 +30,7 @@ from zeuxis.core.abilities import (
     Interpolates,
     Scores,
     Sequential,
+    Translates,
     Varies,
     abilities_of,
 )
@@ -196,6 +197,22 @@ def test_bfloat16_autocast_trains(name):
         state.step += 1
     assert all(torch.isfinite(value) for value in losses.values()) and not state.skipped
     assert all(p.dtype == torch.float32 for p in state.model.parameters())
+
+
+@breaks(
+    "families/enhance.py",
+    "with torch.autocast(image_BCHW.device.type, enabled=False):\n            return",
+    "with torch.no_grad():\n            return",
+)
+@pytest.mark.parametrize("name", able(Translates))
+@torch.no_grad()
+def test_bfloat16_autocast_translates(name):
+    model, rng = wake(build(name)).eval(), Rng(range(4))
+    batch = batch_for(model)
+    with torch.autocast("cpu", torch.bfloat16):
+        given = {"source": batch["image"], **model.damaged(batch["image"].bfloat16(), rng), **batch}
+        made = model.translate(given["source"], model.noise(rng), given, model.Controls())
+    assert made.shape == batch["image"].shape and torch.isfinite(made).all()
 
 
 @breaks("inference/artefact.py", "if not is_dropped(model, key)}\n    files", "}\n    files")

@@ -260,7 +260,8 @@ class Enhance(Family, abilities.Translates[EnhanceControls]):
 
     def damaged(self, image_BCHW: Tensor, rng: Rng) -> Batch:
         """Sources as the training has them, of whole images."""
-        return self._damage(image_BCHW, rng)[0]
+        with torch.autocast(image_BCHW.device.type, enabled=False):
+            return self._damage(full(image_BCHW), rng)[0]
 
     def _damage(self, image_BCHW: Tensor, rng: Rng) -> tuple[Batch, Tensor]:
         """`source` (B, C, h, w), `mask` (B, 1, h, w) if holes are learned, and strengths (B, K)."""
