@@ -141,7 +141,7 @@ def test_sources_of_a_translation_are_files_too(tmp_path):
             save_png(folder / f"{i}.png", ids[..., None] * (1 if kind == "map" else 255))
         read = VERBS["translate"].read(model, {"sources": str(folder)})["sources"].images
         body = {"sources": [encoded(path) for path in sorted(folder.iterdir())]}
-        assert np.array_equal(VERBS["translate"].take(model, body, 3)["sources"], read)
+        assert np.array_equal(VERBS["translate"].take(model, body, 3)["sources"].images, read)
 
 
 @breaks("server/worker.py", "len(result) == 1", "True")

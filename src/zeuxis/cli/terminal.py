@@ -295,6 +295,8 @@ def show_result(
         out.say(f"wrote the sheet {sheet}")
     if film is not None:
         out.say(f"wrote the film {film}")
+        if film.suffix.lower() == ".webm" and not result.provenance.get("unmarked"):
+            out.say("  WebM holds no metadata: the film does not say that it is AI-generated")
 
 
 def show_contest(result: Mapping[str, Any]) -> None:

@@ -3,7 +3,7 @@
 Shapes: N frames, H height, W width, C channels (1, 3 or 4).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,11 @@ def check_film(path: Path) -> None:
 
 
 def write_film(
-    frames_NHWC: np.ndarray, path: str | Path, fps: float = FPS, loop: bool = True
+    frames_NHWC: np.ndarray,
+    path: str | Path,
+    fps: float = FPS,
+    loop: bool = True,
+    finish: Callable[[bytes], bytes] | None = None,
 ) -> None:
     """Write a film, whole or not at all; the suffix says which kind.
 
@@ -53,6 +57,7 @@ def write_film(
         path: ends in .webp, .gif, .mp4 or .webm.
         fps: frames a second, 1 to 50.
         loop: whether it begins again at its end (players of MP4 and WebM choose that themselves).
+        finish: what is done with the bytes of the file, if anything.
 
     Raises:
         Invalid: the suffix, the frames or the pace are not such.
@@ -70,8 +75,13 @@ def write_film(
     if not 1 <= fps <= FASTEST:
         raise Invalid(f"{fps:g} frames a second; expected 1 to {FASTEST}")
     frames = [_colour(enlarged(frame, LEAST, even=True)) for frame in frames_NHWC]
-    write = WRITERS[path.suffix.lower()]
-    write_file(path, lambda beside: write(frames, beside, fps, loop))
+
+    def write(beside: Path) -> None:
+        WRITERS[path.suffix.lower()](frames, beside, fps, loop)
+        if finish is not None:
+            beside.write_bytes(finish(beside.read_bytes()))
+
+    write_file(path, write)
 
 
 def _colour(frame_HWC: np.ndarray) -> np.ndarray:

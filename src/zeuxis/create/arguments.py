@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from zeuxis.core.errors import Invalid, NotFound
-from zeuxis.inference.arguments import Number, file_bytes
+from zeuxis.inference.arguments import Number
+from zeuxis.inference.sent import file_bytes
 from zeuxis.inference.verb import Argument, Encoded
 
 
@@ -38,6 +39,14 @@ class PictureOf(Argument):
         picture = open_picture(value)
         file = {"file": picture.name} if picture.name else {}
         return {**file, "sha256": picture.sha256}
+
+    def is_source(self, model: Any, value: Any) -> bool:
+        """Where one was given."""
+        return value is not None
+
+    def kept(self, value: Any, checked: Any) -> list[Any]:
+        """Of each of its files."""
+        return [one.kept for one in _several(checked)]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -26,6 +26,7 @@ from zeuxis.core.settings import similar
 from zeuxis.data.originals import profile_of
 from zeuxis.data.preparation.decode import Refused, decode, guarded
 from zeuxis.data.source.base import read_file
+from zeuxis.marks.metadata import Kept, kept_of
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -37,12 +38,14 @@ class Picture:
         sha256: of the file, or of the pixels of an array.
         name: of the file; empty if it came from none.
         profile: an RGB colour profile other than sRGB that the file has.
+        kept: what the file says of itself, if anything.
     """
 
     pixels_HWC: np.ndarray
     sha256: str
     name: str = ""
     profile: bytes | None = None
+    kept: Kept | None = None
 
     @property
     def alpha_HW(self) -> np.ndarray | None:
@@ -147,7 +150,8 @@ def _decoded(content: bytes, what: str) -> Picture:
     except Refused as error:
         kind = TooLarge if error.reason == "oversized" else Invalid
         raise kind(f"{what} cannot be read as an image ({error})") from error
-    return Picture(pixels_HWC, hashlib.sha256(content).hexdigest(), profile=profile)
+    sha256, kept = hashlib.sha256(content).hexdigest(), kept_of(content)
+    return Picture(pixels_HWC, sha256, profile=profile, kept=kept)
 
 
 def _of_array(given: np.ndarray) -> Picture:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from zeuxis.core.errors import Conflict, Invalid
 from zeuxis.core.files import read_json, write_file, write_json
-from zeuxis.inference.results import Images, Result
+from zeuxis.inference.results import Images, Visual
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,7 +24,7 @@ QUALITY = 95
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Pictures(Result):
+class Pictures(Visual):
     """Pictures.
 
     Attributes:
@@ -96,8 +96,14 @@ class Pictures(Result):
     def as_file(self) -> bytes:
         """The picture as PNG; several as a zip of their files."""
         if len(self.pictures) == 1:
-            return encoded(self.pictures[0], ".png", self.profile)
-        return Images(images=self.pictures, provenance=self.provenance).as_file()
+            return self._single(".png")
+        return self._several(self.provenance).as_file()
+
+    def _single(self, suffix: str) -> bytes:
+        return self.encoded(self.pictures[0], lambda image: file_of(image, suffix, self.profile), 0)
+
+    def _several(self, provenance: Mapping[str, Any]) -> Images:
+        return Images(images=self.pictures, provenance=provenance, kept=self.kept)
 
     def write(self, path: str | Path) -> None:
         """Write the picture, the film or a folder of pictures, and the recipe: `NAME.json` or `samples.json`.
@@ -112,14 +118,14 @@ class Pictures(Result):
         self.check_out(path)
         recipe = {**self.provenance, "version": __version__, "notes": list(self.notes)}
         if not path.suffix or path.is_dir():
-            Images(images=self.pictures, provenance=recipe).write(path)
+            self._several(recipe).write(path)
             return
         if self.fps:
             from zeuxis.core.film import write_film
 
-            write_film(self.array, path, self.fps)
+            write_film(self.array, path, self.fps, finish=self.film_mark())
         elif len(self.pictures) == 1:
-            content = encoded(self.pictures[0], path.suffix.lower(), self.profile)
+            content = self._single(path.suffix.lower())
             write_file(path, lambda beside: beside.write_bytes(content))
         else:
             raise Invalid(f"{path} cannot hold {len(self)} pictures; give --out a folder's name")
@@ -147,6 +153,7 @@ class Texture(Pictures):
 
     maps: "Mapping[str, np.ndarray]" = dataclasses.field(default_factory=dict)
 
+    EDITED: ClassVar[str] = "algorithmicallyEnhanced"
     WRITES: ClassVar[str] = "File of the texture (.png, .jpg, .webp)"
     SHEET: ClassVar[str] = "it repeated three by three"
 
@@ -176,9 +183,7 @@ class Texture(Pictures):
         """Write it repeated, three times along each axis, as one PNG file."""
         import numpy as np
 
-        from zeuxis.core.pixels import save_png
-
-        save_png(path, np.tile(self.pictures[0], (3, 3, 1)))
+        self.write_picture(path, np.tile(self.pictures[0], (3, 3, 1)))
 
 
 def recipe_of(path: Path) -> Path:
@@ -186,7 +191,7 @@ def recipe_of(path: Path) -> Path:
     return path.with_suffix(".json")
 
 
-def encoded(pixels_HWC: "np.ndarray", suffix: str, profile: bytes | None) -> bytes:
+def file_of(pixels_HWC: "np.ndarray", suffix: str, profile: bytes | None) -> bytes:
     """The bytes of a picture's file, in the format of its suffix and the colours of a profile."""
     from PIL import Image
 

@@ -23,6 +23,7 @@ from zeuxis.data.preparation import columns
 from zeuxis.data.preparation.decode import Target, decode, guarded, header, opened
 from zeuxis.data.source import Item, open_source
 from zeuxis.data.source.base import SUFFIXES, read_file
+from zeuxis.marks.metadata import Kept, kept_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Originals:
         conditions: columns of classes.
         labels: (N, A) int64 in the order of `conditions`; -1 is unknown.
         refused: (file, why) of those that could not be read.
+        kept: what each file said of itself, if anything.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Originals:
     conditions: tuple[Condition, ...]
     labels: np.ndarray
     refused: Sequence[tuple[str, str]]
+    kept: Sequence[Kept | None]
 
 
 def originals(
@@ -63,7 +66,7 @@ def originals(
     Raises:
         ValueError: there is no such place, or nothing in any of them can be read.
     """
-    items, profiles = list[Item](), list[bytes | None]()
+    items, profiles, kept = list[Item](), list[bytes | None](), list[Kept | None]()
     refused, classes = list[tuple[str, str]](), dict[str, tuple[str, ...]]()
     with Spool() as spool:
         for place in places:
@@ -72,6 +75,7 @@ def originals(
                     with guarded():
                         spool.add(decode(content, _whole(content, kind)).pixels_HWC)
                         profiles.append(profile_of(content) if kind == "image" else None)
+                        kept.append(kept_of(content))
                     items.append(item)
                 except (OSError, ValueError) as error:
                     refused.append((item.name, str(error)))
@@ -84,7 +88,7 @@ def originals(
     conditions, labels = columns.split(words, classes)
     table = np.asarray(labels, np.int64) if conditions else np.zeros((len(items), 0), np.int64)
     names = [item.name for item in items]
-    return Originals(name, names, images, profiles, conditions, table, refused)
+    return Originals(name, names, images, profiles, conditions, table, refused, kept)
 
 
 def _contents(
@@ -157,8 +161,8 @@ def through(picture: Image.Image, profile: bytes | None) -> Image.Image:
     return changed
 
 
-def in_profile(image_HWC: np.ndarray, profile: bytes) -> bytes:
-    """The PNG file of an sRGB image in the colours of a profile, which it names; sRGB if that fails."""
+def in_profile(image_HWC: np.ndarray, profile: bytes | None) -> bytes:
+    """The PNG file of an sRGB image in the colours of a profile, which it names; in sRGB without one."""
     image, buffer = through(to_pil(image_HWC), profile), io.BytesIO()
     image.save(buffer, "PNG", icc_profile=image.info.get("icc_profile"))
     return buffer.getvalue()

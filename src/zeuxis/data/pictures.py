@@ -23,6 +23,7 @@ from zeuxis.data.preparation.target import choose_target
 from zeuxis.data.prepared import is_prepared, open_prepared
 from zeuxis.data.source import Item, Source, open_source
 from zeuxis.data.source.base import read_file
+from zeuxis.marks.metadata import Kept, kept_of
 from zeuxis.nn.corruption import LUMINANCE
 
 MOST = 10_000
@@ -45,6 +46,7 @@ class Pictures:
         form: how the files were stored, e.g. `{"JPEG, quality 75": 1.0}`: shares of those looked at.
         found: images in the source, of which at most so many were asked for.
         refused: (file, why) of those that could not be read.
+        kept: what each file said of itself, if anything; empty of prepared sets.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Pictures:
     form: Mapping[str, float]
     found: int
     refused: Sequence[tuple[str, str]]
+    kept: Sequence[Kept | None] = ()
 
 
 def pictures(
@@ -146,13 +149,16 @@ def _read(
         target = choose_target(source, settings)
     refused: list[tuple[str, str]] = list(source.problems)
     kept: list[Item] = []
+    said: list[Kept | None] = []
     with tempfile.TemporaryFile() as file:
         for done, row in enumerate(rows.tolist()):
             item = source.items[row]
             try:
-                pixels = decode(source.read(row), target).pixels_HWC
+                content = source.read(row)
+                pixels = decode(content, target).pixels_HWC
                 file.write(np.ascontiguousarray(pixels).data)
                 kept.append(item)
+                said.append(kept_of(content))
             except (OSError, ValueError) as error:
                 refused.append((item.name, str(error)))
             if progress and (done % 64 == 63 or done + 1 == len(rows)):
@@ -179,6 +185,7 @@ def _read(
         _form(source, rows),
         len(source.items),
         refused,
+        said,
     )
 
 

@@ -4,14 +4,14 @@ Each is a class that says how a value is read, checked and described, and an ali
 Shapes: N images, H height, W width, C channels, A conditions.
 """
 
-import base64
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from zeuxis.core.errors import Invalid, NotFound, TooLarge
 from zeuxis.core.files import Upload
+from zeuxis.inference.sent import Sent, check_count, decoded, each, file_bytes, said
 from zeuxis.inference.verb import Argument, Encoded
 
 if TYPE_CHECKING:
@@ -107,11 +107,11 @@ class PixelsOf(Argument):
         form: Any = channels
         return pictures(word, (height, width), form, MOST, progress=progress)
 
-    def take(self, model: "Model", value: Any, most: int) -> "np.ndarray":
+    def take(self, model: "Model", value: Any, most: int) -> "Sent":
         """The images of the files, brought to the model's size and channels."""
         from zeuxis.data.preparation.decode import Target
 
-        return _decoded(value, "images", Target(*model.shape()), most)
+        return Sent(decoded(value, "images", Target(*model.shape()), most), said(value))
 
     def check(self, model: "Model", value: Any, given: Mapping[str, Any]) -> "np.ndarray":
         """(N, H, W, C) uint8, or as given if not `exact`."""
@@ -142,6 +142,10 @@ class PixelsOf(Argument):
         """The name of the source."""
         return getattr(value, "name", None)
 
+    def is_source(self, model: "Model", value: Any) -> bool:
+        """Always."""
+        return True
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SourcesOf(Argument):
@@ -158,7 +162,7 @@ class SourcesOf(Argument):
         kind: Any = model.family.fields()["source"].kind
         return originals([word] if isinstance(word, str) else word, kind, progress)
 
-    def take(self, model: "Model", value: Any, most: int) -> "list[np.ndarray]":
+    def take(self, model: "Model", value: Any, most: int) -> "Sent":
         """The images or maps of the files."""
         from zeuxis.data.preparation.decode import Target, header
 
@@ -167,7 +171,7 @@ class SourcesOf(Argument):
         def whole(content: bytes) -> "Target | None":
             return Target(*header(content)[:2], 1, kind="map") if kind == "map" else None
 
-        return _each(value, "sources", whole, most)
+        return Sent(each(value, "sources", whole, most), said(value))
 
     def check(self, model: "Model", value: Any, given: Mapping[str, Any]) -> "Sequence[np.ndarray]":
         """(h, w, c) uint8 each, or (h, w) int64; sizes may differ."""
@@ -185,6 +189,10 @@ class SourcesOf(Argument):
     def plain(self, value: Any) -> Any:
         """The name of the source."""
         return getattr(value, "name", None)
+
+    def is_source(self, model: "Model", value: Any) -> bool:
+        """Of pictures; a map says only where what is."""
+        return bool(model.family.fields()["source"].kind != "map")
 
 
 def _pixels(source: "np.ndarray") -> "np.ndarray":
@@ -247,7 +255,7 @@ class MaskOf(Argument):
         from zeuxis.data.preparation.decode import Target
 
         height, width, _ = model.shape()
-        pixels_NHWC = _decoded([value], "mask", Target(height, width, 4), most)
+        pixels_NHWC = decoded([value], "mask", Target(height, width, 4), most)
         return _white(pixels_NHWC[0], "the mask")
 
     def check(self, model: "Model", value: Any, given: Mapping[str, Any]) -> "np.ndarray":
@@ -323,7 +331,7 @@ class LatentsOf(Argument):
     def take(self, model: "Model", value: Any, most: int) -> "np.ndarray":
         """The same of the file's bytes."""
         latents = self._of(Upload("latents", file_bytes(value, "latents")))
-        _check_count(len(latents) if latents.ndim else 1, most)
+        check_count(len(latents) if latents.ndim else 1, most)
         return latents
 
     def _of(self, file: Path | Upload) -> "np.ndarray":
@@ -421,11 +429,15 @@ class EndOf(Argument):
 
         if isinstance(value, int):
             return value
-        return _decoded([value], "an end", Target(*model.shape()), most)[0]
+        return decoded([value], "an end", Target(*model.shape()), most)[0]
 
     def plain(self, value: Any) -> Any:
         """The seed."""
         return value if isinstance(value, int) else "an image"
+
+    def is_source(self, model: "Model", value: Any) -> bool:
+        """Of an image."""
+        return not isinstance(value, int)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -437,7 +449,7 @@ class FileOf(Argument):
         from zeuxis.inference import codec
 
         file = Upload("the file", file_bytes(value, "file"))
-        _check_count(codec.count(file), most)
+        check_count(codec.count(file), most)
         return file
 
     def check(self, model: "Model", value: Any, given: Mapping[str, Any]) -> Path | Upload:
@@ -447,51 +459,6 @@ class FileOf(Argument):
     def plain(self, value: Any) -> Any:
         """The path."""
         return str(value)
-
-
-def file_bytes(value: Any, what: str) -> bytes:
-    """The bytes of a file, which JSON has as base64."""
-    if isinstance(value, bytes):
-        return value
-    try:
-        return base64.b64decode(value, validate=True)
-    except (TypeError, ValueError) as error:
-        raise Invalid(f"{what} is no file as base64 ({error})") from error
-
-
-def _decoded(values: Any, what: str, target: "Target", most: int) -> "np.ndarray":
-    """(N, *target.shape) of N encoded images, by the decoder that sources have."""
-    import numpy as np
-
-    return np.stack(_each(values, what, lambda content: target, most))
-
-
-def _each(
-    values: Any, what: str, target: "Callable[[bytes], Target | None]", most: int
-) -> "list[np.ndarray]":
-    """Encoded images as arrays, each brought to what `target` says of it.
-
-    The caller has entered `decode.guarded`, which is the process's.
-    """
-    from zeuxis.data.preparation.decode import decode
-
-    if not isinstance(values, list) or not values:
-        raise Invalid(f"{what}: expected a list of at least 1 image file, as base64")
-    _check_count(len(values), most)
-    decoded = []
-    for index, value in enumerate(values):
-        where = f"{what}[{index}]" if len(values) > 1 else what
-        try:
-            content = file_bytes(value, where)
-            decoded.append(decode(content, target(content)).pixels_HWC)
-        except Invalid as error:
-            raise Invalid(f"{where} cannot be read as an image ({error})") from error
-    return decoded
-
-
-def _check_count(count: int, most: int) -> None:
-    if count > most:
-        raise TooLarge(f"found {count:,} images and one request may have {most:,}")
 
 
 def _white(pixels_HWC: "np.ndarray", what: str) -> "np.ndarray":

@@ -157,6 +157,12 @@ class Model:
         latents: np.ndarray = self.encode(blank).latents
         return latents.shape[1:]
 
+    @property
+    def weights(self) -> str:
+        """SHA-256 of its file of weights, by which it is known; empty if it lies nowhere."""
+        files: Mapping[str, str] = self.facts.get("files", {})
+        return files.get(artefact.weights(self.facts) or "", "")
+
     def controls(self, values: Mapping[str, Any]) -> Controls:
         """The family's controls with these values, which may be words of a command line.
 

@@ -14,7 +14,7 @@ import io
 import json
 import math
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -28,9 +28,12 @@ if TYPE_CHECKING:
     import pyarrow
 
     from zeuxis.core.family import Condition
+    from zeuxis.marks.metadata import Kept
 
 NOTE = "samples.json"
 """Marks a folder as written by `Images.write`: only such a folder is ever overwritten."""
+UNMARKED: Mapping[str, Any] = {"unmarked": True}
+"""In the provenance of pictures that are written as they are, without marks of where they come from."""
 METADATA, METADATA_NAME = "metadata.jsonl", "file_name"
 SHOWN = 12
 """Images of a sheet that shows before and after."""
@@ -44,11 +47,13 @@ class Result(Tabular):
         provenance: run, family, verb, and what was asked for, as JSON values.
         names: of the files that it was made from, if any.
         refused: (file, why) of those that could not be read.
+        kept: what each of these files said of itself, if anything.
     """
 
     provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     names: Sequence[str] = ()
     refused: Sequence[tuple[str, str]] = ()
+    kept: "Sequence[Kept | None]" = ()
 
     SUFFIX: ClassVar[str] = ""
     """Of the file that it is written to; none if that is a folder."""
@@ -89,6 +94,10 @@ class Result(Tabular):
         return dataclasses.replace(
             self, provenance=provenance, names=read.names, refused=read.refused
         )
+
+    def origin(self, edits: bool) -> Mapping[str, Any]:
+        """What its provenance says of what it is, if it was made from pictures or from none."""
+        return {}
 
     @classmethod
     def default_out(cls, of: Path, verb: str, asked: Mapping[str, Any]) -> Path | None:
@@ -138,7 +147,53 @@ class Result(Tabular):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Images(Result):
+class Visual(Result):
+    """Pictures. What is written or sent of them says where it comes from; arrays in memory do not."""
+
+    DRAWN: ClassVar[str] = "trainedAlgorithmicMedia"
+    """IPTC's source type of what it is, made from no picture."""
+    EDITED: ClassVar[str] = "compositeWithTrainedAlgorithmicMedia"
+    """The same, made from a picture."""
+
+    def origin(self, edits: bool) -> Mapping[str, Any]:
+        """IPTC's source type."""
+        return {"digital_source_type": self.EDITED if edits else self.DRAWN}
+
+    def encoded(
+        self,
+        image_HWC: "np.ndarray",
+        encode: "Callable[[np.ndarray], bytes]",
+        source: int | None = None,
+    ) -> bytes:
+        """A picture as a file: the one place where marks are put.
+
+        Args:
+            image_HWC: uint8.
+            encode: makes a file of it.
+            source: number of the source's file that it was made from, if it was from one.
+        """
+        from zeuxis.marks.mark import Mark
+
+        mark = Mark.of(self.provenance)
+        kept = None if source is None or source >= len(self.kept) else self.kept[source]
+        return encode(image_HWC) if mark is None else mark.encoded(image_HWC, encode, kept)
+
+    def write_picture(self, path: Path, image_HWC: "np.ndarray") -> None:
+        """Write one of the pictures, or some on a sheet, as a PNG file."""
+        from zeuxis.core.pixels import png_bytes
+
+        write_file(path, functools.partial(_write, self.encoded(image_HWC, png_bytes)))
+
+    def film_mark(self) -> "Callable[[bytes], bytes] | None":
+        """What puts the marks into the file of a film, if it is to have any."""
+        from zeuxis.marks.mark import Mark
+
+        mark = Mark.of(self.provenance)
+        return None if mark is None else mark.file
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Images(Visual):
     """Images.
 
     Attributes:
@@ -227,24 +282,27 @@ class Images(Result):
         return buffer.getvalue()
 
     def _all_files(self) -> Iterator[tuple[str, bytes]]:
-        from zeuxis.core.pixels import png_bytes
-
         yield from zip(self.file_names(), self.files(), strict=True)
-        yield from ((name, png_bytes(image_HWC)) for name, image_HWC in self.beside())
+        yield from self.beside()
 
     def file_names(self) -> Sequence[str]:
         """Of the images."""
         return [f"{index:04d}.png" for index in range(len(self.images))]
 
-    def beside(self) -> "Sequence[tuple[str, np.ndarray]]":
-        """(file name, image) of what is written beside the images."""
+    def names_beside(self) -> Sequence[str]:
+        """Of the files that are written beside the images."""
         return ()
+
+    def beside(self) -> Iterator[tuple[str, bytes]]:
+        """These files, by name."""
+        yield from ()
 
     def files(self) -> Iterator[bytes]:
         """Each image as a PNG file."""
         from zeuxis.core.pixels import png_bytes
 
-        return map(png_bytes, self.images)
+        for index, image_HWC in enumerate(self.images):
+            yield self.encoded(image_HWC, png_bytes, index)
 
     def _values(self) -> dict[str, Any]:
         rows = zip(self.files(), self._rows(), strict=True)
@@ -279,7 +337,7 @@ class Images(Result):
 
     def _facts(self) -> dict[str, Any]:
         files = {"files": list(self.names)} if self.names else {}
-        names = (*self.file_names(), *(name for name, _ in self.beside()))
+        names = (*self.file_names(), *self.names_beside())
         named = [name for name in names if not Path(name).stem.isdigit()]
         return {**self.provenance, **files, **({"written": named} if named else {})}
 
@@ -297,7 +355,7 @@ class Images(Result):
 
     def write_sheet(self, path: Path) -> None:
         """Write all side by side as one PNG file, or some below what they were made from."""
-        from zeuxis.core.pixels import enlarged, grid, save_png
+        from zeuxis.core.pixels import enlarged, grid
         from zeuxis.core.sheets import above
 
         shown, columns = self.images, self.columns
@@ -305,7 +363,7 @@ class Images(Result):
             before = self.before[:SHOWN]
             shown = above(before, self.images[: len(before)])
             columns = len(shown)
-        save_png(path, enlarged(grid(shown, columns=columns)))
+        self.write_picture(path, enlarged(grid(shown, columns=columns)))
 
     def lines(self, path: Path | None) -> Iterator[str]:
         """How many there are, and where."""
@@ -326,7 +384,7 @@ class Walk(Images):
         """Write them as a film, a file that ends in .webp, .gif, .mp4 or .webm; `core.film` says how."""
         from zeuxis.core.film import write_film
 
-        write_film(self.images, path, fps, self.loop)
+        write_film(self.images, path, fps, self.loop, self.film_mark())
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

@@ -4,6 +4,7 @@ Shapes: N images, H height, W width, C channels.
 """
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Self
@@ -60,21 +61,28 @@ class Translations(Images):
 
     def files(self) -> Iterator[bytes]:
         """Each image as a PNG file, in the colours of its source's profile."""
-        from zeuxis.core.pixels import png_bytes
         from zeuxis.data.originals import in_profile
 
         for index, image_HWC in enumerate(self.images):
-            profile = self.profiles[index // self.samples] if self.profiles else None
-            yield png_bytes(image_HWC) if profile is None else in_profile(image_HWC, profile)
+            source = index // self.samples
+            profile = self.profiles[source] if self.profiles else None
+            yield self.encoded(image_HWC, functools.partial(in_profile, profile=profile), source)
 
-    def beside(self) -> "Sequence[tuple[str, np.ndarray]]":
-        """(file name, image) of the means and spreads."""
+    def names_beside(self) -> list[str]:
+        """Of the means and spreads."""
         both = (("mean", self.means), ("spread", self.spreads))
         return [
-            (f"{stem}-{what}.png", image)
+            f"{stem}-{what}.png"
             for what, images in both
-            for stem, image in zip(self.stems(), images, strict=False)
+            for stem, _ in zip(self.stems(), images, strict=False)
         ]
+
+    def beside(self) -> Iterator[tuple[str, bytes]]:
+        """The means, and the spreads, which are measurements and therefore stay as they are."""
+        from zeuxis.core.pixels import png_bytes
+
+        means = [self.encoded(mean, png_bytes, row) for row, mean in enumerate(self.means)]
+        yield from zip(self.names_beside(), [*means, *map(png_bytes, self.spreads)], strict=True)
 
     def write_sheet(self, path: Path) -> None:
         """As for other images; where sizes differ, each stands on white of the largest."""

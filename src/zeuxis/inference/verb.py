@@ -16,17 +16,18 @@ import dataclasses
 import functools
 import inspect
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from zeuxis.core.errors import Invalid, NotFound
-from zeuxis.inference.results import Result
+from zeuxis.inference.results import UNMARKED, Result
 
 if TYPE_CHECKING:
     import pydantic
 
     from zeuxis.core.progress import Progress
     from zeuxis.inference.model import Model
+    from zeuxis.marks.metadata import Kept
 
 
 class Encoded:
@@ -112,6 +113,19 @@ class Argument:
         """What the provenance of a result says of a value, as JSON; None leaves it out."""
         return None
 
+    def is_source(self, model: "Model", value: Any) -> bool:
+        """Whether a value is pictures that the result is made from."""
+        return False
+
+    def kept(self, value: Any, checked: Any) -> "Sequence[Kept | None]":
+        """What the files of such pictures said of themselves.
+
+        Args:
+            value: as it was given.
+            checked: what `check` made of it.
+        """
+        return getattr(value, "kept", ())
+
 
 def _has_words(value: Any) -> bool:
     """Whether a JSON value is a text or holds one; names of an object do not count."""
@@ -127,12 +141,14 @@ class Stage:
     Attributes:
         of: kind of result.
         run: (result, progress=..., and the arguments by name) -> a result of the same kind.
-        arguments: by name; each may be left out, which is None.
+        arguments: by name; each may be left out.
+        defaults: values of those that are left out, where they are not None.
     """
 
     of: type[Result]
     run: Callable[..., Any]
     arguments: Mapping[str, Argument]
+    defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,7 +161,8 @@ class Verb:
         examples: commands.
         device: where the model runs, if it is not to be chosen.
         alias: another name of the command.
-        stage: what can follow.
+        marked: whether pictures that it gives say where they come from, once they are written.
+        stages: what can follow, in this order.
     """
 
     run: Callable[..., Result]
@@ -153,7 +170,8 @@ class Verb:
     examples: tuple[str, ...]
     device: str = "auto"
     alias: str = ""
-    stage: Stage | None = None
+    marked: bool = True
+    stages: tuple[Stage, ...] = ()
 
     @property
     def name(self) -> str:
@@ -185,13 +203,14 @@ class Verb:
     @property
     def _later(self) -> Mapping[str, Argument]:
         """Arguments of what follows."""
-        return self.stage.arguments if self.stage else {}
+        return {name: one for stage in self.stages for name, one in stage.arguments.items()}
 
     @functools.cached_property
     def defaults(self) -> dict[str, Any]:
         """Values of the arguments that may be left out."""
         own = {name: self._parameters[name].default for name in self._parameters}
         known = {**own, **dict.fromkeys(self._later)}
+        known |= {name: value for stage in self.stages for name, value in stage.defaults.items()}
         empty = inspect.Parameter.empty
         return {name: known[name] for name in self.arguments if known[name] is not empty}
 
@@ -232,7 +251,9 @@ class Verb:
         origin, takes = {"verb": self.name}, []
         if self.needs:
             model.able(self.needs, self.name)
-            origin = {"run": str(model.folder), "family": model.facts["family"], **origin}
+            known_by = {"run": str(model.folder), "family": model.facts["family"]}
+            known_by |= {"weights": model.weights} if model.weights else {}
+            origin = {**known_by, **origin}
             takes = [model]
         asked, controls = self._bind(values, given)
         checked = {
@@ -245,11 +266,17 @@ class Verb:
             facts["controls"] = checked["controls"].model_dump()
         later = {name: checked.pop(name) for name in self._later}
         result = self.run(*takes, **checked, progress=progress)
-        if self.stage:
-            result = self.stage.run(result, **later, progress=progress)
+        for stage in self.stages:
+            given = {name: later[name] for name in stage.arguments}
+            result = stage.run(result, **given, progress=progress)
         known = {name: value for name, value in facts.items() if value is not None}
         read = next((value for value in asked.values() if hasattr(value, "refused")), None)
-        return result.known_as(origin | known, read)
+        sources = [n for n, a in self.arguments.items() if a.is_source(model, asked[n])]
+        kept: Sequence[Kept | None] = ()
+        for name in sources[:1]:
+            kept = self.arguments[name].kept(asked[name], checked[name])
+        origin |= result.origin(bool(sources)) if self.marked else UNMARKED
+        return dataclasses.replace(result.known_as(origin | known, read), kept=kept)
 
     def _bind(
         self, values: tuple[Any, ...], given: Mapping[str, Any]
@@ -333,7 +360,13 @@ class Verb:
 
 
 def verb(
-    needs: str, *examples: str, device: str = "auto", alias: str = ""
+    needs: str, *examples: str, device: str = "auto", alias: str = "", marked: bool = True
 ) -> Callable[[Callable[..., Any]], Verb]:
     """Make a function a verb; `Verb` says what the values are."""
-    return lambda run: Verb(run, needs, examples, device, alias)
+    return lambda run: Verb(run, needs, examples, device, alias, marked)
+
+
+def followed(verb: Verb, *stages: Stage) -> Verb:
+    """A verb, and after it those of the stages that are for what it gives."""
+    fit = tuple(stage for stage in stages if issubclass(verb.gives, stage.of))
+    return dataclasses.replace(verb, stages=fit)

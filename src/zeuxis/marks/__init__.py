@@ -1,1 +1,1 @@
-"""Marks that say of a picture that a model made it: in its pixels, whatever becomes of its file."""
+"""Marks that say of a picture that a model made it: in its metadata, in its pixels, and signed."""

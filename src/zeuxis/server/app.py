@@ -164,7 +164,7 @@ def _endpoint(
             verb=verb.name,
             run=run,
             folder=folder,
-            others=dict(runs) if verb.stage else {},
+            others=dict(runs) if verb.stages else {},
             media=request.headers.get("content-type", "application/json")
             .split(";")[0]
             .strip()

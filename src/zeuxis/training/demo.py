@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from zeuxis import data
-from zeuxis.core import machine, pixels
+from zeuxis.core import machine
 from zeuxis.core.files import cache_folder, read_json, read_sealed
 from zeuxis.core.lock import locked
 from zeuxis.core.request import Request, nested
@@ -36,11 +36,11 @@ def demo(
     words = settings(place)
     asked = {"out": out, "minutes": minutes, "evaluate": False, "overrides": nested(words)}
     folder = train(Request.read({"family": FAMILY, "source": source, **asked}), watch)
-    pictures = load(folder).sample(64, seed=7).images
-    for i, picture in enumerate(pictures[:16]):
-        pixels.save_png(folder / "samples" / f"{i:04d}.png", picture)
+    drawn = load(folder).sample(64, seed=7)
+    for i, picture in enumerate(drawn.images[:16]):
+        drawn.write_picture(folder / "samples" / f"{i:04d}.png", picture)
     sheet = folder / "samples" / "grid.png"
-    pixels.save_png(sheet, pixels.enlarged(pixels.grid(pictures)))
+    drawn.write_sheet(sheet)
     tell(Event("note", f"16 samples: {sheet.parent}; 64 on one sheet: {sheet}"))
     if evaluate:
         planned = read_sealed(folder / "run.json")["plan"]

@@ -1,15 +1,12 @@
 """All that can be done with a trained model; each verb is one function in one of these files."""
 
-import dataclasses
-
 from zeuxis.inference.enlarge import ENLARGE
-from zeuxis.inference.verb import Verb
+from zeuxis.inference.marking import MARK
+from zeuxis.inference.verb import Verb, followed
 from zeuxis.inference.verbs import change, codes, draw, likelihood
 
 VERBS = {
-    found.name: dataclasses.replace(found, stage=ENLARGE)
-    if issubclass(found.gives, ENLARGE.of)
-    else found
+    found.name: followed(found, ENLARGE, *([MARK] if found.marked else ()))
     for module in (draw, change, codes, likelihood)
     for found in vars(module).values()
     if isinstance(found, Verb)

@@ -52,6 +52,7 @@ def compress(model: "Model", images: NamedPixels, progress: "Progress | None" = 
     "Sequential",
     "zeuxis decompress runs/pixelcnn-photos photos.zxi --out photos-again",
     device="cpu",
+    marked=False,
 )
 def decompress(model: "Model", file: Coded, progress: "Progress | None" = None) -> Images:
     """Restore the images of a compressed file, bit for bit."""
