@@ -95,6 +95,21 @@ def test_a_model_of_one_answer_is_measured_by_it(folder, tmp_path):
     assert "paired_psnr_of_point" not in scores and "spread" not in scores
 
 
+@breaks("evaluation/evaluate.py", "held, costs, allowance, part(0", "held, costs, Allowance(0), part(0")
+def test_nearness_to_the_truth_is_measured_while_there_is_time(folder, tmp_path, monkeypatch):
+    assert zeuxis("train", "pix2pix", folder, *TINY, "--out", tmp_path / "run") == 0
+
+    def spent(model, prepared, asked, allowance, costs):
+        allowance._end = 0.0
+        return 16
+
+    monkeypatch.setattr(evaluate, "_affordable", spent)
+    prepared = data.ensure(folder, Data(), translates=True)
+    report = evaluate.evaluate(tmp_path / "run", prepared, 16, seconds=1000.0)
+    assert "paired_psnr_of_sample" in report["scores"]
+    assert "no time left" in report["not_measured"]["translation_psnr"]
+
+
 def test_no_time_is_a_reason():
     spent = Allowance(0.0)
     assert paired._count(100, 9, 100, (0.1, 0.1), spent) == 0

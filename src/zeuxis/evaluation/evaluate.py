@@ -134,19 +134,21 @@ def evaluate(
     part = sides.parts(progress)
     allowance = Allowance(seconds)
     with _quick_threads(prepared) as look_seconds:
+        costs = 0.0 if seconds is None else _draw_seconds(model, prepared), look_seconds
+        # nearness to the truth, where that is known, says most: it comes before time runs out
+        held = pick(prepared.holdout, len(prepared.holdout), seed, "holdout")
+        true = paired(model, prepared, held, costs, allowance, part(0, 10))
         if seconds is not None:
-            samples = _affordable(model, prepared, samples, allowance, look_seconds)
+            samples = _affordable(model, prepared, samples, allowance, costs)
         chosen = _Rows.of(prepared, samples, seed, model.family)
         began = time.perf_counter()
-        made = drawn(model, prepared, chosen.source, samples, seed, part(0, 35))
+        made = drawn(model, prepared, chosen.source, samples, seed, part(10, 35))
         drawing = time.perf_counter() - began
         found = _compared(model, made, prepared, chosen, seed, part)
         copied = _copied(model, made.images, prepared, chosen, seed, found)
         found.take(
-            by_image(model, prepared, chosen.reference, chosen.side, allowance, part(84, 86))
+            by_image(model, prepared, chosen.reference, chosen.side, allowance, part(84, 90))
         )
-        costs = drawing / max(len(made.images), 1), look_seconds
-        true = paired(model, prepared, chosen.holdout, costs, allowance, part(86, 90))
         found.take(true.found)
         training_seconds = look_seconds * classifiers(prepared.images[:1].size)
         found.take(
@@ -208,18 +210,34 @@ def _check_stays(folder: Path) -> None:
         raise OSError(f"{folder} was deleted or moved while it was measured; there is no report")
 
 
-def _affordable(
-    model: Model, prepared: Prepared, asked: int, allowance: Allowance, look_seconds: float
-) -> int:
-    """Samples that can be drawn and compared in the time that is left."""
+def _draw_seconds(model: Model, prepared: Prepared) -> float:
+    """What it takes to draw an image in a full batch."""
     rows = sources_of(model.family, prepared).train[:BATCH]
-    batch_seconds = duration(lambda: drawn(model, prepared, rows, BATCH, 0))
+    return duration(lambda: drawn(model, prepared, rows, BATCH, 0)) / BATCH
+
+
+def _affordable(
+    model: Model,
+    prepared: Prepared,
+    asked: int,
+    allowance: Allowance,
+    costs: tuple[float, float],
+) -> int:
+    """Samples that can be drawn and compared in the time that is left.
+
+    Args:
+        model: the model.
+        prepared: a set.
+        asked: samples without an end of time.
+        allowance: the time that is left.
+        costs: seconds of drawing an image, and of seeing one by the feature network.
+    """
 
     def seconds(count: int) -> float:
         reference = min(len(prepared.holdout) or count, _references(count))
         values, searched = prepared.images[:1].size, len(prepared.train)
-        drawing = -(-count // BATCH) * batch_seconds
-        return drawing + look_seconds * looks(count, reference, searched, values)
+        drawing = -(-count // BATCH) * BATCH * costs[0]
+        return drawing + costs[1] * looks(count, reference, searched, values)
 
     return allowance.samples(asked, seconds, shared=bool(prepared.conditions))
 
