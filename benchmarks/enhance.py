@@ -1,22 +1,16 @@
 """What a model of enhance gains over no network, on pictures that it was not trained on.
 
     python -m benchmarks.enhance RUN PICTURES... [--tile 96] [--name photos] [--sheet rows.png] [--record]
-    python -m benchmarks.enhance RUN --costs [--record]
 
 PICTURES are held-out files or folders; with --tile they are cut into squares. Each is damaged in the ways of
 `DAMAGES` and given to the model, which is told nothing, beside bicubic enlargement (at scale 1 beside the
 source itself). "reduced" and "sharp" are what the training has; the five after them it has never seen, and
 they were fixed before any was tried. A model of scale 1 that learned holes is held beside OpenCV's two fills
 (`pip install opencv-python-headless`), by the error inside the holes. Intervals are 95 %, over pictures.
-
---costs: processor seconds at 64, 256 and 1,024 pixels a side, whether tiles are bit-equal to the whole, and
-the memory above the loaded model that a picture in many tiles takes.
 """
 
 import argparse
 import io
-import resource
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -28,7 +22,6 @@ from zeuxis import load
 from zeuxis.core.pixels import enlarged, grid, save_png
 from zeuxis.core.sheets import above
 from zeuxis.data.originals import originals
-from zeuxis.inference import tiling
 from zeuxis.inference.model import Model
 from zeuxis.metrics import Estimate, mean
 from zeuxis.metrics.perceptual import perceptual_distance
@@ -173,66 +166,34 @@ def holes(model: Model, truth: np.ndarray, sheet: Path | None) -> dict[str, list
     return found
 
 
-def costs(model: Model) -> dict[str, object]:
-    """Seconds, equality of tiles, memory."""
-    rng = np.random.default_rng(0)
-    seconds, found = {}, dict[str, object]()
-    status = Path("/proc/self/statm").read_text().split()
-    before = int(status[1]) * resource.getpagesize() >> 20
-    model.translate([rng.integers(0, 256, (768, 1536, 3), np.uint8)])
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
-    found["mib_above_loaded_at_1536x768"] = peak - before
-    for side in (64, 256, 1024):
-        picture = rng.integers(0, 256, (side, side, 3), np.uint8)
-        took = []
-        for _ in range(1 if side > 512 else 4):
-            began = time.process_time()
-            model.translate([picture])
-            took.append(time.process_time() - began)
-        seconds[str(side)] = round(min(took), 4)
-    found["cpu_seconds"] = seconds
-    picture, small = rng.integers(0, 256, (200, 300, 3), np.uint8), tiling.LARGEST
-    whole = model.translate([picture]).images[0]
-    tiling.LARGEST = (model.family.scale * (2 * model.family.margin + 50)) ** 2
-    apart = np.abs(model.translate([picture]).images[0].astype(int) - whole)
-    tiling.LARGEST = small
-    found["tiles"] = {"most levels apart": int(apart.max()), "values apart": int((apart > 0).sum())}
-    return found
-
-
 def main() -> None:
     """Print the figures, and record them if asked to."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("run", type=Path)
-    parser.add_argument("pictures", nargs="*")
+    parser.add_argument("pictures", nargs="+")
     parser.add_argument("--tile", type=int, help="cut pictures into squares of this side")
     parser.add_argument("--most", type=int, default=256, help="images, drawn by seed 0")
     parser.add_argument("--name", default="", help="of the pictures, for the row")
     parser.add_argument("--sheet", type=Path, help="also write a sheet")
-    parser.add_argument("--costs", action="store_true")
     parser.add_argument("--record", action="store_true", help="append to benchmarks/results")
     asked = parser.parse_args()
     model = load(asked.run)
     facts = {"run": asked.run.name, "progress": model.facts["progress"], "set": asked.name}
-    if asked.costs:
-        facts |= costs(model)
-        print(facts)
-    else:
-        images = [image[..., :3] for image in originals(asked.pictures).images]
-        side = asked.tile
-        tiles = [
-            image[y : y + side, x : x + side] if side else image
-            for image in images
-            for y in range(0, (image.shape[0] - (side or 0)) + 1, side or image.shape[0])
-            for x in range(0, (image.shape[1] - (side or 0)) + 1, side or image.shape[1])
-        ]
-        some = np.random.default_rng(0).permutation(len(tiles))[: asked.most]
-        truth = np.stack([tiles[i] for i in np.sort(some)])
-        fills = model.family.fills and model.family.scale == 1
-        facts["images"] = len(truth)
-        facts["table"] = (holes if fills else table)(model, truth, asked.sheet)
+    images = [image[..., :3] for image in originals(asked.pictures).images]
+    side = asked.tile
+    tiles = [
+        image[y : y + side, x : x + side] if side else image
+        for image in images
+        for y in range(0, (image.shape[0] - (side or 0)) + 1, side or image.shape[0])
+        for x in range(0, (image.shape[1] - (side or 0)) + 1, side or image.shape[1])
+    ]
+    some = np.random.default_rng(0).permutation(len(tiles))[: asked.most]
+    truth = np.stack([tiles[i] for i in np.sort(some)])
+    fills = model.family.fills and model.family.scale == 1
+    facts["images"] = len(truth)
+    facts["table"] = (holes if fills else table)(model, truth, asked.sheet)
     if asked.record:
         write_row("enhance", **facts)
 
