@@ -2,7 +2,7 @@
 
     python -m benchmarks.large RUN PICTURE [--widest 4096] [--record]
 
-On one thread, of the model at RUN and of PICTURE, made as large: processor seconds (the least of some) for 64,
+On one thread, of the model at RUN and of PICTURE, enlarged: processor seconds (the least of some) for 64,
 256 and 1,024 pixels a side; the memory above the loaded model for --widest pixels and half as many; and, of
 384 x 320 pixels, the mean step across the borders of tiles over the mean step elsewhere, by tiles and whole,
 with the values that differ at all. A model that takes one size has no such tiles.

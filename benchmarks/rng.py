@@ -10,7 +10,7 @@ import time
 import torch
 
 from benchmarks.row import write_row
-from benchmarks.speed import batch_of, build
+from benchmarks.speed import Job
 from zeuxis import families
 from zeuxis.core import machine
 from zeuxis.core.processes import Parallel
@@ -51,9 +51,10 @@ def draws(turns: int) -> None:
 
 def training(family: str, turns: int) -> None:
     """Write the row of a family's steps at 32x32, batch 64, float32."""
-    batch, given = batch_of(64), {"batch_size": 64, "steps": 10_000}
+    job = Job(name=family, size=64)
+    batch, given = job.batch(), {"batch_size": 64, "steps": 10_000}
     settings = families.get(family).TRAINING.model_copy(update=given)
-    state = step.start(build(family), settings, torch.device("cpu"), "float32", Parallel())
+    state = step.start(job.build(), settings, torch.device("cpu"), "float32", Parallel())
     seconds: dict[type[Rng], list[float]] = {Rng: [], FirstRng: []}
     for _ in range(turns):
         for kind, times in seconds.items():
