@@ -95,7 +95,9 @@ def test_a_model_of_one_answer_is_measured_by_it(folder, tmp_path):
     assert "paired_psnr_of_point" not in scores and "spread" not in scores
 
 
-@breaks("evaluation/evaluate.py", "held, costs, allowance, part(0", "held, costs, Allowance(0), part(0")
+@breaks(
+    "evaluation/evaluate.py", "held, costs, allowance, part(0", "held, costs, Allowance(0), part(0"
+)
 def test_nearness_to_the_truth_is_measured_while_there_is_time(folder, tmp_path, monkeypatch):
     assert zeuxis("train", "pix2pix", folder, *TINY, "--out", tmp_path / "run") == 0
 
@@ -133,5 +135,10 @@ def test_strips_show_all_that_belongs_to_a_source():
     image = np.zeros((4, 4, 1), np.uint8)
     strip = Strip(kind="worst", images={"source": image, "<truth>": image}, distance=2.5)
     page = section(found, [strip])
-    assert "1 ± 0.5" in page and "2.5" in page and "&lt;truth&gt;" in page and "<truth>" not in page
+    assert (
+        "1.00 ± 0.50" in page
+        and "2.5" in page
+        and "&lt;truth&gt;" in page
+        and "<truth>" not in page
+    )
     assert section({}, [strip]) == ""

@@ -146,8 +146,8 @@ def render(page: Page) -> str:
         f'<div class="two"><div>{_game(page)}{_exemplar(page.exemplar)}</div>'
         f"<div>{findings}{notes}{_ladder(page)}</div></div>",
         _cards(page.cards[FIRST:], "Do labels mean what they say?"),
-        _growth(page.steps),
         page.paired or _through(page),
+        _growth(page),
         _nearest(page.neighbours),
         _table(page.rows),
         _left_out(page.left_out),
@@ -285,15 +285,20 @@ def _game(page: Page) -> str:
     )
 
 
-def _growth(steps: Iterable[tuple[str, np.ndarray]]) -> str:
+def _growth(page: Page) -> str:
     figures = "".join(
         f"<figure>{image(sheet, caption, SHEET)}<figcaption>{markup(caption)}</figcaption></figure>"
-        for caption, sheet in steps
+        for caption, sheet in page.steps
     )
     if not figures:
         return ""
+    words = (
+        "The same sources, which training has seen, each above what was made of it"
+        if page.translated
+        else "The same seeds, drawn again"
+    )
     return (
-        "<h2>Samples during training</h2><p>The same seeds, drawn again as training went on.</p>"
+        f"<h2>Samples during training</h2><p>{words}, as training went on.</p>"
         f'<div class="steps">{figures}</div>'
     )
 

@@ -22,6 +22,18 @@ def number(value: float) -> str:
     return f"{value:.3g}" if abs(value) >= 1e-3 else f"{value:.1e}"
 
 
+def with_half(value: float, half: float) -> str:
+    """A value and half of its interval, to the two digits of the half that matter.
+
+    >>> with_half(12.5522, 0.4123), with_half(412.3, 12.0), with_half(3.0, 0.0)
+    ('12.55 ± 0.41', '412 ± 12', '3 ± 0')
+    """
+    if half <= 0 or not math.isfinite(value + half):
+        return f"{number(value)} ± {number(half)}"
+    digits = max(0, 1 - math.floor(math.log10(half)))
+    return f"{value:,.{digits}f} ± {half:,.{digits}f}"
+
+
 def curve(title: str, steps: Sequence[int], values: Sequence[float]) -> str:
     """One quantity over training steps: what was logged faintly, its running mean on top.
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from zeuxis.core.words import markup
 from zeuxis.evaluation.report import image
-from zeuxis.evaluation.report.charts import number
+from zeuxis.evaluation.report.charts import number, with_half
 from zeuxis.metrics import Estimate
 
 ROWS = {
@@ -64,7 +64,7 @@ def _row(name: str, found: Mapping[str, Estimate]) -> str:
     for measure in MEASURES:
         one = found[f"paired_{measure}_of_{name}"]
         half = (one.interval[1] - one.interval[0]) / 2
-        cells.append(f"<td>{number(one.value)} ± {number(half)}</td>")
+        cells.append(f"<td>{with_half(one.value, half)}</td>")
     return f"<tr><td>{markup(ROWS[name])}</td>{''.join(cells)}</tr>"
 
 
