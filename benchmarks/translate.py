@@ -1,9 +1,9 @@
 """How near translations come to the truth, beside what needs no training.
 
-    python -m benchmarks.translate RUN DATA [--record]
+    python -m benchmarks.translate RUN DATA [steps=32 churn=0] [--record]
 
 RUN is of a family that translates, trained on the pairs of DATA; figures are of the hold-out, against the
-partner of each source. The rows: identity (the source itself), regression (each pixel's colour by least
+partner of each source, with controls of the family as given. The rows: identity (the source itself), regression (each pixel's colour by least
 squares on the source's, its squares and products), retrieval (the partner of the nearest training source by
 pixels), and the model. Of a model that draws samples: its mean ("point"), one sample, and the mean of 8, with
 what `metrics.spread` says of 8 samples: the share of true values between their least and most (7 of 9 would
@@ -54,8 +54,10 @@ def main() -> None:
     )
     parser.add_argument("run", type=Path)
     parser.add_argument("data", help="the source that it was trained on")
+    parser.add_argument("controls", nargs="*", default=[], metavar="NAME=VALUE")
     parser.add_argument("--record", action="store_true", help="append to benchmarks/results")
     asked = parser.parse_args()
+    controls = {k: json.loads(v) for k, v in (each.split("=") for each in asked.controls)}
     prepared, model = ensure(asked.data, Data(), translates=True), load(asked.run)
     stored, images = prepared.fields["source"], prepared.images
     train = stored.take(stored.train), np.asarray(images[stored.train])
@@ -64,7 +66,9 @@ def main() -> None:
     rows = dict(baselines(stored.field, train, source))
     honest: dict[str, object] = {}
     if point := getattr(type(model.family), "POINT", {}):
-        drawn = np.stack([model.translate(source, seed=seed).images for seed in range(SAMPLES)])
+        drawn = np.stack(
+            [model.translate(source, seed, **controls).images for seed in range(SAMPLES)]
+        )
         rows["point"] = model.translate(source, **point).images
         rows["sample"] = drawn[0]
         rows["mean of 8"] = np.rint(drawn.mean(0)).astype(np.uint8)
@@ -72,7 +76,7 @@ def main() -> None:
         honest = {name: round(one.value, 4) for name, one in shares.items()}
         honest["deviation_and_error"] = shares["spread"].receipt["tenths"]
     else:
-        rows["model"] = model.translate(source).images
+        rows["model"] = model.translate(source, **controls).images
     table = {name: figures(made, truth, real) for name, made in rows.items()}
     for name, row in table.items():
         print(f"{name:12}", "  ".join(f"{k} {v:.3f} +- {half:.3f}" for k, (v, half) in row.items()))
@@ -82,6 +86,7 @@ def main() -> None:
         "holdout": len(truth),
         "training": len(train[0]),
         "progress": model.facts["progress"],
+        "controls": controls,
         "table": table,
         **honest,
     }
