@@ -1,6 +1,6 @@
 """How near translations come to the truth, beside what needs no training.
 
-    python -m benchmarks.translate RUN DATA [steps=32 churn=0] [--pair grey] [--bright 128] [--sheet rows.png] [--record]
+    python -m benchmarks.translate RUN DATA [steps=32] [--pair grey] [--bright 128] [--sheet X.png] [--record]
 
 RUN is of a family that translates, trained on the pairs of DATA; figures are of the hold-out, against the
 partner of each source, with the family's controls as given. The rows: identity (the source itself),
