@@ -220,9 +220,10 @@ class Enhance(Family, abilities.Translates[EnhanceControls]):
         side = min(config.crop, config.height, config.width) // config.scale * config.scale
         place_B2, way_B = rng.uniform("place", 2), rng.integers("way", WAYS, 1)[:, 0]
         image_BCHW = squares(batch["image"], side, place_B2, way_B)
-        made, strength_BK = self._damage(image_BCHW, rng)
-        hidden_B1, each_BK = rng.uniform("told", 1 + len(KINDS)).split([1, len(KINDS)], 1)
-        told_BK = strength_BK.masked_fill((hidden_B1 < 0.5) | (each_BK < 0.5), -1.0)
+        with torch.no_grad(), torch.autocast(image_BCHW.device.type, enabled=False):
+            made, strength_BK = self._damage(image_BCHW, rng)
+            hidden_B1, each_BK = rng.uniform("told", 1 + len(KINDS)).split([1, len(KINDS)], 1)
+            told_BK = strength_BK.masked_fill((hidden_B1 < 0.5) | (each_BK < 0.5), -1.0)
         if phase == "discriminator":
             return self._discriminator_loss(image_BCHW, made, told_BK, ctx)
         again_BCHW = self._restored(made["source"], made.get("mask"), told_BK)
@@ -264,10 +265,6 @@ class Enhance(Family, abilities.Translates[EnhanceControls]):
 
     def _damage(self, image_BCHW: Tensor, rng: Rng) -> tuple[Batch, Tensor]:
         """`source` (B, C, h, w), `mask` (B, 1, h, w) if holes are learned, and strengths (B, K)."""
-        with torch.no_grad(), torch.autocast(image_BCHW.device.type, enabled=False):
-            return self._damage_exactly(image_BCHW, rng)
-
-    def _damage_exactly(self, image_BCHW: Tensor, rng: Rng) -> tuple[Batch, Tensor]:
         config = self.config
         which_BK = rng.uniform("kinds", 1 + len(KINDS) + 1)
         most = (config.blur, config.noise, config.jpeg, config.holes)
