@@ -17,7 +17,7 @@ RANKS = [
     ("inference",),
     ("evaluation",),
     ("training",),
-    ("create",),
+    ("trust", "create"),
     ("server",),
     ("cli",),
 ]
