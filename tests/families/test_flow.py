@@ -447,8 +447,8 @@ STEPS = torch.tensor([[1.0, 1.0], [1.0, 0.5], [0.75, 0.25], [0.5, 0.5], [0.1, 1e
 """Time and length of some steps."""
 
 
-@breaks("objectives/distillation.py", "factor = (m - (1", "factor = (m + (1")
-@breaks("objectives/distillation.py", "m = t - length, t - length / 2", "m = t - length, t")
+@breaks("objectives/flow.py", "factor = (m - (1", "factor = (m + (1")
+@breaks("objectives/flow.py", "m = t - length, t - length / 2", "m = t - length, t")
 @torch.no_grad()
 def test_an_untrained_flow_jumps_as_a_gaussian_does():
     """x keeps its size in units of the deviation at its time, whatever the length of the step."""

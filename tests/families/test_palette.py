@@ -34,7 +34,7 @@ def test_no_steps_give_the_mean_whatever_the_seed():
     assert torch.allclose(mean, torch.stack(both).mean(0), atol=0.02)
 
 
-@breaks("families/palette.py", "controls.spread * noise", "1.0 * noise")
+@breaks("sampling/any_size.py", "spread * field", "1.0 * field")
 def test_samples_differ_by_seed_as_far_as_their_spread_allows():
     model, source = wake(build("palette")), sources()
     spreads = []
@@ -81,7 +81,7 @@ def test_each_network_is_trained_on_its_half_alone():
     assert torch.allclose(model.loss("mean", batch, context(8))["total"], error)
 
 
-@breaks("families/palette.py", "ctx.update < SETTLED", "ctx.update < 0")
+@breaks("objectives/flow.py", "if update < SETTLED:", "if update < 0:")
 def test_the_residual_is_brought_to_unit_variance():
     model = build("palette")
     for update in range(4):
@@ -142,3 +142,8 @@ def test_what_it_cannot_learn_is_said(values, said):
 def test_a_phase_that_stops_ends_its_schedule_there():
     phase = Palette(Palette.TINY).phases()[0]
     assert phase.last(100) == 40 and dataclasses.replace(phase, stop=1.0).last(100) == 100
+
+
+def test_mean_and_jumps_leave_the_flow_a_part_of_the_run():
+    with pytest.raises(ValueError, match="together they must be below 1"):
+        changed(Palette.TINY, mean=0.5, jumps=0.5)

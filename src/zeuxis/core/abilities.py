@@ -136,6 +136,9 @@ class Translates(Draws[K]):
     """Controls with which it gives a point estimate, the same for every seed. A family that has some promises
     that its samples differ otherwise."""
 
+    WHOLE: ClassVar[bool] = False
+    """Whether a family that takes any size is given a picture of any at once, and itself sees to memory."""
+
     @property
     def stride(self) -> int:
         """0: only sources of the field's shape are taken. Else what the corners of parts are multiples of.

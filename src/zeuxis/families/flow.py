@@ -29,7 +29,8 @@ from zeuxis.core.settings import Training
 from zeuxis.nn.frozen import as_buffers
 from zeuxis.nn.unet import UNet
 from zeuxis.nn.wrapping import Tileable, check_sides, wrapped
-from zeuxis.objectives.distillation import MOST_STEPS, PASSES, linear, random_steps
+from zeuxis.objectives import flow
+from zeuxis.objectives.distillation import MOST_STEPS, PASSES, follow, random_steps
 from zeuxis.sampling.complete import complete
 from zeuxis.sampling.ode import average, even, guided, level_nats, long_steps, multistep
 from zeuxis.sampling.stochastic import shuffled, stochastic
@@ -40,8 +41,6 @@ ENCODING = 20
 """Steps of `encode` and of `decode`, one network pass each."""
 SCORING = 16
 """Steps of `bits_per_dim`, one network pass and one backward each."""
-MEMORY = 0.1
-"""Length of the average that a copy of the network is, as a share of the steps so far."""
 
 
 class FlowConfig(FamilyConfig):
@@ -206,13 +205,10 @@ class Flow(
     ) -> Tensor:
         """v(x_t, t), or by the distilled copy its mean from t to t - length, of x's shape and type.
 
-        Labels None or -1 are unknown; `net` may be the early copy. The best linear guess plus the network's
-        correction, both sides of it scaled to unit variance (Karras et al., 2022, appendix B.6).
+        Labels None or -1 are unknown; `net` may be the early copy.
         """
-        inverse, guess = linear(time_B, length_B, self.config.spread)
         net = wrapped(net or (self.net if length_B is None else self.jumper), tileable)
-        correction_BCHW = net(x_BCHW * inverse, time_B, label_BA, length_B)
-        return guess * x_BCHW + self.config.spread * inverse * correction_BCHW.to(x_BCHW.dtype)
+        return flow.velocity(net, x_BCHW, time_B, length_B, self.config.spread, label_BA)
 
     def loss(self, phase: str, batch: Batch, ctx: Context) -> Losses:
         """Mean squared error of the velocity at one random time a row, or of its mean over a random step."""
@@ -242,12 +238,9 @@ class Flow(
 
     def update(self, phase: str, stats: Batch, ctx: Context) -> None:
         """Let the copies follow the network, averaged, until they are to stand still or be distilled."""
-        share = 1 / max(1.0, MEMORY * (ctx.update + 1))
         for name, until in (("early", self.config.early), ("jumper", 1 - self.config.jumps)):
             if phase == "main" and ctx.progress < until and hasattr(self, name):
-                held = getattr(self, name).state_dict()
-                copies = [held[key] for key, _ in self.net.named_parameters()]
-                torch._foreach_lerp_(copies, list(self.net.parameters()), share)
+                follow(getattr(self, name), self.net, ctx.update)
 
     def noise(self, rng: Rng) -> Batch:
         """Standard normal pixels, or latents, (B, C, H, W)."""

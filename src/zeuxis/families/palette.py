@@ -37,20 +37,16 @@ from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
 from zeuxis.nn import planes
 from zeuxis.nn.plain import PlainUNet
+from zeuxis.nn.towers import pad_edge
 from zeuxis.nn.unet import UNet
-from zeuxis.objectives.distillation import linear
-from zeuxis.sampling.ode import even
-from zeuxis.sampling.stochastic import shuffled, stochastic
+from zeuxis.objectives import flow
+from zeuxis.objectives.distillation import MOST_STEPS, PASSES, follow, random_steps
+from zeuxis.sampling import any_size
+from zeuxis.sampling.ode import average
 
 FOLDS = 2
 SMALLEST = 4
 """Pixels a side below which there is nothing to halve."""
-LATE, LATE_FROM = 0.1, 0.9
-"""Share of times that are drawn evenly from the last part before pure noise, which others seldom reach."""
-SETTLED = 64
-"""Updates of the flow after which shift and scale of the residual stand still."""
-TINIEST = 1e-3
-"""Standard deviation below which a channel's residual is not divided further."""
 
 
 class PaletteConfig(FamilyConfig):
@@ -70,6 +66,8 @@ class PaletteConfig(FamilyConfig):
     """Size of the flow's embedding of time."""
     patch: int = pydantic.Field(0, ge=0, le=16)
     """Pixels a side of a position of the finest level; 0: 2 for images of up to 64 pixels a side, else 4."""
+    jumps: float = pydantic.Field(0.0, ge=0, lt=1)
+    """Share of the run, at its end, for distillation of the flow to 1 to 4 steps; 0 is off, 0.125 is good."""
 
     @pydantic.model_validator(mode="after")
     def _possible(self) -> "PaletteConfig":
@@ -79,6 +77,11 @@ class PaletteConfig(FamilyConfig):
             raise Invalid(
                 f"the images are {self.height}x{self.width}; palette needs at least {SMALLEST} pixels a "
                 "side: prepare them larger (data.size)"
+            )
+        if self.mean + self.jumps >= 1:
+            raise Invalid(
+                f"mean is {self.mean} and jumps {self.jumps}; together they must be below 1, as the flow "
+                "needs a part of the run of its own"
             )
         return self
 
@@ -93,6 +96,8 @@ class PaletteControls(Controls):
 
     steps: int = pydantic.Field(8, ge=0, le=1000)
     """Steps of the flow, one network pass each; 0 gives the mean, which is the same for every seed."""
+    most_jumps: int = pydantic.Field(MOST_STEPS, ge=0, le=MOST_STEPS)
+    """Largest `steps` for which the distilled copy is used (needs `family.jumps`)."""
     churn: float = pydantic.Field(0.25, ge=0, le=1)
     """Share of the noise redrawn at each step, which corrects errors; 0 is deterministic."""
     spread: float = pydantic.Field(1.0, ge=0, le=4)
@@ -105,6 +110,8 @@ class Palette(Family, abilities.Translates[PaletteControls]):
     Config = PaletteConfig
     Controls = PaletteControls
     CONDITIONAL = False
+    OPTIONAL = ("jumper",)
+    WHOLE = True
     POINT: ClassVar[Mapping[str, float]] = {"steps": 0}
     TRAINING = Training(
         optimiser="muon",
@@ -136,23 +143,35 @@ class Palette(Family, abilities.Translates[PaletteControls]):
         self.means = nn.ModuleList(
             PlainUNet(inside, channels, *sizes, config.side, config.detail) for _ in range(FOLDS)
         )
-        given = inside + channels
-        self.net = UNet(channels, (), *sizes, 1, config.embedding, config.side, given=given)
+        flows = *sizes, 1, config.embedding, config.side
+        unet = functools.partial(UNet, channels, (), *flows, given=inside + channels)
+        self.net = unet()
+        if config.jumps:
+            self.jumper = unet(lengths=True)
         self.register_buffer("shift_C11", torch.zeros(channels, 1, 1))
         self.register_buffer("square_C11", torch.full((channels, 1, 1), 0.1))
 
+    @property
+    def stride(self) -> int:
+        """Any size, if sources are as large as their images."""
+        same = self.config.source.shape[-2:] == (self.config.height, self.config.width)
+        return self.net.multiple if same else 0
+
     def phases(self) -> tuple[Phase, ...]:
-        """The mean, then the flow of what it leaves open."""
-        share = self.config.mean
-        return (
+        """The mean, then the flow of what it leaves open, and late in the run a copy of that."""
+        share, start = self.config.mean, 1 - self.config.jumps
+        both = (
             Phase(name="mean", modules=("means",), stop=share),
             Phase(name="flow", modules=("net",), start=share, own_schedule=True),
         )
+        late = Phase(name="jumps", modules=("jumper",), start=start, own_schedule=True, lr=0.5)
+        return (*both, late) if self.config.jumps else both
 
     def loss(self, phase: str, batch: Batch, ctx: Context) -> Losses:
-        """Mean absolute error of each network on its own half, or the flow's mean squared error."""
-        planes_BKHW, image_BCHW = self.planes(batch["source"]), batch["image"]
-        fold_B = fold(image_BCHW)
+        """Mean absolute error of each network on its half, or mean squared error of the flow or its copy."""
+        planes_BKHW, image_BCHW = self.planes(self.placed(batch["source"])), batch["image"]
+        fold_B, (height, width) = fold(image_BCHW), image_BCHW.shape[2:]
+        image_BCHW = pad_edge(image_BCHW, -height % self.net.multiple, -width % self.net.multiple)
         if phase == "mean":
             made_BCHW = self._by_fold(planes_BKHW, fold_B)
             return {"total": F.l1_loss(made_BCHW, image_BCHW)}
@@ -161,26 +180,29 @@ class Palette(Family, abilities.Translates[PaletteControls]):
         residual_BCHW = image_BCHW - unseen_BCHW
         target_BCHW = (residual_BCHW - self.shift_C11) / self.scale_C11
         noise_BCHW = ctx.rng.normal("noise", *image_BCHW.shape[1:])
-        time_B = _times(ctx.rng)
+        velocity = functools.partial(self.velocity, planes_BKHW=planes_BKHW, mean_BCHW=unseen_BCHW)
+        if phase == "flow":
+            time_B = flow.times(ctx.rng)
+            at_BCHW = torch.lerp(target_BCHW, noise_BCHW, time_B[:, None, None, None])
+            error = F.mse_loss(velocity(at_BCHW, time_B), noise_BCHW - target_BCHW)
+            return {"total": error, **flow.moments(residual_BCHW)}
+        time_B, length_B = random_steps(ctx.rng)
         at_BCHW = torch.lerp(target_BCHW, noise_BCHW, time_B[:, None, None, None])
-        velocity_BCHW = self.velocity(at_BCHW, time_B, planes_BKHW, unseen_BCHW)
-        return {
-            "total": F.mse_loss(velocity_BCHW, noise_BCHW - target_BCHW),
-            "stat/shift": residual_BCHW.mean((0, 2, 3)),
-            "stat/square": residual_BCHW.square().mean((0, 2, 3)),
-        }
+        true_BCHW = average(velocity, at_BCHW, time_B, length_B, PASSES)
+        return {"total": F.mse_loss(velocity(at_BCHW, time_B, length_B), true_BCHW)}
 
     def update(self, phase: str, stats: Batch, ctx: Context) -> None:
-        """Average the residual's moments over the flow's first updates."""
-        if phase == "flow" and ctx.update < SETTLED:
-            share = 1 / (ctx.update + 1)
-            self.shift_C11.lerp_(stats["stat/shift"][:, None, None], share)
-            self.square_C11.lerp_(stats["stat/square"][:, None, None], share)
+        """Average the residual's moments, and let the copy follow the flow until it is distilled."""
+        if phase != "flow":
+            return
+        flow.settle(self.shift_C11, self.square_C11, stats, ctx.update)
+        if self.config.jumps and ctx.progress < 1 - self.config.jumps:
+            follow(self.jumper, self.net, ctx.update)
 
     @property
     def scale_C11(self) -> Tensor:
         """Standard deviation of the residual by channel."""
-        return (self.square_C11 - self.shift_C11.square()).clamp(min=TINIEST**2).sqrt()
+        return flow.scale(self.shift_C11, self.square_C11)
 
     def _by_fold(self, planes_BKHW: Tensor, fold_B: Tensor) -> Tensor:
         """Each image's mean by the network of its fold, (B, C, H, W)."""
@@ -196,19 +218,28 @@ class Palette(Family, abilities.Translates[PaletteControls]):
         added_BCHW: Tensor = net(planes_BKHW)
         return added_BCHW + base_BCHW
 
+    def placed(self, source: Tensor) -> Tensor:
+        """A source at its image's size, continued by its edge to what the networks divide."""
+        size = None if self.stride else (self.config.height, self.config.width)
+        return planes.placed(source, self.config.source, size, self.net.multiple)
+
     def planes(self, source: Tensor) -> Tensor:
-        """A source as planes (B, K, H, W) of the image's size."""
-        size = self.config.height, self.config.width
-        return planes.planes(source, self.config.source, size, next(self.parameters()).dtype)
+        """A source as planes (B, K, H, W)."""
+        return planes.planes(source, self.config.source, None, next(self.parameters()).dtype)
 
     def velocity(
-        self, x_BCHW: Tensor, time_B: Tensor, planes_BKHW: Tensor, mean_BCHW: Tensor
+        self,
+        x_BCHW: Tensor,
+        time_B: Tensor,
+        length_B: Tensor | None = None,
+        *,
+        planes_BKHW: Tensor,
+        mean_BCHW: Tensor,
     ) -> Tensor:
-        """v(r_t, t, s, m), of x's shape and type."""
-        inverse, guess = linear(time_B, None, 1.0)
+        """v(r_t, t, s, m), or by the copy its average from t to t - length, of x's shape and type."""
+        net = self.net if length_B is None else self.jumper
         given_BKHW = torch.cat([planes_BKHW, mean_BCHW.to(planes_BKHW.dtype)], 1)
-        correction_BCHW = self.net(x_BCHW * inverse, time_B, None, given_BKHW=given_BKHW)
-        return guess * x_BCHW + inverse * correction_BCHW.to(x_BCHW.dtype)
+        return flow.velocity(net, x_BCHW, time_B, length_B, 1.0, given_BKHW=given_BKHW)
 
     def noise(self, rng: Rng) -> Batch:
         """Standard normal, (B, C, H, W)."""
@@ -224,27 +255,33 @@ class Palette(Family, abilities.Translates[PaletteControls]):
         progress: Progress | None = None,
     ) -> Tensor:
         """The mean of both networks, and a sample of the flow on top of it."""
-        planes_BKHW = self.planes(source)
-        mean_BCHW = torch.stack([self._mean(net, planes_BKHW) for net in self.means]).mean(0)
+        height, width = source.shape[-2:] if self.stride else noise["image"].shape[-2:]
+        source = self.placed(source)
+        windows = functools.partial(any_size.by_windows, multiple=self.net.multiple)
+        mean_BCHW = windows(self._means, source)
         if not controls.steps:
-            return mean_BCHW.clamp(-1, 1)
-        velocity = functools.partial(self.velocity, planes_BKHW=planes_BKHW, mean_BCHW=mean_BCHW)
-        fresh = functools.partial(shuffled, noise["image"])
-        start_BCHW, times = controls.spread * noise["image"], even(controls.steps)
-        residual_BCHW = stochastic(
-            velocity, start_BCHW, times, progress, fresh=fresh, churn=controls.churn
-        )
-        return (mean_BCHW + self.shift_C11 + self.scale_C11 * residual_BCHW).clamp(-1, 1)
+            return mean_BCHW[..., :height, :width].clamp(-1, 1)
+
+        def velocity(x_BCHW: Tensor, *at: Tensor) -> Tensor:
+            def window(x_BChw: Tensor, source: Tensor, mean_BChw: Tensor) -> Tensor:
+                seen_BKhw = self.planes(source)
+                return self.velocity(x_BChw, *at, planes_BKHW=seen_BKhw, mean_BCHW=mean_BChw)
+
+            return windows(window, x_BCHW, source, mean_BCHW)
+
+        long = bool(self.config.jumps) and controls.steps <= controls.most_jumps
+        turned = controls.steps, controls.churn, controls.spread, long, progress
+        size = source.shape[-2], source.shape[-1]
+        residual_BCHW = any_size.follow(velocity, noise["image"], size, *turned)
+        made_BCHW = mean_BCHW + self.shift_C11 + self.scale_C11 * residual_BCHW
+        return made_BCHW[..., :height, :width].clamp(-1, 1)
+
+    def _means(self, source: Tensor) -> Tensor:
+        """The mean of both networks' means."""
+        planes_BKHW = self.planes(source)
+        return torch.stack([self._mean(net, planes_BKHW) for net in self.means]).mean(0)
 
 
 def fold(image_BCHW: Tensor) -> Tensor:
     """Which half a pair belongs to, (B,) int64: by the sum of its image's levels, which no flip changes."""
     return to_levels(image_BCHW).long().flatten(1).sum(1) % FOLDS
-
-
-def _times(rng: Rng) -> Tensor:
-    """Logit-normal times (B,), some of them late."""
-    usual_B = torch.sigmoid(1.25 * rng.normal("time") - 0.5)
-    late_B2 = rng.uniform("late", 2)
-    late_B = LATE_FROM + (1 - LATE_FROM) * late_B2[:, 1]
-    return torch.where(late_B2[:, 0] < LATE, late_B, usual_B)

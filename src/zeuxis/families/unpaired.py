@@ -35,9 +35,8 @@ from zeuxis.core.settings import Training
 from zeuxis.nn.patchgan import PatchDiscriminator
 from zeuxis.nn.plain import PlainUNet
 from zeuxis.nn.unet import UNet
-from zeuxis.objectives import adversarial
+from zeuxis.objectives import adversarial, flow
 from zeuxis.objectives.contrast import patch_contrast
-from zeuxis.objectives.distillation import linear
 from zeuxis.sampling.ode import even, multistep
 
 SMALL = 64
@@ -262,10 +261,7 @@ class Unpaired(Family, abilities.Translates[UnpairedControls]):
 
     def velocity(self, x_BCHW: Tensor, time_B: Tensor, told_BA: Tensor) -> Tensor:
         """v(x_t, t, domain and labels), of x's shape and type."""
-        inverse, guess = linear(time_B, None, self.config.deviation)
-        correction_BCHW = self.net(x_BCHW * inverse, time_B, told_BA)
-        correction_BCHW = self.config.deviation * inverse * correction_BCHW.to(x_BCHW.dtype)
-        return guess * x_BCHW + correction_BCHW
+        return flow.velocity(self.net, x_BCHW, time_B, None, self.config.deviation, told_BA)
 
     def fitting(self, source_BChw: Tensor) -> Tensor:
         """Sources in the images' channels, grey repeated or made, and at their size unless any will do."""

@@ -149,6 +149,8 @@ class _Work:
 
         if not self.stride:
             made = blended(call, taken, field.shape[-2:], (config.height, config.width))
+        elif self.family.WHOLE:
+            made = call(taken[None])[0]
         else:
             common = self._survey(taken, labels, random)
             if mask_HW is not None:

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from zeuxis.core.fields import Field
+from zeuxis.nn.towers import pad_edge
 
 
 def count(field: Field) -> int:
@@ -32,6 +33,24 @@ def planes(
     if size is None or source.shape[2:] == size:
         return source
     return F.interpolate(source, size, mode="bilinear" if field.kind == "image" else "nearest")
+
+
+def placed(source: Tensor, field: Field, size: tuple[int, int] | None, multiple: int) -> Tensor:
+    """A source (B, *field.shape), or of any size, at a size and continued by its edge to whole multiples.
+
+    Args:
+        source: float images or int64 class ids.
+        field: what it is.
+        size: height and width to bring it to, smoothly or, of a map, by the nearest pixel; None leaves it.
+        multiple: of its sides in the end.
+    """
+    is_map = field.kind == "map"
+    x_BCHW = source[:, None].float() if is_map else source
+    if size is not None and x_BCHW.shape[2:] != size:
+        x_BCHW = F.interpolate(x_BCHW, size, mode="nearest" if is_map else "bilinear")
+    height, width = x_BCHW.shape[2:]
+    x_BCHW = pad_edge(x_BCHW, -height % multiple, -width % multiple)
+    return x_BCHW[:, 0].to(source.dtype) if is_map else x_BCHW
 
 
 def base(planes_BKHW: Tensor, field: Field, channels: int) -> Tensor:
