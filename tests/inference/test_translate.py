@@ -23,6 +23,7 @@ from zeuxis.data.originals import originals
 from zeuxis.data.pictures import picture
 from zeuxis.inference import artefact, tiling
 from zeuxis.inference.results import NOTE
+from zeuxis.sampling import any_size
 
 COLOUR = Field(name="source", kind="image", shape=(3, 8, 8))
 MAP = Field(name="source", kind="map", shape=(8, 8), classes=("sky", "sea", "land"))
@@ -49,9 +50,15 @@ KINDS = {
     "pix2pix": {"source": COLOUR},
     "pix2pix of maps": {"source": MAP},
     "unpaired by contrast": {"method": "contrast"},
+    "palette": {"source": COLOUR, "jumps": 0.2},
+    "palette of maps": {"source": MAP},
+    "paint": {"source": COLOUR, "jumps": 0.0},
+    "paint of maps": {"source": MAP},
 }
 SCALES = {"toy": 2, "noisy": 2, "enhance": 2, "enhance at scale 4": 4}
 """How many times as large as its source an image is; the toy was trained on such a source."""
+FLOWS = [name for name in KINDS if name.split()[0] in ("palette", "paint")]
+"""Those that see to the parts of a picture themselves."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -111,7 +118,7 @@ def test_a_picture_of_any_size_gives_the_same_pixels_in_python_and_on_the_comman
     "_times(kept_columns, scale, columns.start)",
     "_times(kept_columns, scale, columns.start + 1)",
 )
-@pytest.mark.parametrize("name", [n for n in KINDS if n not in ("toy", "noisy")])
+@pytest.mark.parametrize("name", [n for n in KINDS if n not in ("toy", "noisy", *FLOWS)])
 @torch.no_grad()
 def test_tiles_equal_the_whole(name, runs, monkeypatch):
     family = load(runs[name]).family
@@ -148,6 +155,27 @@ def test_parts_of_a_large_picture_share_its_statistics(runs, monkeypatch):
     steps, elsewhere = (np.abs(np.diff(each, axis=1)).mean((0, 2)) for each in (tiled, whole))
     at = np.array(columns) - 1
     assert len(at) > 2 and steps[at].mean() < 1.05 * elsewhere.mean()
+
+
+@breaks("sampling/any_size.py", "max(side - side // OVERLAP, 1)", "side")
+@pytest.mark.parametrize("steps", [3, 8])
+@pytest.mark.parametrize("name", FLOWS)
+def test_a_flow_s_windows_leave_no_seam(name, steps, runs, monkeypatch):
+    """Their norms see other surroundings, and yet steps at their borders are those of the whole picture."""
+    model, source = load(runs[name]), ids(96, 144) if "maps" in name else drawn(96, 144)
+    whole = model.translate([source], steps=steps).images[0].astype(int)
+    monkeypatch.setattr(any_size, "LARGEST", 48 * 48)
+    tiled = model.translate([source], steps=steps).images[0].astype(int)
+    multiple = model.family.net.multiple
+    starts = any_size._starts(144, 48, multiple)[1:]
+    ends = [start + 48 for start in any_size._starts(144, 48, multiple)[:-1]]
+    at = np.array([*starts, *ends]) - 1
+    steps_at_borders = []
+    for made in (tiled, whole):
+        across = np.abs(np.diff(made, axis=1)).mean((0, 2))
+        steps_at_borders.append(across[at].mean() / across.mean())
+    assert not np.array_equal(tiled, whole)
+    assert steps_at_borders[0] == pytest.approx(steps_at_borders[1], rel=0.05)
 
 
 @breaks("inference/tiling.py", "sum_HWC /= share_HW1", "pass")

@@ -38,6 +38,7 @@ FAMILIES = {
         "Palette",
         "Paired translation with variety: many possible images of a source or a map.",
     ),
+    "paint": ("Paint", "A scene from a map of class ids, of any size, in one to four passes."),
     "unpaired": (
         "Unpaired",
         "Unpaired translation: one set of images as another, and back, without pairs.",
