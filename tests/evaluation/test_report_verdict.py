@@ -68,6 +68,35 @@ STYLES = [
 ]
 
 
+GAINS = [
+    (2.0, "good", "the originals are met better than without a network (+2.00 dB over bicubic"),
+    (0.1, "unknown", "too few images"),
+    (-2.0, "not yet", "nothing is gained"),
+]
+
+
+@breaks("evaluation/report/measures.py", "if low > 0 else", "if gain.value > 0 else")
+@breaks("evaluation/report/verdict.py", 'if "gain" in found and cards:', "if False:")
+@pytest.mark.parametrize(("value", "word", "why"), GAINS)
+def test_images_made_again_are_good_if_something_is_gained(value, word, why):
+    gain = Estimate(value=value, interval=(value - 1, value + 1), n=9, receipt={"over": "bicubic"})
+    found = {"gain": gain, "kernel_distance": estimate(0.2), "shift_detail": estimate(-0.9)}
+    found |= {"coverage": estimate(0.1), "coverage_of_real": estimate(1.0)}
+    shown = list(cards(found))
+    assert [one.title for one in shown] == ["Gain"]
+    said = verdict(found, diagnosis.findings(found), shown)
+    assert said.word == word and why in said.sentence
+
+
+@breaks("evaluation/report/measures.py", "mine.interval[0] > best.interval[1]", "mine.value > 99")
+@pytest.mark.parametrize(("value", "mood"), [(9.0, "poor"), (12.0, "fair"), (15.0, "good")])
+def test_translations_are_good_if_they_are_nearer_than_the_best_baseline(value, mood):
+    names = {"identity": 8.0, "regression": 12.0, "sample": 0.0, "point": value}
+    found = {f"paired_psnr_of_{name}": estimate(psnr, 1.0) for name, psnr in names.items()}
+    (shown,) = cards(found | {"coverage": estimate(0.1), "coverage_of_real": estimate(1.0)})
+    assert shown.mood == mood and "a regression of colours: 12.0 dB" in shown.unit
+
+
 @breaks("evaluation/report/verdict.py", "(style.mood, likeness.mood)", "(style.mood,)")
 @breaks(
     "evaluation/report/measures.py",

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 
+from zeuxis.evaluation.diagnosis import BASELINE
 from zeuxis.evaluation.report import Card, Row
 from zeuxis.evaluation.report.charts import ladder, number
 from zeuxis.metrics import Estimate
@@ -149,9 +150,15 @@ def _floor(estimate: Estimate) -> str:
 
 def cards(found: Mapping[str, Estimate]) -> Iterator[Card]:
     """The scores to read first, in words."""
+    gain, truth = "gain" in found, "paired_psnr_of_sample" in found
+    if gain:
+        yield _gain_card(found["gain"])
+    if truth:
+        yield _truth_card(found)
     if "kernel_distance" in found and "kernel_distance_of_real" in found:
         yield _distance_card(found)
-    if "coverage" in found and "coverage_of_real" in found:
+    # which kinds of image there are, the sources say
+    if not gain and not truth and "coverage" in found and "coverage_of_real" in found:
         yield _variety_card(found)
     if "copy_rate" in found:
         yield _copy_card(found["copy_rate"])
@@ -161,6 +168,47 @@ def cards(found: Mapping[str, Estimate]) -> Iterator[Card]:
     for name, estimate in found.items():
         if name.startswith("taught_") and not name.endswith("_by_real"):
             yield _accuracy_card(name.removeprefix("taught_"), estimate, found[f"{name}_by_real"])
+
+
+def _gain_card(gain: Estimate) -> Card:
+    low, high = gain.interval
+    mood = "good" if low > 0 else "open" if high > 0 else "poor"
+    words = {
+        "good": "The originals are met better than without a network.",
+        "open": "There are too few images to tell whether anything is gained.",
+        "poor": "Nothing is gained.",
+    }
+    return Card(
+        title="Gain",
+        value=f"{gain.value:+.2f} dB",
+        unit=f"nearer to the originals than {gain.receipt['over']}",
+        words=words[mood],
+        side=f"95 %: {low:+.2f} to {high:+.2f} dB; {gain.n:,} images{_side(gain)}",
+        mood=mood,
+    )
+
+
+def _truth_card(found: Mapping[str, Estimate]) -> Card:
+    """Of translations: the model's point estimate, or its translation, beside the best baseline."""
+    rows = {name: found.get(f"paired_psnr_of_{name}") for name in ("point", "sample", *BASELINE)}
+    known = {name: row for name, row in rows.items() if row is not None}
+    mine = known.get("point", known["sample"])
+    name = max(known.keys() & BASELINE.keys(), key=lambda one: known[one].value)
+    best = known[name]
+    if mine.interval[0] > best.interval[1]:
+        mood, words = "good", "Nearer to the truth than anything that needs no training."
+    elif mine.interval[1] < best.interval[0]:
+        mood, words = "poor", "Further from the truth than what needs no training."
+    else:
+        mood, words = "fair", "About as near to the truth as what needs no training."
+    return Card(
+        title="Nearness to the truth",
+        value=f"{mine.value:.1f} dB",
+        unit=f"PSNR; {BASELINE[name]}: {best.value:.1f} dB (higher is better)",
+        words=words,
+        side=f"95 %: {span(mine)}; without training: {span(best)}; {mine.n:,} images{_side(mine)}",
+        mood=mood,
+    )
 
 
 def _distance_card(found: Mapping[str, Estimate]) -> Card:

@@ -56,6 +56,8 @@ def verdict(
         findings: of `zeuxis.evaluation.diagnosis`, the strongest first.
         cards: of `zeuxis.evaluation.report.measures`.
     """
+    if "gain" in found and cards:
+        return _on_gain(found["gain"], cards[0])
     mine = found.get("kernel_distance")
     if mine is None or not cards:
         return _on_style(cards) if "style_distance" in found else TOO_LITTLE
@@ -91,6 +93,17 @@ def _on_style(cards: Sequence[Card]) -> Verdict:
     )
     milder = style.mood == "good" and likeness.mood != "good"
     return Verdict(word=word, sentence=sentence, action=MILDER if milder else "")
+
+
+def _on_gain(gain: Estimate, card: Card) -> Verdict:
+    """Of images that are made again from damaged ones: they are to be nearer to the originals than those."""
+    word = WORDS.get(card.mood, "good")
+    low, high = gain.interval
+    sentence = (
+        f"{word.capitalize()}: {_lower(card.words)} ({gain.value:+.2f} dB over {gain.receipt['over']}, "
+        f"{low:+.2f} to {high:+.2f})."
+    )
+    return Verdict(word=word, sentence=sentence)
 
 
 def _lower(sentence: str) -> str:
