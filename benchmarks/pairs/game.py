@@ -1,4 +1,4 @@
-"""Frames of a small game with their semantic maps, as pairs: `maps/` and `images/` of 64 x 64 pixels.
+"""Frames of a small game of 64 x 64 pixels with their semantic maps, as pairs (`maps/` and `images/`).
 
     pip install crafter==1.8.3        # MIT; in an environment of its own
     python benchmarks/pairs/game.py OUT [WORLDS=120] [FRAMES=40]
@@ -62,9 +62,8 @@ def main() -> None:
                 Image.fromarray(pixels).save(path)
     names = {number: name or "unknown" for name, number in env._world._mat_ids.items()}
     names |= {number: kind.__name__.lower() for kind, number in env._sem_view._obj_ids.items()}
-    for side in ("train", "test"):
-        legend = "".join(f"{number} {names[number]}\n" for number in sorted(names))
-        (out / side / "labels.txt").write_text(legend)
+    legend = "".join(f"{number} {names[number]}\n" for number in sorted(names))
+    (out / "labels.txt").write_text(legend)
 
 
 if __name__ == "__main__":

@@ -546,3 +546,34 @@ def test_a_family_learns_from_images_and_maps_as_sources(tmp_path, of, settings)
     for state.step in range(40):
         losses.append(float(train_step(state, load)["main/total"]))
     assert np.mean(losses[-5:]) < (0.05 if settings == {"pairs": "A:B"} else 0.9) * losses[0]
+
+
+@breaks("data/source/pairs.py", "source.palette = maps.palette(source)", "pass")
+@breaks("data/source/maps.py", "if len(found) != 1:", "if False:")
+def test_a_legend_s_colours_come_from_its_file_or_from_indexed_maps(tmp_path):
+    """And there are none if the maps disagree."""
+
+    def field(name, legend, palettes):
+        folder = tmp_path / name
+        for number, palette in enumerate(palettes):
+            ids = np.random.default_rng(number).integers(0, 3, (16, 16), np.uint8)
+            indexed = Image.fromarray(ids)
+            if palette:
+                indexed = Image.frombytes("P", (16, 16), ids.tobytes())
+                indexed.putpalette(palette)
+            (folder / "labels").mkdir(parents=True, exist_ok=True)
+            indexed.save(folder / "labels" / f"{number}.png")
+            save(folder / "images" / f"{number}.png", 80 * ids[..., None].repeat(3, 2))
+        if legend:
+            (folder / "legend.txt").write_text(legend)
+        return data.ensure(folder, translates=True).fields["source"].field
+
+    one, other = [0, 0, 255, 255, 0, 0, 0, 128, 0], [0, 0, 255, 255, 0, 0, 0, 128, 9]
+    said = field("said", "0 deep sea #0000FF\n1 sand #ffee00\n2 wood #008000\n", [None] * 12)
+    assert said.classes == ("deep sea", "sand", "wood")
+    assert said.colours == ("#0000ff", "#ffee00", "#008000")
+    indexed = field("indexed", "sea\nsand\nwood", [one] * 12)
+    assert indexed.colours == ("#0000ff", "#ff0000", "#008000")
+    assert indexed.palette.tolist() == [[0, 0, 255], [255, 0, 0], [0, 128, 0]]
+    assert field("mixed", "", [one, other] * 6).colours == ()
+    assert field("grey", "sea\nsand\nwood", [None] * 12).colours == ()

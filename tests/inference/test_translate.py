@@ -23,6 +23,7 @@ from zeuxis.data.originals import originals
 from zeuxis.data.pictures import picture
 from zeuxis.inference import artefact, tiling
 from zeuxis.inference.results import NOTE
+from zeuxis.inference.verbs import VERBS
 from zeuxis.sampling import any_size
 
 COLOUR = Field(name="source", kind="image", shape=(3, 8, 8))
@@ -286,7 +287,8 @@ def test_bad_arrays_are_one_sentence(source, sentence, runs):
     with pytest.raises(Invalid, match="at least 1 source"):
         load(runs["pix2pix"]).translate([])
     with pytest.raises(
-        Invalid, match="source 0 has class ids .* learned: 3; it knows 0 sky, 1 sea, 2 land"
+        Invalid,
+        match="source 0 has class ids .* learned: 3; it knows 0 sky #f06969, 1 sea #54ec83, 2 land",
     ):
         load(runs["pix2pix of maps"]).translate([np.full((9, 7), 3)])
 
@@ -314,3 +316,38 @@ def test_bad_files_are_one_sentence(runs, tmp_path, capsys):
         assert re.search(said, line), line
     assert zeuxis("translate", runs["pix2pix"], tmp_path / "good.png", "steps=3") == 2
     assert "no setting steps" in capsys.readouterr().err
+
+
+@breaks("inference/arguments.py", "if far > 0.5:", "if False:")
+@breaks("core/pixels.py", "ids_HW[clear], off_HW[clear] = -1, 0", "pass")
+@breaks("core/pixels.py", "(apart**2).sum(2).argmin(1)", "apart[..., 0].argmin(1)")
+def test_a_map_in_colours_is_taken_as_the_ids_of_the_nearest(runs, tmp_path, capsys):
+    """Exact colours, those of a JPEG, and transparent ones, in Python and on the command line."""
+    model, known = load(runs["paint of maps"]), ids(24, 31).repeat(8, 0).repeat(8, 1)
+    palette = np.array([[0, 0, 0], [240, 105, 105], [84, 236, 131], [158, 68, 224]], np.uint8)
+    coloured = np.dstack([palette[known + 1], np.where(known < 0, 0, 255).astype(np.uint8)])
+    assert np.array_equal(MAP.visible(known[None])[0], palette[known + 1])
+    made = model.translate([known])
+    found = model.translate([coloured])
+    assert np.array_equal(found.images[0], made.images[0]) and not found.notes
+    given = tmp_path / "given"
+    given.mkdir()
+    Image.fromarray(coloured).save(given / "a.png")
+    Image.fromarray(palette[known.clip(0) + 1]).save(given / "b.jpg", quality=90)
+    assert zeuxis("translate", runs["paint of maps"], given, "--out", tmp_path / "made") == 0
+    said = re.sub(r"\s+", " ", capsys.readouterr().out)
+    counted = re.search(r"b.jpg: ([\d,]+) of 47,616 pixels have no colour of the legend", said)
+    assert 1000 < int(counted[1].replace(",", "")) <= 47_616 and "a.png:" not in said
+    assert np.array_equal(picture(tmp_path / "made" / "a.png", None, tmp_path), made.images[0])
+    nearest = sources(model, given / "b.jpg")[0]
+    assert (nearest == known.clip(0)).mean() > 0.95
+    with pytest.raises(
+        Invalid, match="source 0 holds colours, and .*expected a map .*0 sky #f06969"
+    ):
+        model.translate([np.full((16, 16, 3), 7, np.uint8)])
+
+
+def sources(model, path):
+    """What a file is read as for a verb."""
+    argument = VERBS["translate"].arguments["sources"]
+    return argument.check(model, argument.read(model, [path], None), {})

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from zeuxis.core.errors import Invalid
-from zeuxis.core.pixels import coloured_ids, from_uint8
+from zeuxis.core.pixels import distinct, from_uint8
 
 Name = Literal["image", "map", "mask", "class", "latent", "token"]
 Resampling = Literal["smooth", "nearest", "none"]
@@ -70,6 +70,8 @@ class Field(pydantic.BaseModel, frozen=True, extra="forbid", use_attribute_docst
     """Of an item: (C, H, W) of an image or latent, (H, W) of a map, mask or tokens, () of a class, or any."""
     classes: tuple[str, ...] = pydantic.Field((), max_length=MOST_IDS)
     """Names of the class ids 0, 1, ... of a map or class."""
+    colours: tuple[Annotated[str, pydantic.Field(pattern="^#[0-9a-f]{6}$")], ...] = ()
+    """Of a map: what its legend shows each class as, such as #0080ff, if it says so of all of them."""
 
     @pydantic.model_validator(mode="after")
     def _agrees(self) -> "Field":
@@ -77,7 +79,18 @@ class Field(pydantic.BaseModel, frozen=True, extra="forbid", use_attribute_docst
             raise Invalid(
                 f"{self.name} has shape {str(self.shape)[:40]}, which is none of a {self.kind}"
             )
+        if len(self.colours) not in (0, len(self.classes)):
+            raise Invalid(
+                f"{self.name} has {len(self.colours)} colours of {len(self.classes)} classes"
+            )
         return self
+
+    @property
+    def palette(self) -> np.ndarray:
+        """Colours (K, 3) uint8 of its classes: the legend's, or distinct ones."""
+        if not self.colours:
+            return distinct(len(self.classes))
+        return np.array([list(bytes.fromhex(colour[1:])) for colour in self.colours], np.uint8)
 
     @property
     def facts(self) -> Kind:
@@ -116,7 +129,10 @@ class Field(pydantic.BaseModel, frozen=True, extra="forbid", use_attribute_docst
         """
         if self.kind == "image":
             return stored
-        return coloured_ids(stored) if self.kind == "map" else 255 * stored[..., None]
+        if self.kind != "map":
+            return 255 * stored[..., None]
+        colours_K3 = np.concatenate([np.zeros((1, 3), np.uint8), self.palette])
+        return np.asarray(colours_K3[stored + 1])
 
 
 STANDARD: Mapping[str, Field] = {

@@ -81,13 +81,38 @@ def from_levels(level_BCHW: Tensor, levels: int = 256) -> Tensor:
     return level_BCHW.float() * (2 / (levels - 1)) - 1.0
 
 
-def coloured_ids(ids_NHW: np.ndarray) -> np.ndarray:
-    """Class ids as colours to look at, (N, H, W, 3) uint8: neighbouring ids differ most, unknown is black."""
-    ids = np.arange(-1, max(1, int(ids_NHW.max()) + 1))
-    hue = 2 * np.pi * (ids * 0.61803398875 + np.array([[0], [1 / 3], [2 / 3]]))
-    colours = np.rint(150 + 90 * np.cos(hue)).T.astype(np.uint8)
-    colours[0] = 0
-    return np.asarray(colours[ids_NHW + 1])
+def distinct(count: int) -> np.ndarray:
+    """Colours (count, 3) uint8 of class ids to look at: neighbouring ids differ most."""
+    hue = 2 * np.pi * (np.arange(count) * 0.61803398875 + np.array([[0], [1 / 3], [2 / 3]]))
+    return np.rint(150 + 90 * np.cos(hue)).T.astype(np.uint8)
+
+
+def nearest_ids(pixels_HWC: np.ndarray, colours_K3: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The id (H, W) int64 of the colour nearest to each pixel, and how far it is off, in levels of a channel.
+
+    Args:
+        pixels_HWC: RGB or RGBA, uint8; what is wholly transparent has id -1.
+        colours_K3: uint8, of the ids 0, 1, ...
+    """
+    levels = pixels_HWC[..., :3].astype(np.int32)
+    packed, where = np.unique(levels @ (1 << 16, 1 << 8, 1), return_inverse=True)
+    different_M3 = np.stack([packed >> 16, packed >> 8 & 255, packed & 255], 1)
+    best, off = np.zeros((2, len(packed)), np.int64)
+    for start in range(0, len(packed), CHUNK):
+        part = slice(start, start + CHUNK)
+        apart = np.abs(different_M3[part, None] - colours_K3.astype(np.int32))
+        best[part] = (apart**2).sum(2).argmin(1)
+        off[part] = apart[np.arange(len(apart)), best[part]].max(1)
+    where = where.reshape(levels.shape[:2])
+    ids_HW, off_HW = best[where], off[where]
+    if pixels_HWC.shape[2] == 4:
+        clear = pixels_HWC[..., 3] == 0
+        ids_HW[clear], off_HW[clear] = -1, 0
+    return ids_HW, off_HW
+
+
+CHUNK = 4096
+"""Colours that are compared with those of a legend at a time."""
 
 
 def seen(pixels_NHWC: np.ndarray) -> np.ndarray:

@@ -103,6 +103,7 @@ class Array(Model):
     kind: Name
     shape: list[Positive]
     classes: list[str] = pydantic.Field([], max_length=MOST_IDS)
+    colours: list[str] = pydantic.Field([], max_length=MOST_IDS)
     file: Annotated[str, pydantic.Field(pattern="^[a-z][a-z_]{0,39}[.](u8|i16|f16|f32)$")]
     count: Positive
     paired: bool = True
@@ -118,7 +119,7 @@ class Array(Model):
     @property
     def field(self) -> Field:
         """What it means."""
-        given = self.model_dump(include={"name", "kind", "shape", "classes"})
+        given = self.model_dump(include={"name", "kind", "shape", "classes", "colours"})
         return Field.model_validate(given)
 
     @pydantic.model_validator(mode="after")

@@ -23,6 +23,7 @@ from zeuxis.data.preparation import columns
 from zeuxis.data.preparation.decode import Target, decode, guarded, header, opened
 from zeuxis.data.source import Item, open_source
 from zeuxis.data.source.base import SUFFIXES, read_file
+from zeuxis.data.source.maps import GREY
 from zeuxis.marks.metadata import Kept, kept_of
 
 
@@ -33,7 +34,8 @@ class Originals:
     Attributes:
         name: of the sources.
         names: of the pictures' files.
-        images: (H, W, C) uint8 each, or of maps (H, W) int16; on disk, not in memory.
+        images: (H, W, C) uint8 each, or of maps (H, W) int16, if they are not in colours; on disk, not in
+            memory.
         profiles: RGB colour profile of each file, if it has one other than sRGB.
         conditions: columns of classes.
         labels: (N, A) int64 in the order of `conditions`; -1 is unknown.
@@ -60,7 +62,7 @@ def originals(
 
     Args:
         places: files of pictures, and sources of any kind: folders, archives, arrays, tables.
-        kind: "map" reads class ids.
+        kind: "map" reads class ids where a file holds some, and else colours.
         progress: called with (done, total) for each place.
 
     Raises:
@@ -121,10 +123,13 @@ def _contents(
 
 def _whole(content: bytes | np.ndarray, kind: str) -> Target | None:
     """What a picture is decoded as: itself."""
-    if kind == "image" or isinstance(content, np.ndarray):
-        return None
-    height, width, _, _ = header(content)
-    return Target(height, width, 1, kind="map")
+    return None if kind == "image" or isinstance(content, np.ndarray) else as_map(content)
+
+
+def as_map(content: bytes) -> Target | None:
+    """What the file of a map is decoded as; None if it holds colours in place of class ids."""
+    height, width, mode, _ = header(content)
+    return Target(height, width, 1, kind="map") if mode in ("P", *GREY) else None
 
 
 def profile_of(content: bytes | np.ndarray) -> bytes | None:

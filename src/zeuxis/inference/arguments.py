@@ -17,6 +17,7 @@ from zeuxis.inference.verb import Argument, Encoded
 if TYPE_CHECKING:
     import numpy as np
 
+    from zeuxis.core.fields import Field
     from zeuxis.core.progress import Progress
     from zeuxis.data.originals import Originals
     from zeuxis.data.pictures import Pictures
@@ -27,6 +28,8 @@ MOST = 100_000
 """Images of a source, at most, that one call takes."""
 NAMED = 8
 """Class ids that an error names."""
+FAR = 48
+"""Levels of a channel: further from each colour of a legend a pixel is of none of them."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -164,12 +167,12 @@ class SourcesOf(Argument):
 
     def take(self, model: "Model", value: Any, most: int) -> "Sent":
         """The images or maps of the files."""
-        from zeuxis.data.preparation.decode import Target, header
+        from zeuxis.data.originals import as_map
 
         kind = model.family.fields()["source"].kind
 
         def whole(content: bytes) -> "Target | None":
-            return Target(*header(content)[:2], 1, kind="map") if kind == "map" else None
+            return as_map(content) if kind == "map" else None
 
         return Sent(each(value, "sources", whole, most), said(value))
 
@@ -184,7 +187,13 @@ class SourcesOf(Argument):
         if field.kind != "map":
             return [_pixels(one) for one in found]
         names = getattr(value, "names", [f"source {number}" for number in range(len(found))])
-        return [_ids(one, field.classes, name) for one, name in zip(found, names, strict=True)]
+        made = Sources()
+        for one, name in zip(found, names, strict=True):
+            if one.ndim == 3 and one.dtype == np.uint8 and one.shape[2] in (3, 4):
+                one, note = _of_colours(one, field, name)
+                made.notes += [note] if note else []
+            made.append(_ids(one, field, name))
+        return made
 
     def plain(self, value: Any) -> Any:
         """The name of the source."""
@@ -207,25 +216,53 @@ def _pixels(source: "np.ndarray") -> "np.ndarray":
     return source
 
 
-def _ids(source: "np.ndarray", classes: Sequence[str], name: str) -> "np.ndarray":
+class Sources(list["np.ndarray"]):
+    """Maps of class ids, and what is to be said of how they were read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.notes: list[str] = []
+
+
+def _ids(source: "np.ndarray", field: "Field", name: str) -> "np.ndarray":
     """(h, w) int64, ids of classes that a model has learned."""
     import numpy as np
 
     if source.ndim != 2 or source.dtype.kind not in "iu":
         raise Invalid(
             f"{name} is {source.dtype} of shape {source.shape}, expected a map of class ids "
-            "(height, width)"
+            "(height, width), or a picture in the colours of its legend"
         )
-    unknown = [n for n in np.unique(source).tolist() if not -1 <= n < len(classes)]
+    unknown = [n for n in np.unique(source).tolist() if not -1 <= n < len(field.classes)]
     if unknown:
         found = ", ".join(map(str, unknown[:NAMED])) + (" ..." if unknown[NAMED:] else "")
-        known = ", ".join(f"{n} {word}" for n, word in enumerate(classes[:NAMED]))
-        more = f" and {len(classes) - NAMED:,} more" if classes[NAMED:] else ""
         raise Invalid(
-            f"{name} has class ids that the model has not learned: {found}; it knows {known}{more}, and -1 "
-            "where none is known"
+            f"{name} has class ids that the model has not learned: {found}; it knows {_legend(field)}, and "
+            "-1 where none is known; of a picture in these colours each pixel is taken as the nearest's class"
         )
     return source.astype(np.int64)
+
+
+def _of_colours(source: "np.ndarray", field: "Field", name: str) -> "tuple[np.ndarray, str | None]":
+    """(h, w) int64 ids of the legend's nearest colours, and a remark if some are not exact."""
+    from zeuxis.core.pixels import nearest_ids
+
+    ids, off = nearest_ids(source, field.palette)
+    far, count = (off > FAR).mean(), int((off > 0).sum())
+    if far > 0.5:
+        raise Invalid(
+            f"{name} holds colours, and {far:.0%} of its pixels are like none of the legend's: expected a "
+            f"map of class ids, or a picture in the colours {_legend(field)}"
+        )
+    note = f"{name}: {count:,} of {off.size:,} pixels have no colour of the legend; the nearest is taken"
+    return ids, note if count else None
+
+
+def _legend(field: "Field") -> str:
+    """Ids with names and colours, some of them."""
+    shown = zip(field.classes[:NAMED], field.palette.tolist(), strict=False)
+    known = ", ".join(f"{n} {word} #{bytes(rgb).hex()}" for n, (word, rgb) in enumerate(shown))
+    return known + (f" and {len(field.classes) - NAMED:,} more" if field.classes[NAMED:] else "")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -57,7 +57,7 @@ def translations(
             f"this {model.facts['family']} has not learned to fill holes; leave the mask out, or train "
             "enhance with family.holes=0.3"
         )
-    shape = field.stored_shape
+    shape, notes = field.stored_shape, getattr(sources, "notes", ())
     if not work.stride and samples == 1 and all(each.shape == shape for each in sources):
         return Translations(
             images=work.batches(np.stack(sources), labels, progress),
@@ -65,6 +65,7 @@ def translations(
             conditions=model.conditions,
             before=field.visible(np.stack(sources[:SHOWN])),
             seed=seed,
+            notes=notes,
         )
     means, spreads = [], []
     with Spool() as made:
@@ -91,6 +92,7 @@ def translations(
         seed=seed,
         means=means,
         spreads=spreads,
+        notes=notes,
     )
 
 

@@ -25,6 +25,7 @@ class Translations(Images):
         seed: of the first of them.
         means: of the samples of each source, (H, W, C) uint8; none where there is one.
         spreads: twice their standard deviation at each pixel, which is at most 255.
+        notes: what is to be said of how sources were read.
         profiles: RGB colour profile of each source that has one, in which its images are written.
     """
 
@@ -32,6 +33,7 @@ class Translations(Images):
     seed: int = 0
     means: "Sequence[np.ndarray]" = ()
     spreads: "Sequence[np.ndarray]" = ()
+    notes: Sequence[str] = ()
     profiles: Sequence[bytes | None] = ()
 
     def known_as(self, provenance: Any, read: Any = None) -> Self:
@@ -97,6 +99,7 @@ class Translations(Images):
     def lines(self, path: Path | None) -> Iterator[str]:
         """How many there are, where, and how far samples differ."""
         yield from super().lines(path)
+        yield from (f"  {note}" for note in self.notes)
         if self.spreads:
             import numpy as np
 

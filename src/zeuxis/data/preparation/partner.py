@@ -5,7 +5,7 @@ Legend: N images, H height, W width, C channels.
 
 import dataclasses
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from zeuxis.data.preparation.rows import Rows, compact, kept, listed, write_imag
 from zeuxis.data.preparation.target import source_target
 from zeuxis.data.prepared import Texts
 from zeuxis.data.source.base import Chosen, Source
+from zeuxis.data.source.maps import coloured
 
 NAME = "source"
 NAMED = 8
@@ -34,7 +35,8 @@ class Partner:
         target: form of an item.
         count: of items.
         paired: whether item i belongs to image i.
-        legend: names of class ids.
+        legend: names of class ids, perhaps with colours.
+        palette: colours by class id of a legend that has none.
         columns: what it adds to the set's columns.
     """
 
@@ -43,6 +45,7 @@ class Partner:
     count: int
     paired: bool = True
     legend: dict[int, str] = dataclasses.field(default_factory=dict)
+    palette: Sequence[str] = ()
     columns: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     def keep(self, rows: np.ndarray) -> None:
@@ -59,7 +62,16 @@ class Partner:
             "shape": [*channels, height, width],
         }
         entry |= {"file": self.file.name, "count": self.count, "paired": self.paired}
-        return entry | ({"classes": self._classes()} if self.target.kind == "map" else {})
+        if self.target.kind != "map":
+            return entry
+        both = [coloured(name) for name in self._classes()]
+        colours = [
+            colour or (self.palette[number] if number < len(self.palette) else "")
+            for number, (_, colour) in enumerate(both)
+        ]
+        apart = all(colours) and len(set(colours)) == len(colours)
+        classes = [name for name, _ in both]
+        return entry | {"classes": classes} | ({"colours": colours} if apart else {})
 
     def across(self, held_out: np.ndarray) -> int:
         """Training images whose source is also that of an image on the hold-out side, to the pixel."""
@@ -81,7 +93,7 @@ class Partner:
         if not unnamed:
             return []
         few = ", ".join(map(str, unnamed[:NAMED])) + (" ..." if unnamed[NAMED:] else "")
-        known = ", ".join(f"{n} {name}" for n, name in [*self.legend.items()][:NAMED])
+        known = ", ".join(f"{n} {coloured(name)[0]}" for n, name in [*self.legend.items()][:NAMED])
         return [f"maps hold class ids that the legend ({known} ...) does not name: {few}"]
 
     def _rows(self) -> np.ndarray:
@@ -133,7 +145,9 @@ def decoded(
             f"none of the {len(rows.item):,} pairs of {source.name} can be used ({listed(rows.left_out)}); "
             f"the last: {first[1]}: {first[2]}"
         )
-    made = Partner(file, form, len(found.item), legend=dict(partner.legend))
+    made = Partner(
+        file, form, len(found.item), legend=dict(partner.legend), palette=partner.palette
+    )
     made.keep(np.flatnonzero(good))
     compact(images, at, (len(rows.item), *target.shape), target.dtype)
     rows.item = [rows.item[k] for k in at.tolist()]
@@ -169,7 +183,9 @@ def _unpaired(
     rows.left_out += found.left_out
     if len(keep) < 2:
         raise Invalid(f"only {len(keep)} sources of {partner.name} can be used; add more")
-    made = Partner(file, form, len(items), paired=False, legend=dict(partner.legend))
+    made = Partner(
+        file, form, len(items), paired=False, legend=dict(partner.legend), palette=partner.palette
+    )
     made.keep(keep)
     items = [items[k] for k in keep.tolist()]
     held_out, _ = split.sides(items, clusters[keep], holdout)

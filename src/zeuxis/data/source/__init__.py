@@ -220,6 +220,7 @@ def _partner_again(prepared: Prepared) -> Source:
     partner.paired = stored.paired
     if stored.field.kind == "map":
         partner.field, partner.legend = "map", dict(enumerate(stored.field.classes))
+        partner.palette = stored.field.colours
     return partner
 
 

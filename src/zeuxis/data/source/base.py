@@ -120,6 +120,8 @@ class Source(abc.ABC):
         """Whether it holds images or maps of class ids."""
         self.legend: Mapping[int, str] = {}
         """Names of a map's class ids, where the source has some."""
+        self.palette: tuple[str, ...] = ()
+        """Colours of a map's class ids, where its files have some."""
 
     @abc.abstractmethod
     def read(self, index: int) -> bytes | np.ndarray:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
+import numpy as np
+
 from zeuxis.core.errors import Invalid
 from zeuxis.core.files import parse_json
 from zeuxis.data.preparation import decode
@@ -42,6 +44,8 @@ def are_maps(source: Source, folder: str) -> bool:
 def read_legend(content: bytes, suffix: str) -> dict[int, str]:
     r"""Names by class id: lines of names, or of id and name; in JSON names by id or ids by name.
 
+    A name may end in the colour that the class is shown as, such as #0080ff (`coloured`).
+
     >>> read_legend(b"sky\nsea\n", ".txt"), read_legend(b"id,name\n7,sea\n", ".csv")
     ({0: 'sky', 1: 'sea'}, {7: 'sea'})
 
@@ -56,6 +60,36 @@ def read_legend(content: bytes, suffix: str) -> dict[int, str]:
         if not 0 <= number <= MOST_ID:
             raise Invalid(f"class id {number}; ids are 0 to {MOST_ID:,}")
     return {number: name.strip()[:LONGEST_TEXT] for number, name in sorted(named.items())}
+
+
+def coloured(name: str) -> tuple[str, str]:
+    """A legend's name of a class without its colour, and the colour, "" if it has none.
+
+    >>> coloured("deep sea #0000FF"), coloured("sky")
+    (('deep sea', '#0000ff'), ('sky', ''))
+    """
+    found = re.fullmatch(r"(.*?)\s*(#[0-9a-fA-F]{6})", name)
+    return (found[1] or found[2], found[2].lower()) if found else (name, "")
+
+
+def palette(source: Source) -> tuple[str, ...]:
+    """The colours by class id of indexed files, up to 32 of them, if they are the same in all."""
+    found = set()
+    for index in range(0, len(source.items), max(1, len(source.items) // PEEK)):
+        try:
+            content = source.read(index)
+            if isinstance(content, np.ndarray):
+                return ()
+            with decode.opened(content) as image:
+                if image.mode != "P":
+                    return ()
+                found.add(bytes(image.getpalette("RGB") or ()))
+        except (OSError, ValueError):
+            continue
+    if len(found) != 1:
+        return ()
+    levels = found.pop()
+    return tuple(f"#{levels[at : at + 3].hex()}" for at in range(0, len(levels), 3))
 
 
 def _of_json(entries: dict[str, Any]) -> dict[int, str]:
@@ -74,5 +108,9 @@ def _of_lines(lines: Sequence[str]) -> dict[int, str]:
     ]
     rows = rows[1:] if rows and rows[0][0].lower() in ("id", "index", "value") else rows
     if rows and all(len(row) > 1 and re.fullmatch(r"\d{1,9}", row[0].strip()) for row in rows):
-        return {int(row[0]): row[1] for row in rows}
+        return {int(row[0]): " ".join([row[1], *filter(_is_colour, row[2:])]) for row in rows}
     return dict(enumerate(lines))
+
+
+def _is_colour(word: str) -> bool:
+    return coloured(word.strip())[1] == word.strip().lower() != ""

@@ -277,5 +277,7 @@ def arranged(whole: Source, folders: Folders | None, settings: Data, wanted: boo
 def _joined(target: Source, source: Source, settings: Data, paired: bool, folder: str) -> Source:
     source.paired, source.problems, source.notes = paired, [], []  # they are said of the target
     source.field = settings.source_kind or ("map" if maps.are_maps(source, folder) else "image")
+    if source.field == "map":
+        source.palette = maps.palette(source)
     target.partner = source
     return target
