@@ -1,5 +1,6 @@
 """The process that looks at a set's pixels: `python -m zeuxis.server.look SOURCE FOLDER SHOWN`."""
 
+import contextlib
 import hashlib
 import os
 import re
@@ -24,29 +25,46 @@ OWN = re.compile(r"(?:of )?(\d{6,})\.png")
 def look(source: str, folder: Path, shown: int) -> None:
     """Write down in `folder` what is noticed of a source.
 
+    Pictures that are left out or taken back in meanwhile count as not seen, so that a process looks again.
+
     Args:
         source: path, or name of an embedded set.
         folder: of the set.
         shown: pictures to keep there, of a set that is the server's.
     """
-    seen = (
-        []
-        if shown
-        else sorted(filter(None, (_number(path.name) for path in Path(source).iterdir())))
-    )
-    told: dict[str, Any] = {"seen": seen, "left_out": []}
+    before = {} if shown else _moved(Path(source))
+    told: dict[str, Any] = {"left_out": []}
     try:
         inspection = inspect(source)
         facts = inspection.facts
-        for file, reason, detail in () if shown else inspection.left_out:
-            told["left_out"].append((_number(file), reason, _number(detail)))
         told |= {name: facts[name] for name in ("found", "conditions", "captions")}
         told["count"] = facts["images"]["count"]
+        left_out = inspection.left_out
     except (Error, OSError) as error:
-        told["problem"] = str(error).replace(source, "the set")
+        told["problem"], left_out = str(error).replace(source, "the set"), ()
+    after = {} if shown else _moved(Path(source))
+    seen = {number for number, moved in before.items() if after.get(number) == moved}
+    if "problem" in told and len(seen) < len(before):
+        del told["problem"]  # it may be about a picture that is elsewhere by now
+        seen = set()
+    told["seen"] = sorted(seen)
+    for file, reason, detail in () if shown else left_out:
+        number, of = _number(file), _number(detail)
+        if number in seen and (of is None or of in seen):
+            told["left_out"].append((number, reason, of))
     if shown and "problem" not in told:
         told["items"] = list(_kept(source, folder / ASIDE, shown))
     write_json(folder / LOOK, told)
+
+
+def _moved(source: Path) -> dict[int, int]:
+    """When each picture of a set was written or moved last, by its number."""
+    found = {}
+    for entry in os.scandir(source):
+        number = _number(entry.name)
+        with contextlib.suppress(FileNotFoundError):  # it was left out this moment
+            found |= {number: entry.stat().st_ctime_ns} if number is not None else {}
+    return found
 
 
 def _number(name: str) -> int | None:
