@@ -277,6 +277,26 @@ def test_a_run_is_described_with_the_schemas_of_what_it_can(server):
     )
 
 
+def test_every_route_says_how_it_answers_and_every_path_which_methods_it_has(server):
+    described = server.get("/api/v1/openapi.json").json()["paths"]
+    for path, methods in described.items():
+        for method, told in methods.items():
+            assert {"4XX", "5XX"} <= set(told["responses"]), (path, method)
+        answer = server.request("TRACE", path)
+        assert answer.status_code == 405, path
+        assert answer.headers["allow"] == ", ".join(sorted(methods)).upper()
+
+
+@breaks("inference/verb.py", "value is None and name in self.arguments", "False")
+@pytest.mark.parametrize("name", OF_PICTURES)
+def test_null_is_no_picture(name, server):
+    """A texture of null was a 500, which schemathesis found (`benchmarks/openapi.py`)."""
+    verb = OF_PICTURES[name]
+    answer = server.post(f"/api/v1/{name}", json=dict.fromkeys(verb.files))
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == f"{name} needs {verb.files[0]}, and found null"
+
+
 def test_metrics_count_answers(server):
     server.post(f"/api/v1/runs/{server.serve('vae')}/sample", json={"count": 0})
     text = server.get("/api/v1/metrics").text

@@ -319,9 +319,11 @@ class Verb:
         from zeuxis.core.settings import suggest
 
         names = [*self.arguments, *(("controls",) if self.has_controls else ())]
-        for name in body:
+        for name, value in body.items():
             if name not in names:
                 raise NotFound(f"{self.name} takes no {name!r}; {suggest(name, names)}")
+            if value is None and name in self.arguments and name not in self.defaults:
+                raise Invalid(f"{self.name} needs {name}, and found null")
         controls = body.get("controls") or {}
         if not isinstance(controls, dict):
             raise Invalid(f"controls is {controls!r}; expected an object of values by name")

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import re
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -12,7 +13,7 @@ from typing import Any
 import fastapi
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import Response
+from fastapi.responses import PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
 from zeuxis import __version__
@@ -28,6 +29,8 @@ from zeuxis.server.orders import DESCRIBE, VERBS, Order, find
 
 RUN = {"name": "run", "in": "path", "required": True, "schema": {"type": "string"}}
 """In the path of a verb of a model."""
+PART = re.compile(r"\{\w+\}")
+"""Of a route's path, what stands for a name."""
 LOOK = 0.5
 """Seconds between looks at the jobs."""
 
@@ -68,6 +71,7 @@ def make(
         redoc_url=None,
         lifespan=lifespan,
         redirect_slashes=False,
+        responses=problems.TROUBLE,
     )
     app.add_exception_handler(Error, _of_error)
     app.add_exception_handler(HTTPException, _of_http)
@@ -115,7 +119,9 @@ def _around(
         answer.set_cookie(keys.cookie, value, httponly=True, samesite="strict")
         return answer
 
-    @router.get("/metrics", summary="Figures for Prometheus, as text.")
+    @router.get(
+        "/metrics", summary="Figures for Prometheus, as text.", response_class=PlainTextResponse
+    )
     async def metrics() -> Response:
         return Response(counts.text(), media_type="text/plain; version=0.0.4")
 
@@ -191,9 +197,8 @@ def _bodies(verb: Verb) -> dict[str, Any]:
 def _responses(verb: Verb) -> dict[int | str, dict[str, Any]]:
     forms = ["application/json", verb.gives.MEDIA]
     forms += ["image/png"] if "png" in verb.gives.WRITES or issubclass(verb.gives, Images) else []
-    trouble = {"description": "What is wrong, in a sentence.", "content": {problems.MEDIA: {}}}
     good = {"description": verb.gives.WRITES, "content": {form: {} for form in forms}}
-    return {200: good, "4XX": trouble, "5XX": trouble}
+    return {200: good}
 
 
 async def _of_error(request: Request, error: Exception) -> Response:
@@ -203,9 +208,15 @@ async def _of_error(request: Request, error: Exception) -> Response:
 
 async def _of_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return problems.problem(
-        error.status_code, f"{error.detail}: {request.method} {request.url.path}"[:200]
-    )
+    said = f"{error.detail}: {request.method} {request.url.path}"[:200]
+    headers = error.headers
+    for path, methods in request.app.openapi()[
+        "paths"
+    ].items():  # a route knows its own methods alone
+        if error.status_code == 405 and re.fullmatch(PART.sub("[^/]+", path), request.url.path):
+            headers = {"Allow": ", ".join(sorted(methods)).upper()}
+            break
+    return problems.problem(error.status_code, said, headers=headers)
 
 
 async def _of_parameters(request: Request, error: Exception) -> Response:

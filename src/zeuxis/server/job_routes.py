@@ -99,11 +99,20 @@ def _seen(jobs: Jobs) -> fastapi.APIRouter:
     def shown(job: str) -> JobFacts:
         return jobs.facts(jobs.get(job))
 
-    @router.get("/jobs/{job}/log", summary="The end of what its process printed.")
+    @router.get(
+        "/jobs/{job}/log",
+        summary="The end of what its process printed.",
+        response_class=PlainTextResponse,
+    )
     def log(job: str) -> PlainTextResponse:
         return PlainTextResponse(jobs.get(job).log())
 
-    @router.get("/events", summary="What happens in all jobs, or in one, as server-sent events.")
+    @router.get(
+        "/events",
+        summary="What happens in all jobs, or in one, as server-sent events.",
+        response_class=StreamingResponse,
+        responses={200: {"content": {"text/event-stream": {}}}},
+    )
     async def stream(
         job: str | None = None,
         after: Annotated[int | None, Query(ge=0)] = None,

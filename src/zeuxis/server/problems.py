@@ -2,6 +2,8 @@
 
 import http
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from starlette.responses import Response
 
@@ -9,6 +11,13 @@ from zeuxis.core.errors import Error
 
 MEDIA = "application/problem+json"
 DEFECT = "a defect of this library; the server's log has its traceback"
+
+
+TROUBLE: dict[int | str, dict[str, Any]] = {
+    "4XX": {"description": "What is wrong, in a sentence.", "content": {MEDIA: {}}},
+    "5XX": {"description": "Why it cannot be done, in a sentence.", "content": {MEDIA: {}}},
+}
+"""Answers of every route, as OpenAPI has them."""
 
 
 class Busy(Error):
@@ -69,10 +78,12 @@ def body(status: int, detail: str, code: str = "") -> bytes:
     return json.dumps(told | ({"code": code} if code else {})).encode()
 
 
-def problem(status: int, detail: str, code: str = "") -> Response:
-    """An answer; the arguments are those of `body`."""
-    headers = {"Retry-After": "1"} if status in (429, 503) else {}
-    return Response(body(status, detail, code), status, headers, MEDIA)
+def problem(
+    status: int, detail: str, code: str = "", headers: Mapping[str, str] | None = None
+) -> Response:
+    """An answer; the arguments are those of `body`, and more headers."""
+    later = {"Retry-After": "1"} if status in (429, 503) else {}
+    return Response(body(status, detail, code), status, {**later, **(headers or {})}, MEDIA)
 
 
 def of_error(error: Error) -> Response:
