@@ -306,3 +306,16 @@ def test_the_probe_of_such_a_model_is_its_distance_to_the_style(restyled):
     look = looking.probe(photos, looking.drawing(photos, model.facts, "float32"))
     score = look(model.family, 0, lambda: None)
     assert set(score) == {"style_distance"} and 0 < score["style_distance"] < 1
+
+
+@breaks("evaluation/drawn.py", "stored.holdout if held and", "stored.train if held and")
+def test_sheets_show_what_is_held_out_and_probes_do_not(restyled):
+    model, photos = restyled
+    assert len(photos.holdout) >= 8
+    shown, probed = (
+        looking.drawing(photos, model.facts, "float32", held=held)(model.family, 8, lambda: None)
+        for held in (True, False)
+    )
+    held = {photos.images[row].tobytes() for row in photos.holdout}
+    assert all(source.tobytes() in held for source in shown.sources)
+    assert not any(source.tobytes() in held for source in probed.sources)

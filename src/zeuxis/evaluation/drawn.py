@@ -111,10 +111,20 @@ def damaged(model: Model, images_NHWC: np.ndarray) -> dict[str, np.ndarray]:
     return {name: np.concatenate(parts)[: len(images_NHWC)] for name, parts in found.items()}
 
 
-def first(model: Model, prepared: Prepared, count: int, progress: Progress | None = None) -> Drawn:
-    """What sheets and probes show: `count` images of seed 0, made from nothing or from training data."""
-    rows = pick(sources_of(model.family, prepared).train, count, 0, "sheet")
-    return drawn(model, prepared, rows, count, 0, progress)
+def first(
+    model: Model,
+    prepared: Prepared,
+    count: int,
+    progress: Progress | None = None,
+    held: bool = False,
+) -> Drawn:
+    """What sheets and probes show: `count` images of seed 0, made from nothing or from training data.
+
+    With `held` they are made from data that is held out, if that fills a row of a sheet.
+    """
+    stored = sources_of(model.family, prepared)
+    rows = stored.holdout if held and len(stored.holdout) >= COLUMNS else stored.train
+    return drawn(model, prepared, pick(rows, count, 0, "sheet"), count, 0, progress)
 
 
 def pick(rows: np.ndarray, count: int, seed: int, name: str) -> np.ndarray:

@@ -21,13 +21,20 @@ Draw = Callable[[Family, int, Check], Drawn]
 
 
 def drawing(
-    prepared: Prepared, facts: Mapping[str, Any], precision: str, rng: type[Rng] = Rng
+    prepared: Prepared,
+    facts: Mapping[str, Any],
+    precision: str,
+    rng: type[Rng] = Rng,
+    held: bool = False,
 ) -> Draw:
-    """What probes and sheets show: the same seeds each time, made from nothing or from training data."""
+    """What probes and sheets show: the same seeds each time, made from nothing or from data.
+
+    Sheets are to be looked at, so theirs may be `held` out; probes choose what is kept, so theirs are not.
+    """
 
     def draw(average: Family, count: int, check: Check) -> Drawn:
         model = Model(average, facts, Path(), precision, rng)
-        return first(model, prepared, count, lambda done, total: check())
+        return first(model, prepared, count, lambda done, total: check(), held)
 
     return draw
 

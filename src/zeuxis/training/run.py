@@ -316,6 +316,7 @@ def _fit(
     decided = {name: getattr(planned, name) for name in ("steps", *every)}
     facts = {**_facts(job, planned), "command": _command(job, planned, shared=True)}
     draw = looking.drawing(job.prepared, facts, planned.precision, of_run(run))
+    show = looking.drawing(job.prepared, facts, planned.precision, of_run(run), held=True)
     probed = planned.probe_every <= planned.steps
     try:
         fit(
@@ -328,7 +329,7 @@ def _fit(
             device=job.place,
             parallel=job.processes,
             probes=(looking.probe(job.prepared, draw),) if probed else (),
-            sheet=looking.sheet(job.folder, draw),
+            sheet=looking.sheet(job.folder, show),
             keep=resolved.keep,
             facts=facts,
             run=run,
