@@ -13,11 +13,11 @@ test.each([
   [1, -1, "behind"],
   [9, -9, "lost"],
   [-2, 2, "ahead"],
-])("a critic that says %d and %d leaves the painter %s", (real, fake, told) => {
+])("a discriminator that says %d and %d leaves the generator %s", (real, fake, told) => {
   expect(players(duel(real, fake))).toBe(told);
 });
 
-test("without a critic, or with one line of the log, there are no players", () => {
+test("without a discriminator, or with one line of the log, nobody is ahead", () => {
   expect(players(rows([1, 2, 3]))).toBeUndefined();
   expect(players(duel(1, 0).slice(0, 1))).toBeUndefined();
 });

@@ -14,6 +14,7 @@ test("a stretched catalogue has every entry, two fifths longer", () => {
   const long = stretched(en);
   expect(long.frame.skip).toBe("Skîp tö thé págé·······");
   expect(long.gather.pictures(3)).toBe("3 pîctürés····");
+  expect(long.gather.rename("cats")).toBe("Rénámé cats·····");
   expect(Object.keys(long.frame)).toEqual(Object.keys(en.frame));
 });
 

@@ -16,10 +16,11 @@ from tests.server.test_jobs import client as client
 from tests.server.test_jobs import icons as icons
 from tests.server.test_jobs import jobs as jobs
 from tests.support.sabotage import breaks
-from zeuxis.core.errors import NotFound
+from zeuxis.core.errors import Invalid, NotFound
 from zeuxis.core.pixels import png_bytes
 from zeuxis.data.inspection import inspect
 from zeuxis.server import datasets as of_datasets
+from zeuxis.server import look as of_looks
 from zeuxis.server.datasets import Asked, Datasets
 from zeuxis.server.findings import RULES
 from zeuxis.server.look import look
@@ -62,6 +63,82 @@ def looked(jobs, name="mine"):
     one = jobs.sets.get(name)
     one.flush()
     look(str(one.source), one.folder, 0)
+
+
+@breaks("server/look.py", "after.get(number) == moved", "True")
+def test_a_fix_and_its_undo_while_a_process_looks(page, jobs, monkeypatch):
+    for number in range(4):
+        page.send(f"{number}.png", png(number))
+        page.send(f"again-{number}.png", png(number))
+    looked(jobs)
+    page.send("new.png", png(9))
+
+    def meanwhile(source):
+        page.change(fix="duplicates")
+        found = inspect(source)
+        page.change(undo=True)
+        return found
+
+    monkeypatch.setattr(of_looks, "inspect", meanwhile)
+    looked(jobs)
+    monkeypatch.undo()
+    facts = page.facts()
+    assert facts["count"] == 9 and facts["pending"] == 4, "they are to be looked at again"
+    looked(jobs)
+    facts = page.facts()
+    copies = next(one for one in facts["findings"] if one["id"] == "duplicates")
+    assert (facts["count"], facts["pending"], copies["count"], copies["fixed"]) == (5, 0, 4, False)
+
+
+TRANSLATION = {"family": "pix2pix", "steps": 1, "evaluate": False, "threads": 1}
+
+
+@breaks("server/datasets.py", "first.get(item.number, item.number)", "item.number")
+def test_two_classes_with_files_of_one_name_are_pairs_to_learn_from(page, jobs):
+    for number in range(6):
+        page.send(f"set/sketches/{number}.png", png(number))
+        page.send(f"set/photos/{number}_photos.png", png(number + 10))
+    page.send("set/photos/alone.png", png(99))
+    looked(jobs)
+    facts = page.facts()
+    assert facts["pairs"] == {"kind": "names", "count": 6, "sides": ["sketches", "photos"]}
+    assert facts["smallest"] == 16
+    said = next(one for one in facts["findings"] if one["id"] == "pairs")
+    assert said["sentence"] == "6 pairs: files of sketches and photos that have one name."
+    tiny = {"widths": [8, 8], "detail": 4}
+    overrides = {"family": tiny, "data": {"pairs": "A:B"}, "training": {"batch_size": 2}}
+    asked = {**TRANSLATION, "source": "mine", "overrides": overrides}
+    job, _ = jobs.create({"request": asked})
+    page.change(items=["000001"], excluded=True)
+    work(jobs, job)
+    assert job.state() == "finished", job.log()
+    made = json.loads((job.run / "dataset.json").read_text())
+    assert made["images"]["count"] == 5, "one of a pair was left out"
+    paths = {path.relative_to(jobs.folder / "datasets/mine/pairs") for path in _links(jobs)}
+    assert len(paths) == 12
+    page.change(rename="photos", to="sketches")
+    facts = page.facts()
+    assert facts["pairs"] is None
+    with pytest.raises(Invalid, match="has no two classes"):
+        jobs.create({"request": asked})
+
+
+def _links(jobs):
+    return (jobs.folder / "datasets" / "mine" / "pairs").glob("*/*.png")
+
+
+@pytest.mark.parametrize(
+    ("names", "size", "pairs"),
+    [
+        (("1.png", "2.png"), (8, 16), {"kind": "halves", "count": 2, "sides": ["left", "right"]}),
+        (("a/1.png", "b/2.png"), (8, 16), {"kind": "apart", "count": 0, "sides": ["a", "b"]}),
+        (("a/1.png", "2.png"), (8, 8), None),
+    ],
+)
+def test_what_may_be_learned_between(page, names, size, pairs):
+    for number, name in enumerate(names):
+        page.send(name, png(number, size))
+    assert page.facts()["pairs"] == pairs
 
 
 def again(jobs):

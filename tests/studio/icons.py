@@ -4,7 +4,7 @@ import math
 import shutil
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 
 INKS = ["#c2452d", "#d98a1f", "#3f7d4e", "#2b6c8f", "#7a4a8a", "#b0456f", "#2f4858", "#8a6d3b"]
 GROUNDS = ["#fbe9d7", "#e6f0e2", "#e3ecf4", "#f3e4ef", "#fdf3d0", "#ece7e1"]
@@ -68,3 +68,16 @@ def icons(folder, count=120, side=32, broken=3, doubles=5, classes=True):
     for path, original in zip(same, paths, strict=False):
         shutil.copy(original, path)
     return sorted(path.name for path in bad + same)
+
+
+def pairs(folder, count=24, side=32):
+    """A folder of icons, and of their outlines under the same names."""
+    rng = np.random.default_rng(8)
+    for i in range(count):
+        photo = icon(rng, list(SHAPES)[i % len(SHAPES)], side)
+        edges = (
+            photo.convert("L").filter(ImageFilter.FIND_EDGES).point(lambda v: 255 - min(255, 4 * v))
+        )
+        for name, image in (("outlines", edges.convert("RGB")), ("photos", photo)):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            image.save(folder / name / f"{i:03d}.png")

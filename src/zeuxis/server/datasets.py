@@ -5,6 +5,7 @@
     datasets/ID/journal.jsonl     what was sent and changed, one line each: the truth
     datasets/ID/aside/000002.png  pictures that are left out
     datasets/ID/look.json         what was noticed of the pixels (`look`)
+    datasets/ID/pairs/A/000001.png  the pictures again, by class, for what learns from pairs
     datasets/ID/thumbs/           may be deleted, as may what `look` wrote
 
 The names that a client gives are words in the journal and never parts of a path.
@@ -29,12 +30,13 @@ from zeuxis.core.errors import Conflict, Invalid, NotFound
 from zeuxis.core.files import write_file
 from zeuxis.core.log import append, parse_line
 from zeuxis.core.words import printable
-from zeuxis.server.findings import Done, Item, Look, Summary, summary, to_fix
+from zeuxis.server.findings import Done, Item, Look, Summary, pairs_of, summary, to_fix
 from zeuxis.server.problems import Full
 
-JOURNAL, ASIDE, THUMBS, LOOK, METADATA = (
+JOURNAL, ASIDE, PAIRS, THUMBS, LOOK, METADATA = (
     "journal.jsonl",
     "aside",
+    "pairs",
     "thumbs",
     "look.json",
     "metadata.jsonl",
@@ -313,6 +315,35 @@ class Dataset:
     def cover(self) -> list[str]:
         """Hashes of some pictures."""
         return _cover(self.items())
+
+    def arranged(self) -> Path:
+        """The folder of links to the pictures of two classes, A and B, where those of a pair have one name.
+
+        Raises:
+            Invalid: there are not two classes.
+        """
+        with self._lock:
+            used = [item for item in self.items() if item.sha is not None and not item.excluded]
+            found = pairs_of(used)
+            if found is None or found[0].kind == "halves":
+                raise Invalid(
+                    f"{self.name} has no two classes; pairs are files of one name in two classes"
+                )
+            first = {second.number: one.number for one, second in found[1]}
+            wanted = {}
+            for item in used:
+                side = "AB"[found[0].sides.index(item.label or "")]
+                name = _file(first.get(item.number, item.number) if side == "B" else item.number)
+                wanted[self.folder / PAIRS / side / name] = self.source / _file(item.number)
+            for side in "AB":
+                (self.folder / PAIRS / side).mkdir(parents=True, exist_ok=True)
+            for path in {*(self.folder / PAIRS).glob("*/*")} - set(wanted):
+                path.unlink()
+            for path, picture in wanted.items():
+                if not (path.exists() and path.samefile(picture)):
+                    path.unlink(missing_ok=True)
+                    path.hardlink_to(picture)
+            return self.folder / PAIRS
 
     def stale(self) -> bool:
         """Whether there are pictures that nobody has looked at."""

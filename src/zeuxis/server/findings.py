@@ -6,6 +6,7 @@ depends on labels and on what is left out is counted anew each time.
 
 import collections
 import dataclasses
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -99,6 +100,17 @@ class Class(pydantic.BaseModel, frozen=True):
     count: int
 
 
+class Pairs(pydantic.BaseModel, frozen=True):
+    """How a set's pictures belong to one another, for what learns to make one of another."""
+
+    kind: Literal["names", "halves", "apart"]
+    """Files of equal name in two classes; pictures that hold both halves; two classes without such names."""
+    count: int
+    """Pairs; 0 of two classes without."""
+    sides: list[str]
+    """Two classes, A and B of `data.pairs`; or left and right."""
+
+
 class Summary(pydantic.BaseModel, frozen=True):
     """What a set is, as a client sees it."""
 
@@ -112,6 +124,10 @@ class Summary(pydantic.BaseModel, frozen=True):
     captions: int
     findings: list[Finding]
     enough: Enough
+    pairs: Pairs | None
+    """As what learns from pairs could read it; null: it could not."""
+    smallest: int
+    """Pixels of the shortest side of any picture; 0: not known."""
     undo: str | None
     """What undo would take back, in words."""
 
@@ -156,6 +172,8 @@ class Look:
             captions=told.get("captions", 0),
             findings=list(_seen(told)),
             enough=_enough(count),
+            pairs=None,
+            smallest=0,
             undo=None,
         )
 
@@ -212,6 +230,9 @@ def summary(items: Sequence[Item], look: Look, done: Sequence[Done]) -> Summary:
     noticed = [_finding(rule, numbers) for rule, numbers in useless.items() if numbers]
     found = [*noticed, *_seen(told), *_of_words(readable, labels)]
     mended = [_mended(rule, numbers) for rule, numbers in fixes.items() if not useless.get(rule)]
+    pairs = pairs_of(used)
+    if pairs is not None and pairs[0].kind == "names":
+        found.append(_of_pairs(*pairs))
     order = ["bad", "fair", "note"]
     return Summary(
         count=len(used),
@@ -222,6 +243,8 @@ def summary(items: Sequence[Item], look: Look, done: Sequence[Done]) -> Summary:
         captions=sum(bool(item.caption) for item in readable),
         findings=sorted(found, key=lambda one: order.index(one.severity)) + mended,
         enough=_enough(len(used)),
+        pairs=None if pairs is None else pairs[0],
+        smallest=min((min(item.width, item.height) for item in used), default=0),
         undo=done[-1].words if done else None,
     )
 
@@ -236,6 +259,40 @@ def to_fix(rule: str, items: Mapping[int, Item], look: Look) -> list[int]:
     if not numbers:
         raise NotFound(f"nothing to mend by {rule[:80]!r} in this set now")
     return numbers
+
+
+def pairs_of(items: Sequence[Item]) -> tuple[Pairs, list[tuple[Item, Item]]] | None:
+    """How pictures belong to one another, and the pairs, if those are of files; None if they do not.
+
+    Two files are a pair if they have one name but for the class: `A/1.png` and `B/1_B.jpg`.
+    """
+    labels = list(dict.fromkeys(item.label for item in items))
+    if len(labels) == 2 and None not in labels:
+        sides: list[dict[str, Item]] = [{}, {}]
+        for item in items:
+            sides[labels.index(item.label)].setdefault(_key(item), item)
+        both = [(one, sides[1][key]) for key, one in sides[0].items() if key in sides[1]]
+        kind = "names" if 2 * len(both) >= min(map(len, sides)) else "apart"
+        count = len(both) if kind == "names" else 0
+        return Pairs(kind=kind, count=count, sides=labels), both  # type: ignore[arg-type]
+    if items and all(item.width == 2 * item.height for item in items):
+        return Pairs(kind="halves", count=len(items), sides=["left", "right"]), []
+    return None
+
+
+def _key(item: Item) -> str:
+    name = item.name.rpartition("/")[2].rpartition(".")[0]
+    return re.sub(f"[_-]{re.escape(item.label or '')}$", "", name)
+
+
+def _of_pairs(pairs: Pairs, both: Sequence[tuple[Item, Item]]) -> Finding:
+    source, target = pairs.sides
+    said = f"{pairs.count:,} pair{'s' if pairs.count > 1 else ''}" + (
+        f": files of {source} and {target} that have one name."
+    )
+    return _told(
+        "pairs", "note", said, pairs.count, [one.id for two in both for one in two][:SHOWN]
+    )
 
 
 def _noticed(items: Mapping[int, Item], told: Mapping[str, Any]) -> dict[str, list[int]]:

@@ -36,7 +36,7 @@ from zeuxis.core.log import append, parse_line
 from zeuxis.core.request import Request
 from zeuxis.core.settings import Data, Settings, explain, suggest
 from zeuxis.families import FAMILIES
-from zeuxis.server.datasets import Datasets
+from zeuxis.server.datasets import Dataset, Datasets
 from zeuxis.server.problems import Busy
 
 State = Literal[
@@ -53,6 +53,8 @@ TAIL = 65_536
 """Bytes of a log that are shown."""
 ENOUGH = 16_384
 """Bytes at the end of events, which hold some of how far a job is."""
+BY_CLASS = ("A:B", "B:A")
+"""Values of `data.pairs` that mean the two classes of a set, in the order in which they came up."""
 ASKED = {"pause": "paused", "stop": "stopped", "cancel": "cancelled"}
 """What can be asked of a process, and the state that follows."""
 
@@ -371,6 +373,7 @@ class Jobs:
 
         Raises:
             NotFound: it names something else.
+            Invalid: pairs are asked of a set without two classes.
         """
         known = {"source": self.sources(), "start_from": self._runs, "run": self._runs}
         paths = {}
@@ -381,6 +384,10 @@ class Jobs:
                 raise NotFound(f"no {what} {name[:80]!r} here; {suggest(name, names)}")
             if name is not None:
                 paths[field] = str(names[name])
+        if isinstance(request, Request) and request.overrides.data.get("pairs") in BY_CLASS:
+            chosen = self.sets.get(request.source)
+            if isinstance(chosen, Dataset):
+                paths["source"] = str(chosen.arranged())
         return paths
 
     def tend(self) -> None:

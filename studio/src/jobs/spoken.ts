@@ -3,15 +3,33 @@
 import { say } from "../words";
 import type { Job } from "./jobs";
 
+type Kind = "names" | "halves" | "apart";
+
+interface Reached {
+  name: keyof typeof say.train.goals;
+  family: string;
+  /** Abilities of the family. */
+  needs: readonly string[];
+  /** How a set's pictures have to belong to one another. */
+  pairs?: readonly Kind[];
+}
+
 /** Goals and the families that reach them, in the order of the cards. */
-export const GOALS = [
+export const GOALS: readonly [Reached, ...Reached[]] = [
   { name: "many", family: "flow", needs: ["Generates"] },
   { name: "quick", family: "gan", needs: ["Generates"] },
   { name: "sliders", family: "stylegan", needs: ["Generates", "Interpolates"] },
   { name: "small", family: "pixelcnn", needs: ["Scores", "Completes"] },
-] as const;
+  { name: "translate", family: "pix2pix", needs: ["Translates"], pairs: ["names", "halves"] },
+  { name: "several", family: "palette", needs: ["Translates"], pairs: ["names", "halves"] },
+  { name: "apart", family: "unpaired", needs: ["Translates"], pairs: ["apart"] },
+  { name: "larger", family: "enhance", needs: ["Translates"] },
+];
 
 export type Goal = (typeof GOALS)[number];
+
+/** Whether its models make pictures of pictures. */
+export const translates = (goal: Goal) => goal.needs.includes("Translates");
 
 /** "Many new pictures · icons". */
 export function goalOf(job: Job): string {

@@ -10,16 +10,24 @@ const catalogues: Record<string, Words> = { en };
 export function stretched<T>(words: T): T {
   if (typeof words === "string") return stretch(words) as T;
   if (typeof words === "function") {
-    return ((...given: unknown[]) => stretch(String(words(...given)))) as T;
+    return ((...given: unknown[]) =>
+      stretch(
+        String(words(...given)),
+        given.filter((one) => typeof one === "string"),
+      )) as T;
   }
   const parts = Object.entries(words as object).map(([name, part]) => [name, stretched(part)]);
   return Object.fromEntries(parts) as T;
 }
 
-function stretch(words: string): string {
+/** Words longer, but for the names in them that no catalogue translates. */
+function stretch(words: string, names: readonly string[] = []): string {
   const accents: Record<string, string> = { a: "á", e: "é", i: "î", o: "ö", u: "ü" };
-  const accented = words.replace(/[aeiou]/g, (letter) => accents[letter] ?? letter);
-  return accented + "·".repeat(Math.ceil(0.4 * words.length));
+  const accent = (part: string) => part.replace(/[aeiou]/g, (letter) => accents[letter] ?? letter);
+  const name = names.find((one) => one !== "" && words.includes(one));
+  const accented = name === undefined ? accent(words) : words.split(name).map(accent).join(name);
+  const more = "·".repeat(Math.ceil(0.4 * words.length));
+  return accented + (more.match(/.{1,8}/g) ?? []).join(" ");
 }
 
 function chosen(): Words {

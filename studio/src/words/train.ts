@@ -34,7 +34,8 @@ export const train = {
     },
     quick: {
       title: "Sharp and quick",
-      words: "A painter and a critic learn from each other. Hundreds of pictures a second.",
+      words:
+        "Two networks learn from each other: one makes pictures, one tells them from yours. Hundreds a second.",
     },
     sliders: {
       title: "Steer and blend",
@@ -45,6 +46,22 @@ export const train = {
       words:
         "Packs pictures so that they come back exactly; fills what is missing, and says how odd one is.",
     },
+    translate: {
+      title: "One kind from another",
+      words: "Learns from your pairs to make the second of the first: one answer, at once.",
+    },
+    several: {
+      title: "Several answers",
+      words: "The same from pairs where more than one answer is right; each takes a moment.",
+    },
+    apart: {
+      title: "Each as the other",
+      words: "Two classes without pairs: learns to turn one into the other, both ways.",
+    },
+    larger: {
+      title: "Larger and cleaner",
+      words: "Learns what your pictures lose when they are small, and gives it back to others.",
+    },
   },
   time: "How long?",
   minutes: (n: number) => count(n, "minute", "minutes"),
@@ -54,14 +71,20 @@ export const train = {
     30: "better detail",
     60: "as good as it gets here",
   } as Record<number, string>,
+  way: "Which way?",
+  fromTo: (source: string, target: string) => `${source} → ${target}`,
+  sides: { left: "left half", right: "right half" } as Record<string, string>,
   measuring: "Trying a few steps on this machine to tell what it costs",
   costs: (steps: number, memory: number, disk: number) =>
     `About ${count(steps, "step", "steps")}; ${bytes(memory)} of memory and ${bytes(disk)} of disk while it runs.`,
+  alongside: "Measured beside another training: alone it gets further.",
+  busy: "The processor has other work at the moment, so it may take longer or get further.",
   advanced: "Advanced",
   parts: {
     family: "The network",
     training: "How it learns",
     data: "How pictures are prepared",
+    machine: "The machine",
   },
   start: "Start training",
   starting: "Starting",
@@ -98,24 +121,26 @@ export const train = {
   noLog: "Nothing yet.",
   noSamples: "The first samples appear here as soon as there are some.",
   samplesAt: (step: number) => `Samples at step ${figures.format(step)}`,
-  newest: "Newest",
+  above: "Above each picture is what it was made from.",
   film: "Film: samples at each step",
   curves: "Curves",
-  players: "The two players",
+  players: "The two networks",
   progress: "How it goes",
-  painter: "Painter",
-  critic: "Critic",
-  painterSays: {
-    level: "keeps up with the critic",
-    behind: "is behind, and learns from it",
-    lost: "gets no hints any more",
-    ahead: "fools the critic",
+  generator: "Generator",
+  generatorDoes: "makes pictures",
+  discriminator: "Discriminator",
+  discriminatorDoes: "tells them from yours",
+  generatorSays: {
+    level: "It keeps up with the discriminator.",
+    behind: "It is behind, and learns from it.",
+    lost: "It learns nothing from the discriminator any more.",
+    ahead: "It fools the discriminator.",
   },
-  criticSays: {
-    level: "can hardly tell its pictures from yours",
-    behind: "tells most of them apart, as it should",
-    lost: "wins: more varied pictures or a shorter training may help",
-    ahead: "cannot tell them apart",
+  discriminatorSays: {
+    level: "It can hardly tell them apart.",
+    behind: "It tells most of them apart, as it should.",
+    lost: "It is always right: more varied pictures or a shorter training may help.",
+    ahead: "It cannot tell them apart.",
   },
   alone: {
     falling: "It still gets better.",
@@ -127,8 +152,8 @@ export const train = {
   curveNames: {
     kernel_distance: "Distance to your pictures, lower is better",
     losses: "What each still gets wrong",
-    "discriminator/total": "Critic",
-    "generator/total": "Painter",
+    "discriminator/total": "Discriminator",
+    "generator/total": "Generator",
   } as Record<string, string>,
   see: "See the samples",
   seeNow: "Draw with it as it is",
@@ -169,5 +194,10 @@ export const samples = {
   download: "Download",
   downloadAll: "Download all",
   close: "Close",
+  ofTheSet: "Pictures of its set, most of which it learned from. Choose or drop others.",
+  dropHere: (most: number) => `Or drop them here, up to ${figures.format(most)} at a time.`,
+  changed: (n: number) => `${pictures(n)} made.`,
+  madeOf: (name: string) => `Made of ${name}`,
+  noPictures: "This model makes no pictures; the command line and Python use it.",
   grid: "Samples. Arrow keys move, Enter enlarges.",
 };

@@ -14,7 +14,7 @@ const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
  * Requests elsewhere and errors of the page end the journey; of one that failed there is a picture.
  */
 export async function journey(address, options, walk) {
-  const { theme = "light", zoom = 1, watch = () => {} } = options;
+  const { theme = "light", zoom = 1, touch = false, language, watch = () => {} } = options;
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM,
     args: ["--no-sandbox", "--disable-gpu"],
@@ -24,8 +24,13 @@ export async function journey(address, options, walk) {
     viewport: { width: 1280 / zoom, height: 800 / zoom },
     deviceScaleFactor: zoom,
     reducedMotion: "reduce",
+    hasTouch: touch,
     serviceWorkers: "block",
   });
+  if (language !== undefined)
+    await context.addInitScript((name) => {
+      if (location.protocol === "http:") localStorage.setItem("language", name);
+    }, language);
   const trouble = [];
   context.on("page", (page) => {
     page.setDefaultTimeout(60_000);
@@ -79,6 +84,48 @@ export function overflowing(page) {
     );
     return [...wide, ...cut.map((one) => one.outerHTML.slice(0, 200))];
   });
+}
+
+/** What a finger would miss: buttons, links and fields of less than 24 pixels, links in sentences aside. */
+export function small(page) {
+  return page.evaluate(() =>
+    [...document.querySelectorAll("button, a, input, select, summary")]
+      .filter((one) => one.checkVisibility() && !one.matches(".unseen") && !one.closest("p"))
+      .map((one) => [one, (one.closest("label") ?? one).getBoundingClientRect()])
+      .filter(([, box]) => box.width > 0 && Math.min(box.width, box.height) < 24)
+      .map(([one]) => one.outerHTML.slice(0, 200)),
+  );
+}
+
+/** What a person does at the page, by mouse or by keys alone. */
+export function hands(page, byKeys) {
+  /** Press Tab until what is looked for has the focus. */
+  async function tab(locator) {
+    for (let i = 0; i < 300; i += 1) {
+      if (await locator.evaluate((one) => one === document.activeElement)) return;
+      await page.keyboard.press("Tab");
+    }
+    assert.fail(`Tab never reached ${locator}`);
+  }
+  return {
+    async press(locator) {
+      if (!byKeys) return locator.click();
+      await locator.waitFor();
+      await tab(locator);
+      await page.keyboard.press("Enter");
+    },
+    /** Choose one of the radio buttons of a group: Tab reaches the chosen one, arrows the others. */
+    async choose(locator, group) {
+      if (!byKeys) return locator.check({ force: true });
+      await tab(group.getByRole("radio", { checked: true }));
+      while (!(await locator.isChecked())) await page.keyboard.press("ArrowRight");
+    },
+    async write(locator, words) {
+      if (!byKeys) return locator.fill(words);
+      await tab(locator);
+      await page.keyboard.type(words);
+    },
+  };
 }
 
 /** A picture of the page as it is. */

@@ -172,7 +172,7 @@ function between(all: readonly Item[], from: string, to: string): string[] {
   return all.slice(Math.min(...ends), Math.max(...ends) + 1).map((item) => item.id);
 }
 
-/** A class: its head, and those of its tiles that are in view. */
+/** A class: its head, and those of its tiles that are in view, or have the tab stop. */
 function Block({
   set,
   section,
@@ -194,6 +194,9 @@ function Block({
 }) {
   const over = useSignal(0);
   const { from, to } = inView(layout, section, view);
+  const shown = Array.from({ length: to - from }, (_, i) => from + i);
+  const stop = section.items.findIndex((item) => item.id === tabbed);
+  if (stop >= 0 && !shown.includes(stop)) shown.push(stop); // Tab has to find it from far away, too
   const name = section.key.startsWith(CLASS) ? section.key.slice(CLASS.length) : null;
   const takes = !set.facts.value?.sample && (name !== null || section.key === UNLABELLED);
   const dragged = (event: DragEvent) =>
@@ -227,25 +230,30 @@ function Block({
       onDrop={drop}
     >
       <ClassHead set={set} section={section} name={name} />
-      {from < to && (
+      {shown.length > 0 && (
         <div
           role="listbox"
           aria-multiselectable="true"
           aria-label={say.gather.section(section.key)}
         >
-          {section.items.slice(from, to).map((item, i) => (
-            <Tile
-              key={item.id}
-              set={set}
-              item={item}
-              number={from + i}
-              count={section.items.length}
-              layout={layout}
-              captions={captions}
-              tabbed={item.id === tabbed}
-              onChoose={onChoose}
-            />
-          ))}
+          {shown.map((number) => {
+            const item = section.items[number];
+            return (
+              item && (
+                <Tile
+                  key={item.id}
+                  set={set}
+                  item={item}
+                  number={number}
+                  count={section.items.length}
+                  layout={layout}
+                  captions={captions}
+                  tabbed={number === stop}
+                  onChoose={onChoose}
+                />
+              )
+            );
+          })}
         </div>
       )}
     </section>

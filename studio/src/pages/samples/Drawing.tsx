@@ -1,26 +1,12 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { API, ApiError, ask } from "../../api/client";
+import { ApiError } from "../../api/client";
+import { labelled as named } from "../../forms/schema";
 import { announce } from "../../parts/announce";
 import { Button } from "../../parts/Button";
 import { Sentence } from "../../parts/Sentence";
 import { say } from "../../words";
 import { Enlarged } from "./Enlarged";
-
-export interface Described {
-  height: number;
-  width: number;
-  conditions: Record<string, string[]>;
-}
-
-/** One sample, as the page has it. */
-export interface Sample {
-  address: string;
-  labels: Record<string, string>;
-}
-
-interface Answer {
-  images: { png: string; labels?: Record<string, string> | null }[];
-}
+import { type Described, labelled, made, post, release, type Sample, save } from "./made";
 
 const COUNTS = [16, 64];
 const LARGEST_SEED = 2 ** 31;
@@ -39,7 +25,7 @@ export function Drawing({ run, model }: { run: string; model: Described }) {
   useEffect(() => {
     const stop = new AbortController();
     setBusy(true);
-    draw(run, asked, stop.signal).then(
+    made(run, "sample", asked, stop.signal).then(
       (drawn) => {
         setSamples((before) => {
           release(before);
@@ -61,7 +47,7 @@ export function Drawing({ run, model }: { run: string; model: Described }) {
   useEffect(() => () => release(samples), []);
 
   async function downloadAll(): Promise<void> {
-    const answer = await post(run, asked, "application/zip");
+    const answer = await post(run, "sample", asked, "application/zip");
     save(URL.createObjectURL(await answer.blob()), `${run}-seed-${seed}.zip`);
   }
 
@@ -90,9 +76,23 @@ export function Drawing({ run, model }: { run: string; model: Described }) {
             {say.samples.seedHint}
           </p>
         </div>
+        <fieldset class="line counts">
+          <legend>{say.samples.count}</legend>
+          {COUNTS.map((one) => (
+            <label key={one}>
+              <input
+                type="radio"
+                name="count"
+                checked={one === count}
+                onChange={() => setCount(one)}
+              />
+              {one}
+            </label>
+          ))}
+        </fieldset>
         {Object.entries(model.conditions).map(([name, classes]) => (
           <div class="line" key={name}>
-            <label for={`label-${name}`}>{name}</label>
+            <label for={`label-${name}`}>{named(name)}</label>
             <select
               id={`label-${name}`}
               value={labels[name] ?? ""}
@@ -111,20 +111,6 @@ export function Drawing({ run, model }: { run: string; model: Described }) {
             </select>
           </div>
         ))}
-        <fieldset class="line counts">
-          <legend>{say.samples.count}</legend>
-          {COUNTS.map((one) => (
-            <label key={one}>
-              <input
-                type="radio"
-                name="count"
-                checked={one === count}
-                onChange={() => setCount(one)}
-              />
-              {one}
-            </label>
-          ))}
-        </fieldset>
         <Button
           quiet
           icon="download"
@@ -202,41 +188,4 @@ function Grid({
       ))}
     </div>
   );
-}
-
-export function labelled(sample: Sample): string[] {
-  return Object.entries(sample.labels).map(([name, value]) => say.samples.labelled(name, value));
-}
-
-/** Save what is behind an address as a file. */
-export function save(address: string, name: string): void {
-  const link = document.createElement("a");
-  link.href = address;
-  link.download = name;
-  link.click();
-}
-
-function post(run: string, body: string, accept: string, signal?: AbortSignal): Promise<Response> {
-  return ask(`${API}/runs/${encodeURIComponent(run)}/sample`, {
-    method: "POST",
-    headers: { "Content-Type": "application/json", Accept: accept },
-    body,
-    ...(signal && { signal }),
-  });
-}
-
-async function draw(run: string, body: string, signal: AbortSignal): Promise<Sample[]> {
-  const answer: Answer = await (await post(run, body, "application/json", signal)).json();
-  return answer.images.map(({ png, labels }) => ({
-    address: URL.createObjectURL(new Blob([bytes(png)], { type: "image/png" })),
-    labels: labels ?? {},
-  }));
-}
-
-function release(samples: Sample[]): void {
-  for (const { address } of samples) URL.revokeObjectURL(address);
-}
-
-function bytes(base64: string): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
 }

@@ -1,7 +1,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import { Button } from "../../parts/Button";
 import { say } from "../../words";
-import { labelled, type Sample, save } from "./Drawing";
+import { labelled, type Sample, save } from "./made";
 
 /** One sample over the page; arrow keys show the others. */
 export function Enlarged({

@@ -7,7 +7,9 @@ import { Loaded } from "../../parts/Loaded";
 import { Next } from "../../parts/Next";
 import { href, navigate } from "../../router";
 import { say } from "../../words";
-import { type Described, Drawing } from "./Drawing";
+import { CHANGES, Changing } from "./Changing";
+import { Drawing } from "./Drawing";
+import type { Described } from "./made";
 import "./samples.css";
 
 /** `#/samples/RUN`: what a trained model draws. */
@@ -35,7 +37,11 @@ export function Samples({ rest }: { rest: string[] }) {
           }
           return (
             <>
-              {names.length > 1 && <Choice names={names} run={run} />}
+              {names.length > 1 ? (
+                <Choice names={names} run={run} />
+              ) : (
+                <p class="soft">{called(run)}</p>
+              )}
               <Model key={run} run={run} />
             </>
           );
@@ -45,11 +51,13 @@ export function Samples({ rest }: { rest: string[] }) {
   );
 }
 
+/** What a run came from, if that is known here. */
+function called(run: string): string {
+  const job = jobs.value.find((one) => one.id === run);
+  return job === undefined ? run : goalOf(job);
+}
+
 function Choice({ names, run }: { names: string[]; run: string }) {
-  const called = (name: string) => {
-    const job = jobs.value.find((one) => one.id === name);
-    return job === undefined ? name : goalOf(job);
-  };
   return (
     <div class="line run-choice">
       <label for="run">{say.samples.choose}</label>
@@ -77,5 +85,14 @@ function Model({ run }: { run: string }) {
         )) as unknown as Described,
     ),
   );
-  return <Loaded from={described}>{(model) => <Drawing run={run} model={model} />}</Loaded>;
+  return (
+    <Loaded from={described}>
+      {(model) => {
+        if (model.verbs.sample !== undefined) return <Drawing run={run} model={model} />;
+        const change = CHANGES.find(({ verb }) => model.verbs[verb] !== undefined);
+        if (change !== undefined) return <Changing run={run} change={change} />;
+        return <p>{say.samples.noPictures}</p>;
+      }}
+    </Loaded>
+  );
 }

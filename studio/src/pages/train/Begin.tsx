@@ -14,15 +14,26 @@ import { say } from "../../words";
 
 type Entry = components["schemas"]["Entry"];
 type Estimate = components["schemas"]["Estimate"];
-type Part = "family" | "training" | "data";
-type Overrides = Record<Part, Values>;
+type Facts = components["schemas"]["DatasetFacts"];
+const PARTS = ["family", "training", "data", "machine"] as const;
+type Settings = Record<(typeof PARTS)[number], Values>;
 type Family = { config: Schema; controls: Schema; abilities: string[] };
-type Families = { training: Schema; data: Schema };
+type Families = { training: Schema; data: Schema; request: Schema };
 
-const MINUTES = [3, 10, 30, 60];
+const NONE: Settings = { family: {}, training: {}, data: {}, machine: {} };
+const MINUTES = [3, 10, 30, 60] as const;
 const GENERATED = ["height", "width", "channels", "conditions", "source"];
-const OWN_CONTROLS = { family: GENERATED, training: ["seed"], data: [] };
+const OWN_CONTROLS = {
+  family: GENERATED,
+  training: ["seed"],
+  data: ["pairs", "paired"],
+  machine: [],
+};
 const SOON = 700;
+/** Share of a training's time that steps have; samples, scores and saving take the rest. */
+const STEPPING = 0.9;
+/** Pixels of a tile, where all pictures are as large. */
+const TILE = 96;
 
 /** What to train on, for what, for how long. */
 export function Begin({ set }: { set: string | undefined }) {
@@ -46,7 +57,7 @@ export function Begin({ set }: { set: string | undefined }) {
               </Next>
             </>
           ) : (
-            <Choices key={chosen.id} sets={full} set={chosen} />
+            <Chosen key={chosen.id} sets={full} set={chosen} />
           );
         }}
       </Loaded>
@@ -54,10 +65,20 @@ export function Begin({ set }: { set: string | undefined }) {
   );
 }
 
-function Choices({ sets, set }: { sets: Entry[]; set: Entry }) {
+function Chosen({ sets, set }: { sets: Entry[]; set: Entry }) {
+  const [facts] = useState(() =>
+    resource(async () =>
+      data(api.GET("/api/v1/datasets/{dataset}", { params: { path: { dataset: set.id } } })),
+    ),
+  );
+  return <Loaded from={facts}>{(told) => <Choices sets={sets} set={set} facts={told} />}</Loaded>;
+}
+
+function Choices({ sets, set, facts }: { sets: Entry[]; set: Entry; facts: Facts }) {
   const [goal, setGoal] = useState<Goal>(GOALS[0]);
-  const [minutes, setMinutes] = useState(10);
-  const [overrides, setOverrides] = useState<Overrides>({ family: {}, training: {}, data: {} });
+  const [back, setBack] = useState(false);
+  const [minutes, setMinutes] = useState<number>(10);
+  const [settings, setSettings] = useState(NONE);
   const [wrong, setWrong] = useState("");
   const [busy, setBusy] = useState(false);
   const [key] = useState(() => crypto.randomUUID());
@@ -68,13 +89,23 @@ function Choices({ sets, set }: { sets: Entry[]; set: Entry }) {
     resource(async () => (await data(api.GET("/api/v1/families"))) as unknown as Families),
   );
   const schemas = families[goal.family]?.value.value;
+  const told = all.value.value;
+  const { machine, ...overrides } = settings;
   const timed = overrides.training.steps === undefined;
-  const request = { family: goal.family, source: set.id, ...(timed && { minutes }), overrides };
-  const right =
-    schemas === undefined ||
-    (isRight(without(schemas.config, GENERATED), overrides.family) &&
-      isRight(all.value.value?.training ?? {}, overrides.training) &&
-      isRight(all.value.value?.data ?? {}, overrides.data));
+  const request = {
+    ...machine,
+    family: goal.family,
+    source: set.id,
+    ...(timed && { minutes }),
+    overrides: { ...overrides, data: { ...arranged(goal, facts, back), ...overrides.data } },
+  };
+  const forms: Record<keyof Settings, Schema> = {
+    family: without(schemas?.config ?? {}, GENERATED),
+    training: told?.training ?? {},
+    data: told?.data ?? {},
+    machine: { properties: { threads: told?.request.properties?.threads ?? {} } },
+  };
+  const right = PARTS.every((part) => isRight(forms[part], settings[part]));
   const ahead = running.value.length + waiting.value.length;
 
   async function start(): Promise<void> {
@@ -102,7 +133,11 @@ function Choices({ sets, set }: { sets: Entry[]; set: Entry }) {
       <fieldset class="choice">
         <legend>{say.train.goal}</legend>
         <div class="goals">
-          {GOALS.filter((one) => able(families[one.family], one.needs)).map((one) => (
+          {GOALS.filter(
+            ({ family, needs, pairs }) =>
+              able(families[family], needs) &&
+              (pairs === undefined || pairs.some((kind) => kind === facts.pairs?.kind)),
+          ).map((one) => (
             <label key={one.name} class="goal">
               <input
                 type="radio"
@@ -110,7 +145,7 @@ function Choices({ sets, set }: { sets: Entry[]; set: Entry }) {
                 checked={one === goal}
                 onChange={() => {
                   setGoal(one);
-                  setOverrides({ ...overrides, family: {} });
+                  setSettings({ ...settings, family: {} });
                 }}
               />
               <span class="goal-title">{say.train.goals[one.name].title}</span>
@@ -120,6 +155,24 @@ function Choices({ sets, set }: { sets: Entry[]; set: Entry }) {
           ))}
         </div>
       </fieldset>
+      {directed(goal) && facts.pairs !== null && (
+        <fieldset class="choice">
+          <legend>{say.train.way}</legend>
+          <div class="dial">
+            {[false, true].map((one) => (
+              <label key={String(one)} class="minutes">
+                <input
+                  type="radio"
+                  name="way"
+                  checked={one === back}
+                  onChange={() => setBack(one)}
+                />
+                <span>{way(facts.pairs?.sides ?? [], one)}</span>
+              </label>
+            ))}
+          </div>
+        </fieldset>
+      )}
       <fieldset class="choice">
         <legend>{say.train.time}</legend>
         <div class="dial">
@@ -128,7 +181,8 @@ function Choices({ sets, set }: { sets: Entry[]; set: Entry }) {
               <input
                 type="radio"
                 name="minutes"
-                checked={one === minutes}
+                checked={timed && one === minutes}
+                disabled={!timed}
                 onChange={() => setMinutes(one)}
               />
               <span>{say.train.minutes(one)}</span>
@@ -141,15 +195,15 @@ function Choices({ sets, set }: { sets: Entry[]; set: Entry }) {
       <details class="advanced">
         <summary>{say.train.advanced}</summary>
         {schemas !== undefined &&
-          all.value.value !== undefined &&
-          (["family", "training", "data"] as const).map((part) => (
+          told !== undefined &&
+          PARTS.map((part) => (
             <section key={`${goal.family}/${part}`}>
-              <h3>{say.train.parts[part]}</h3>
+              <h2>{say.train.parts[part]}</h2>
               <Form
-                schema={part === "family" ? schemas.config : (all.value.value as Families)[part]}
-                values={overrides[part]}
+                schema={forms[part]}
+                values={settings[part]}
                 skip={OWN_CONTROLS[part]}
-                onChange={(values) => setOverrides({ ...overrides, [part]: values })}
+                onChange={(values) => setSettings({ ...settings, [part]: values })}
               />
             </section>
           ))}
@@ -227,14 +281,41 @@ function Cost({ request, right }: { request: { minutes?: number } & object; righ
   }, [asked, right]);
   if (trouble !== "") return <Sentence tone="bad">{trouble}</Sentence>;
   if (told === undefined) return <p class="soft">{right && `${say.train.measuring} …`}</p>;
-  const times = timed ? minutes / (MINUTES[0] ?? minutes) : 1;
-  const steps = Math.max(1, Math.round(told.steps * times));
+  const more = timed ? (STEPPING * 60 * (minutes - MINUTES[0])) / told.seconds_per_step : 0;
+  const steps = told.steps + more;
   const digits = timed ? 10 ** Math.max(0, Math.floor(Math.log10(steps)) - 1) : 1;
   return (
-    <p class="soft">
-      {say.train.costs(Math.round(steps / digits) * digits, told.memory_bytes, told.disk_bytes)}
-    </p>
+    <>
+      <p class="soft">
+        {say.train.costs(Math.round(steps / digits) * digits, told.memory_bytes, told.disk_bytes)}
+      </p>
+      {(running.value.length > 0 || told.remark !== "") && (
+        <p class="small soft">{running.value.length > 0 ? say.train.alongside : say.train.busy}</p>
+      )}
+    </>
   );
+}
+
+/** Whether a goal learns one way, so that one has to be chosen. */
+function directed(goal: Goal): boolean {
+  return goal.pairs?.includes("names") ?? false;
+}
+
+/** How a set is read for a goal. */
+function arranged(goal: Goal, facts: Facts, back: boolean): Values {
+  const { pairs, smallest } = facts;
+  if (goal.pairs === undefined) {
+    return goal.name === "larger" && smallest >= TILE ? { tiles: TILE } : {};
+  }
+  const sides = pairs?.kind === "halves" ? ["left", "right"] : ["A", "B"];
+  const read = { pairs: (back ? sides.reverse() : sides).join(":") };
+  return goal.name === "apart" ? { ...read, paired: false } : read;
+}
+
+/** "sketches → photos". */
+function way(sides: readonly string[], back: boolean): string {
+  const [source = "", target = ""] = sides.map((one) => say.train.sides[one] ?? one);
+  return back ? say.train.fromTo(target, source) : say.train.fromTo(source, target);
 }
 
 function family(name: string): Resource<Family> {

@@ -2,7 +2,7 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 import { sentence } from "../../api/client";
 import { Printed } from "../../jobs/Drawer";
 import { act, jobs, over, read, refused, resumable } from "../../jobs/jobs";
-import { goalOf, spoken } from "../../jobs/spoken";
+import { GOALS, goalOf, spoken, translates } from "../../jobs/spoken";
 import { announce } from "../../parts/announce";
 import { Button, Go } from "../../parts/Button";
 import { Icon } from "../../parts/Icon";
@@ -33,6 +33,7 @@ export function RunPage({ id }: { id: string }) {
   if (job === undefined) {
     return <h1 tabIndex={-1}>{read.value ? say.train.gone : say.frame.loading}</h1>;
   }
+  const { family } = job.request as { family?: string };
   const going = state === "running" || state === "queued";
   const bad = state === "failed" || state === "crashed";
   const progress = job.progress;
@@ -60,6 +61,9 @@ export function RunPage({ id }: { id: string }) {
             going && <p class="stage-empty soft">{say.train.noSamples}</p>
           ) : (
             <img key={at} class="pixels sheet" src={run.sheet(at)} alt={say.train.samplesAt(at)} />
+          )}
+          {at !== undefined && GOALS.some((one) => one.family === family && translates(one)) && (
+            <p class="small soft">{say.train.above}</p>
           )}
           {steps.length > 1 && (
             <Film
@@ -115,7 +119,7 @@ export function RunPage({ id }: { id: string }) {
   );
 }
 
-/** How the players stand, or the one that there is. */
+/** How the two networks stand, or the one that there is. */
 function Standing({ rows }: { rows: readonly Row[] }) {
   if (rows.length === 0) return null;
   const ahead = players(rows);
@@ -131,10 +135,14 @@ function Standing({ rows }: { rows: readonly Row[] }) {
     <section>
       <h2>{say.train.players}</h2>
       <dl class="players">
-        <dt>{say.train.painter}</dt>
-        <dd>{say.train.painterSays[ahead]}</dd>
-        <dt>{say.train.critic}</dt>
-        <dd>{say.train.criticSays[ahead]}</dd>
+        <dt>
+          {say.train.generator} <span class="soft">{say.train.generatorDoes}</span>
+        </dt>
+        <dd>{say.train.generatorSays[ahead]}</dd>
+        <dt>
+          {say.train.discriminator} <span class="soft">{say.train.discriminatorDoes}</span>
+        </dt>
+        <dd>{say.train.discriminatorSays[ahead]}</dd>
       </dl>
     </section>
   );

@@ -84,10 +84,10 @@ const REAL = "discriminator/real";
 const FAKE = "discriminator/fake";
 const LATELY = 10;
 
-/** How two players stand, seen by the painter; undefined where there are none, or too early.
+/** How generator and discriminator stand, seen by the first; undefined where there are none, or too early.
  *
- * The critic gives each picture a number; the logistic of the difference between yours and the painter's is how
- * surely it tells one from the other.
+ * The discriminator gives each picture a number; the logistic of the difference between yours and the
+ * generator's is how surely it tells one from the other.
  */
 export function players(rows: readonly Row[]): Ahead | undefined {
   const lately = rows.filter((row) => typeof row[REAL] === "number").slice(-LATELY);
