@@ -274,7 +274,7 @@ def pairs_of(items: Sequence[Item]) -> tuple[Pairs, list[tuple[Item, Item]]] | N
         both = [(one, sides[1][key]) for key, one in sides[0].items() if key in sides[1]]
         kind = "names" if 2 * len(both) >= min(map(len, sides)) else "apart"
         count = len(both) if kind == "names" else 0
-        return Pairs(kind=kind, count=count, sides=labels), both  # type: ignore[arg-type]
+        return Pairs(kind=kind, count=count, sides=labels), both
     if items and all(item.width == 2 * item.height for item in items):
         return Pairs(kind="halves", count=len(items), sides=["left", "right"]), []
     return None

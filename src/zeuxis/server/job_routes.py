@@ -78,22 +78,23 @@ def _made(jobs: Jobs) -> fastapi.APIRouter:
 def _seen(jobs: Jobs) -> fastapi.APIRouter:
     router = fastapi.APIRouter()
 
-    @router.get("/jobs", summary="Jobs, oldest first.")
+    @router.get("/jobs", summary="Jobs, oldest first.", response_model=JobList)
     def listed(
         state: str | None = None,
         after: str | None = None,
         limit: Annotated[int, Query(ge=1, le=PAGE)] = PAGE,
-    ) -> JobList:
-        found = jobs.all()
+    ) -> Response:
+        found = jobs.listed()
         if after is not None:
-            found = found[found.index(jobs.get(after)) + 1 :]
-        facts = (job.facts() for job in found)
+            last = jobs.get(after).id
+            found = itertools.islice(
+                itertools.dropwhile(lambda one: one.id != last, found), 1, None
+            )
         chosen = list(
-            itertools.islice((one for one in facts if state in (None, one.state)), limit + 1)
+            itertools.islice((one for one in found if state in (None, one.state)), limit + 1)
         )
-        places = jobs.places()
-        placed = [one.model_copy(update={"place": places.get(one.id)}) for one in chosen[:limit]]
-        return JobList(jobs=placed, more=len(chosen) > limit)
+        told = JobList(jobs=chosen[:limit], more=len(chosen) > limit)
+        return Response(told.model_dump_json(), media_type="application/json")
 
     @router.get("/jobs/{job}", summary="State, request, and how it ended.")
     def shown(job: str) -> JobFacts:

@@ -15,6 +15,7 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
+import itertools
 import json
 import os
 import secrets
@@ -128,6 +129,7 @@ class Job:
     def __init__(self, folder: Path) -> None:
         self.folder, self.id = folder, folder.name
         self.run = folder / RUN
+        self._journal = folder / JOURNAL
         self._read: tuple[Any, Known] = (None, Known())
 
     @functools.cached_property
@@ -137,24 +139,28 @@ class Job:
 
     def known(self) -> Known:
         """What the journal says now."""
-        path = self.folder / JOURNAL
         try:
-            stat = path.stat()
+            stat = self._journal.stat()
         except FileNotFoundError:
             return Known()
         stamp = (stat.st_mtime_ns, stat.st_size)
         if self._read[0] != stamp:
-            self._read = (stamp, _told(path))
+            self._read = (stamp, _told(self._journal))
         return self._read[1]
 
     def state(self) -> State:
         """What it is doing; a process that died without a word leaves it queued, or crashed."""
-        running = self.known().state == "running" and is_held(self.folder / LOCK)
-        return "running" if running else self.state_alone()
+        return self._state(self.known())
 
     def state_alone(self) -> State:
         """The same where no other process is at work."""
-        known = self.known()
+        return self._alone(self.known())
+
+    def _state(self, known: Known) -> State:
+        running = known.state == "running" and is_held(self.folder / LOCK)
+        return "running" if running else self._alone(known)
+
+    def _alone(self, known: Known) -> State:
         if known.state != "running":
             return known.state
         return "queued" if known.began < STARTS else "crashed"
@@ -178,7 +184,8 @@ class Job:
 
     def facts(self) -> JobFacts:
         """What a client may know."""
-        state, known = self.state(), self.known()
+        known = self.known()
+        state = self._state(known)
         sentence = known.sentence
         if state == "crashed" and known.state == "running":
             sentence = f"its process was killed {known.began} times; the log may say why"
@@ -311,15 +318,22 @@ class Jobs:
             raise NotFound(f"no job {name[:80]!r} here")
         return job
 
-    def places(self) -> dict[str, int]:
-        """How many jobs are before each that waits."""
-        waiting = (job.id for job in self.all() if job.state() == "queued")
-        return {name: place for place, name in enumerate(waiting)}
+    def listed(self) -> Iterator[JobFacts]:
+        """What a client may know of all jobs, oldest first, with the places of those that wait."""
+        place = 0
+        for job in self.all():
+            facts = job.facts()
+            if facts.state == "queued":
+                facts, place = facts.model_copy(update={"place": place}), place + 1
+            yield facts
 
     def facts(self, job: Job) -> JobFacts:
         """What a client may know of a job, with its place."""
         facts = job.facts()
-        place = self.places().get(job.id) if facts.state == "queued" else None
+        if facts.state != "queued":
+            return facts
+        before = itertools.takewhile(lambda one: one is not job, self.all())
+        place = sum(one.state() == "queued" for one in before)
         return facts.model_copy(update={"place": place})
 
     def create(self, body: Mapping[str, Any], key: str | None = None) -> tuple[Job, bool]:
@@ -336,7 +350,8 @@ class Jobs:
             Busy: too many wait.
         """
         kind, request = self._checked(body)
-        if sum(job.state() == "queued" for job in self.all()) >= MOST:
+        known = self.all()
+        if len(known) >= MOST and sum(job.state() == "queued" for job in known) >= MOST:
             raise Busy(f"{MOST:,} jobs are waiting already")
         name = hashlib.sha256(key.encode()).hexdigest()[:16] if key else secrets.token_hex(8)
         made = self.folder / "jobs" / f".{secrets.token_hex(8)}"
