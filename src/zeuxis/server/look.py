@@ -59,7 +59,7 @@ def look(source: str, folder: Path, shown: int) -> None:
 
 def _moved(source: Path) -> dict[int, int]:
     """When each picture of a set was written or moved last, by its number."""
-    found = {}
+    found: dict[int, int] = {}
     for entry in os.scandir(source):
         number = _number(entry.name)
         with contextlib.suppress(FileNotFoundError):  # it was left out this moment
