@@ -1,7 +1,7 @@
 """`zeuxis serve` under load, on this machine's loopback: images a second, health, memory, jobs.
 
     python -m benchmarks.serve [--seconds 20] [--clients 64] [--images 10000] [--requests 20000] [--jobs 1000]
-        [--run RUN] [--record]
+        [--cheap 100000] [--parts speeds equal health memory jobs] [--run RUN] [--record]
 
 One server, a process as users start it, with a GAN at 32 x 32 (random weights unless `--run`, which cost
 the same):
@@ -9,8 +9,10 @@ the same):
 - images/s of one client that asks for one image at a time, so that each has a batch for itself, and of
   `--clients` at once, whose requests share batches;
 - images of requests with 1 to 31 images each, by all clients at once, against `Model.sample`, bit by bit;
-- the time of `/health`, asked every 20 ms: idle, while all clients ask, and while a job trains besides;
-- memory of the server's and of the models' process over `--requests` requests;
+- the time of `/health`, asked every 20 ms by a process of its own, so that the clients' work does not
+  count as the server's: idle, while all clients ask, and while a job trains besides;
+- memory of the server's and of the models' process over `--requests` samples, and over `--cheap` requests for
+  the list of runs, the cheapest that needs the token;
 - `--jobs` jobs that wait: how many are taken in a second, the time of their list, and of a new server.
 
 Every loop is bounded. Figures depend on what else runs on the machine: run it alone.
@@ -20,7 +22,9 @@ import argparse
 import asyncio
 import base64
 import contextlib
+import http.client
 import json
+import multiprocessing
 import os
 import random
 import statistics
@@ -28,7 +32,9 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +46,7 @@ from zeuxis import families
 from zeuxis.inference import artefact
 from zeuxis.inference.model import load
 
+PARTS = ["speeds", "equal", "health", "memory", "jobs"]
 PAUSE = 0.02
 """Seconds between requests for health."""
 JOB = {"family": "gan", "source": "avatars", "minutes": 5, "evaluate": False, "threads": 1}
@@ -112,13 +119,16 @@ class Wires:
         self._free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
     async def post(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The JSON of an answer to the path."""
+        return await self.ask("POST", self._path, json.dumps(body).encode())
+
+    async def ask(self, method: str, path: str, content: bytes = b"") -> dict[str, Any]:
         """The JSON of an answer."""
         while self._free and self._free[-1][0].at_eof():  # the server closes those that wait
             self._free.pop()[1].close()
         opened = self._free.pop() if self._free else None
         reader, writer = opened or await asyncio.open_connection(self._host, int(self._port))
-        content = json.dumps(body).encode()
-        head = f"POST {self._path} HTTP/1.1\r\nhost: {self._host}:{self._port}\r\n"
+        head = f"{method} {path} HTTP/1.1\r\nhost: {self._host}:{self._port}\r\n"
         head += f"authorization: Bearer {self._token}\r\ncontent-type: application/json\r\n"
         writer.write(f"{head}content-length: {len(content)}\r\n\r\n".encode() + content)
         answered = await reader.readuntil(b"\r\n\r\n")
@@ -128,6 +138,20 @@ class Wires:
             raise SystemExit(f"the server refused: {found}")
         self._free.append((reader, writer))
         return found
+
+
+def watch(address: str, pipe: Connection) -> None:
+    """Ask for health until told to stop; the seconds that each answer took."""
+    place = urllib.parse.urlsplit(address)
+    connection = http.client.HTTPConnection(str(place.hostname), place.port, timeout=60)
+    seconds: list[float] = []
+    pipe.send(None)
+    while not pipe.poll(PAUSE):
+        began = time.perf_counter()
+        connection.request("GET", f"{place.path.rstrip('/')}/health")
+        connection.getresponse().read()
+        seconds.append(time.perf_counter() - began)
+    pipe.send(seconds)
 
 
 class Bench:
@@ -205,19 +229,16 @@ class Bench:
 
     @contextlib.asynccontextmanager
     async def health(self, found: dict[str, float], name: str) -> AsyncIterator[None]:
-        """Ask for health while the body runs; its 99th percentile in `found`."""
-        seconds: list[float] = []
-
-        async def look() -> None:
-            while True:
-                began = time.perf_counter()
-                await self.client.get("/health")
-                seconds.append(time.perf_counter() - began)
-                await asyncio.sleep(PAUSE)
-
-        task = asyncio.create_task(look())
+        """Ask for health while the body runs; its percentiles in `found`."""
+        ours, theirs = multiprocessing.Pipe()
+        spawn = multiprocessing.get_context("spawn")
+        process = spawn.Process(target=watch, args=(str(self.client.base_url), theirs))
+        process.start()
+        await asyncio.to_thread(ours.recv)
         yield
-        task.cancel()
+        ours.send(None)
+        seconds: list[float] = await asyncio.to_thread(ours.recv)
+        process.join()
         found[f"{name}_p50"], found[f"{name}_p99"] = quantile(seconds, 0.5), quantile(seconds, 0.99)
 
     async def healths(self) -> dict[str, Any]:
@@ -241,12 +262,22 @@ class Bench:
         return {"health_ms": found}
 
     async def memories(self, pid: int) -> dict[str, Any]:
-        """Over many requests."""
-        steps = [memory(pid)]
-        for _ in range(4):
-            await self.at_once(self.sample, self.args.requests // 4, 150)
-            steps.append(memory(pid))
-        return {"requests": self.args.requests, "memory_mib": steps}
+        """Over many requests of two kinds."""
+
+        async def cheap(number: int) -> None:
+            await self.wires.ask("GET", "/api/v1/runs")
+
+        async def over(work: Callable[[int], Awaitable[Any]], count: int) -> dict[str, Any]:
+            steps, done = [memory(pid)], 0
+            for _ in range(4):
+                done += await self.at_once(work, count // 4, 150)
+                steps.append(memory(pid))
+            return {"requests": done, "memory_mib": steps}
+
+        return {
+            "samples": await over(self.sample, self.args.requests),
+            "lists_of_runs": await over(cheap, self.args.cheap),
+        }
 
     async def jobs(self) -> dict[str, Any]:
         """Many that wait."""
@@ -280,11 +311,17 @@ async def measure(
         base_url=address, headers=key, limits=limits, timeout=120
     ) as client:
         bench = Bench(client, Wires(address, token, f"/api/v1/runs/{run.name}/sample"), args)
-        figures = await bench.speeds(pid)
-        figures |= await bench.equal(run)
-        figures |= await bench.healths()
-        figures |= await bench.memories(pid)
-        return figures | await bench.jobs()
+        parts: dict[str, Callable[[], Awaitable[dict[str, Any]]]] = {
+            "speeds": lambda: bench.speeds(pid),
+            "equal": lambda: bench.equal(run),
+            "health": bench.healths,
+            "memory": lambda: bench.memories(pid),
+            "jobs": bench.jobs,
+        }
+        figures: dict[str, Any] = {}
+        for name in args.parts:
+            figures |= await parts[name]()
+        return figures
 
 
 def restarted(run: Path, folder: Path) -> dict[str, Any]:
@@ -308,7 +345,9 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--requests", type=int, default=20_000)
+    parser.add_argument("--cheap", type=int, default=100_000)
     parser.add_argument("--jobs", type=int, default=1000)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--run", type=Path, help="a trained model instead of a random one")
     parser.add_argument("--record", action="store_true", help="append to benchmarks/results")
     args = parser.parse_args()
@@ -316,7 +355,8 @@ def main() -> None:
         run = args.run or made(Path(folder))
         with serving(run, Path(folder)) as (pid, address, token):
             figures = asyncio.run(measure(pid, address, token, run, args))
-        figures |= restarted(run, Path(folder))
+        if "jobs" in args.parts:
+            figures |= restarted(run, Path(folder))
     load = [round(one, 1) for one in os.getloadavg()]
     figures = {"clients": args.clients, "seconds": args.seconds, "load": load, **figures}
     if args.record:

@@ -15,6 +15,8 @@ from zeuxis.server.problems import Busy, Late, Lost
 
 MOST_BYTES = 512 << 20
 """Of all bodies that wait."""
+NICE = 5
+"""Between the server, whose answers take no time, and jobs, which take all that there is."""
 Launch = Callable[[Connection], object]
 
 
@@ -28,6 +30,7 @@ def start(pipe: Connection, most: int) -> None:
     )  # Ctrl-C reaches the whole group: the server decides
     from zeuxis.server.worker import work
 
+    os.nice(NICE)
     work(pipe, most)
     os._exit(0)  # what is still computed is for nobody
 
