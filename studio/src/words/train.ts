@@ -198,6 +198,7 @@ export const samples = {
   dropHere: (most: number) => `Or drop them here, up to ${figures.format(most)} at a time.`,
   changed: (n: number) => `${pictures(n)} made.`,
   madeOf: (name: string) => `Made of ${name}`,
+  notYet: "This training has not saved a model yet. What it draws appears here as soon as it has.",
   noPictures: "This model makes no pictures; the command line and Python use it.",
   grid: "Samples. Arrow keys move, Enter enlarges.",
 };

@@ -1,6 +1,6 @@
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { api, data, resource } from "../../api/client";
-import { jobs } from "../../jobs/jobs";
+import { jobs, over } from "../../jobs/jobs";
 import { goalOf } from "../../jobs/spoken";
 import { Go } from "../../parts/Button";
 import { Loaded } from "../../parts/Loaded";
@@ -85,6 +85,12 @@ function Model({ run }: { run: string }) {
         )) as unknown as Described,
     ),
   );
+  const job = jobs.value.find((one) => one.id === run);
+  const early = described.error.value?.status === 404 && job !== undefined && !over(job);
+  useEffect(() => {
+    if (described.error.value !== undefined) void described.refresh();
+  }, [job?.state, job?.progress?.done]);
+  if (early) return <p class="soft">{say.samples.notYet}</p>;
   return (
     <Loaded from={described}>
       {(model) => {
