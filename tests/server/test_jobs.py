@@ -63,9 +63,7 @@ def work(jobs, job):
 @breaks(
     "server/jobs.py", 'return "queued" if known.began < STARTS else "crashed"', 'return "queued"'
 )
-@breaks(
-    "server/jobs.py", 'self.known().state == "running" and is_held(self.folder / LOCK)', "False"
-)
+@breaks("server/jobs.py", 'known.state == "running" and is_held(self.folder / LOCK)', "False")
 @breaks(
     "server/jobs.py",
     'known = Known("running", "", known.began + 1)',
