@@ -94,12 +94,13 @@ def memory(pid: int) -> dict[str, float]:
 
 def busy(pid: int) -> float:
     """Seconds of processor time that the server and the models took so far."""
-    ticks = 0
-    for one in (pid, of_models(pid)):
-        ticks += sum(
-            map(int, Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()[11:13])
-        )
-    return ticks / os.sysconf("SC_CLK_TCK")
+    return _cpu(pid) + _cpu(of_models(pid))
+
+
+def _cpu(pid: int) -> float:
+    """Seconds of processor time of a process so far."""
+    ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
 
 
 def _resident(pid: int) -> float:
@@ -279,7 +280,7 @@ class Bench:
             "lists_of_runs": await over(cheap, self.args.cheap),
         }
 
-    async def jobs(self) -> dict[str, Any]:
+    async def jobs(self, pid: int) -> dict[str, Any]:
         """Many that wait."""
         count = self.args.jobs
         began = time.perf_counter()
@@ -289,7 +290,7 @@ class Bench:
 
         done = await self.at_once(post, count, 120)
         accepted = done / (time.perf_counter() - began)
-        times = []
+        times, took = [], _cpu(pid)
         for _ in range(20):
             began = time.perf_counter()
             listed = (await self.client.get("/jobs?state=queued")).json()["jobs"]
@@ -298,6 +299,7 @@ class Bench:
             "jobs": len(listed),
             "jobs_accepted_per_second": round(accepted, 1),
             "jobs_list_ms": round(1000 * statistics.median(times), 1),
+            "jobs_list_cpu_ms": round(1000 * (_cpu(pid) - took) / len(times), 1),
         }
 
 
@@ -316,7 +318,7 @@ async def measure(
             "equal": lambda: bench.equal(run),
             "health": bench.healths,
             "memory": lambda: bench.memories(pid),
-            "jobs": bench.jobs,
+            "jobs": lambda: bench.jobs(pid),
         }
         figures: dict[str, Any] = {}
         for name in args.parts:
