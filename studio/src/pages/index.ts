@@ -4,6 +4,7 @@ import type { ComponentType } from "preact";
 import type { IconName } from "../parts/Icon";
 import { say } from "../words";
 import { Gather } from "./gather";
+import { Judge } from "./judge";
 import { Samples } from "./samples";
 import { Train } from "./train";
 
@@ -20,4 +21,5 @@ export const pages: [Page, ...Page[]] = [
   { name: "gather", words: say.gather.step, icon: "gather", page: Gather },
   { name: "train", words: say.train.step, icon: "train", page: Train },
   { name: "samples", words: say.samples.step, icon: "samples", page: Samples },
+  { name: "judge", words: say.judge.step, icon: "judge", page: Judge },
 ];

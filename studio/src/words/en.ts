@@ -1,7 +1,7 @@
 /** Every word that the page shows, but for the server's sentences. */
 
 import { count, figures } from "./figures";
-import { jobs, samples, train } from "./train";
+import { jobs, judge, samples, train } from "./train";
 
 export { count };
 
@@ -110,6 +110,7 @@ export const en = {
   train,
   jobs,
   samples,
+  judge,
 };
 
 const sections: Record<string, string> = {

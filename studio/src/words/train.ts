@@ -202,3 +202,16 @@ export const samples = {
   noPictures: "This model makes no pictures; the command line and Python use it.",
   grid: "Samples. Arrow keys move, Enter enlarges.",
 };
+
+export const judge = {
+  step: "Judge",
+  title: "How good is it?",
+  later: "It is measured once it has learned; what comes of it appears here.",
+  none: "This model was not measured yet.",
+  measure: "Measure it",
+  interval: (between: string) => `95 % sure: ${between}`,
+  real: (value: string) => `Other pictures of yours: ${value}`,
+  better: (how: string) => `Better: ${how}`,
+  words: "In words",
+  notes: "What limits these figures",
+};

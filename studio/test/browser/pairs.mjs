@@ -59,5 +59,11 @@ await journey(address, { theme }, async (page) => {
   await page.getByRole("button", { name: /^Made of/ }).click();
   await page.getByRole("dialog", { name: "Enlarged" }).waitFor();
   await page.keyboard.press("Escape");
+
+  // and how good it is, in a sentence
+  await page.getByRole("link", { name: "Judge" }).click();
+  await page.locator(".verdict").waitFor();
+  await page.getByRole("heading", { name: "Kernel distance" }).waitFor();
+  await well("judge");
 });
 console.log("done");

@@ -40,6 +40,7 @@ await journey(address, options, async (page, context) => {
     train: ["/train/avatars", ".goal"],
     run: [`/train/job/${job}`, ".frame-of-film"],
     samples: [`/samples/${job}`, ".tiles img"],
+    judge: [`/judge/${job}`, ".next button"],
   };
   for (const zoom of [1, 2]) {
     await page.setViewportSize({ width: 1280 / zoom, height: 800 / zoom });

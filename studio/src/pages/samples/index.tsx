@@ -1,11 +1,11 @@
 import { useEffect, useState } from "preact/hooks";
 import { api, data, resource } from "../../api/client";
 import { jobs, over } from "../../jobs/jobs";
-import { goalOf } from "../../jobs/spoken";
 import { Go } from "../../parts/Button";
 import { Loaded } from "../../parts/Loaded";
 import { Next } from "../../parts/Next";
-import { href, navigate } from "../../router";
+import { RunChoice } from "../../parts/RunChoice";
+import { href } from "../../router";
 import { say } from "../../words";
 import { CHANGES, Changing } from "./Changing";
 import { Drawing } from "./Drawing";
@@ -37,42 +37,13 @@ export function Samples({ rest }: { rest: string[] }) {
           }
           return (
             <>
-              {names.length > 1 ? (
-                <Choice names={names} run={run} />
-              ) : (
-                <p class="soft">{called(run)}</p>
-              )}
+              <RunChoice page="samples" names={names} run={run} />
               <Model key={run} run={run} />
             </>
           );
         }}
       </Loaded>
     </>
-  );
-}
-
-/** What a run came from, if that is known here. */
-function called(run: string): string {
-  const job = jobs.value.find((one) => one.id === run);
-  return job === undefined ? run : goalOf(job);
-}
-
-function Choice({ names, run }: { names: string[]; run: string }) {
-  return (
-    <div class="line run-choice">
-      <label for="run">{say.samples.choose}</label>
-      <select
-        id="run"
-        value={run}
-        onChange={(event) => navigate("samples", [event.currentTarget.value])}
-      >
-        {names.map((name) => (
-          <option key={name} value={name}>
-            {called(name)}
-          </option>
-        ))}
-      </select>
-    </div>
   );
 }
 

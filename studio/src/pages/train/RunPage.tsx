@@ -109,9 +109,12 @@ export function RunPage({ id }: { id: string }) {
           {going ? (
             <a href={href("samples", id)}>{say.train.seeNow}</a>
           ) : (
-            <Go primary to={href("samples", id)}>
-              {say.train.see}
-            </Go>
+            <>
+              <Go to={href("judge", id)}>{say.judge.title}</Go>
+              <Go primary to={href("samples", id)}>
+                {say.train.see}
+              </Go>
+            </>
           )}
         </Next>
       )}
