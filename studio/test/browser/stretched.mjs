@@ -14,12 +14,12 @@ await journey(address, options, async (page, context) => {
   const request = {
     family: "gan",
     source: "avatars",
-    steps: 90,
+    steps: 24,
     threads: 1,
     evaluate: false,
     overrides: {
       family: { features: 8, features_max: 16 },
-      training: { batch_size: 8, sheet_every: 30, log_every: 5 },
+      training: { batch_size: 8, sheet_every: 12, log_every: 4 },
     },
   };
   const job = await page.evaluate(async (asked) => {
