@@ -35,7 +35,7 @@ def not_at_all(folder: Path, images: np.ndarray) -> None:
 
 def together(folder: Path, images: np.ndarray) -> None:
     """As `zeuxis sample` does."""
-    results.Images(images=images).write(folder)
+    results.Images(images=images, provenance=results.UNMARKED).write(folder)
 
 
 WAYS: dict[str, Callable[[Path, np.ndarray], None]] = {

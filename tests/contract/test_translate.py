@@ -105,7 +105,8 @@ def test_it_translates_files_as_arrays(run, tmp_path, capsys):
     source = prepared.fields["source"].take(prepared.holdout[:3])
     for i, image in enumerate(source):
         save_png(tmp_path / "given" / f"{i}.png", image)
-    assert zeuxis("translate", folder, tmp_path / "given", "--out", tmp_path / "made") == 0
+    words = [tmp_path / "given", "--unmarked", "--out", tmp_path / "made"]
+    assert zeuxis("translate", folder, *words) == 0
     made = [picture(path, None, tmp_path) for path in sorted(tmp_path.glob("made/*.png"))]
     assert source.shape[1:] == (*PAIRS[pair][1:], PAIRS[pair][0])
     assert np.array_equal(made, load(folder).translate(source).images)

@@ -15,11 +15,13 @@ from zeuxis.data import prepare
 from zeuxis.data.source import open_source
 from zeuxis.inference.arguments import PixelsOf
 from zeuxis.inference.model import load
-from zeuxis.inference.results import Images, Latents, Scores
+from zeuxis.inference.results import UNMARKED, Images, Latents, Scores
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), np.uint8)
 HAIR = Condition(name="hair", classes=("dark", "fair"))
-DRAWN = Images(images=IMAGES, labels=np.array([[1], [-1], [0]]), conditions=[HAIR])
+DRAWN = Images(
+    images=IMAGES, labels=np.array([[1], [-1], [0]]), conditions=[HAIR], provenance=UNMARKED
+)
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ def test_a_model_enlarges_as_often_as_it_takes_and_the_rest_is_reduced(runs):
 
 def test_the_command_line_does_the_same_and_notes_it(runs, tmp_path):
     out, sheet, film = tmp_path / "out", tmp_path / "sheet.png", tmp_path / "walk.webp"
-    words = ["--count", 2, "--seed", 5, "--upscale", runs["enhance"], "--size", 32]
+    words = ["--count", 2, "--seed", 5, "--upscale", runs["enhance"], "--size", 32, "--unmarked"]
     assert zeuxis("sample", runs["gan"], *words, "--out", out, "--grid", sheet) == 0
     made = np.stack([picture(path, None, out) for path in sorted(out.glob("*.png"))])
     found = load(runs["gan"]).sample(2, seed=5, upscale=runs["enhance"], size=32).images

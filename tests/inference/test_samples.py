@@ -37,11 +37,11 @@ def test_files_are_synced_all_at_once(tmp_path, monkeypatch):
         synced.append((len(list(found)), os.fstat(handle).st_ino))
 
     monkeypatch.setattr(os, "fsync", fsync)
-    write(tmp_path / "out", images(50), {"seed": 3})
+    write(tmp_path / "out", images(50), {"unmarked": True})
     files = {path.stat().st_ino for path in results.written(tmp_path / "out")}
     assert [count for count, _ in synced] == [0] * 2 + [50] * 55  # note, images, metadata, note
     assert {inode for _, inode in synced[2:52]} == files
-    assert note(tmp_path / "out") == {"count": 50, "seed": 3}
+    assert note(tmp_path / "out") == {"count": 50, "unmarked": True}
     assert len(results.written(tmp_path / "out")) == 50
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
 

@@ -101,7 +101,8 @@ def test_a_picture_of_any_size_gives_the_same_pixels_in_python_and_on_the_comman
     source = ids(*size).clip(0) if is_map else drawn(*size)
     (tmp_path / "given").mkdir()
     Image.fromarray(source.astype(np.uint8)).save(tmp_path / "given" / "a.b.png")
-    assert zeuxis("translate", runs[name], tmp_path / "given", "--out", tmp_path / "made") == 0
+    words = [tmp_path / "given", "--unmarked", "--out", tmp_path / "made"]
+    assert zeuxis("translate", runs[name], *words) == 0
     made = picture(tmp_path / "made" / "a.b.png", None, tmp_path)
     found = load(runs[name]).translate([source]).images[0]
     assert np.array_equal(made, found)
@@ -204,7 +205,7 @@ def test_names_folders_alpha_and_grey_are_kept(runs, tmp_path):
         plain = drawn(20, 24, channels, seed=channels)
         Image.fromarray(plain[..., 0] if channels == 1 else plain).save(given / name)
     out = tmp_path / "made"
-    words = [given / "x", given / "y", given / "dog.png"]
+    words = [given / "x", given / "y", given / "dog.png", "--unmarked"]
     for _ in "ab":  # written anew over its own
         assert (
             zeuxis("translate", runs["pix2pix"], *words, "--out", out, "--grid", tmp_path / "g.png")
@@ -252,6 +253,7 @@ def test_samples_have_seeds_a_mean_and_a_spread(runs, tmp_path, capsys):
         4,
         "--seed",
         3,
+        "--unmarked",
         "--out",
         out,
     )
@@ -334,7 +336,10 @@ def test_a_map_in_colours_is_taken_as_the_ids_of_the_nearest(runs, tmp_path, cap
     given.mkdir()
     Image.fromarray(coloured).save(given / "a.png")
     Image.fromarray(palette[known.clip(0) + 1]).save(given / "b.jpg", quality=90)
-    assert zeuxis("translate", runs["paint of maps"], given, "--out", tmp_path / "made") == 0
+    assert (
+        zeuxis("translate", runs["paint of maps"], given, "--unmarked", "--out", tmp_path / "made")
+        == 0
+    )
     said = re.sub(r"\s+", " ", capsys.readouterr().out)
     counted = re.search(r"b.jpg: ([\d,]+) of 47,616 pixels have no colour of the legend", said)
     assert 1000 < int(counted[1].replace(",", "")) <= 47_616 and "a.png:" not in said

@@ -37,9 +37,14 @@ def readable(photos):
     return sorted(photos.glob("photo-[0-4].png"))
 
 
+def unsigned(verb):
+    """No credentials, where they can be had: a signature differs each time."""
+    return {"credentials": False} if "credentials" in verb.arguments else {}
+
+
 def body_of(verb, given, photos):
     """The JSON body that asks for what these words of a command line do."""
-    body = {}
+    body = unsigned(verb)
     for name, word in given.items():
         if name in ("images", "sources"):
             body[name] = [encoded(path) for path in readable(photos)]
@@ -54,7 +59,8 @@ def in_python(verb, run, given):
     """The result for the same, of plain arrays."""
     model = load(run, verb.device)
     values = verb.read(model, given)
-    return verb(model, **{name: getattr(value, "images", value) for name, value in values.items()})
+    arrays = {name: getattr(value, "images", value) for name, value in values.items()}
+    return verb(model, **arrays, **unsigned(verb))
 
 
 @pytest.mark.parametrize(("verb", "name"), USED)
@@ -105,6 +111,7 @@ def test_verbs_without_a_run_take_pictures_as_bodies(name, server, folder):
     verb = OF_PICTURES[name]
     places = [n for n, argument in verb.arguments.items() if not argument.option]
     asked = {k.removeprefix("--"): int(v) for k, v in zip(options[::2], options[1::2], strict=True)}
+    asked |= {"credentials": False}
     several = {n: "list" in str(verb.arguments[n].body) for n in places}
     contents = {n: encoded(folder / file) for n, file in zip(places, files, strict=True)}
     body = {n: [content] if several[n] else content for n, content in contents.items()} | asked
@@ -149,13 +156,14 @@ def test_images_come_as_the_request_accepts_them(server, runs, tmp_path):
     url = f"/api/v1/runs/{server.serve('vae')}/sample"
     model = load(runs("vae"))
     model.folder = model.folder.relative_to(model.folder.parent)
-    model.sample(3, seed=5).write(tmp_path / "out")
-    packed = server.post(url, json={"count": 3, "seed": 5}, headers={"accept": ZIP})
+    model.sample(3, seed=5, credentials=False).write(tmp_path / "out")
+    asked = {"count": 3, "seed": 5, "credentials": False}
+    packed = server.post(url, json=asked, headers={"accept": ZIP})
     with zipfile.ZipFile(io.BytesIO(packed.content)) as archive:
         assert {name: archive.read(name) for name in archive.namelist()} == {
             path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()
         }
-    one = server.post(url, json={"count": 1, "seed": 5}, headers={"accept": f"{PNG};q=0.9, */*"})
+    one = server.post(url, json={**asked, "count": 1}, headers={"accept": f"{PNG};q=0.9, */*"})
     assert one.headers["content-type"] == PNG
     assert one.content == (tmp_path / "out" / "0000.png").read_bytes()
     assert json.loads(one.headers["zeuxis-provenance"])["seed"] == 5
@@ -310,9 +318,10 @@ def test_another_run_enlarges_what_one_makes(server, runs, photos):
     """By its name, also in a query; a path is no name."""
     vae, other = server.serve("vae"), server.serve("enhance")
     url = f"/api/v1/runs/{vae}/sample"
-    answer = server.post(url, json={"count": 2, "upscale": other, "size": 20})
+    asked = {"count": 2, "size": 20, "credentials": False}
+    answer = server.post(url, json={**asked, "upscale": other})
     found = [base64.b64decode(image["png"]) for image in answer.json()["images"]]
-    expected = load(runs("vae")).sample(2, upscale=runs("enhance"), size=20)
+    expected = load(runs("vae")).sample(**asked, upscale=runs("enhance"))
     assert found == list(expected.files())
     assert answer.json()["provenance"]["upscale"] == "enhance"
     file = {

@@ -5,13 +5,14 @@ plain line now and then takes the place of the bar. Of processes that train toge
 first one speaks.
 """
 
+import collections
 import contextlib
 import errno
 import os
 import shlex
 import time
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from zeuxis.evaluation.report.measures import missing
 from zeuxis.inference.artefact import usage
 from zeuxis.inference.results import Result
 from zeuxis.training import recipes
+from zeuxis.trust.verify import Verdict
 
 EVERY = 10.0
 """Seconds between plain lines."""
@@ -297,6 +299,19 @@ def show_result(
         out.say(f"wrote the film {film}")
         if film.suffix.lower() == ".webm" and not result.provenance.get("unmarked"):
             out.say("  WebM holds no metadata: the film does not say that it is AI-generated")
+
+
+def show_verdicts(verdicts: Sequence[Verdict]) -> None:
+    """What the marks of each file tell, and how many got which answer."""
+    out = _console()
+    for verdict in verdicts:
+        out.say(f"{verdict.name}: {verdict.answer.words}")
+        for line in verdict.evidence:
+            out.say(f"  {line}")
+    if len(verdicts) > 1:
+        counts = collections.Counter(verdict.answer.words for verdict in verdicts)
+        listed = "; ".join(f"{count:,} {words}" for words, count in counts.most_common())
+        out.say(f"{len(verdicts):,} files: {listed}")
 
 
 def show_contest(result: Mapping[str, Any]) -> None:

@@ -1,5 +1,7 @@
 """The commands that say where pictures and models come from."""
 
+import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,6 +13,51 @@ from zeuxis.core.words import printable
 app = App()
 TRUST = "Say where pictures come from"
 """Heading of these commands."""
+
+
+@app.command(
+    rich_help_panel=TRUST,
+    epilog=examples(
+        "zeuxis verify picture.png",
+        "zeuxis verify downloads/ --json",
+        "zeuxis verify cropped.jpg --thorough --key mark.key",
+    ),
+)
+def verify(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...", help="Pictures, films, and folders of them.", show_default=False
+        ),
+    ],
+    key: Annotated[
+        Path | None,
+        typer.Option(help="File of a private key to look for as well.", show_default=False),
+    ] = None,
+    thorough: Annotated[
+        bool,
+        typer.Option(
+            "--thorough", help="Look for crops, turned and mirrored pictures, too: seconds each."
+        ),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Tell by their marks whether Zeuxis made pictures, or whether they say that an AI did.
+
+    Exit codes: 0 made by Zeuxis, 1 says it is AI-made, 3 edited since, 4 no mark found (which proves
+    nothing), 2 bad input; of several pictures, the weakest answer's.
+    """
+    from zeuxis.cli import terminal
+    from zeuxis.trust.verify import code_of
+    from zeuxis.trust.verify import verify as look
+
+    with terminal.ticking("looking") as progress:
+        verdicts = look(files, key, thorough, progress)
+    if as_json:
+        typer.echo(json.dumps([each.values() for each in verdicts], indent=2))
+    else:
+        terminal.show_verdicts(verdicts)
+    raise typer.Exit(code_of(verdicts))
 
 
 Licence = Annotated[

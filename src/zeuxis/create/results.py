@@ -103,7 +103,7 @@ class Pictures(Visual):
         return self.encoded(self.pictures[0], lambda image: file_of(image, suffix, self.profile), 0)
 
     def _several(self, provenance: Mapping[str, Any]) -> Images:
-        return Images(images=self.pictures, provenance=provenance, kept=self.kept)
+        return Images(images=self.pictures, provenance=provenance, kept=self.kept, key=self.key)
 
     def write(self, path: str | Path) -> None:
         """Write the picture, the film or a folder of pictures, and the recipe: `NAME.json` or `samples.json`.
@@ -118,7 +118,9 @@ class Pictures(Visual):
         self.check_out(path)
         recipe = {**self.provenance, "version": __version__, "notes": list(self.notes)}
         if not path.suffix or path.is_dir():
-            self._several(recipe).write(path)
+            several = self._several(recipe)
+            several.write(path)
+            self.bare.update(several.bare)
             return
         if self.fps:
             from zeuxis.core.film import write_film
@@ -129,6 +131,7 @@ class Pictures(Visual):
             write_file(path, lambda beside: beside.write_bytes(content))
         else:
             raise Invalid(f"{path} cannot hold {len(self)} pictures; give --out a folder's name")
+        recipe |= self._record()
         write_json(recipe_of(path), {"result": path.name, **recipe})
 
     def lines(self, path: Path | None) -> Iterator[str]:
@@ -139,6 +142,7 @@ class Pictures(Visual):
         jpeg = path is not None and path.suffix.lower() in (".jpg", ".jpeg")
         if jpeg and self.pictures[0].shape[2] == 4:
             yield "  JPEG holds no alpha: what is transparent became white"
+        yield from self.said_of_marks()
         for note in self.notes:
             yield f"  {note}"
 

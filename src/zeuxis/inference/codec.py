@@ -37,7 +37,7 @@ from zeuxis.core.pixels import divided, grid, seen, to_array, to_pil, to_tensor
 from zeuxis.core.progress import Progress
 from zeuxis.core.settings import explain
 from zeuxis.inference import artefact
-from zeuxis.inference.results import Compressed
+from zeuxis.inference.compressed import Compressed
 from zeuxis.sampling.raster import Stepper
 
 if TYPE_CHECKING:

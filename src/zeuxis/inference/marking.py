@@ -1,14 +1,17 @@
-"""A last stage of all verbs that give pictures: whether what is written says where it comes from."""
+"""A last stage of all verbs that give pictures: whether and how what is written says where it comes from."""
 
 import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zeuxis.inference.arguments import Switch
 from zeuxis.inference.results import Visual
-from zeuxis.inference.verb import Stage
+from zeuxis.inference.verb import Argument, Stage
 
 if TYPE_CHECKING:
     from zeuxis.core.progress import Progress
+    from zeuxis.marks.watermark import Key
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -20,9 +23,51 @@ class UnmarkedOf(Switch):
         return value or None
 
 
-def marked(result: Visual, unmarked: bool, progress: "Progress | None" = None) -> Visual:
-    """The same; `unmarked` lies in its provenance, which is all that writing asks."""
-    return result
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CredentialsOf(Switch):
+    """Yes, no, or whatever is installed."""
+
+    word: Any = bool | None
+    body: Any = bool | None
+
+    def check(self, model: Any, value: Any, given: Mapping[str, Any]) -> Any:
+        """The value.
+
+        Raises:
+            Unable: yes, and the packages are missing.
+        """
+        from zeuxis.marks import credentials
+
+        if value is not None and super().check(model, value, given):
+            credentials.needed()
+        return value
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class KeyOf(Argument):
+    """The file of a private key, or a key."""
+
+    def check(self, model: Any, value: Any, given: Mapping[str, Any]) -> "Key | None":
+        """The key, if one was given."""
+        from zeuxis.marks.watermark import Key
+
+        return value if value is None or isinstance(value, Key) else Key.load(value)
+
+    def plain(self, value: Any) -> Any:
+        """The key's number, which says nothing of the key."""
+        key = self.check(None, value, {})
+        return None if key is None else f"{key.number:06x}"
+
+
+def marked(
+    result: Visual,
+    unmarked: bool,
+    mark_key: "Key | None",
+    credentials: bool | None,
+    progress: "Progress | None" = None,
+) -> Visual:
+    """The same with the key; the rest lies in its provenance, where writing finds it."""
+    return dataclasses.replace(result, key=mark_key)
 
 
 MARK = Stage(
@@ -30,7 +75,16 @@ MARK = Stage(
     run=marked,
     arguments={
         "unmarked": UnmarkedOf(
-            help="Write the pictures without any mark that they are AI-generated; their record says so.",
+            help="Write the pictures without any mark that they are AI-generated; their record says so."
+        ),
+        "mark_key": KeyOf(
+            help="File of a private key for the watermark, instead of the one that every Zeuxis has.",
+            word=Path | None,
+            body=None,
+            metavar="FILE",
+        ),
+        "credentials": CredentialsOf(
+            help="Sign the pictures with this user's own key (C2PA); by default where that is installed.",
         ),
     },
     defaults={"unmarked": False},

@@ -29,12 +29,15 @@ if TYPE_CHECKING:
 
     from zeuxis.core.family import Condition
     from zeuxis.marks.metadata import Kept
+    from zeuxis.marks.watermark import Key
 
 NOTE = "samples.json"
 """Marks a folder as written by `Images.write`: only such a folder is ever overwritten."""
 UNMARKED: Mapping[str, Any] = {"unmarked": True}
 """In the provenance of pictures that are written as they are, without marks of where they come from."""
 METADATA, METADATA_NAME = "metadata.jsonl", "file_name"
+NAMED = 5
+"""Files that a sentence lists."""
 SHOWN = 12
 """Images of a sheet that shows before and after."""
 
@@ -148,7 +151,13 @@ class Result(Tabular):
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Visual(Result):
-    """Pictures. What is written or sent of them says where it comes from; arrays in memory do not."""
+    """Pictures. What is written or sent of them says where it comes from; arrays in memory do not.
+
+    Attributes:
+        key: a private one of the watermark; None is the one that every Zeuxis has.
+    """
+
+    key: "Key | None" = None
 
     DRAWN: ClassVar[str] = "trainedAlgorithmicMedia"
     """IPTC's source type of what it is, made from no picture."""
@@ -164,6 +173,7 @@ class Visual(Result):
         image_HWC: "np.ndarray",
         encode: "Callable[[np.ndarray], bytes]",
         source: int | None = None,
+        name: str = "the picture",
     ) -> bytes:
         """A picture as a file: the one place where marks are put.
 
@@ -171,24 +181,50 @@ class Visual(Result):
             image_HWC: uint8.
             encode: makes a file of it.
             source: number of the source's file that it was made from, if it was from one.
+            name: of the file.
         """
         from zeuxis.marks.mark import Mark
 
-        mark = Mark.of(self.provenance)
+        mark = Mark.of(self.provenance, self.key)
+        if mark is None:
+            return encode(image_HWC)
         kept = None if source is None or source >= len(self.kept) else self.kept[source]
-        return encode(image_HWC) if mark is None else mark.encoded(image_HWC, encode, kept)
+        content, carries = mark.encoded(image_HWC, encode, kept)
+        self.bare.update({} if carries else {name: None})
+        return content
+
+    @functools.cached_property
+    def bare(self) -> dict[str, None]:
+        """Names of the files that were written or sent and whose pixels cannot carry the watermark."""
+        return {}
+
+    def _record(self) -> dict[str, Any]:
+        """What is to be known of how it was made and written."""
+        bare = {"without_watermark": list(self.bare)} if self.bare else {}
+        return {**self.provenance, **bare}
+
+    def values(self) -> dict[str, Any]:
+        """It as JSON values: what it is, and how it was made."""
+        return {**self._values(), "provenance": self._record()}
+
+    def said_of_marks(self) -> Iterator[str]:
+        """Which files have no watermark."""
+        if self.bare:
+            listed = ", ".join([*self.bare][:NAMED]) + (" ..." if len(self.bare) > NAMED else "")
+            yield f"  metadata, but no watermark (too small, or mostly black or white): {listed}"
 
     def write_picture(self, path: Path, image_HWC: "np.ndarray") -> None:
         """Write one of the pictures, or some on a sheet, as a PNG file."""
         from zeuxis.core.pixels import png_bytes
 
-        write_file(path, functools.partial(_write, self.encoded(image_HWC, png_bytes)))
+        content = self.encoded(image_HWC, png_bytes, name=path.name)
+        write_file(path, functools.partial(_write, content))
 
     def film_mark(self) -> "Callable[[bytes], bytes] | None":
         """What puts the marks into the file of a film, if it is to have any."""
         from zeuxis.marks.mark import Mark
 
-        mark = Mark.of(self.provenance)
+        mark = Mark.of(self.provenance, self.key)
         return None if mark is None else mark.file
 
 
@@ -268,7 +304,7 @@ class Images(Visual):
             sync_files(path, written(path))
             metadata = self._metadata()
             write_file(path / METADATA, lambda beside: beside.write_bytes(metadata))
-            write_json(path / NOTE, {"count": len(self.images), **facts})
+            write_json(path / NOTE, {"count": len(self.images), **self._facts()})
 
     def as_file(self) -> bytes:
         """A zip of the files that `write` writes, not compressed: PNG is."""
@@ -301,8 +337,8 @@ class Images(Visual):
         """Each image as a PNG file."""
         from zeuxis.core.pixels import png_bytes
 
-        for index, image_HWC in enumerate(self.images):
-            yield self.encoded(image_HWC, png_bytes, index)
+        for index, name in enumerate(self.file_names()):
+            yield self.encoded(self.images[index], png_bytes, index, name)
 
     def _values(self) -> dict[str, Any]:
         rows = zip(self.files(), self._rows(), strict=True)
@@ -339,7 +375,7 @@ class Images(Visual):
         files = {"files": list(self.names)} if self.names else {}
         names = (*self.file_names(), *self.names_beside())
         named = [name for name in names if not Path(name).stem.isdigit()]
-        return {**self.provenance, **files, **({"written": named} if named else {})}
+        return {**self._record(), **files, **({"written": named} if named else {})}
 
     def _metadata(self) -> bytes:
         return "".join(json.dumps(row) + "\n" for row in self._rows()).encode()
@@ -367,7 +403,8 @@ class Images(Visual):
 
     def lines(self, path: Path | None) -> Iterator[str]:
         """How many there are, and where."""
-        yield f"wrote {_images(len(self))} to {path}"
+        yield f"wrote {counted(len(self))} to {path}"
+        yield from self.said_of_marks()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -419,7 +456,7 @@ class Latents(Result):
 
     def lines(self, path: Path | None) -> Iterator[str]:
         """How many there are, and where."""
-        yield f"wrote the latents of {_images(len(self))} to {path}"
+        yield f"wrote the latents of {counted(len(self))} to {path}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -485,7 +522,7 @@ class Scores(Result):
         """The mean, what kind of figure it is, and the least likely images."""
         error = f", standard error {self.standard_error:.4f}" if len(self) > 1 else ""
         yield (
-            f"{self.mean:.4f} bits/dim{error} over {_images(len(self))} ({self.KINDS[self.kind]})"
+            f"{self.mean:.4f} bits/dim{error} over {counted(len(self))} ({self.KINDS[self.kind]})"
         )
         if self.names:
             yield "least likely:"
@@ -493,52 +530,6 @@ class Scores(Result):
                 yield f"  {self.bits[row]:.3f}  {self.names[row]}"
         if path is not None:
             yield f"wrote {path}"
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Compressed(Result):
-    """A lossless file of images, and what it weighs; sizes in bytes.
-
-    Attributes:
-        content: of the file.
-        count: images in it.
-        header: bytes that are not the images' numbers: magic, sizes, names, checksums.
-        bits_per_dim: of the coded words alone.
-        stated: what the model says of the same images.
-        written_down: numbers in the header that were too near the middle to be rounded.
-        peers: name -> bytes, for PNG and WebP, each image by itself and all as one sheet.
-    """
-
-    content: bytes
-    count: int
-    header: int
-    bits_per_dim: float
-    stated: float
-    written_down: int
-    peers: Mapping[str, int]
-
-    SUFFIX: ClassVar[str] = ".zxi"
-    WRITES: ClassVar[str] = "File of the compressed images (.zxi)"
-
-    def __len__(self) -> int:
-        return self.count
-
-    @property
-    def total(self) -> int:
-        """Bytes of the file."""
-        return len(self.content)
-
-    def as_file(self) -> bytes:
-        """All of the file."""
-        return self.content
-
-    def lines(self, path: Path | None) -> Iterator[str]:
-        """What it weighs against what the model states, and against PNG and WebP."""
-        yield f"wrote {path}"
-        yield f"  {_images(self.count)} in {self.total:,} bytes, of them {self.header:,} header"
-        yield f"  {self.bits_per_dim:.4f} bits/dim coded; the model states {self.stated:.4f}"
-        for name, size in self.peers.items():
-            yield f"  {name}: {size:,} bytes, {size / self.total:.2f} times as many"
 
 
 def written(folder: Path) -> list[Path]:
@@ -562,5 +553,6 @@ def _base64(content: bytes) -> str:
     return base64.b64encode(content).decode()
 
 
-def _images(count: int) -> str:
+def counted(count: int) -> str:
+    """As `1 image`, `2 images`."""
     return f"{count:,} image{'' if count == 1 else 's'}"

@@ -65,10 +65,11 @@ class Translations(Images):
         """Each image as a PNG file, in the colours of its source's profile."""
         from zeuxis.data.originals import in_profile
 
-        for index, image_HWC in enumerate(self.images):
+        for index, name in enumerate(self.file_names()):
             source = index // self.samples
             profile = self.profiles[source] if self.profiles else None
-            yield self.encoded(image_HWC, functools.partial(in_profile, profile=profile), source)
+            encode = functools.partial(in_profile, profile=profile)
+            yield self.encoded(self.images[index], encode, source, name)
 
     def names_beside(self) -> list[str]:
         """Of the means and spreads."""
@@ -83,8 +84,10 @@ class Translations(Images):
         """The means, and the spreads, which are measurements and therefore stay as they are."""
         from zeuxis.core.pixels import png_bytes
 
-        means = [self.encoded(mean, png_bytes, row) for row, mean in enumerate(self.means)]
-        yield from zip(self.names_beside(), [*means, *map(png_bytes, self.spreads)], strict=True)
+        names, count = self.names_beside(), len(self.means)
+        for row, name in enumerate(names[:count]):
+            yield name, self.encoded(self.means[row], png_bytes, row, name)
+        yield from zip(names[count:], map(png_bytes, self.spreads), strict=True)
 
     def write_sheet(self, path: Path) -> None:
         """As for other images; where sizes differ, each stands on white of the largest."""

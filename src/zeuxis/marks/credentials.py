@@ -63,6 +63,14 @@ def needed() -> None:
         )
 
 
+def ready() -> bool:
+    """Whether what is written can be signed: the extra is there, and the key or a place for it."""
+    try:
+        return installed() and bool(identity())
+    except OSError:
+        return False
+
+
 def folder() -> Path:
     """Where the key of this user lies."""
     place = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"

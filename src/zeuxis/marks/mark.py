@@ -1,13 +1,45 @@
-"""The marks that a written picture carries, as the provenance of a result asks for them."""
+"""The marks that a written picture carries, as the provenance of a result asks for them.
+
+First the watermark, in the pixels; then the file is encoded; then metadata and credentials go into its bytes.
+"""
 
 import dataclasses
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
-from zeuxis.marks import metadata
+from zeuxis.marks import credentials, metadata
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from zeuxis.marks.watermark import Key
+
+VERSION = 1
+"""Of the watermark, in its payload."""
+
+
+def payload_of(weights: str, key: "Key") -> int:
+    """64 bits, of which small pictures carry the lowest: 32 of a model, 24 of the key, 8 of the version.
+
+    Args:
+        weights: SHA-256 of the model's file of weights, as hex digits; empty of what no model made.
+        key: that the mark is put with.
+    """
+    model = bytes.fromhex(weights[:8].rjust(8, "0"))
+    return int.from_bytes(model, "little") | key.number << 32 | VERSION << 56
+
+
+def artefact_of(payload: int | None, bits: int) -> str:
+    """How the SHA-256 of the model's weights begins, as hex digits; empty where a payload does not say.
+
+    >>> from zeuxis.marks.watermark import PUBLIC_KEY
+    >>> artefact_of(payload_of("9f86d081884c", PUBLIC_KEY), 64)
+    '9f86d081'
+    """
+    if payload is None:
+        return ""
+    model = payload.to_bytes(8, "little")[: min(4, bits // 8)]
+    return model.hex() if any(model) else ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,36 +48,71 @@ class Mark:
 
     Attributes:
         origin: what the metadata says.
+        key: of the watermark.
+        weights: SHA-256 of the model's file of weights; empty without one.
+        signs: whether credentials are added.
     """
 
     origin: metadata.Origin
+    key: "Key"
+    weights: str
+    signs: bool
 
     @classmethod
-    def of(cls, provenance: Mapping[str, Any]) -> Self | None:
-        """As the provenance of a result asks; None if there are to be none."""
+    def of(cls, provenance: Mapping[str, Any], key: "Key | None" = None) -> Self | None:
+        """As the provenance of a result asks; None if there are to be none.
+
+        Args:
+            provenance: of a result.
+            key: a private one for the watermark.
+        """
         from zeuxis import __version__
+        from zeuxis.marks.watermark import PUBLIC_KEY
 
         if provenance.get("unmarked"):
             return None
         made = provenance.get("family") or provenance.get("verb") or ""
         kind = provenance.get("digital_source_type", metadata.DRAWN)
-        return cls(metadata.Origin(f"Zeuxis {made}".strip(), __version__, kind))
+        return cls(
+            metadata.Origin(f"Zeuxis {made}".strip(), __version__, kind),
+            key or PUBLIC_KEY,
+            str(provenance.get("weights", "")),
+            bool(provenance.get("credentials", credentials.ready())),
+        )
 
     def encoded(
         self,
         image_HWC: "np.ndarray",
         encode: "Callable[[np.ndarray], bytes]",
         kept: metadata.Kept | None = None,
-    ) -> bytes:
-        """The file of a picture, marked.
+    ) -> tuple[bytes, bool]:
+        """The file of a picture, marked, and whether its pixels carry the watermark.
 
         Args:
             image_HWC: uint8.
             encode: makes a file of it.
             kept: what the file said that it was made from.
         """
-        return self.file(encode(image_HWC), kept)
+        from zeuxis.marks.watermark import capacity, embed
 
-    def file(self, content: bytes, kept: metadata.Kept | None = None) -> bytes:
-        """An encoded picture or film with what goes into a file's bytes alone."""
-        return metadata.put(content, self.origin, kept)
+        payload = payload_of(self.weights, self.key)
+        marked = embed(image_HWC, self.key, payload)
+        if marked is None:
+            return self.file(encode(image_HWC), kept), False
+        bits = capacity(*image_HWC.shape[:2])
+        carried = payload.to_bytes(8, "little")[: bits // 8].hex()
+        return self.file(encode(marked), kept, carried), True
+
+    def file(
+        self, content: bytes, kept: metadata.Kept | None = None, watermark: str | None = None
+    ) -> bytes:
+        """An encoded picture or film with what goes into a file's bytes alone.
+
+        Args:
+            content: of the file.
+            kept: what the file said that it was made from.
+            watermark: payload in its pixels, if there is one.
+        """
+        said = metadata.put(content, self.origin, kept)
+        source = kept.signed if kept else None
+        return credentials.sign(said, self.origin, source, watermark) if self.signs else said

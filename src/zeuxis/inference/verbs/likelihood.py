@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 from zeuxis.inference.arguments import Coded, Labels, NamedPixels, Pixels, Seed
-from zeuxis.inference.results import Compressed, Images, Scores
+from zeuxis.inference.compressed import Compressed
+from zeuxis.inference.results import Images, Scores
 from zeuxis.inference.verb import verb
 
 if TYPE_CHECKING:
