@@ -14,6 +14,8 @@ INSIDE = {
     "map": ((1, 4), torch.tensor([0, 2, 255, -1], dtype=torch.int16), [0, 2, 255, -1]),
     "mask": ((1, 2), torch.tensor([0, 1], dtype=torch.uint8), [0.0, 1.0]),
     "class": ((), torch.tensor([7]), [7]),
+    "number": ((), torch.tensor([0.5]), [0.5]),
+    "text": ((3,), torch.tensor([5, 300, 0], dtype=torch.int16), [5, 300, 0]),
     "latent": ((1, 1, 2), torch.tensor([0.5, -3.0], dtype=torch.float16), [0.5, -3.0]),
     "token": ((1, 2), torch.tensor([0, 511], dtype=torch.int16), [0, 511]),
 }

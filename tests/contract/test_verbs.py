@@ -372,8 +372,10 @@ def test_bad_values_are_one_sentence_in_python(verb, wrong, sentence, runs):
 
 
 def test_more_values_than_arguments_are_a_sentence(runs):
-    with pytest.raises(errors.Invalid, match="sample takes at most 3 values: count, seed, labels"):
-        load(runs("vae")).sample(1, 2, None, 4)
+    with pytest.raises(
+        errors.Invalid, match="sample takes at most 5 values: count, seed, labels, text"
+    ):
+        load(runs("vae")).sample(1, 2, None, None, None, 4)
 
 
 def test_a_result_knows_what_was_drawn_and_data_reads_its_folder_again(runs, tmp_path):

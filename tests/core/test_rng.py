@@ -204,7 +204,7 @@ def test_a_run_keeps_the_numbers_that_it_began_with():
 
 
 @breaks("training/loop.py", "state.rng = of_run(run)", "pass")
-@breaks("training/run.py", "planned.precision, of_run(run))", "planned.precision)")
+@breaks("training/run.py", "planned.precision, of_run(run)", "planned.precision")
 def test_a_run_of_the_first_version_ends_on_the_weights_that_it_would_have_ended_on(
     tmp_path, monkeypatch
 ):

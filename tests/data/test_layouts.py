@@ -320,7 +320,7 @@ BESIDE = {
     "a byte order mark in files of one image": Case(
         {**FOUR, "0.txt": b"\xef\xbb\xbfa grape", "1.json": b'\xef\xbb\xbf{"caption": "a pear", "url": "x"}'},
         texts={"0.png": "a grape", "1.png": "a pear", "2.png": ""},
-        said=("captions (of 2 images)", "the keys url was not used"),
+        said=("captions: of 2 images", "the keys url was not used"),
         images=4,
     ),
     "captions of kohya's kind": Case(
@@ -339,7 +339,7 @@ BESIDE = {
     "boxes of YOLO": Case(
         {**FOUR, "0.txt": "0 0.5 0.5 0.2 0.2\n11 0.1 .1 1e-3 0.1\n", "1.txt": "3 2 1 go"},
         texts={"0.png": "", "1.png": "3 2 1 go"},
-        said=("1 .txt files hold boxes", "uses: captions (of 1 images), boxes (what is where in 1 images)"),
+        said=("1 .txt files hold boxes", "captions: of 1 images", "uses: boxes (what is where in 1 images)"),
         images=4,
     ),
     "boxes of Pascal VOC": Case(
@@ -367,7 +367,7 @@ BESIDE = {
         {**pictures("train2017"), "annotations/instances.json": json.dumps(COCO)},
         columns={"train2017/0.png": COCO_BOXES, "train2017/1.png": {}},
         texts={"train2017/1.png": "a pear"},
-        said=("uses: captions (of 1 images), boxes (what is where in 1 images)",),
+        said=("captions: of 1 images", "uses: boxes (what is where in 1 images)",),
     ),
     "boxes of COCO beside the images, as Roboflow writes them": Case(
         {

@@ -81,7 +81,7 @@ def test_shapes_layout_and_labels(small):
         data.batches(small, Data(), 0, 16, ("knd",))
 
 
-@breaks("data/loader.py", "draw * batch_size + numbers", "numbers")
+@breaks("data/loader.py", "draw * batch_size + places", "places")
 def test_only_the_training_side_is_read_and_labels_belong_to_their_images(small):
     load = data.batches(small, Data(), 0, 61)
     steps = len(small.train) // 61

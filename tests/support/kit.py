@@ -61,6 +61,12 @@ def raw_batch(config, n=4, seed=0):
         batch["source"] = torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
     if config.conditions:
         batch["label"] = labels(config, n, seed)
+    generator = torch.Generator().manual_seed(seed + 3)
+    if config.numbers:
+        batch["number"] = torch.randn(n, len(config.numbers), generator=generator)
+    if config.text:
+        said = torch.randint(2, config.text.size, (n, config.text.length), generator=generator)
+        batch["text"] = said.to(torch.int16)
     return batch
 
 
@@ -68,6 +74,7 @@ def batch_for(model, n=4, seed=0):
     """A family's batch: exactly the keys that it says it needs."""
     batch = raw_batch(model.config, n, seed)
     batch |= {key: from_uint8(batch[key]) for key in ("image", "source") if key in batch}
+    batch |= {"text": batch["text"].long()} if "text" in batch else {}
     return {key: batch[key] for key in model.needs()}
 
 

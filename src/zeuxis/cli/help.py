@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 WIDTH = 100
-FROM_DATA = ("height", "width", "channels", "conditions")
+FROM_DATA = ("height", "width", "channels", "conditions", "numbers", "text")
 """Settings of a family that its data decides."""
 FIRST = ("data.size", "data.conditions", "data.flip", "training.batch_size")
 """What most people change, beside the size of the network."""

@@ -23,6 +23,7 @@ from zeuxis.core.abilities import Batch, Controls
 from zeuxis.core.fields import STANDARD, Field
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
+from zeuxis.core.vocabulary import PADDING, Vocabulary
 
 Loader = Callable[[int, slice], Batch]
 """(draw, rows) -> those rows of global batch number `draw`. Pure in (seed, draw, row); images are uint8."""
@@ -47,8 +48,17 @@ class Condition(pydantic.BaseModel, frozen=True, extra="forbid"):
     classes: tuple[str, ...] = pydantic.Field((), max_length=MOST_CLASSES)
 
 
+class Number(pydantic.BaseModel, frozen=True, extra="forbid"):
+    """A number that a sample can be asked to have: one column of a batch's `number`."""
+
+    name: str
+    mean: float = pydantic.Field(allow_inf_nan=False)
+    deviation: float = pydantic.Field(gt=0, allow_inf_nan=False)
+    """Standard deviation over the training images."""
+
+
 class FamilyConfig(pydantic.BaseModel, frozen=True, extra="forbid", use_attribute_docstrings=True):
-    """What every family has to know of its data. These four are filled in from the prepared set."""
+    """What every family has to know of its data. All of it is filled in from the prepared set."""
 
     height: int = pydantic.Field(ge=1, le=LONGEST_SIDE)
     """Pixels from top to bottom."""
@@ -57,7 +67,17 @@ class FamilyConfig(pydantic.BaseModel, frozen=True, extra="forbid", use_attribut
     channels: int = pydantic.Field(ge=1, le=4)
     """1 for grey, 3 for colour, 4 for colour with alpha."""
     conditions: tuple[Condition, ...] = ()
-    """What a sample can be asked to have, in the order of a batch's `label`."""
+    """Classes that a sample can be asked to have, in the order of a batch's `label`."""
+    numbers: tuple[Number, ...] = ()
+    """Numbers that it can be asked to have, in the order of a batch's `number`."""
+    text: Vocabulary | None = None
+    """Of captions, if a sample can be asked for in words."""
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """Keys of a batch that say what a sample is to have."""
+        found = {"label": self.conditions, "number": self.numbers, "text": self.text}
+        return tuple(name for name, there in found.items() if there)
 
     @property
     def nats_per_bit(self) -> float:
@@ -131,6 +151,14 @@ class Parts(dict[str, "Family"]):
         return self
 
 
+def unknown(given: Batch) -> Batch:
+    """The same with all of it unknown: labels -1, numbers NaN, captions `NO_CAPTION` and padding."""
+    out = {name: torch.full_like(v, STANDARD[name].facts.missing) for name, v in given.items()}
+    if "text" in out:
+        out["text"][:, 1:] = PADDING
+    return out
+
+
 class Family(nn.Module, abc.ABC):
     """A trainable model: networks as attributes, and the objective that trains them."""
 
@@ -144,6 +172,8 @@ class Family(nn.Module, abc.ABC):
     """Number of consecutive samples that a loss may combine; micro-batches hold whole groups."""
     CONDITIONAL: ClassVar[bool] = True
     """Whether the family can be conditioned on labels. If not, `conditions` is always empty."""
+    DESCRIBED: ClassVar[bool] = False
+    """Whether it can be conditioned on numbers and text, too."""
     UNPAIRED: ClassVar[bool] = False
     """Whether the sources and images of a batch need not belong together, if it has a `source`."""
     TILES: ClassVar[int | None] = None
@@ -177,7 +207,7 @@ class Family(nn.Module, abc.ABC):
     def needs(self) -> tuple[str, ...]:
         """Batch keys that `loss` reads; checked against the data before training starts."""
         own = (name for name, value in self.config if isinstance(value, Field))
-        return ("image", *own, *(("label",) if self.config.conditions else ()))
+        return ("image", *own, *self.config.given)
 
     @final
     def fields(self) -> Mapping[str, Field]:
@@ -209,6 +239,24 @@ class Family(nn.Module, abc.ABC):
         device = next(self.parameters()).device
         unknown_BA = torch.full((rows, len(self.config.conditions)), -1, device=device)
         return batch.get("label", unknown_BA) if self.config.conditions else unknown_BA
+
+    @final
+    def condition(self, batch: Batch, rows: int) -> Batch:
+        """What a batch of so many rows says of `config.given`, unknown where it says nothing."""
+        config, device = self.config, next(self.parameters()).device
+        shapes = {"label": (rows, len(config.conditions)), "number": (rows, len(config.numbers))}
+        if config.text:
+            shapes["text"] = (rows, config.text.length)
+        blank = {
+            name: torch.zeros(
+                shapes[name],
+                dtype=STANDARD[name].facts.inside or torch.float32,
+                device=device,
+            )
+            for name in config.given
+            if name not in batch
+        }
+        return {name: {**unknown(blank), **batch}[name] for name in config.given}
 
     def phases(self) -> tuple[Phase, ...]:
         """The optimisation phases of a step, in order. Default: one, over everything."""

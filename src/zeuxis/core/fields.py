@@ -8,11 +8,14 @@ A batch is named arrays that share their first axis. `image` is the image that a
     map     (H, W) class ids  int16, -1 missing  int64, -1 missing       geometry (nearest pixel)
     mask    (H, W) 0 or 1     uint8              float32 0 or 1          geometry (nearest pixel)
     class   ()                int16, -1 missing  int64, -1 missing       nothing
+    number  ()                float32, NaN missing  the same             nothing
+    text    (T,) ids          int16, 0 padding, 1 missing  int64         nothing
     latent  (D, h, w)         float16, float32   float32                 nothing
     token   (h, w)            int16              int64                   nothing
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
@@ -23,8 +26,9 @@ from torch import Tensor
 
 from zeuxis.core.errors import Invalid
 from zeuxis.core.pixels import distinct, from_uint8
+from zeuxis.core.vocabulary import NO_CAPTION
 
-Name = Literal["image", "map", "mask", "class", "latent", "token"]
+Name = Literal["image", "map", "mask", "class", "number", "text", "latent", "token"]
 Resampling = Literal["smooth", "nearest", "none"]
 MOST_IDS = 1 << 15
 """Classes of a map: ids are stored in 16 bits."""
@@ -45,7 +49,7 @@ class Kind:
 
     axes: int
     stored: tuple[str, ...]
-    missing: int = 0
+    missing: float = 0
     resampling: Resampling = "none"
     coloured: bool = False
     inside: torch.dtype | None = None
@@ -56,6 +60,8 @@ KINDS: Mapping[Name, Kind] = {
     "map": Kind(axes=2, stored=("i16",), missing=-1, resampling="nearest", inside=torch.int64),
     "mask": Kind(axes=2, stored=("u8",), resampling="nearest"),
     "class": Kind(axes=0, stored=("i16",), missing=-1, inside=torch.int64),
+    "number": Kind(axes=0, stored=("f32",), missing=math.nan),
+    "text": Kind(axes=1, stored=("i16",), missing=NO_CAPTION, inside=torch.int64),
     "latent": Kind(axes=3, stored=("f16", "f32")),
     "token": Kind(axes=2, stored=("i16",), inside=torch.int64),
 }
@@ -140,6 +146,8 @@ STANDARD: Mapping[str, Field] = {
     for field in (
         Field(name="image", kind="image"),
         Field(name="label", kind="class"),
+        Field(name="number", kind="number"),
+        Field(name="text", kind="text"),
         Field(name="latent", kind="latent"),
         Field(name="token", kind="token"),
     )

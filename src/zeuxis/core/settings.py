@@ -82,6 +82,9 @@ class Data(Settings):
     holdout: float | None = pydantic.Field(None, ge=0)
     """Images that are never trained on, to measure with: a number, or below 1 a share; 0 is none; by default
     5 %, raised to 64 but never above 15 %, at most 5,000, and none of fewer than 220."""
+    withhold: str = ""
+    """Combinations that are never trained on, by words of columns: hair=red,glasses=*;skin=bronze|brown,hat=*
+    (* is any word but `none`): a third side, to see whether a model combines what it learned apart."""
     pairs: str | None = None
     """Folders of source and target images, such as A:B, or left:right for images that hold both halves;
     by default looked for if the family translates."""
@@ -92,7 +95,10 @@ class Data(Settings):
     source_kind: Literal["image", "map"] | None = None
     """How source files are read, as images or as maps of class ids; by default by the files."""
     conditions: tuple[str, ...] | None = None
-    """Label columns that the model is conditioned on; by default every column of classes; or `none`."""
+    """Label columns that the model is conditioned on, and `text` for captions; by default every column of
+    classes, or captions where there is none; or `none`."""
+    numbers: tuple[str, ...] = ()
+    """Columns that the model is conditioned on as numbers, not as classes."""
     flip: bool = False
     """Mirror half of the images left to right."""
     flip_vertical: bool = False

@@ -57,6 +57,7 @@ class Split(Model):
     how: str
     train: Natural
     holdout: Natural
+    withheld: Natural = 0
 
 
 class Column(Model):

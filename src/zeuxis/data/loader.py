@@ -21,8 +21,10 @@ from zeuxis.core.errors import Invalid
 from zeuxis.core.family import Loader
 from zeuxis.core.rng import derive_seed
 from zeuxis.core.settings import Data
+from zeuxis.core.vocabulary import Vocabulary
+from zeuxis.data import described
 from zeuxis.data.augment import augment, is_active
-from zeuxis.data.prepared import Prepared
+from zeuxis.data.prepared import Prepared, Stored
 
 ROUNDS = 6
 _MULTIPLY = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
@@ -88,6 +90,8 @@ def batches(
     batch_size: int,
     names: tuple[str, ...] | None = None,
     needs: Sequence[str] = ("image",),
+    numbers: Sequence[str] = (),
+    text: Vocabulary | None = None,
 ) -> Loader:
     """Batches of the training side, for ever.
 
@@ -98,11 +102,13 @@ def batches(
         batch_size: rows of a global batch.
         names: the columns of `label`, in order; None takes `settings.conditions`, or all.
         needs: the fields that the family reads; those that the set lacks are left out.
+        numbers: the columns of `number`, in order.
+        text: makes `text` of captions; of an image's several, one is drawn.
 
     Returns:
-        (draw, rows) -> each field (B, *shape) as stored, images (B, C, H, W) in channels_last memory, and
-        "label" (B, A) int64. Rows may be any slice of a global batch. A set smaller than a batch wraps
-        around.
+        (draw, rows) -> each field (B, *shape) as stored, images (B, C, H, W) in channels_last memory,
+        "label" (B, A) int64, "number" (B, K) float32 and "text" (B, T) int16. Rows may be any slice of a
+        global batch. A set smaller than a batch wraps around.
 
     Raises:
         ValueError: there is nothing to train on, a column does not exist, or latents are to be
@@ -112,39 +118,48 @@ def batches(
         raise Invalid(f"{prepared.name} has no images to train on")
     columns = prepared.label_columns(settings.conditions if names is None else names)
     labels = np.ascontiguousarray(prepared.labels[:, columns])
-    used, active = (
-        [prepared.fields[name] for name in needs if name in prepared.fields],
-        is_active(settings),
-    )
+    table = described.numbers(prepared, numbers)
+    used = [prepared.fields[name] for name in needs if name in prepared.fields]
+    active = is_active(settings)
     for stored in used:
-        if active and not stored.field.spatial:
-            raise Invalid(
-                f"{prepared.name} was encoded image by image, and its {stored.field.kind}s cannot be "
-                "augmented; leave data.flip, data.crop, data.rotate and data.colour alone, or train on "
-                "the images"
-            )
-        if not len(stored.train):
-            raise Invalid(f"{prepared.name} has no {stored.field.name} to train on")
+        _check(prepared, stored, active)
 
     def load(draw: int, rows: slice) -> Batch:
-        numbers = np.arange(*rows.indices(batch_size), dtype=np.int64)
-        positions, batch = draw * batch_size + numbers, dict[str, torch.Tensor]()
+        places = np.arange(*rows.indices(batch_size), dtype=np.int64)
+        positions, batch = draw * batch_size + places, dict[str, torch.Tensor]()
         chosen = prepared.train[order(seed, len(prepared.train), positions)]
         for stored in used:
             own = () if stored.paired else (stored.field.name,)
             some = stored.train[order(seed, len(stored.train), positions, *own)] if own else chosen
             items = stored.take(some)
             if active:
-                uniforms = functools.partial(_uniforms, seed, own, draw, numbers)
+                uniforms = functools.partial(_uniforms, seed, own, draw, places)
                 items = augment(items, settings, uniforms, stored.field.facts)
             tensor = torch.from_numpy(np.ascontiguousarray(items))
             image = stored.field.kind == "image"
             batch[stored.field.name] = tensor.permute(0, 3, 1, 2) if image else tensor
         if columns:
             batch["label"] = torch.from_numpy(labels[chosen])
+        if numbers:
+            batch["number"] = torch.from_numpy(table[chosen])
+        if text:
+            share_B = uniform(seed, "caption", draw, places)[:, 0]
+            batch["text"] = torch.from_numpy(text.rows(described.drawn(prepared, chosen, share_B)))
         return batch
 
     return load
+
+
+def _check(prepared: Prepared, stored: Stored, active: bool) -> None:
+    """Refuse a field that is to be augmented and cannot be, or of which there is none."""
+    if active and not stored.field.spatial:
+        raise Invalid(
+            f"{prepared.name} was encoded image by image, and its {stored.field.kind}s cannot be "
+            "augmented; leave data.flip, data.crop, data.rotate and data.colour alone, or train on "
+            "the images"
+        )
+    if not len(stored.train):
+        raise Invalid(f"{prepared.name} has no {stored.field.name} to train on")
 
 
 def _uniforms(

@@ -56,7 +56,7 @@ class Stored:
     Attributes:
         field: what it means.
         rows: (N, ...) as stored, read only.
-        train, holdout: int64 item numbers of the two sides; those of the images if it is `paired`.
+        train, holdout, withheld: int64 item numbers of each side; those of the images if it is `paired`.
         paired: whether item i belongs to image i.
         facts: what `dataset.json` says of it.
     """
@@ -70,7 +70,9 @@ class Stored:
         if self.rows.nbytes > READ_AHEAD_UP_TO and hasattr(mmap, "MADV_RANDOM"):
             # Items are read in random order: reading ahead would fetch ten times what is used.
             self.rows._mmap.madvise(mmap.MADV_RANDOM)  # type: ignore[attr-defined]
-        self.holdout, self.train = np.flatnonzero(holdout), np.flatnonzero(holdout == 0)
+        self.train, self.holdout, self.withheld = (
+            np.flatnonzero(holdout == side) for side in range(3)
+        )
 
     def take(self, chosen: np.ndarray) -> np.ndarray:
         """Items as they are stored, (B, ...).
@@ -119,6 +121,7 @@ class Prepared(Tabular):
         fields: every array by name; `image` is one of them.
         images: (N, H, W, C) uint8, memory-mapped, read only.
         train, holdout: int64 row numbers of the two sides.
+        withheld: those of the combinations that are never trained on (`data.withhold`).
         conditions: every column of classes (2 to 1,000 classes).
         labels: (N, A) int64 in the order of `conditions`; -1 is unknown.
         facts: the whole of dataset.json.
@@ -141,7 +144,8 @@ class Prepared(Tabular):
         self.labels = labels
         self.fields = {entry["name"]: self._field(entry) for entry in facts["fields"]}
         image = self.fields["image"]
-        self.images, self.train, self.holdout = image.rows, image.train, image.holdout
+        self.images, self.withheld = image.rows, image.withheld
+        self.train, self.holdout = image.train, image.holdout
 
     def __len__(self) -> int:
         return len(self.images)
@@ -157,11 +161,11 @@ class Prepared(Tabular):
 
     def table(self) -> dict[str, Sequence[Any]]:
         """`name`, `side`, `text` if there are captions, and every column as words."""
-        held = np.zeros(len(self), bool)
-        held[self.holdout] = True
+        sides = np.full(len(self), "train", dtype=object)
+        sides[self.holdout], sides[self.withheld] = "holdout", "withheld"
         out: dict[str, Sequence[Any]] = {
             "name": list(self.names),
-            "side": np.where(held, "holdout", "train").tolist(),
+            "side": sides.tolist(),
         }
         out |= {"text": [text or None for text in self.texts]} if self.texts else {}
         return out | {

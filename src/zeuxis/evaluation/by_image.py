@@ -12,6 +12,7 @@ from zeuxis.core.progress import Progress
 from zeuxis.core.sheets import above
 from zeuxis.data import Prepared
 from zeuxis.data.preparation.decode import Target, decode
+from zeuxis.evaluation import captions
 from zeuxis.evaluation.allowance import Allowance
 from zeuxis.evaluation.drawn import Drawn, drawn, labels_of, restores, sources_of, unpaired
 from zeuxis.inference.model import BATCH, Model
@@ -29,6 +30,7 @@ TRANSLATED = ("translation_psnr", "translation_ssim", "translation_perceptual")
 KEPT = "edge_agreement"
 STYLED = ("style_distance", "style_distance_of_real", KEPT)
 GAIN = "gain"
+CAPTIONS = "caption_gain"
 
 
 def by_image(
@@ -67,6 +69,8 @@ def by_image(
         "" if scores else f"{kind} scores no images",
         lambda: _likelihood(model, prepared, held, receipt, allowance, progress),
     )
+    if captions.measurable(model):
+        measure((CAPTIONS,), "", lambda: _captions(model, prepared, held, receipt))
     if family.shows() == "translate":
         own = "source" in family.needs() and sources_of(family, prepared).paired
         paired = own or restores(family)
@@ -140,6 +144,18 @@ def _gain(
     over = "the damaged source" if same else "bicubic enlargement"
     gain_N = 10 * math.log10(lacked / left) + slope_N
     return Measured({GAIN: mean(gain_N, {**receipt, "over": over})})
+
+
+def _captions(
+    model: Model, prepared: Prepared, rows: np.ndarray, receipt: Mapping[str, str]
+) -> Measured:
+    """How much captions help to tell an image from noise."""
+    loss, found = captions.caption_loss(model, prepared, rows), Measured()
+    if len(loss.gain_N) < 2:
+        found.leave_out("fewer than 2 of these images have a caption", CAPTIONS)
+        return found
+    of = {"loss_without": round(float(loss.without_N.mean()), 5), "t": captions.TIME}
+    return Measured({CAPTIONS: mean(loss.gain_N, {**receipt, **of})})
 
 
 def _kept(model: Model, prepared: Prepared, receipt: Mapping[str, str]) -> Measured:

@@ -5,7 +5,7 @@ learns the line's direction, minimising E |v(x_t, t) - (e - x)|^2 (equation 1), 
 al., 2024, https://arxiv.org/abs/2403.03206, section 3.1). Sampling integrates v from t = 1 to 0 and redraws
 some of the noise on the way. A copy can be distilled to one to four steps (`objectives.distillation`).
 
-Shapes: B batch, C channels, H height, W width (of the latent, if any), A attributes (label conditions).
+Shapes: B batch, C channels, H height, W width (of the latent, if any).
 """
 
 import copy
@@ -17,7 +17,7 @@ from typing import ClassVar, Literal, Self
 import pydantic
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from zeuxis.core import abilities
 from zeuxis.core.abilities import EMPTY, Batch, Controls
@@ -26,13 +26,17 @@ from zeuxis.core.family import Context, Family, FamilyConfig, Losses, Phase
 from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
+from zeuxis.nn.condition import Conditioner, Told, hide, instead, with_picture
 from zeuxis.nn.frozen import as_buffers
+from zeuxis.nn.latents import decoded, encoded, moments
+from zeuxis.nn.text import attending
 from zeuxis.nn.unet import UNet
 from zeuxis.nn.wrapping import Tileable, check_sides, wrapped
 from zeuxis.objectives import flow
 from zeuxis.objectives.distillation import MOST_STEPS, PASSES, follow, random_steps
 from zeuxis.sampling.complete import complete
-from zeuxis.sampling.ode import average, even, guided, level_nats, long_steps, multistep
+from zeuxis.sampling.guidance import classifier_free
+from zeuxis.sampling.ode import average, even, level_nats, long_steps, multistep
 from zeuxis.sampling.stochastic import shuffled, stochastic
 
 SMALLEST = 4
@@ -57,7 +61,7 @@ class FlowConfig(FamilyConfig):
     stem: int = pydantic.Field(0, ge=0)
     """Side of the pixel patches that are one position of the finest level; 0 chooses by the image's size."""
     drop_label: float = pydantic.Field(0.05, ge=0, le=1)
-    """Dropout of labels in training, for guidance; each of several attributes is also dropped alone."""
+    """Dropout of labels and captions in training, for guidance; each of several is also dropped alone."""
     deviation: float = pydantic.Field(0.5, gt=0)
     """Approximate standard deviation of the pixels; the network learns what a Gaussian's flow lacks."""
     time_mean: float = -0.5
@@ -128,8 +132,11 @@ class FlowControls(Controls):
     """Share of the noise redrawn at each step, which corrects errors; 0 is deterministic."""
     most_jumps: int = pydantic.Field(MOST_STEPS, ge=0, le=MOST_STEPS)
     """Largest `steps` for which the distilled model is used (needs `family.jumps`; no autoguidance)."""
-    guidance_scale: float = pydantic.Field(1.0, ge=0)
-    """Classifier-free guidance: 1 is off; higher is more typical of the label and less diverse."""
+    guidance_scale: float | None = pydantic.Field(None, ge=0)
+    """Classifier-free guidance: 1 is off; higher is more typical of what is asked for and less diverse; by
+    default 2 with text, else 1."""
+    negative: str = pydantic.Field("", max_length=1000)
+    """Text to move away from when guided, in place of no text."""
     autoguidance_scale: float = pydantic.Field(1.0, ge=0)
     """Autoguidance: above 1 moves away from the early snapshot of the network (needs `family.early`)."""
     strength: float = pydantic.Field(0.6, gt=0, le=1)
@@ -165,6 +172,7 @@ class Flow(
     TINY = FlowConfig(height=8, width=8, channels=1, widths=(16, 16), blocks=1, embedding=16)
     PARTS = ("decoder",)
     OPTIONAL = ("early", "jumper")
+    DESCRIBED = True
     kind: ClassVar[Literal["exact", "bound", "estimate"]] = "estimate"
     config: FlowConfig
 
@@ -173,19 +181,23 @@ class Flow(
     ) -> None:
         super().__init__(parts)
         self.config = config
-        classes = [len(condition.classes) for condition in config.conditions]
-        sizes = config.widths, config.blocks, config.norms, config.embedding, config.patch
-        unet = functools.partial(UNet, config.shape[0], classes, *sizes)
-        self.net = unet()
+        self.net = self._unet()
         if config.early:
             self.early = as_buffers(copy.deepcopy(self.net))
         if config.jumps:
-            self.jumper = unet(lengths=True)
+            self.jumper = self._unet(lengths=True)
+
+    def _unet(self, lengths: bool = False) -> UNet:
+        config = self.config
+        label = Conditioner.of(config, config.embedding, config.shape)
+        sizes = config.widths, config.blocks, config.norms, config.embedding, config.patch
+        attend = attending(*config.shape[1:], config.patch, len(config.widths))
+        attend = attend if config.text else []
+        return UNet(config.shape[0], label, *sizes, lengths, attend=attend)
 
     def needs(self) -> tuple[str, ...]:
         """`latent` in place of `image` where latents are modelled."""
-        what = "latent" if self.config.latent else "image"
-        return (what, "label") if self.config.conditions else (what,)
+        return ("latent" if self.config.latent else "image", *self.config.given)
 
     def phases(self) -> tuple[Phase, ...]:
         """One over the network, and a late one, at half the rate, over the distilled copy."""
@@ -199,42 +211,37 @@ class Flow(
         time_B: Tensor,
         length_B: Tensor | None = None,
         *,
-        label_BA: Tensor | None = None,
-        net: nn.Module | None = None,
+        told: Told | None = None,
+        net: UNet | None = None,
         tileable: Tileable = "none",
     ) -> Tensor:
         """v(x_t, t), or by the distilled copy its mean from t to t - length, of x's shape and type.
 
-        Labels None or -1 are unknown; `net` may be the early copy.
+        `told` is by the net's `label`; None: all is unknown. `net` may be the early copy.
         """
-        net = wrapped(net or (self.net if length_B is None else self.jumper), tileable)
-        return flow.velocity(net, x_BCHW, time_B, length_B, self.config.spread, label_BA)
+        net = net or (self.net if length_B is None else self.jumper)
+        told = told or net.told(self.condition(EMPTY, len(x_BCHW)))
+        unet, spread = wrapped(net, tileable), self.config.spread
+        return flow.velocity(unet, x_BCHW, time_B, length_B, spread, told)
 
     def loss(self, phase: str, batch: Batch, ctx: Context) -> Losses:
         """Mean squared error of the velocity at one random time a row, or of its mean over a random step."""
-        config, label_BA, length_B = self.config, batch.get("label"), None
+        config, length_B = self.config, None
         image_BCHW = self._normal(batch["latent"]) if config.latent else batch["image"]
         noise_BCHW = ctx.rng.normal("noise", *image_BCHW.shape[1:])
-        if label_BA is not None:
-            label_BA = self._drop(label_BA, ctx.rng)
+        given = hide(self.condition(batch, len(image_BCHW)), ctx.rng, config.drop_label)
+        net = self.jumper if phase == "jumps" else self.net
         if phase == "jumps":
             time_B, length_B = random_steps(ctx.rng)
         else:
             time_B = torch.sigmoid(config.time_mean + config.time_scale * ctx.rng.normal("time"))
+        told = net.told(given)
         x_BCHW = torch.lerp(image_BCHW, noise_BCHW, time_B[:, None, None, None])
-        velocity_BCHW = self.velocity(x_BCHW, time_B, length_B, label_BA=label_BA)
+        velocity_BCHW = self.velocity(x_BCHW, time_B, length_B, told=told)
         true_BCHW = noise_BCHW - image_BCHW
         if length_B is not None:
-            velocity = functools.partial(self.velocity, label_BA=label_BA)
-            true_BCHW = average(velocity, x_BCHW, time_B, length_B, PASSES)
-        return {"total": F.mse_loss(velocity_BCHW, true_BCHW)}
-
-    def _drop(self, label_BA: Tensor, rng: Rng) -> Tensor:
-        attributes, rate = label_BA.shape[1], self.config.drop_label
-        hidden_BA = rng.uniform("drop", 1) < rate
-        if attributes > 1:
-            hidden_BA = hidden_BA | (rng.uniform("drop each", attributes) < rate)
-        return label_BA.masked_fill(hidden_BA, -1)
+            true_BCHW = average(self._under(given), x_BCHW, time_B, length_B, PASSES)
+        return with_picture(F.mse_loss(velocity_BCHW, true_BCHW), told, image_BCHW)
 
     def update(self, phase: str, stats: Batch, ctx: Context) -> None:
         """Let the copies follow the network, averaged, until they are to stand still or be distilled."""
@@ -311,40 +318,48 @@ class Flow(
         time_B = deviation_B / (1 + deviation_B)
         t = time_B[:, None, None, None]
         x_BCHW = (1 - t) * image_BCHW
-        return (x_BCHW - t * self.velocity(x_BCHW, time_B, label_BA=cond.get("label"))).clamp(-1, 1)
+        velocity = self._under(self.condition(cond, len(image_BCHW)))
+        return (x_BCHW - t * velocity(x_BCHW, time_B)).clamp(-1, 1)
 
     def bits_per_dim(self, batch: Batch, rng: Rng) -> Tensor:
         """An estimate of a bound (`sampling.ode.level_nats`), with the network in the precision around it."""
         self._pixels_only("score")
         with torch.inference_mode(False):  # gradients cannot pass through inference tensors
-            cond = {"label": batch["label"].clone()} if "label" in batch else EMPTY
+            cond = {name: batch[name].clone() for name in self.config.given if name in batch}
             velocity = self._guided(cond, FlowControls())
             nats_B = level_nats(velocity, batch["image"].clone(), rng, SCORING)
         return nats_B / self.config.nats_per_bit
 
+    def _under(self, given: Batch, tileable: Tileable = "none") -> Callable[..., Tensor]:
+        """The velocity (x, t) or (x, t, length) where so much is given, which each net is told once."""
+        told = functools.cache(lambda net: net.told(given))
+
+        def velocity(*at: Tensor, net: UNet | None = None) -> Tensor:
+            net = net or (self.jumper if len(at) > 2 else self.net)
+            return self.velocity(*at, told=told(net), net=net, tileable=tileable)
+
+        return velocity
+
     def _guided(self, cond: Batch, controls: FlowControls) -> Callable[..., Tensor]:
-        """The velocity (x, t), or its mean (x, t, length), under the labels of `cond`, guided as asked."""
-        label_BA = cond.get("label")
-        draw = functools.partial(self.velocity, tileable=self.config.tileable)
-        scale, auto = controls.guidance_scale, controls.autoguidance_scale
+        """The velocity (x, t), or its mean (x, t, length), under `cond`, guided as asked."""
+        text, auto = self.config.text, controls.autoguidance_scale
         if auto != 1 and not self.config.early:
             raise Invalid(
                 f"autoguidance_scale is {auto}, but this flow kept no early copy of itself to be "
                 "guided by; train with family.early=0.15, or leave it at 1"
             )
+        given = self.condition(cond, len(next(iter(cond.values())))) if cond else EMPTY
+        scale = controls.guidance_scale
+        scale = scale if scale is not None else 2.0 if text else 1.0
+        draw = functools.partial(self._under, tileable=self.config.tileable)
+        other, alone = instead(given, text, controls.negative), draw(given)
+        both = classifier_free(draw, given, other, scale)
 
         def velocity(*at: Tensor) -> Tensor:
-            if label_BA is None or scale == 1:
-                with_BCHW = out_BCHW = draw(*at, label_BA=label_BA)
-            else:  # one pass, over the rows with their labels and again without
-                label = torch.cat([label_BA, torch.full_like(label_BA, -1)])
-                both = draw(*[torch.cat([each] * 2) for each in at], label_BA=label)
-                with_BCHW, without_BCHW = both.chunk(2)
-                out_BCHW = guided(with_BCHW, without_BCHW, scale)
-            if auto != 1:
-                early_BCHW = draw(*at, label_BA=label_BA, net=self.early)
-                out_BCHW = out_BCHW + (auto - 1) * (with_BCHW - early_BCHW)
-            return out_BCHW
+            out_BCHW, with_BCHW = both(*at)
+            if auto == 1:
+                return out_BCHW
+            return out_BCHW + (auto - 1) * (with_BCHW - alone(*at, net=self.early))
 
         return velocity
 
@@ -352,36 +367,23 @@ class Flow(
         """Images as what is modelled: themselves, or their latents."""
         if not self.config.latent:
             return image_BCHW
-        encoder = self.parts.get("decoder")
-        if not isinstance(encoder, abilities.Encodes):
-            raise Unable(
-                "this flow models latents, and its part 'decoder' cannot encode an image into them; "
-                "give it one that encodes as well, such as a vae"
-            )
-        return self._normal(encoder.encode(image_BCHW))
+        return self._normal(encoded(self.parts.get("decoder"), image_BCHW))
 
     def _image(self, x_BCHW: Tensor) -> Tensor:
         """Inverse of `_data`: images (B, C, H, W) in [-1, 1]."""
         if not self.config.latent:
             return x_BCHW.clamp(-1, 1)
-        decoder = self.parts.get("decoder")
-        if not isinstance(decoder, abilities.Decodes):
-            raise Invalid(
-                "this flow models latents and was built without a part 'decoder' that turns them into "
-                "images; name the trained model whose latents it learned"
-            )
-        mean_C11, deviation_C11 = self._moments(x_BCHW)
-        return decoder.decode(torch.addcmul(mean_C11, x_BCHW, deviation_C11))
+        mean_C11, deviation_C11 = moments(
+            x_BCHW, self.config.latent_mean, self.config.latent_deviation
+        )
+        latent_BCHW = torch.addcmul(mean_C11, x_BCHW, deviation_C11)
+        return decoded(self.parts.get("decoder"), latent_BCHW)
 
     def _normal(self, latent_BCHW: Tensor) -> Tensor:
-        mean_C11, deviation_C11 = self._moments(latent_BCHW)
+        mean_C11, deviation_C11 = moments(
+            latent_BCHW, self.config.latent_mean, self.config.latent_deviation
+        )
         return (latent_BCHW - mean_C11) / deviation_C11
-
-    def _moments(self, like: Tensor) -> tuple[Tensor, ...]:
-        """Mean and deviation of each channel of the latents, (C, 1, 1)."""
-        config, count = self.config, len(like[0])
-        moments = config.latent_mean or [0.0] * count, config.latent_deviation or [1.0] * count
-        return like.new_tensor(moments)[..., None, None].unbind()
 
     def _pixels_only(self, verb: str) -> None:
         if self.config.latent:

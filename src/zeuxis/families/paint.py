@@ -128,7 +128,7 @@ class Paint(Family, abilities.Translates[PaintControls]):
             nn.Embedding(planes.count(config.source) + 1, given, padding_idx=0) if is_map else None
         )
         sizes = config.widths, config.blocks, 1, config.embedding, config.side
-        unet = functools.partial(UNet, channels, (), *sizes, given=given)
+        unet = functools.partial(UNet, channels, None, *sizes, given=given)
         self.net = unet()
         if config.jumps:
             self.jumper = unet(lengths=True)

@@ -144,7 +144,7 @@ class Palette(Family, abilities.Translates[PaletteControls]):
             PlainUNet(inside, channels, *sizes, config.side, config.detail) for _ in range(FOLDS)
         )
         flows = *sizes, 1, config.embedding, config.side
-        unet = functools.partial(UNet, channels, (), *flows, given=inside + channels)
+        unet = functools.partial(UNet, channels, None, *flows, given=inside + channels)
         self.net = unet()
         if config.jumps:
             self.jumper = unet(lengths=True)

@@ -32,6 +32,7 @@ from zeuxis.core.fields import Field
 from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
+from zeuxis.nn.condition import Conditioner
 from zeuxis.nn.patchgan import PatchDiscriminator
 from zeuxis.nn.plain import PlainUNet
 from zeuxis.nn.unet import UNet
@@ -142,7 +143,8 @@ class Unpaired(Family, abilities.Translates[UnpairedControls]):
         channels, sizes = config.channels, (config.widths, config.blocks)
         if config.method == "bridge":
             classes = [2, *(len(each.classes) for each in config.conditions)]
-            self.net = UNet(channels, classes, *sizes, 1, config.embedding, config.patch)
+            label = Conditioner(classes, config.embedding)
+            self.net = UNet(channels, label, *sizes, 1, config.embedding, config.patch)
             return
         ways = ("there", "back") if config.method == "cycle" else ("there",)
         unet = functools.partial(PlainUNet, channels, channels, *sizes, config.patch, 12)
@@ -261,7 +263,8 @@ class Unpaired(Family, abilities.Translates[UnpairedControls]):
 
     def velocity(self, x_BCHW: Tensor, time_B: Tensor, told_BA: Tensor) -> Tensor:
         """v(x_t, t, domain and labels), of x's shape and type."""
-        return flow.velocity(self.net, x_BCHW, time_B, None, self.config.deviation, told_BA)
+        told = self.net.label({"label": told_BA})
+        return flow.velocity(self.net, x_BCHW, time_B, None, self.config.deviation, told)
 
     def fitting(self, source_BChw: Tensor) -> Tensor:
         """Sources in the images' channels, grey repeated or made, and at their size unless any will do."""

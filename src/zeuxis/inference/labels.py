@@ -1,6 +1,6 @@
-"""What images are asked to show: names to class indices, and what is left open to the data.
+"""What images are asked to show: classes, numbers and text as models are given them; the rest is the data's.
 
-Shapes: N images, A conditions.
+Shapes: N images, A conditions, K numbers, T ids of a caption.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zeuxis.core.errors import Invalid, NotFound, Unable
-from zeuxis.core.family import Condition
+from zeuxis.core.family import Condition, Number
 from zeuxis.core.rng import derive_seed
 from zeuxis.core.settings import suggest
+from zeuxis.core.vocabulary import words
 
 if TYPE_CHECKING:
     from zeuxis.data.pictures import Pictures
+    from zeuxis.inference.model import Model
+
+NAMED = 8
+"""Words that a remark names."""
 
 
 def indices(
@@ -120,3 +125,82 @@ def drawn(
     for column, index in wanted.items():
         chosen[:, column] = index
     return chosen
+
+
+def amounts(numbers: Sequence[Number], asked: Mapping[str, float]) -> np.ndarray:
+    """(K,) float32 of numbers by name, NaN where nothing is asked for.
+
+    Raises:
+        Unable: the model takes no numbers.
+        NotFound: an unknown one.
+    """
+    names = [number.name for number in numbers]
+    out = np.full(len(names), np.nan, np.float32)
+    if asked and not names:
+        raise Unable("this model was trained without numbers, so none can be asked for")
+    for name, value in asked.items():
+        if name not in names:
+            raise NotFound(f"no number {name!r} in this model; {suggest(name, names)}")
+        out[names.index(name)] = value
+    return out
+
+
+def described(
+    model: "Model",
+    count: int,
+    seed: int,
+    numbers: Mapping[str, float] | None = None,
+    text: Sequence[str] | None = None,
+    *,
+    open_to_data: bool = True,
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Inputs `number` (count, K) and `text` (count, T) of a model, and the captions.
+
+    Image i is of text i, counted around.
+
+    Args:
+        model: the model.
+        count: how many images.
+        seed: of what is drawn: for image i it depends on this and i alone.
+        numbers: what is asked for, by name.
+        text: captions; "" is none.
+        open_to_data: what is not asked for is drawn from the training data's; else it is unknown.
+
+    Raises:
+        Unable, NotFound: as `amounts`.
+        Invalid: more captions than images.
+    """
+    config, inputs, captions = model.family.config, dict[str, np.ndarray](), list[str]()
+    known = amounts(config.numbers, numbers or {})
+    examples = model.facts.get("dataset", {}).get("examples") if open_to_data else None
+    drawn = (
+        [examples[derive_seed(seed, "example", i) % len(examples)] for i in range(count)]
+        if examples
+        else []
+    )
+    if config.numbers:
+        rows = np.array([row for _, row in drawn] or [[None] * len(known)] * count, np.float32)
+        inputs["number"] = np.where(np.isnan(known), rows, known)
+    if config.text is not None:
+        text = text or [one for one, _ in drawn] or [""]
+        if len(text) > count:
+            raise Invalid(f"found {len(text)} texts for {count} images; ask for as many images")
+        captions = [text[i % len(text)] for i in range(count)]
+        inputs["text"] = config.text.rows(captions).astype(np.int64)
+    return inputs, captions
+
+
+def remarks(model: "Model", text: Sequence[str]) -> list[str]:
+    """What the model does not take of texts: words that training never saw, and what is cut."""
+    vocabulary, out = model.family.config.text, list[str]()
+    seen = set(model.facts.get("dataset", {}).get("words") or ())
+    asked = dict.fromkeys(word for one in text for word in words(one))
+    new = [word for word in asked if word not in seen] if seen else []
+    if new:
+        named = ", ".join(repr(word) for word in new[:NAMED])
+        more = f" and {len(new) - NAMED} more" if new[NAMED:] else ""
+        out.append(f"{len(new)} of {len(asked)} words were never seen in training: {named}{more}")
+    for one in text:
+        if vocabulary and (rest := vocabulary.cut(one)):
+            out.append(f"too long a text: cut before {rest[:60]!r}")
+    return out

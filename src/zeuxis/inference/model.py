@@ -6,7 +6,7 @@ image always. So every network call has `BATCH` images; the last one is padded.
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -30,6 +30,8 @@ from zeuxis.inference.verbs import VERBS
 
 BATCH = 32
 """Images of every network call."""
+DESCRIBED = ("number", "text")
+"""Inputs that are part of the condition."""
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -55,7 +57,7 @@ class Ask:
         model: the model.
         random: what draws for these images, the padding of the last batch included.
         inputs: by name; images are float32 in [-1, 1], (B, C, H, W).
-        cond: `label` (B, A) if the model has conditions.
+        cond: `label` (B, A), `number` (B, K) and `text` (B, T), of what the model has.
         progress: for families that take many steps; told in images.
     """
 
@@ -194,9 +196,10 @@ class Model:
         *,
         before: np.ndarray | None = None,
         columns: int = 0,
+        texts: Sequence[str] = (),
         **given: Any,
     ) -> Images:
-        """What a call that gives images in [-1, 1] makes; `before` and `columns` as for `Images`.
+        """What a call that gives images in [-1, 1] makes; `before`, `columns` and `texts` as for `Images`.
 
         The other arguments are those of `batches`.
         """
@@ -207,6 +210,7 @@ class Model:
             conditions=self.conditions,
             before=before,
             columns=columns,
+            texts=texts,
         )
 
     def visible(self, image_BCHW: Tensor) -> Tensor:
@@ -260,6 +264,7 @@ class Model:
         """What a call gives for one batch; `labels` (B, A) and `inputs` (B, ...) as for `batches`."""
         cond = {"label": labels.to(self.device)} if self.conditions else {}
         given = {name: value.to(self.device) for name, value in inputs.items()}
+        cond |= {name: given.pop(name) for name in DESCRIBED if name in given}
         inside = {
             name: from_uint8(value, straight=self.straight).contiguous(
                 memory_format=torch.channels_last

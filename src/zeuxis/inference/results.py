@@ -238,6 +238,8 @@ class Images(Visual):
         conditions: what the columns of `labels` are.
         before: (M, h, w, c) uint8, what the first of them were made from, if anything that can be shown.
         columns: of a sheet; 0 makes it about square.
+        texts: what each was asked to show, in words; empty of a model that knows none.
+        remarks: what of that was not taken.
     """
 
     images: Any
@@ -245,6 +247,8 @@ class Images(Visual):
     conditions: Sequence["Condition"] = ()
     before: "np.ndarray | None" = None
     columns: int = 0
+    texts: Sequence[str] = ()
+    remarks: Sequence[str] = ()
 
     WRITES: ClassVar[str] = "Folder of the images"
     SHEET: ClassVar[str] = "one sheet"
@@ -349,13 +353,15 @@ class Images(Visual):
                     "labels": {k: v for k, v in row.items() if k != METADATA_NAME},
                 }
                 for file, row in rows
-            ]
+            ],
+            **({"remarks": list(self.remarks)} if self.remarks else {}),
         }
 
     def table(self) -> dict[str, Sequence[Any]]:
         """`file_name` as `write` calls it, and the class of each condition."""
         rows = list(self._rows())
         names = [METADATA_NAME, *(condition.name for condition in self.conditions)]
+        names += ["text"] if self.texts else []
         return {name: [row.get(name) for row in rows] for name in names}
 
     def to_arrow(self) -> "pyarrow.Table":
@@ -372,10 +378,11 @@ class Images(Visual):
         return table.append_column("image", arrow.array(files))
 
     def _facts(self) -> dict[str, Any]:
+        said = {"remarks": list(self.remarks)} if self.remarks else {}
         files = {"files": list(self.names)} if self.names else {}
         names = (*self.file_names(), *self.names_beside())
         named = [name for name in names if not Path(name).stem.isdigit()]
-        return {**self._record(), **files, **({"written": named} if named else {})}
+        return {**self._record(), **said, **files, **({"written": named} if named else {})}
 
     def _metadata(self) -> bytes:
         return "".join(json.dumps(row) + "\n" for row in self._rows()).encode()
@@ -387,6 +394,8 @@ class Images(Visual):
             if self.labels is not None:
                 for condition, at in zip(self.conditions, self.labels[index].tolist(), strict=True):
                     row |= {condition.name: condition.classes[at]} if at >= 0 else {}
+            if self.texts:
+                row["text"] = self.texts[index]
             yield row
 
     def write_sheet(self, path: Path) -> None:
@@ -403,6 +412,7 @@ class Images(Visual):
 
     def lines(self, path: Path | None) -> Iterator[str]:
         """How many there are, and where."""
+        yield from self.remarks
         yield f"wrote {counted(len(self))} to {path}"
         yield from self.said_of_marks()
 

@@ -1,8 +1,8 @@
-"""A U-Net whose normalisations are modulated by time and labels.
+"""A U-Net whose normalisations are modulated by time and by what it is told, and which attends to captions.
 
 Skips are added, not concatenated, and every norm's scale and shift come from one product.
 
-Shapes: B batch, C channels, H height, W width, A attributes (label conditions), E embedding.
+Shapes: B batch, C channels, H height, W width, E embedding.
 """
 
 import itertools
@@ -13,8 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zeuxis.core.abilities import Batch
+from zeuxis.nn.condition import Conditioner, Told
 from zeuxis.nn.norm import NormSiLU
 from zeuxis.nn.resample import pixel_shuffle
+from zeuxis.nn.text import CrossAttention
 
 SLOWER = 1 / 64
 """Lengths are few and far apart: their waves are so much slower than those of the time."""
@@ -53,17 +56,18 @@ class Level(nn.Module):
 
 
 class UNet(nn.Module):
-    """(B, C, H, W), time (B,), label (B, A), maybe length (B,) -> (B, C, H, W), zero at first.
+    """(B, C, H, W), time (B,), what it is told, maybe length (B,) -> (B, C, H, W), zero at first.
 
     Args:
         channels: C, of what comes in and goes out.
-        classes: number of classes of each attribute.
+        label: makes features of what it is told, of size E; None if it is told nothing.
         widths: channels of each level, finest first; each level halves the sides.
         blocks: residual blocks a level, on the way down and again on the way up.
         norms: norms in a block: 1, before its first convolution, or 2, before each.
-        embedding: size E of the embedding of time and labels.
+        embedding: size E of the embedding of time and of what it is told.
         patch: pixels a side that become one position of the finest level.
         given: planes K that it is shown beside what it answers for, of the same size.
+        attend: levels that attend to captions.
         lengths: whether it is told the length of the interval that it answers for; at first it has no effect.
     """
 
@@ -72,7 +76,7 @@ class UNet(nn.Module):
     def __init__(
         self,
         channels: int,
-        classes: Sequence[int],
+        label: Conditioner | None,
         widths: Sequence[int],
         blocks: int,
         norms: int,
@@ -80,23 +84,31 @@ class UNet(nn.Module):
         patch: int,
         lengths: bool = False,
         given: int = 0,
+        attend: Sequence[int] = (),
     ) -> None:
         super().__init__()
         self.patch = patch
         self.multiple = patch * 2 ** (len(widths) - 1)
         inside, e = channels * patch**2, embedding
+        self.label = label if label is not None else Conditioner((), e)
+        given += self.label.shape[0] if self.label.shape else 0
         self.stem = nn.Conv2d(inside + given * patch**2, widths[0], 3, padding=1)
         self.down = nn.ModuleList(Level(width, blocks, norms) for width in widths)
         self.up = nn.ModuleList(Level(width, blocks, norms) for width in widths[:-1])
         pairs = list(itertools.pairwise(widths))
         self.shrink = nn.ModuleList(nn.Conv2d(fine, coarse, 1) for fine, coarse in pairs)
         self.grow = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for fine, coarse in pairs)
+        self.cross = nn.ModuleDict(
+            {
+                f"{way}{level}": CrossAttention(widths[level])
+                for way, levels in (("down", len(widths)), ("up", len(widths) - 1))
+                for level in attend
+                if level < levels
+            }
+        )
         self.norm = NormSiLU(widths[0])
         self.head = nn.Conv2d(widths[0], inside, 3, padding=1)
         self.time = nn.Sequential(nn.Linear(e, e), nn.SiLU(), nn.Linear(e, e))
-        self.label = nn.ModuleList(
-            nn.Embedding(count + 1, e) for count in classes
-        )  # row 0 is "unknown"
         path = (*widths, *reversed(widths[:-1]))
         self.sizes = [[width] * 2 * norms for width in path for _ in range(blocks)]
         self.sizes.append([widths[0]] * 2)
@@ -113,34 +125,48 @@ class UNet(nn.Module):
             "frequency_E", 1000 * torch.exp(-math.log(1e4) * steps), persistent=False
         )
 
+    def told(self, given: Batch) -> Told | None:
+        """What `forward` is told of a condition; None where there is none."""
+        return self.label(given) if given else None
+
     def forward(
         self,
         x_BCHW: Tensor,
         time_B: Tensor,
-        label_BA: Tensor | None,
+        told: Told | None = None,
         length_B: Tensor | None = None,
         given_BKHW: Tensor | None = None,
     ) -> Tensor:
-        """The velocity, or its mean over `length_B`; `label_BA` None means that all labels are unknown."""
+        """The velocity, or its mean over `length_B`; `told` is of the condition."""
         h, w = x_BCHW.shape[2:]
         x = x_BCHW if given_BKHW is None else torch.cat([x_BCHW, given_BKHW], 1)
+        if told and told.picture_BCHW is not None:
+            picture_BCHW = F.interpolate(told.picture_BCHW.to(x.dtype), (h, w), mode="bilinear")
+            x = torch.cat([x, picture_BCHW], 1).contiguous(memory_format=torch.channels_last)
         x = F.pad(x, (0, -w % self.multiple, 0, -h % self.multiple))
-        modulation = iter(self._modulation(time_B, label_BA, length_B))
+        modulation = iter(self._modulation(time_B, told, length_B))
         x = self.stem(F.pixel_unshuffle(x, self.patch))
         skips = []
         for i, level in enumerate(self.down):
-            x = level(x, modulation)
+            x = self._attended(f"down{i}", level(x, modulation), told)
             if i < len(self.shrink):
                 skips.append(x)
                 x = self.shrink[i](F.avg_pool2d(x, 2))
         for i in reversed(range(len(self.up))):
             x = F.interpolate(self.grow[i](x), scale_factor=2.0) + skips[i]
-            x = self.up[i](x, modulation)
+            x = self._attended(f"up{i}", self.up[i](x, modulation), told)
         x = self.head(self.norm(x, *next(modulation)))
         return pixel_shuffle(x, self.patch)[..., :h, :w]
 
+    def _attended(self, name: str, x: Tensor, told: Told | None) -> Tensor:
+        """With what the level of this name takes from captions, if there are any."""
+        if told is None or name not in self.cross:
+            return x
+        out: Tensor = self.cross[name](x, told.token_BTD, told.real_BT)
+        return out
+
     def _modulation(
-        self, time_B: Tensor, label_BA: Tensor | None, length_B: Tensor | None
+        self, time_B: Tensor, told: Told | None, length_B: Tensor | None
     ) -> list[list[Tensor]]:
         """Scale and shift of every norm, from one product."""
         time_BE = self._waves(time_B)
@@ -148,13 +174,8 @@ class UNet(nn.Module):
         if self.length is not None and length_B is not None:
             both_BF = torch.cat([time_BE, self._waves(length_B * SLOWER)], dim=1)
             embedding_BE = embedding_BE + self.length(both_BF)
-        for a, table in enumerate(self.label):
-            row_B = (
-                torch.zeros_like(time_B, dtype=torch.int64)
-                if label_BA is None
-                else label_BA[:, a] + 1
-            )
-            embedding_BE = embedding_BE + table(row_B)
+        if told is not None:
+            embedding_BE = embedding_BE + told.vector_BE
         parts = iter(
             self.modulate(F.silu(embedding_BE)).split([*itertools.chain(*self.sizes)], dim=1)
         )

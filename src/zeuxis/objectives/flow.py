@@ -53,7 +53,7 @@ def velocity(
     time_B: Tensor,
     length_B: Tensor | None,
     deviation: float,
-    label_BA: Tensor | None = None,
+    told: object = None,
     **given: Tensor,
 ) -> Tensor:
     """v(x_t, t), or u(x_t, t, length), of x's shape and type.
@@ -67,11 +67,11 @@ def velocity(
         time_B: t.
         length_B: l; None for the velocity itself.
         deviation: approximate standard deviation of the data.
-        label_BA: class indices, -1 unknown; None if all are.
+        told: what the network is told of the condition, by its own `told`; None where there is none.
         given: what else the network is shown.
     """
     inverse, guess = linear(time_B, length_B, deviation)
-    correction_BCHW = net(x_BCHW * inverse, time_B, label_BA, length_B, **given)
+    correction_BCHW = net(x_BCHW * inverse, time_B, told, length_B, **given)
     return guess * x_BCHW + deviation * inverse * correction_BCHW.to(x_BCHW.dtype)
 
 

@@ -65,10 +65,12 @@ def prepared_as(
     config, recorded = model.family.config, model.facts.get("data", {})
     form = {"size": (config.height, config.width), "channels": config.channels}
     form |= {
-        name: recorded[name] for name in ("fit", "holdout", "tiles", *PAIRS) if name in recorded
+        name: recorded[name]
+        for name in ("fit", "holdout", "withhold", "tiles", *PAIRS)
+        if name in recorded
     }
     if data.is_prepared(Path(source)):
-        form |= {"holdout": None, "tiles": None}  # it keeps what it is
+        form |= {"holdout": None, "tiles": None, "withhold": ""}  # it keeps what it is
     settings = checked(Data, form, model.folder)
     translates = "source" in type(config).model_fields
     return data.ensure(source, settings, ticks(tell, "preparing"), translates)

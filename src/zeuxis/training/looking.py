@@ -9,8 +9,9 @@ from zeuxis.core.family import Family
 from zeuxis.core.progress import Check
 from zeuxis.core.rng import Rng
 from zeuxis.data import Prepared
+from zeuxis.evaluation import captions
 from zeuxis.evaluation import evaluate as evaluation
-from zeuxis.evaluation.drawn import Drawn, exemplar_of, first, laid_out
+from zeuxis.evaluation.drawn import Drawn, exemplar_of, first, laid_out, pick
 from zeuxis.inference.model import BATCH, Model
 from zeuxis.training.loop import Probe, Sheet
 
@@ -45,6 +46,23 @@ def probe(prepared: Prepared, draw: Draw) -> Probe:
 
     def look(average: Family, step: int, check: Check) -> Mapping[str, float]:
         return score(draw(average, PROBE_IMAGES, check).images, exemplar_of(average))
+
+    return look
+
+
+def caption_probe(
+    prepared: Prepared, facts: Mapping[str, Any], precision: str, rng: type[Rng] = Rng
+) -> Probe:
+    """What captions are worth to the model (`evaluation.captions`), on training images; else no score."""
+    rows = pick(prepared.train, PROBE_IMAGES, 0, "captions")
+
+    def look(average: Family, step: int, check: Check) -> Mapping[str, float]:
+        check()
+        model = Model(average, facts, Path(), precision, rng)
+        if not captions.measurable(model):
+            return {}
+        loss = captions.caption_loss(model, prepared, rows)
+        return {"caption_gain": float(loss.gain_N.mean())} if len(loss.gain_N) else {}
 
     return look
 

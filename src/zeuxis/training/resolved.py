@@ -11,12 +11,15 @@ from zeuxis.core.family import Family, FamilyConfig
 from zeuxis.core.fields import Field
 from zeuxis.core.request import Request, nested
 from zeuxis.core.settings import Data, Training, override, suggest
+from zeuxis.data import described
 from zeuxis.inference import artefact
 from zeuxis.inference.latents import set_by_latents
 from zeuxis.training import recipes
 
-GENERATED = ("conditions", "height", "width", "channels", "source")
+GENERATED = ("conditions", "numbers", "text", "height", "width", "channels", "source")
 """Fields of a family's config that the data decides."""
+TEXT = "text"
+"""Captions, among the columns that a model is conditioned on."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -111,22 +114,49 @@ def make_config(
                 f"family.{name} comes from the data; use data.size, data.channels or data.conditions "
                 "(family.features or family.widths set the size of the network)"
             )
-    given = {condition.name: condition for condition in prepared.conditions}
-    chosen = settings.conditions if settings.conditions is not None else tuple(given)
-    for name in chosen:
-        if name not in given:
-            raise Invalid(f"no column {name!r} of classes in the data; {suggest(name, given)}")
     shape = {
         "height": prepared.height,
         "width": prepared.width,
         "channels": prepared.channels,
-        "conditions": tuple(given[name] for name in chosen) if cls.CONDITIONAL else (),
+        **_conditions(cls, prepared, settings),
         **latents,
     }
     if "source" in cls.Config.model_fields:
         shape["source"] = _source(cls, prepared)
     start = cls.Config.model_construct(**{**_defaults(cls.Config), **shape})
     return override(start, dict(words), "family.")
+
+
+def _conditions(cls: type[Family], prepared: data.Prepared, settings: Data) -> dict[str, Any]:
+    """What a sample can be asked to have.
+
+    Raises:
+        Invalid: there is no such column or caption, or the family takes neither numbers nor text.
+    """
+    given = {each.name: each for each in prepared.conditions if each.name not in settings.numbers}
+    captions = prepared.facts["captions"] and cls.DESCRIBED
+    chosen = settings.conditions
+    if chosen is None:
+        chosen = tuple(given) or ((TEXT,) if captions else ())
+    text = TEXT in chosen and TEXT not in given
+    for name in chosen:
+        if name not in given and name != TEXT:
+            raise Invalid(f"no column {name!r} of classes in the data; {suggest(name, given)}")
+    if (text or settings.numbers) and not cls.DESCRIBED:
+        what = "text" if text else settings.numbers[0]
+        able = ", ".join(n for n in families.FAMILIES if families.get(n).DESCRIBED)
+        raise Invalid(
+            f"{cls.__name__} is conditioned on classes alone, not on {what!r}; families that take "
+            f"numbers and text: {able}"
+        )
+    found: dict[str, Any] = {"conditions": ()}
+    if cls.CONDITIONAL:
+        found["conditions"] = tuple(given[name] for name in chosen if name in given)
+    if settings.numbers:
+        found["numbers"] = described.scales(prepared, settings.numbers)
+    if text:
+        found["text"] = described.vocabulary(prepared)
+    return found
 
 
 def _defaults(config: type[FamilyConfig]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from zeuxis.core.progress import Check, stopping, ticks, unasked
 from zeuxis.core.request import Request
 from zeuxis.core.rng import Rng, of_run
 from zeuxis.core.settings import Data, Training, override
+from zeuxis.data import described
 from zeuxis.data.preparation.split import announced
 from zeuxis.data.preparation.target import cut_if_better
 from zeuxis.data.source import name_of
@@ -227,6 +228,8 @@ def _loader(job: Job, model: Family) -> Loader:
         training.batch_size,
         resolved.conditions,
         model.needs(),
+        [number.name for number in resolved.config.numbers],
+        resolved.config.text,
     )
     batch = loader(0, slice(0, 1))
     missing = [key for key in model.needs() if key not in batch]
@@ -315,8 +318,9 @@ def _fit(
     every = ("probe_every", "sheet_every", "save_every")
     decided = {name: getattr(planned, name) for name in ("steps", *every)}
     facts = {**_facts(job, planned), "command": _command(job, planned, shared=True)}
-    draw = looking.drawing(job.prepared, facts, planned.precision, of_run(run))
-    show = looking.drawing(job.prepared, facts, planned.precision, of_run(run), held=True)
+    seen = job.prepared, facts, planned.precision, of_run(run)
+    draw, show = looking.drawing(*seen), looking.drawing(*seen, held=True)
+    probes = (looking.probe(job.prepared, draw), looking.caption_probe(*seen))
     probed = planned.probe_every <= planned.steps
     try:
         fit(
@@ -328,7 +332,7 @@ def _fit(
             precision=planned.precision,
             device=job.place,
             parallel=job.processes,
-            probes=(looking.probe(job.prepared, draw),) if probed else (),
+            probes=probes if probed else (),
             sheet=looking.sheet(job.folder, show),
             keep=resolved.keep,
             facts=facts,
@@ -389,4 +393,10 @@ def _facts(job: Job, planned: budget.Plan) -> dict[str, Any]:
 
 
 def _dataset(job: Job) -> dict[str, Any]:
-    return {**job.prepared.facts, "labels": job.prepared.label_table(job.resolved.conditions)}
+    prepared, config = job.prepared, job.resolved.config
+    names = [number.name for number in config.numbers]
+    return {
+        **prepared.facts,
+        "labels": prepared.label_table(job.resolved.conditions),
+        **described.facts(prepared, names, config.text is not None),
+    }

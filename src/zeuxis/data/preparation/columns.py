@@ -89,7 +89,7 @@ def remarks(
         out = [CLASSES + "; ".join([", ".join(classes), *reasons])]
     else:
         out = [f"{CLASSES}none: " + ("; ".join(reasons) or "no folder or file speaks of any")]
-    rest = {"captions": f"of {captions:,} images"} | rest if captions else rest
+    out += [f"captions: of {captions:,} images"] if captions else []
     if rest:
         named = ", ".join(f"{name} ({why})" for name, why in [*rest.items()][:MOST_NAMED])
         more = f" and {len(rest) - MOST_NAMED:,} more" if len(rest) > MOST_NAMED else ""

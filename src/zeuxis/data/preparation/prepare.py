@@ -44,7 +44,7 @@ from zeuxis.data.prepared import Prepared, is_prepared, open_prepared
 from zeuxis.data.source import Item, fingerprint_of, name_of, open_source, pairs
 from zeuxis.data.source.base import Source
 
-READING = 3
+READING = 4
 """Changes with what the same files are read as, so that the cache prepares them anew. It is no part of a
 set's hash, which stays if its content does."""
 PAIRS = ("pairs", "paired", "pair", "source_kind")
@@ -98,6 +98,8 @@ def ensure(
         key = (*key, translates, *asked)
     if settings.holdout is not None or settings.tiles is not None:
         key = (*key, settings.holdout, settings.tiles)
+    if settings.withhold:
+        key = (*key, "withhold", settings.withhold)
     digest = hashlib.blake2b(repr(key).encode(), digest_size=10).hexdigest()
     folder = cache_folder() / "prepared" / f"{name_of(source)}-{digest}"
     with locked(folder.with_name(f"{folder.name}.lock"), f"{folder} is in use", wait=True):
@@ -194,7 +196,7 @@ def _key(source: Source, target: Target, settings: Data, fingerprint: str) -> st
     if not fingerprint:
         return secrets.token_hex(4)
     names = hashlib.blake2b("\0".join(_names(source)).encode("utf-8", "surrogateescape"))
-    asked = [getattr(settings, name) for name in ("holdout", "tiles", *PAIRS)]
+    asked = [getattr(settings, name) for name in ("holdout", "withhold", "tiles", *PAIRS)]
     known = (fingerprint, names.hexdigest(), target, asked, SEAL, READING, PIL.__version__)
     return hashlib.blake2b(repr(known).encode(), digest_size=4).hexdigest()
 
@@ -274,6 +276,11 @@ def _finish(
     held_out, how = split.sides(
         items, clusters[keep], settings.holdout if settings.tiles is None else None
     )
+    held_out[split.withheld(items, words, settings.withhold)] = split.WITHHELD
+    if not (held_out == 0).any():
+        raise Invalid(
+            f"data.withhold={settings.withhold} leaves no image to train on; withhold less"
+        )
     leaks = _leaks(findings.exact[keep], held_out)
     conditions, labels = columns.split(words, source.classes)
     labels = labels if conditions else np.zeros((len(keep), 0), np.int32)
@@ -305,7 +312,8 @@ def _finish(
         "split": {
             "how": how,
             "train": int((held_out == 0).sum()),
-            "holdout": int(held_out.sum()),
+            "holdout": int((held_out == split.HELD_OUT).sum()),
+            "withheld": int((held_out == split.WITHHELD).sum()),
             "copies_across": leaks,
             "sources_across": beside.across(held_out)
             if beside and beside.paired and pair is None
@@ -391,6 +399,10 @@ def _check_agrees(prepared: Prepared, settings: Data) -> None:
         raise Invalid(
             f"{prepared.folder} is prepared as single images; give data.pairs={settings.pairs} with the "
             "source that it was prepared from"
+        )
+    if settings.withhold:
+        raise Invalid(
+            f"{prepared.folder} is prepared; give data.withhold with the source that it was prepared from"
         )
     if settings.holdout is not None:
         raise Invalid(

@@ -1,5 +1,6 @@
 """Which images are never trained on. The source's own split, else by hash of the group."""
 
+import fnmatch
 import hashlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -7,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zeuxis.core.errors import Invalid
+from zeuxis.core.settings import suggest
 from zeuxis.data.preparation import clean
 from zeuxis.data.preparation.warn import share
 
 if TYPE_CHECKING:
     from zeuxis.data.source.base import Item
 
+HELD_OUT, WITHHELD = 1, 2
+"""Sides of an image that is not trained on, as they are stored; 0 is the training side."""
 SHARE, FEWEST, MOST_SHARE, MOST, WORTHWHILE = 0.05, 64, 0.15, 5000, 220
 OWN = "the source's own split"
 
@@ -88,6 +92,46 @@ def sides(
     return held_out, "by hash of the group (duplicate cluster, or what the source calls one)"
 
 
+def withheld(
+    items: Sequence["Item"], words: Mapping[str, Sequence[str]], combinations: str
+) -> np.ndarray:
+    """(N,) bool, True where an image shows one of the combinations, or its source says that it is withheld.
+
+    Args:
+        items: of the images.
+        words: of each column.
+        combinations: as in `data.withhold`.
+
+    Raises:
+        Invalid: it cannot be read, there is no such column, or no image shows one of them.
+    """
+    out = np.array([item.side == "withheld" for item in items], bool)
+    for combination in filter(None, combinations.split(";")):
+        shown = np.ones(len(items), bool)
+        for part in combination.split(","):
+            name, equal, pattern = part.strip().partition("=")
+            if not equal or not pattern:
+                raise Invalid(
+                    f"cannot read data.withhold at {part!r}; expected COLUMN=WORD, such as hair=red"
+                )
+            if name not in words:
+                raise Invalid(f"data.withhold: no column {name!r}; {suggest(name, words)}")
+            shown &= np.array([_shows(word, pattern) for word in words[name]], bool)
+        if not shown.any():
+            raise Invalid(
+                f"data.withhold: no image shows {combination!r}; correct it or leave it out"
+            )
+        out |= shown
+    return out
+
+
+def _shows(word: str, pattern: str) -> bool:
+    """Whether a word is one of those between `|`; `*` is any letters, and alone any word but `none`."""
+    if pattern == "*":
+        return word not in ("", "none")
+    return any(fnmatch.fnmatchcase(word, one) for one in pattern.split("|"))
+
+
 def announced(split: Mapping[str, Any]) -> str:
     """What the split of `dataset.json` costs, in a sentence."""
     train, held = split["train"], split["holdout"]
@@ -95,6 +139,8 @@ def announced(split: Mapping[str, Any]) -> str:
         return f"all {train:,} images are trained on; held out are {split['how']}"
     part = f"{held:,} ({share(held, train + held)})"
     cost = f"{train:,} images to train on; {part} are held out to measure with"
+    if never := split.get("withheld"):
+        cost += f", and {never:,} show combinations that are withheld"
     own = split["how"].startswith(OWN)
     return cost + (", by the source's own split" if own else " (data.holdout= changes that)")
 

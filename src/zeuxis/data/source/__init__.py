@@ -18,6 +18,7 @@ from zeuxis.data.source.base import (
     LEADS_OUT,
     SUFFIXES,
     Item,
+    Side,
     Source,
     fingerprint,
     leads_out,
@@ -186,8 +187,11 @@ def _alone(source: Source, entries: Sequence[Path], linked: Sequence[Path]) -> S
 
 def open_again(prepared: Prepared) -> Source:
     """A prepared set as a source, to prepare it at another size. Its split stays as it is."""
-    held_out = np.zeros(len(prepared), bool)
-    held_out[prepared.holdout] = True
+    sides: list[Side] = ["train"] * len(prepared)
+    for row in prepared.holdout.tolist():
+        sides[row] = "holdout"
+    for row in prepared.withheld.tolist():
+        sides[row] = "withheld"
     known = {name: prepared.column(name) for name in prepared.facts["columns"]}
     texts = prepared.texts
     items = [
@@ -195,7 +199,7 @@ def open_again(prepared: Prepared) -> Source:
             name,
             {column: words[i] for column, words in known.items()},
             texts[i] if texts else "",
-            "holdout" if held_out[i] else "train",
+            sides[i],
         )
         for i, name in enumerate(prepared.names)
     ]

@@ -1,13 +1,16 @@
 """The embedded avatars: 8,192 faces of 16x16 pixels, with every attribute. See avatars/CREDITS.md."""
 
 import csv
+import functools
 import io
 from importlib import resources
 
 import numpy as np
 from PIL import Image
 
+from zeuxis.core.rng import derive_seed
 from zeuxis.data.source.arrays import ArraySource
+from zeuxis.data.source.avatar_captions import DRAWS, EACH, HATS, caption, traits
 from zeuxis.data.source.base import Item
 
 HAIR = {
@@ -67,8 +70,11 @@ def open_avatars() -> ArraySource:
         pixels = np.asarray(sheet.convert("RGB"))
     h, w = pixels.shape[0] // 16, pixels.shape[1] // 16
     images = pixels.reshape(h, 16, w, 16, 3).transpose(0, 2, 1, 3, 4).reshape(-1, 16, 16, 3)
-    lines = csv.DictReader(io.StringIO((here / "avatars.csv").read_text()))
-    items = [Item(f"avatar-{line['index']:0>4}", _columns(line)) for line in lines]
+    lines = _lines()
+    items = [
+        Item(f"avatar-{line['index']:0>4}", _columns(line), text=text)
+        for line, text in zip(lines, _captions(), strict=True)
+    ]
     source = ArraySource("avatars", [(images, items)], "avatars")
     source.classes = {
         "hair": tuple(HAIR.values()),
@@ -79,6 +85,29 @@ def open_avatars() -> ArraySource:
     source.licence = "Designs: CC0 1.0. Rendering code: MIT."
     source.credits = (here / "CREDITS.md").read_text()
     return source
+
+
+@functools.cache
+def _lines() -> list[dict[str, str]]:
+    table = resources.files("zeuxis.data") / "avatars" / "avatars.csv"
+    return list(csv.DictReader(io.StringIO(table.read_text())))
+
+
+def all_traits() -> list[dict[str, str]]:
+    """What can be seen of each avatar."""
+    return [traits(_columns(line), HATS.get(line["hatColor"], "")) for line in _lines()]
+
+
+@functools.cache
+def _captions() -> list[str]:
+    """Five of each avatar, one a line; the same everywhere."""
+    seen = all_traits()
+    draws = np.random.default_rng(derive_seed(0, "avatar captions"))
+    share_NEU = draws.random((len(seen), EACH, DRAWS)).tolist()
+    return [
+        "\n".join(caption(one, share_U, k)[0] for k, share_U in enumerate(share_EU))
+        for one, share_EU in zip(seen, share_NEU, strict=True)
+    ]
 
 
 def _columns(line: dict[str, str]) -> dict[str, str]:

@@ -17,7 +17,7 @@ from zeuxis.core.errors import Invalid
 from zeuxis.data.preparation import vector
 from zeuxis.data.preparation.decode import Part
 
-Side = Literal["train", "holdout"]
+Side = Literal["train", "holdout", "withheld"]
 NO_COLUMNS: Mapping[str, str] = MappingProxyType({})
 
 SUFFIXES = frozenset(

@@ -111,7 +111,7 @@ def columns_of(name: str, values: Sequence[Any], unused: Unused) -> dict[str, li
         _say_nothing(name, values, words, unused)
         return {name: words}
     if name in CAPTIONS:
-        return {name: _first_captions(name, values, unused)}
+        return {name: _captions(values)}
     form = _form(nested)
     if form == "one-hot":
         words = [_position(v) if isinstance(v, list | tuple) else word(v) for v in values]
@@ -172,9 +172,14 @@ def _say_nothing(name: str, values: Iterable[Any], words: Iterable[str], unused:
         )
 
 
-def _first_captions(name: str, values: Iterable[Any], unused: Unused) -> list[str]:
-    unused.add(f"all but the first of each image's {name}s", "one caption an image is kept")
-    return [word(v[0]) if isinstance(v, list | tuple) and v else said(v) for v in values]
+def _captions(values: Iterable[Any]) -> list[str]:
+    """Those of each image, one a line."""
+    return [
+        "\n".join(filter(None, (" ".join(said(one).split()) for one in v)))
+        if isinstance(v, list | tuple)
+        else said(v)
+        for v in values
+    ]
 
 
 def _form(nested: Sequence[Any]) -> str:

@@ -1,10 +1,20 @@
 """Verbs that draw new images."""
 
+import dataclasses
 import functools
 from typing import TYPE_CHECKING
 
 from zeuxis.core.errors import Invalid
-from zeuxis.inference.arguments import Count, End, Labels, Loop, Seed, Start, Steps
+from zeuxis.inference.arguments import (
+    Count,
+    End,
+    Labels,
+    Loop,
+    Seed,
+    Start,
+    Steps,
+)
+from zeuxis.inference.prompts import Numbers, Text
 from zeuxis.inference.results import Images, Walk
 from zeuxis.inference.verb import verb
 
@@ -27,29 +37,36 @@ SEAM = 0.98
     "zeuxis sample runs/demo --count 64 --seed 7 --grid sheet.png",
     "zeuxis sample runs/demo --count 16 --label hair=red --label background=sky",
     "zeuxis sample runs/flow-photos --count 8 steps=20 guidance_scale=2",
+    "zeuxis sample runs/flow-photos --text 'a red cat' --text 'a grey dog' guidance_scale=3",
 )
 def sample(
     model: "Model",
     count: Count = 16,
     seed: Seed = 0,
     labels: Labels = None,
+    text: Text = None,
+    numbers: Numbers = None,
     controls: "Controls | None" = None,
     progress: "Progress | None" = None,
 ) -> Images:
     """Draw new images.
 
-    Image i depends on (seed, i) and on what is asked for, not on the others. What `labels` leave open is
-    drawn from the joint distribution of the training data.
+    Image i depends on (seed, i) and on what is asked for, not on the others. What `labels`, `text` and
+    `numbers` leave open is drawn from the joint distribution of the training data.
     """
-    from zeuxis.inference.labels import drawn
+    from zeuxis.inference.labels import described, drawn, remarks
 
     table = drawn(model.conditions, model.facts.get("dataset", {}), count, seed, labels)
-    return model.images(
+    inputs, texts = described(model, count, seed, numbers, text)
+    made = model.images(
         lambda ask: ask.family.generate(ask.noise(), ask.cond, controls, ask.progress),
         table,
+        inputs,
         seed=seed,
+        texts=texts,
         progress=progress,
     )
+    return dataclasses.replace(made, remarks=remarks(model, text or ()))
 
 
 @verb(
