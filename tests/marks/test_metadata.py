@@ -127,7 +127,6 @@ def test_a_strangers_packet_that_is_none_is_left_out(packet):
 
 
 @breaks("inference/results.py", "if mark is None:", "if True:")
-@breaks("inference/verb.py", "if self.marked else UNMARKED", "")
 def test_results_say_what_they_are_and_unmarked_ones_nothing(model, tmp_path):
     drawn = model.sample(2, seed=1)
     assert drawn.provenance["digital_source_type"] == "trainedAlgorithmicMedia"
