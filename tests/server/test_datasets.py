@@ -114,8 +114,7 @@ def test_two_classes_with_files_of_one_name_are_pairs_to_learn_from(page, jobs):
     assert job.state() == "finished", job.log()
     made = json.loads((job.run / "dataset.json").read_text())
     assert made["images"]["count"] == 5, "one of a pair was left out"
-    paths = {path.relative_to(jobs.folder / "datasets/mine/pairs") for path in _links(jobs)}
-    assert len(paths) == 12
+    assert made["name"] == "mine" and len(_links(jobs)) == 12
     page.change(rename="photos", to="sketches")
     facts = page.facts()
     assert facts["pairs"] is None
@@ -124,7 +123,7 @@ def test_two_classes_with_files_of_one_name_are_pairs_to_learn_from(page, jobs):
 
 
 def _links(jobs):
-    return (jobs.folder / "datasets" / "mine" / "pairs").glob("*/*.png")
+    return [*(jobs.folder / "datasets" / "mine" / "pairs").glob("*/*/*.png")]
 
 
 @pytest.mark.parametrize(

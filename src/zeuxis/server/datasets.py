@@ -5,7 +5,7 @@
     datasets/ID/journal.jsonl     what was sent and changed, one line each: the truth
     datasets/ID/aside/000002.png  pictures that are left out
     datasets/ID/look.json         what was noticed of the pixels (`look`)
-    datasets/ID/pairs/A/000001.png  the pictures again, by class, for what learns from pairs
+    datasets/ID/pairs/ID/A/000001.png  the pictures again, by class, for what learns from pairs
     datasets/ID/thumbs/           may be deleted, as may what `look` wrote
 
 The names that a client gives are words in the journal and never parts of a path.
@@ -330,20 +330,21 @@ class Dataset:
                     f"{self.name} has no two classes; pairs are files of one name in two classes"
                 )
             first = {second.number: one.number for one, second in found[1]}
+            folder = self.folder / PAIRS / self.id  # whose name is what reports call the data
             wanted = {}
             for item in used:
                 side = "AB"[found[0].sides.index(item.label or "")]
                 name = _file(first.get(item.number, item.number) if side == "B" else item.number)
-                wanted[self.folder / PAIRS / side / name] = self.source / _file(item.number)
+                wanted[folder / side / name] = self.source / _file(item.number)
             for side in "AB":
-                (self.folder / PAIRS / side).mkdir(parents=True, exist_ok=True)
-            for path in {*(self.folder / PAIRS).glob("*/*")} - set(wanted):
+                (folder / side).mkdir(parents=True, exist_ok=True)
+            for path in {*folder.glob("*/*")} - set(wanted):
                 path.unlink()
             for path, picture in wanted.items():
                 if not (path.exists() and path.samefile(picture)):
                     path.unlink(missing_ok=True)
                     path.hardlink_to(picture)
-            return self.folder / PAIRS
+            return folder
 
     def stale(self) -> bool:
         """Whether there are pictures that nobody has looked at."""
