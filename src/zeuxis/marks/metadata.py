@@ -27,6 +27,7 @@ EMPTY = (
     b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"></rdf:RDF></x:xmpmeta>'
     b'<?xpacket end="w"?>'
 )
+END = b"</rdf:RDF>"
 OURS = rb"(?:Iptc4xmpExt:(?:DigitalSourceType|AISystemUsed|AISystemVersionUsed)|xmp:CreatorTool)"
 PROPERTY = re.compile(rb"\s" + OURS + rb"\s*=\s*(?:\"[^\"<]*\"|'[^'<]*')")
 ELEMENT = re.compile(rb"<(" + OURS + rb")(?:\s[^<>]*)?(?:/>|>[^<]*</\1\s*>)")
@@ -76,21 +77,26 @@ def kept_of(content: object) -> Kept | None:
 
 
 def is_plain(packet: bytes) -> bool:
-    """Whether a stranger's XMP is well-formed XML of a bounded size that declares no entities."""
-    if len(packet) > LARGEST_PACKET or packet.count(b"</rdf:RDF>") != 1:
+    """Whether a stranger's XMP is well-formed, of a bounded size, without entities, and can be added to."""
+    text = packet.strip(b"\0 \r\n\t")
+    if len(packet) > LARGEST_PACKET or text.count(END) != 1:
         return False
-    parser = xml.parsers.expat.ParserCreate()
+    parser, ends = xml.parsers.expat.ParserCreate(), list[int]()
 
     def refuse(*_: object) -> None:
         raise ValueError
 
-    parser.StartDoctypeDeclHandler = refuse
+    def ended(name: str) -> None:
+        if name == "rdf:RDF":
+            ends.append(parser.CurrentByteIndex)
+
+    parser.StartDoctypeDeclHandler, parser.EndElementHandler = refuse, ended
     try:
-        packet.decode()
-        parser.Parse(packet.strip(b"\0 \r\n\t"), True)
+        text.decode()
+        parser.Parse(text, True)
     except (xml.parsers.expat.ExpatError, ValueError):
         return False
-    return True
+    return ends == [text.find(END)]  # not in a comment, where what is added would be lost
 
 
 def packet(origin: Origin, kept: bytes | None = None) -> bytes:
@@ -106,7 +112,7 @@ def packet(origin: Origin, kept: bytes | None = None) -> bytes:
     words = " ".join(f"{name}={quoteattr(value)}" for name, value in (names | said).items())
     before = ELEMENT.sub(b"", PROPERTY.sub(b"", kept or EMPTY))
     added = f'<rdf:Description rdf:about="" {words}/></rdf:RDF>'.encode()
-    return before.replace(b"</rdf:RDF>", added)
+    return before.replace(END, added)
 
 
 def put(content: bytes, origin: Origin, kept: Kept | None = None) -> bytes:
