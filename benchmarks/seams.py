@@ -1,16 +1,12 @@
-"""What translating large pictures takes, and whether the tiles show.
+"""Whether the tiles of a translated picture show.
 
-    python -m benchmarks.large RUN PICTURE [--widest 4096] [--record]
+    python -m benchmarks.seams RUN PICTURE [--record]
 
-On one thread, of the model at RUN and of PICTURE, enlarged: processor seconds (the least of some) for 64,
-256 and 1,024 pixels a side; the memory above the loaded model for --widest pixels and half as many; and, of
-384 x 320 pixels, the mean step across the borders of tiles over the mean step elsewhere, by tiles and whole,
-with the values that differ at all. A model that takes one size has no such tiles.
+Of a model that takes any size and of PICTURE, at 384 x 320 pixels: the mean step across the borders of tiles
+over the mean step elsewhere, by tiles and whole, with the values that differ at all.
 """
 
 import argparse
-import resource
-import time
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +18,6 @@ from zeuxis.core import machine
 from zeuxis.inference import tiling
 from zeuxis.inference.model import Model
 
-SIDES = {64: 5, 256: 5, 1024: 1}
-"""Pixels a side, and how often it is timed."""
 SEEN = 384, 320
 """Of the picture whose tiles are looked at."""
 CORE = 64
@@ -40,23 +34,6 @@ def fitting(picture: Image.Image, height: int, width: int, channels: int) -> np.
 def made(model: Model, source: np.ndarray) -> np.ndarray:
     """Its translation."""
     return np.asarray(model.translate([source]).images[0])
-
-
-def memory(model: Model, source: np.ndarray) -> int:
-    """MiB above the loaded model."""
-    before = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() >> 20
-    made(model, source)
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10) - before
-
-
-def seconds(model: Model, source: np.ndarray, times: int) -> float:
-    """Of the processor, the least of some."""
-    took = []
-    for _ in range(times):
-        began = time.process_time()
-        made(model, source)
-        took.append(time.process_time() - began)
-    return round(min(took), 4)
 
 
 def steps(image: np.ndarray, rows: list[int], columns: list[int]) -> float:
@@ -102,7 +79,6 @@ def main() -> None:
     )
     parser.add_argument("run", type=Path)
     parser.add_argument("picture", type=Path)
-    parser.add_argument("--widest", type=int, default=4096)
     parser.add_argument("--record", action="store_true", help="append to benchmarks/results")
     asked = parser.parse_args()
     machine.set_threads(1)
@@ -113,18 +89,10 @@ def main() -> None:
         "family": model.facts["family"],
         "precision": model.precision,
         "scale": model.family.scale,
-        "widest": asked.widest,
+        **seams(model, fitting(picture, *SEEN, channels)),
     }
-    large = fitting(picture, asked.widest // 2, asked.widest, channels)
-    facts["mib_above_loaded"] = memory(model, large)
-    facts["cpu_seconds"] = {
-        str(side): seconds(model, fitting(picture, side, side, channels), times)
-        for side, times in SIDES.items()
-    }
-    if model.family.stride:
-        facts |= seams(model, fitting(picture, *SEEN, channels))
     if asked.record:
-        write_row("large", **facts)
+        write_row("seams", **facts)
     else:
         print(facts)
 
