@@ -2,6 +2,7 @@
 
     pip install crafter==1.8.3        # MIT; in an environment of its own
     python benchmarks/pairs/game.py OUT [WORLDS=120] [FRAMES=40]
+    python benchmarks/pairs/game.py --world NUMBER MAP.png        # the map of a whole world, 512 x 512 pixels
 
 A frame shows 8 x 8 cells of 8 pixels around a player who is put on a random free cell of the world, looks
 in a random direction, at a random hour of the day. A map holds at each pixel the id of what lies in its cell,
@@ -41,11 +42,25 @@ def seen(env: Any, view: Any) -> tuple[np.ndarray, np.ndarray]:
     return frame, cells.repeat(SIDE // CELLS, 0).repeat(SIDE // CELLS, 1).astype(np.uint8)
 
 
+def whole(number: int, path: Path) -> None:
+    """Write the map of a whole world."""
+    import crafter
+
+    env = crafter.Env(seed=number)
+    env.reset()
+    side = SIDE // CELLS
+    ids = env._sem_view().T.repeat(side, 0).repeat(side, 1).astype(np.uint8)
+    Image.fromarray(ids).save(path)
+
+
 def main() -> None:
-    """Write all frames."""
+    """Write all frames, or one map."""
     import crafter
     from crafter.engine import LocalView
 
+    if sys.argv[1] == "--world":
+        whole(int(sys.argv[2]), Path(sys.argv[3]))
+        return
     out, worlds, frames = Path(sys.argv[1]), *map(int, [*sys.argv[2:], "120", "40"][:2])
     for number in range(worlds):
         rng, env = np.random.default_rng(number), crafter.Env(seed=number)
