@@ -356,3 +356,22 @@ def sources(model, path):
     """What a file is read as for a verb."""
     argument = VERBS["translate"].arguments["sources"]
     return argument.check(model, argument.read(model, [path], None), {})
+
+
+def test_bad_maps_are_one_sentence(runs, tmp_path, capsys):
+    """By the file's name, with what the model knows."""
+    Image.fromarray(np.full((9, 9), 7, np.uint8)).save(tmp_path / "seven.png")
+    Image.fromarray(drawn(16, 16, 1)[..., 0]).save(tmp_path / "grey.jpg")
+    Image.fromarray(drawn(32, 32) // 4).save(tmp_path / "photo.png")
+    for name, said in (
+        (
+            "seven.png",
+            "seven.png has class ids .* not learned: 7; it knows 0 sky #f06969, .* nearest",
+        ),
+        ("grey.jpg", "JPEG changes class ids"),
+        ("photo.png", "photo.png holds colours, and .* expected a map of class ids"),
+    ):
+        words = ["translate", runs["paint of maps"], tmp_path / name, "--out", tmp_path / "o"]
+        assert zeuxis(*words) == 2
+        line = capsys.readouterr().err.strip().splitlines()[-1]
+        assert re.search(said, line), line
