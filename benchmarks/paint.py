@@ -9,10 +9,10 @@ cell of 8 x 8 pixels), the scene of the nearest training map, and each run: of o
 point estimate if it has one, and a sample in 1, 2, 4 and 16 steps. Beside the figures of
 `benchmarks.translate`: the share of cells in which a segmenter finds the map's class again, and its mean
 intersection over union. The segmenter is a small convolutional network trained here on the training frames;
-on real held-out frames it is to be right in 95 %. Variety: standard deviation over 8 seeds in levels, and
-the share of true values between their least and most.
+on real held-out frames it is to be right in 95 %.
 
-With --sheet nothing is measured: the first five held-out maps of a permutation, none picked, and beside each
+With --variety only how samples of the first run differ, at each number of steps: the standard deviation over 8
+seeds in levels, and the share of true values between their least and most (7 of 9 would be honest). With --sheet nothing is measured: the first five held-out maps of a permutation, none picked, and beside each
 what the first run makes of it with four seeds, the lookup table's scene, and the real frame.
 """
 
@@ -39,7 +39,7 @@ from zeuxis.metrics.spread import spread
 
 CELL = 8
 EPOCHS, BATCH = 8, 64
-SAMPLES, FOURTH = 8, 4
+SAMPLES, EIGHTH = 8, 8
 STEPS = (1, 2, 4, 16)
 SHOWN = 5
 RESAMPLED = 200
@@ -77,20 +77,20 @@ def _inside(frames: np.ndarray) -> Tensor:
 
 
 @torch.no_grad()
-def found(net: nn.Module, frames: np.ndarray) -> np.ndarray:
+def seen(net: nn.Module, frames: np.ndarray) -> np.ndarray:
     """The class of each cell, (N, H / 8, W / 8)."""
     return np.concatenate(
         [net(_inside(frames[i : i + 64])).argmax(1).numpy() for i in range(0, len(frames), 64)]
     )
 
 
-def agreement(seen: np.ndarray, maps: np.ndarray, classes: int) -> dict[str, list[float]]:
+def agreement(told: np.ndarray, maps: np.ndarray, classes: int) -> dict[str, list[float]]:
     """Share of cells, mean intersection over union of the classes there are, and half of their intervals."""
     truth = maps[:, ::CELL, ::CELL]
     confusion = np.stack(
         [
             np.bincount((classes * t + s).ravel(), minlength=classes**2).reshape(classes, classes)
-            for t, s in zip(truth, seen, strict=True)
+            for t, s in zip(truth, told, strict=True)
         ]
     ).astype(np.float64)
     present = confusion.sum((0, 2)) > 0
@@ -125,18 +125,28 @@ def lookup(known: tuple[np.ndarray, np.ndarray], maps: np.ndarray, classes: int)
     return np.rint(table[maps.astype(np.int64) * CELL**2 + place]).astype(np.uint8)
 
 
-def drawn(model: Model, maps: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
-    """Scenes of a run by row, and samples (8, N / 4, H, W, C) of some maps, if it draws any."""
+def drawn(model: Model, maps: np.ndarray) -> dict[str, np.ndarray]:
+    """Scenes of a run by row."""
     name = model.facts["family"]
     if "steps" not in type(model.family).Controls.model_fields:
-        return {name: model.translate(maps).images}, None
+        return {name: model.translate(maps).images}
     rows = {}
     if point := getattr(type(model.family), "POINT", {}):
         rows[f"{name}, mean"] = model.translate(maps, **point).images
     for steps in STEPS:
         rows[f"{name}, {steps} steps"] = model.translate(maps, steps=steps).images
-    some = maps[::FOURTH]
-    return rows, np.stack([model.translate(some, seed=seed).images for seed in range(SAMPLES)])
+    return rows
+
+
+def variety(model: Model, maps: np.ndarray, truth: np.ndarray) -> dict[int, dict[str, float]]:
+    """What `metrics.spread` says of samples of some maps, by steps."""
+    found = {}
+    for steps in STEPS:
+        seeds = range(SAMPLES)
+        samples = np.stack([model.translate(maps, seed=s, steps=steps).images for s in seeds])
+        shares = spread(samples, truth, {})
+        found[steps] = {key: round(one.value, 4) for key, one in shares.items()}
+    return found
 
 
 def sheet(model: Model, table: np.ndarray, maps: np.ndarray, truth: np.ndarray, path: Path) -> None:
@@ -154,6 +164,7 @@ def main() -> None:
     )
     parser.add_argument("data", help="the game's maps and frames")
     parser.add_argument("runs", type=Path, nargs="+")
+    parser.add_argument("--variety", action="store_true", help="measure how samples differ")
     parser.add_argument("--sheet", type=Path, help="write a sheet instead")
     parser.add_argument("--record", action="store_true", help="append to benchmarks/results")
     asked = parser.parse_args()
@@ -167,12 +178,18 @@ def main() -> None:
         scenes = lookup(known, maps[some], classes)
         sheet(load(asked.runs[0]), scenes, maps[some], truth[some], asked.sheet)
         return
+    if asked.variety:
+        found = variety(load(asked.runs[0]), maps[::EIGHTH], truth[::EIGHTH])
+        print(json.dumps(found))
+        if asked.record:
+            write_row("paint", set="crafter", maps=len(maps[::EIGHTH]), variety=found)
+        return
     net, real = segmenter(*known, classes), features(truth)
-    table: dict[str, dict[str, list[float]]] = {"real": agreement(found(net, truth), maps, classes)}
+    table: dict[str, dict[str, list[float]]] = {"real": agreement(seen(net, truth), maps, classes)}
     print("real", table["real"], flush=True)
 
     def add(row: str, made: np.ndarray) -> None:
-        table[row] = figures(made, truth, real) | agreement(found(net, made), maps, classes)
+        table[row] = figures(made, truth, real) | agreement(seen(net, made), maps, classes)
         print(f"{row:20}", json.dumps(table[row]), flush=True)
 
     add("class mean", regression(stored.field, known, maps))
@@ -181,14 +198,9 @@ def main() -> None:
     facts = {}
     for folder in asked.runs:
         model = load(folder)
-        rows, samples = drawn(model, maps)
-        for row, made in rows.items():
+        for row, made in drawn(model, maps).items():
             add(row, made)
-        said: dict[str, Any] = {"progress": model.facts["progress"]}
-        if samples is not None:
-            shares = spread(samples, truth[::FOURTH], {})
-            said |= {key: round(one.value, 4) for key, one in shares.items()}
-        facts[model.facts["family"]] = said
+        facts[model.facts["family"]] = model.facts["progress"]
     if asked.record:
         counts = {"holdout": len(truth), "training": len(known[0])}
         write_row("paint", set="crafter", **counts, table=table, runs=facts)
