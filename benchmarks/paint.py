@@ -11,15 +11,16 @@ point estimate if it has one, and a sample in 1, 2, 4 and 16 steps. Beside the f
 intersection over union. The segmenter is a small convolutional network trained here on the training frames;
 on real held-out frames it is to be right in 95 %.
 
-With --variety only how samples of the first run differ, at each number of steps: the standard deviation over 8
-seeds in levels, and the share of true values between their least and most (7 of 9 would be honest). With --sheet nothing is measured: the first five held-out maps of a permutation, none picked, and beside each
+With --variety only how samples of the first run differ, at each number of steps: the standard deviation over
+8 seeds in levels, and the share of true values between their least and most (7 of 9 would be honest).
+
+With --sheet nothing is measured: the first five held-out maps of a permutation, none picked, and beside each
 what the first run makes of it with four seeds, the lookup table's scene, and the real frame.
 """
 
 import argparse
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch

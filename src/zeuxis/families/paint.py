@@ -81,7 +81,7 @@ class PaintControls(Controls):
     """What can be turned when translating by a `Paint`."""
 
     steps: int = pydantic.Field(4, ge=1, le=1000)
-    """Steps, one network pass each; up to 4 are those of the distilled copy. Fewer are faster, and vary less."""
+    """Steps, one network pass each; up to 4 are the distilled copy's. Fewer are faster, and vary less."""
     most_jumps: int = pydantic.Field(MOST_STEPS, ge=0, le=MOST_STEPS)
     """Largest `steps` for which the distilled copy is used (needs `family.jumps`)."""
     churn: float = pydantic.Field(0.25, ge=0, le=1)
