@@ -46,7 +46,7 @@ SETTINGS = {
     "data.withhold": ";".join(words for words, _ in WITHHELD.values()),
     "data.flip": "true",
 }
-CLASSIFIER = {"epochs": 8, "batch": 128, "lr": 2e-3}
+CLASSIFIER = {"epochs": 6, "batch": 128, "lr": 2e-3}
 
 
 def judged(seen: Mapping[str, str]) -> dict[str, str]:
@@ -57,7 +57,7 @@ def judged(seen: Mapping[str, str]) -> dict[str, str]:
 class Classifier(nn.Module):
     """Six convolutions, and a linear layer for each trait."""
 
-    def __init__(self, classes: Sequence[int], width: int = 48) -> None:
+    def __init__(self, classes: Sequence[int], width: int = 32) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         inside = 3
@@ -89,10 +89,9 @@ def learned(images: np.ndarray, truth: np.ndarray, classes: Sequence[int]) -> Cl
         x = x_NCHW[rows]
         x = torch.where(torch.rand(size, 1, 1, 1) < 0.5, x.flip(3), x)
         x = x + 0.08 * torch.rand(size, 1, 1, 1) * torch.randn_like(x)
-        with torch.autocast("cpu", torch.bfloat16):
-            logits = net(x.contiguous(memory_format=torch.channels_last))
+        logits = net(x.contiguous(memory_format=torch.channels_last))
         loss = sum(
-            F.cross_entropy(one.float(), y_NT[rows, k], label_smoothing=0.02)
+            F.cross_entropy(one, y_NT[rows, k], label_smoothing=0.02)
             for k, one in enumerate(logits)
         )
         optimiser.zero_grad()

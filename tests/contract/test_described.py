@@ -1,5 +1,6 @@
 """Text and numbers as conditions, for every family that takes them: from a folder to a picture."""
 
+import functools
 import json
 import subprocess
 import sys
@@ -144,6 +145,17 @@ def test_words_that_training_never_saw_and_what_is_cut_are_told(name, runs, caps
     assert "2 of 4 words were never seen in training: 'dragon', 'and'" in said
     assert "too long a text: cut before" in said
     assert not load(runs(name)).sample(1, text="a blue cat").remarks
+
+
+@breaks("inference/verbs/change.py", '{"images": images, **more}', '{"images": images}')
+@pytest.mark.parametrize("name", DESCRIBED)
+def test_images_are_changed_by_a_text_too(name, runs):
+    model = load(runs(name))
+    images = model.sample(2, seed=1).images
+    for change in (model.vary, functools.partial(model.complete, mask=np.ones((8, 8), bool))):
+        red, blue = (change(images, text=f"a {c} dog", steps=2) for c in ("red", "blue"))
+        assert (red.images != blue.images).any() and red.texts == ["a red dog"] * 2
+        assert "'dog'" in red.remarks[0] and not change(images, steps=2).texts
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ Damage = Literal[
     "exact copies",
     "untranslated",
     "no gain",
+    "captions unused",
     "no variety",
     "no better",
     "unlike",
@@ -43,6 +44,8 @@ REPEATED = 0.05
 """Share of samples that may have a near-duplicate among the others."""
 COPIED = 0.02
 """Share of samples that may be near-copies."""
+USED = 0.02
+"""Share of the loss at strong noise that captions must explain."""
 POOR = 2.0
 """Multiple of the threshold from which on a defect is severe."""
 
@@ -250,6 +253,23 @@ def _say_no_gain(found: Found) -> str:
     )
 
 
+def _captions_unused(found: Found) -> float:
+    """Captions that explain hardly anything of an image."""
+    gain = found.get("caption_gain")
+    if gain is None or gain.value >= USED * gain.receipt["loss_without"]:
+        return 0.0
+    return POOR if gain.interval[0] <= 0 else 1.0
+
+
+def _say_captions_unused(found: Found) -> str:
+    gain = found["caption_gain"]
+    share = max(0.0, gain.value / gain.receipt["loss_without"])
+    return (
+        f"Captions are hardly used so far: at strong noise they explain {share:.1%} of the loss. Samples "
+        "look fine long before they show what is asked for; train longer."
+    )
+
+
 def _no_variety(found: Found) -> float:
     """Samples that do not differ, of a family that promises that they do."""
     return POOR if "spread" in found and found["spread"].value == 0 else 0.0
@@ -351,6 +371,7 @@ INDICATORS: dict[Damage, tuple[Callable[[Found], float], Callable[[Found], str]]
     "modes": (_modes, _say_modes),
     "collapse": (_collapse, _say_collapse),
     "no gain": (_no_gain, _say_no_gain),
+    "captions unused": (_captions_unused, _say_captions_unused),
     "copies": (_copies, _say_copies),
     "exact copies": (_exact, _say_exact),
     "untranslated": (_untranslated, _say_untranslated),

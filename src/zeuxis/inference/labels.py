@@ -3,6 +3,7 @@
 Shapes: N images, A conditions, K numbers, T ids of a caption.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from zeuxis.core.vocabulary import words
 if TYPE_CHECKING:
     from zeuxis.data.pictures import Pictures
     from zeuxis.inference.model import Model
+    from zeuxis.inference.results import Images
 
 NAMED = 8
 """Words that a remark names."""
@@ -178,16 +180,21 @@ def described(
         if examples
         else []
     )
-    if config.numbers:
+    if config.numbers and (numbers or open_to_data):
         rows = np.array([row for _, row in drawn] or [[None] * len(known)] * count, np.float32)
         inputs["number"] = np.where(np.isnan(known), rows, known)
-    if config.text is not None:
+    if config.text is not None and (text or open_to_data):
         text = text or [one for one, _ in drawn] or [""]
         if len(text) > count:
             raise Invalid(f"found {len(text)} texts for {count} images; ask for as many images")
         captions = [text[i % len(text)] for i in range(count)]
         inputs["text"] = config.text.rows(captions).astype(np.int64)
     return inputs, captions
+
+
+def with_remarks(model: "Model", made: "Images", text: Sequence[str] | None) -> "Images":
+    """Images with what the model does not take of the texts that were asked for."""
+    return dataclasses.replace(made, remarks=remarks(model, text or ()))
 
 
 def remarks(model: "Model", text: Sequence[str]) -> list[str]:

@@ -24,6 +24,7 @@ REASONS = {
     "copies": "images are near-copies of real ones",
     "exact copies": "images are exact copies of real ones",
     "untranslated": "the images are no closer to the target than their sources",
+    "captions unused": "captions are hardly used",
     "no gain": "nothing is gained over enlargement without a network",
     "no variety": "samples of one source do not differ",
     "no better": "what needs no training is nearer to the truth",

@@ -13,6 +13,7 @@ from zeuxis.inference.arguments import (
     Sigma,
     SourcePixels,
 )
+from zeuxis.inference.prompts import Numbers, Text
 from zeuxis.inference.results import SHOWN, Images
 from zeuxis.inference.translations import Translations
 from zeuxis.inference.verb import verb
@@ -76,44 +77,62 @@ def complete(
     mask: Mask,
     seed: Seed = 0,
     labels: Labels = None,
+    text: Text = None,
+    numbers: Numbers = None,
     controls: "Controls | None" = None,
     progress: "Progress | None" = None,
 ) -> Images:
     """Fill the white part of a mask; the rest of the image stays unchanged."""
     import numpy as np
 
-    return model.images(
+    from zeuxis.inference.labels import described, with_remarks
+
+    more, texts = described(model, len(images), seed, numbers, text, open_to_data=False)
+    made = model.images(
         lambda ask: ask.family.complete(
             *ask.inputs.values(), ask.noise(), ask.cond, controls, ask.progress
         ),
         labels,
-        {"images": images, "mask": mask[:, None].astype(np.float32)},
+        {"images": images, "mask": mask[:, None].astype(np.float32), **more},
         seed=seed,
+        texts=texts,
         progress=progress,
         before=np.where(mask[:SHOWN, ..., None], 128, images[:SHOWN]).astype(np.uint8),
     )
+    return with_remarks(model, made, text)
 
 
-@verb("Varies", "zeuxis vary runs/flow-photos sketches/ --label style=oil strength=0.6")
+@verb(
+    "Varies",
+    "zeuxis vary runs/flow-photos sketches/ --label style=oil strength=0.6",
+    "zeuxis vary runs/flow-photos photos/ --text 'a red cat' strength=0.7",
+)
 def vary(
     model: "Model",
     images: Pixels,
     seed: Seed = 0,
     labels: Labels = None,
+    text: Text = None,
+    numbers: Numbers = None,
     controls: "Controls | None" = None,
     progress: "Progress | None" = None,
 ) -> Images:
-    """Redraw images, near to or far from what they are; a label says what they become."""
-    return model.images(
+    """Redraw images, near to or far from what they are; a label or a text says what they become."""
+    from zeuxis.inference.labels import described, with_remarks
+
+    more, texts = described(model, len(images), seed, numbers, text, open_to_data=False)
+    made = model.images(
         lambda ask: ask.family.vary(
             ask.inputs["images"], ask.noise(), ask.cond, controls, ask.progress
         ),
         labels,
-        {"images": images},
+        {"images": images, **more},
         seed=seed,
+        texts=texts,
         progress=progress,
         before=images,
     )
+    return with_remarks(model, made, text)
 
 
 @verb(

@@ -1,6 +1,5 @@
 """Verbs that draw new images."""
 
-import dataclasses
 import functools
 from typing import TYPE_CHECKING
 
@@ -54,7 +53,7 @@ def sample(
     Image i depends on (seed, i) and on what is asked for, not on the others. What `labels`, `text` and
     `numbers` leave open is drawn from the joint distribution of the training data.
     """
-    from zeuxis.inference.labels import described, drawn, remarks
+    from zeuxis.inference.labels import described, drawn, with_remarks
 
     table = drawn(model.conditions, model.facts.get("dataset", {}), count, seed, labels)
     inputs, texts = described(model, count, seed, numbers, text)
@@ -66,7 +65,7 @@ def sample(
         texts=texts,
         progress=progress,
     )
-    return dataclasses.replace(made, remarks=remarks(model, text or ()))
+    return with_remarks(model, made, text)
 
 
 @verb(
