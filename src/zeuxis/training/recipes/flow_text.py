@@ -1,6 +1,7 @@
 """Small pictures to captions: a flow of few positions, which leaves time for the captions.
 
-RESULT
+docs/text.md has what it reaches on the avatars, the time and the machine. Mirroring (data.flip) is left to
+the user: captions may say left and right.
 """
 
 FAMILY = "flow"
