@@ -23,7 +23,7 @@ from zeuxis.marks import crops
 from zeuxis.marks.carriers import CODES, FRAMES, Carriers, Frame, Key, carriers
 from zeuxis.marks.planes import fixed, lapped, sampler, times
 
-SURE, CLEAR = -6.0, -1.0
+SURE, CLEAR = -6.0, -1.5
 """Logarithms of the bounds below which a mark counts as found, and a symbol of its payload as read."""
 GROUND = 128
 """Grey level that transparent pictures are laid on: colours that nobody sees carry nothing."""
