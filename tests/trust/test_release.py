@@ -1,5 +1,6 @@
 """Cards and releases: what is written is valid for others, and one flipped byte is found."""
 
+import base64
 import json
 import shutil
 
@@ -10,6 +11,7 @@ from tests.support.kit import build, wake
 from tests.support.sabotage import breaks
 from zeuxis.core.files import write_json, write_sealed
 from zeuxis.inference import artefact
+from zeuxis.marks import credentials
 from zeuxis.trust import cards, release
 
 DATA = {
@@ -80,7 +82,7 @@ def test_without_a_licence_or_a_stated_unknown_nothing_is_released(words, senten
     assert not (run / release.STATEMENT).exists()
 
 
-@breaks("trust/release.py", "sha256(file) == subject", "subject or subject")
+@breaks("trust/release.py", "sha256(file) == digest", "True")
 @breaks("trust/release.py", "(run / STATEMENT).unlink(missing_ok=True)", "pass")
 @breaks("trust/release.py", "key.verify(", "str(")
 def test_a_release_is_checked_and_one_flipped_byte_found(run, capsys, monkeypatch, tmp_path):
@@ -107,6 +109,30 @@ def test_a_release_is_checked_and_one_flipped_byte_found(run, capsys, monkeypatc
     assert zeuxis("release", run, "--check") == 2
     assert "was changed since it was signed" in capsys.readouterr().err
     assert zeuxis("card", run) == 0 and not (run / release.STATEMENT).exists()
+
+
+@breaks("trust/release.py", "return inside and", "return")
+def test_a_strangers_statement_is_a_sentence_and_reaches_no_file_outside(run, capsys, tmp_path):
+    """Whoever signs it writes what he likes."""
+    pytest.importorskip("cryptography")
+    (tmp_path / "outside").write_bytes(b"")
+    empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    subject = [{"name": "../outside", "digest": {"sha256": empty}}]
+    stated = {"buildDefinition": {"internalParameters": {"licence": "MIT"}}}
+    me = credentials.identity()
+    for payload, code in (
+        ({"subject": subject, "predicate": stated}, 3),
+        ({"subject": 3, "predicate": stated}, 2),
+        ({"subject": subject}, 2),
+    ):
+        content = json.dumps(payload).encode()
+        signed = {"sig": release._sign(me, content), "cert": me.chain.decode()}
+        whole = {"payload": base64.b64encode(content).decode(), "signatures": [signed]}
+        write_json(run / release.STATEMENT, whole)
+        assert zeuxis("release", run, "--check") == code
+        said = capsys.readouterr()
+        assert ("../outside: changed" in said.out) == (code == 3)
+        assert ("holds another statement" in said.err) == (code == 2)
 
 
 def test_others_validators_take_the_cards(run):

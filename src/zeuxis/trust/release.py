@@ -7,13 +7,12 @@ in, as hashes, and what came out. It is signed in a DSSE envelope by the key tha
 
 import base64
 import dataclasses
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from zeuxis.core.errors import Invalid, NotFound
-from zeuxis.core.files import json_text, read_json, sha256, write_file, write_json
+from zeuxis.core.files import json_text, parse_json, read_json, sha256, write_file, write_json
 from zeuxis.inference import artefact
 from zeuxis.marks import credentials
 from zeuxis.trust import cards
@@ -167,17 +166,25 @@ def check(run: Path) -> Checked:
         raise NotFound(f"{run} holds no release (no {STATEMENT}); `zeuxis release` writes one")
     credentials.needed()
     payload, root = _verified(place, read_json(place))
-    signed = json.loads(payload)
-    changed = []
-    for subject in signed["subject"]:
-        file = run / subject["name"]
-        inside = file.resolve().is_relative_to(run.resolve())
-        if not (inside and file.is_file() and sha256(file) == subject["digest"]["sha256"]):
-            changed.append(subject["name"])
+    try:
+        signed = parse_json(payload)
+        digests = {str(one["name"]): one["digest"]["sha256"] for one in signed["subject"]}
+        licence = signed["predicate"]["buildDefinition"]["internalParameters"]["licence"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise Invalid(
+            f"{place} holds another statement than `zeuxis release` signs; get the release again"
+        ) from error
     own = credentials.folder() / credentials.ROOT
     mine = own.is_file() and own.read_bytes() == root
-    parameters = signed["predicate"]["buildDefinition"]["internalParameters"]
-    return Checked(mine, changed, str(parameters["licence"]))
+    changed = [name for name, digest in digests.items() if not _is(run, name, digest)]
+    return Checked(mine, changed, str(licence))
+
+
+def _is(run: Path, name: str, digest: str) -> bool:
+    """Whether a file lies in a run's folder and is the one that was signed."""
+    file = run / name
+    inside = file.resolve().is_relative_to(run.resolve())
+    return inside and file.is_file() and sha256(file) == digest
 
 
 def _verified(place: Path, envelope: Mapping[str, Any]) -> tuple[bytes, bytes]:
