@@ -36,6 +36,7 @@ peers: $(PEERS)
 $(PEERS): $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt torch-fidelity prdc
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt onnxruntime scikit-learn scipy tqdm
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt mlcroissant 'cyclonedx-python-lib[json-validation]'
 	@touch $(PEERS)
 
 demo: $(READY)
