@@ -166,7 +166,7 @@ class Carriers:
 
 @functools.lru_cache(maxsize=32)
 def carriers(frame: Frame, key: Key) -> Carriers:
-    """The carriers of a frame by a key: 28, 108, 424 or about 1,400 of them."""
+    """The carriers of a frame by a key: 28, 108, 292 or 1,536 of them."""
     block, blocks = frame.block, frame.side // frame.block
     row, column = np.indices((block, block)).reshape(2, -1)
     radius = np.hypot(row, column)
