@@ -209,7 +209,7 @@ export const judge = {
   later: "It is measured once it has learned; what comes of it appears here.",
   none: "This model was not measured yet.",
   measure: "Measure it",
-  interval: (between: string) => `95 % sure: ${between}`,
+  interval: (between: string) => `95 % interval: ${between}`,
   real: (value: string) => `Other pictures of yours: ${value}`,
   better: (how: string) => `Better: ${how}`,
   words: "In words",
