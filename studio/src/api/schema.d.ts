@@ -1559,7 +1559,8 @@ export interface operations {
                         colour?: number;
                         /**
                          * Conditions
-                         * @description Label columns that the model is conditioned on; by default every column of classes; or `none`.
+                         * @description Label columns that the model is conditioned on, and `text` for captions; by default every column of
+                         *     classes, or captions where there is none; or `none`.
                          */
                         conditions?: string[] | null;
                         /**
@@ -1593,6 +1594,12 @@ export interface operations {
                          *     5 %, raised to 64 but never above 15 %, at most 5,000, and none of fewer than 220.
                          */
                         holdout?: number | null;
+                        /**
+                         * Numbers
+                         * @description Columns that the model is conditioned on as numbers, not as classes.
+                         * @default []
+                         */
+                        numbers?: string[];
                         /**
                          * Pair
                          * @description Make each source image from its target: grey, downscale:4, edges, mask, jpeg:10 or blur.
@@ -1638,6 +1645,13 @@ export interface operations {
                          * @description Cut each image into squares of so many pixels, side by side: a set of one large photo.
                          */
                         tiles?: number | null;
+                        /**
+                         * Withhold
+                         * @description Combinations that are never trained on, by words of columns: hair=red,glasses=*;skin=bronze|brown,hat=*
+                         *     (* is any word but `none`): a third side, to see whether a model combines what it learned apart.
+                         * @default
+                         */
+                        withhold?: string;
                     };
                 };
             };
