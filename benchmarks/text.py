@@ -46,7 +46,7 @@ SETTINGS = {
     "data.withhold": ";".join(words for words, _ in WITHHELD.values()),
     "data.flip": "true",
 }
-CLASSIFIER = {"epochs": 6, "batch": 128, "lr": 2e-3}
+CLASSIFIER = {"epochs": 16, "batch": 128, "lr": 2e-3}
 
 
 def judged(seen: Mapping[str, str]) -> dict[str, str]:
@@ -116,10 +116,11 @@ class Judge:
     """A classifier, and what the avatars show."""
 
     def __init__(self, prepared: data.Prepared) -> None:
-        every = [judged(seen) for seen in all_traits()]
+        whole = all_traits()
+        every = [judged(seen) for seen in whole]
         rows = [int(name.removeprefix("avatar-")) for name in prepared.names]
         self.seen = [every[row] for row in rows]
-        self.full = [all_traits()[row] for row in rows]
+        self.full = [whole[row] for row in rows]
         self.words = {t: sorted({seen[t] for seen in every}) for t in TRAITS}
         truth = np.array([[self.words[t].index(seen[t]) for t in TRAITS] for seen in self.seen])
         some = np.concatenate([prepared.train, prepared.withheld[::2]])
@@ -194,10 +195,11 @@ def measured(
     """The figures of a row, and pictures of the first captions."""
     model = zeuxis.load(run)
     texts, said, rows = prompts(judge, prepared.holdout, count)
+    trained = known(prepared)
     images = model.sample(len(texts), seed=3, text=texts, **controls).images
     row = {
         "captions": len(texts),
-        "verbatim_in_training": round(float(np.mean([t in known(prepared) for t in texts])), 3),
+        "verbatim_in_training": round(float(np.mean([t in trained for t in texts])), 3),
         "pictures": judge.figures(judge.right(images, said), said),
         "real": judge.figures(judge.right(prepared.images[rows], said), said),
         "mean_of_shuffled_captions": share(
