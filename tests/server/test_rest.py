@@ -22,6 +22,7 @@ from zeuxis.create.verbs import VERBS as OF_PICTURES
 from zeuxis.inference import artefact
 from zeuxis.inference.arguments import LabelsOf, Number
 from zeuxis.inference.model import load
+from zeuxis.inference.prompts import TextOf
 from zeuxis.inference.results import Images, Latents
 from zeuxis.inference.verbs import VERBS
 from zeuxis.server import models
@@ -90,7 +91,7 @@ def test_rest_gives_what_python_gives(verb, name, server, runs, photos, words):
 @breaks("inference/verb.py", "if _has_words(value):", "if False:")
 @pytest.mark.parametrize("verb", [*VERBS.values(), *OF_PICTURES.values()], ids=lambda v: v.name)
 def test_no_argument_takes_a_path_from_a_body(verb, runs, tmp_path):
-    """A word is refused, or it is looked up among classes or choices."""
+    """A word is refused, or it is looked up among classes or choices, or a text as it stands."""
     model = load(runs("vae")) if verb.needs else None
     model = toy(tmp_path) if verb.needs == "Translates" else model
     (tmp_path / "here").write_text("0")
@@ -102,7 +103,7 @@ def test_no_argument_takes_a_path_from_a_body(verb, runs, tmp_path):
                 except errors.Invalid as refused:
                     assert str(tmp_path) not in str(refused).replace(repr(value)[:80], "")
                     continue
-                assert taken == value and isinstance(argument, LabelsOf | Choice | Number)
+                assert taken == value and isinstance(argument, LabelsOf | TextOf | Choice | Number)
 
 
 @pytest.mark.parametrize("name", OF_PICTURES)

@@ -38,7 +38,7 @@ class TextOf(Argument):
         if texts is not None:
             self._all_text(texts)
             check_count(len(texts), most)
-        return texts
+        return value
 
     def check(self, model: "Model", value: Any, given: Mapping[str, Any]) -> "list[str] | None":
         """Texts, or None."""
