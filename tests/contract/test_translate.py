@@ -69,7 +69,12 @@ def run(request, photos, tmp_path_factory):
 
 
 @breaks("core/family.py", '("image", *own,', '("image",')
-def test_its_sheet_shows_sources_above_what_it_made_of_them(run):
+@breaks(
+    "evaluation/drawn.py",
+    "rows = stored.holdout if held and",
+    "rows = stored.holdout if not held and",
+)
+def test_its_sheet_shows_held_out_sources_above_what_it_made_of_them(run):
     folder, pair, prepared = run
     sheet = picture(sorted(folder.glob("samples/step-*.png"))[-1], None, folder)
     factor = sheet.shape[1] // (8 * SIDE)
@@ -77,7 +82,8 @@ def test_its_sheet_shows_sources_above_what_it_made_of_them(run):
     assert sheet.shape == (4 * (2 * SIDE + 1) - 1, 8 * (SIDE + 1) - 1, 3)
     stored = prepared.fields["source"]
     shown = [
-        above(np.zeros((1, SIDE, SIDE, 3), np.uint8), stored.rows[i : i + 1]) for i in stored.train
+        above(np.zeros((1, SIDE, SIDE, 3), np.uint8), stored.rows[i : i + 1])
+        for i in stored.holdout
     ]
     assert any((sheet[:SIDE, :SIDE] == one[0, SIDE:]).all() for one in shown)
     assert (np.ptp(sheet[:SIDE, :SIDE], 2) == 0).all() == (pair == "grey")
