@@ -5,7 +5,7 @@ import { goalOf } from "../../jobs/spoken";
 import { Button, Go } from "../../parts/Button";
 import { Loaded } from "../../parts/Loaded";
 import { Next } from "../../parts/Next";
-import { RunChoice } from "../../parts/RunChoice";
+import { OfRun } from "../../parts/OfRun";
 import { Sentence } from "../../parts/Sentence";
 import { href } from "../../router";
 import { say } from "../../words";
@@ -30,33 +30,10 @@ const TONES: Record<string, "good" | "fair" | "bad"> = { good: "good", usable: "
 
 /** `#/judge/RUN`: how good a trained model is, as its report says. */
 export function Judge({ rest }: { rest: string[] }) {
-  const [runs] = useState(() =>
-    resource(async () => (await data(api.GET("/api/v1/runs"))).runs ?? []),
-  );
   return (
-    <>
-      <h1 tabIndex={-1}>{say.judge.title}</h1>
-      <Loaded from={runs}>
-        {(names) => {
-          const run = rest[0] ?? names.at(-1);
-          return run === undefined ? (
-            <>
-              <p>{say.samples.none}</p>
-              <Next>
-                <Go primary to={href("train")}>
-                  {say.samples.train}
-                </Go>
-              </Next>
-            </>
-          ) : (
-            <>
-              <RunChoice page="judge" names={names} run={run} />
-              <Told key={run} run={run} />
-            </>
-          );
-        }}
-      </Loaded>
-    </>
+    <OfRun page="judge" title={say.judge.title} rest={rest}>
+      {(run) => <Told key={run} run={run} />}
+    </OfRun>
   );
 }
 

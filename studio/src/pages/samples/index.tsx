@@ -1,11 +1,8 @@
 import { useEffect, useState } from "preact/hooks";
 import { api, data, resource } from "../../api/client";
 import { jobs, over } from "../../jobs/jobs";
-import { Go } from "../../parts/Button";
 import { Loaded } from "../../parts/Loaded";
-import { Next } from "../../parts/Next";
-import { RunChoice } from "../../parts/RunChoice";
-import { href } from "../../router";
+import { OfRun } from "../../parts/OfRun";
 import { say } from "../../words";
 import { CHANGES, Changing } from "./Changing";
 import { Drawing } from "./Drawing";
@@ -14,36 +11,10 @@ import "./samples.css";
 
 /** `#/samples/RUN`: what a trained model draws. */
 export function Samples({ rest }: { rest: string[] }) {
-  const [runs] = useState(() =>
-    resource(async () => (await data(api.GET("/api/v1/runs"))).runs ?? []),
-  );
   return (
-    <>
-      <h1 tabIndex={-1}>{say.samples.title}</h1>
-      <Loaded from={runs}>
-        {(names) => {
-          const run = rest[0] ?? names.at(-1);
-          if (run === undefined) {
-            return (
-              <>
-                <p>{say.samples.none}</p>
-                <Next>
-                  <Go primary to={href("train")}>
-                    {say.samples.train}
-                  </Go>
-                </Next>
-              </>
-            );
-          }
-          return (
-            <>
-              <RunChoice page="samples" names={names} run={run} />
-              <Model key={run} run={run} />
-            </>
-          );
-        }}
-      </Loaded>
-    </>
+    <OfRun page="samples" title={say.samples.title} rest={rest}>
+      {(run) => <Model key={run} run={run} />}
+    </OfRun>
   );
 }
 
