@@ -256,7 +256,8 @@ class Family(nn.Module, abc.ABC):
             for name in config.given
             if name not in batch
         }
-        return {name: {**unknown(blank), **batch}[name] for name in config.given}
+        found = {**unknown(blank), **batch}
+        return {name: found[name] for name in config.given}
 
     def phases(self) -> tuple[Phase, ...]:
         """The optimisation phases of a step, in order. Default: one, over everything."""

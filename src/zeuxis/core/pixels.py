@@ -18,6 +18,9 @@ from torch import Tensor
 
 from zeuxis.core.files import write_file
 
+CHUNK = 4096
+"""Colours that are compared with those of a legend at a time."""
+
 
 def from_uint8(
     pixels_BCHW: Tensor, dtype: torch.dtype = torch.float32, straight: bool = False
@@ -109,10 +112,6 @@ def nearest_ids(pixels_HWC: np.ndarray, colours_K3: np.ndarray) -> tuple[np.ndar
         clear = pixels_HWC[..., 3] == 0
         ids_HW[clear], off_HW[clear] = -1, 0
     return ids_HW, off_HW
-
-
-CHUNK = 4096
-"""Colours that are compared with those of a legend at a time."""
 
 
 def seen(pixels_NHWC: np.ndarray) -> np.ndarray:
