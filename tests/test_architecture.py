@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.support.sabotage import breaks
 from zeuxis.families import FAMILIES
 
 SRC = Path(__file__).parents[1] / "src" / "zeuxis"
@@ -84,6 +85,17 @@ def test_the_table_is_the_folder_and_files_stay_small():
     assert not {str(path): size for path, size in sizes.items() if size > 600}
     assert all(sizes[path] <= 400 for path in files.values())
     assert sizes[SRC / "training/loop.py"] <= 300 and sizes[SRC / "training/step.py"] <= 300
+
+
+@breaks("nn/towers.py", "modulation(x.shape[0]", "modulation(len(x)")
+def test_networks_never_ask_the_length_of_a_batch():
+    """`len(x)` is a number to an exporter, and the batch is frozen; `x.shape[0]` stays free."""
+    rows = re.compile(r"\blen\((\w+_B\w*|x|like|latent|source|noise\[.*?\])\)")
+    networks = [
+        path for part in ("families", "nn", "sampling") for path in SRC.glob(f"{part}/*.py")
+    ]
+    found = {path.name: rows.findall(path.read_text()) for path in networks}
+    assert not {name: asked for name, asked in found.items() if asked}
 
 
 def test_help_and_import_need_no_torch():

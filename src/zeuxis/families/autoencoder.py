@@ -258,7 +258,7 @@ class Autoencoder(
             ValueError: it was not trained for this kind of damage.
         """
         self._check(kind)
-        kind_B = torch.full((len(image_BCHW),), KINDS.index(kind), device=image_BCHW.device)
+        kind_B = torch.full((image_BCHW.shape[0],), KINDS.index(kind), device=image_BCHW.device)
         return full(self._restore(image_BCHW, kind_B, strength_B)).clamp(-1, 1)
 
     def noise(self, rng: Rng) -> Batch:
@@ -278,7 +278,7 @@ class Autoencoder(
         self._check("mask")
         hidden_B1HW = mask_B1HW > 0.5
         known_BCHW = torch.where(hidden_B1HW, 0.0, image_BCHW)
-        kind_B = torch.full((len(image_BCHW),), KINDS.index("mask"), device=image_BCHW.device)
+        kind_B = torch.full((image_BCHW.shape[0],), KINDS.index("mask"), device=image_BCHW.device)
         share_B = hidden_B1HW.to(image_BCHW.dtype).mean((1, 2, 3))
         mask_B1HW = hidden_B1HW.to(image_BCHW.dtype)
         whole_BCHW = full(self._restore(known_BCHW, kind_B, share_B, mask_B1HW)).clamp(-1, 1)
@@ -377,8 +377,8 @@ class Autoencoder(
         return both.contiguous(memory_format=torch.channels_last)
 
     def _undamaged(self, like: Tensor) -> tuple[Tensor, Tensor]:
-        kind_B = torch.zeros(len(like), dtype=torch.int64, device=like.device)
-        return kind_B, torch.zeros(len(like), device=like.device, dtype=like.dtype)
+        kind_B = torch.zeros(like.shape[0], dtype=torch.int64, device=like.device)
+        return kind_B, torch.zeros(like.shape[0], device=like.device, dtype=like.dtype)
 
     def _skips(self) -> bool:
         return self.config.skips and bool(self.config.corrupt)

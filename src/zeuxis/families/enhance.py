@@ -336,7 +336,7 @@ class Enhance(Family, abilities.Translates[EnhanceControls]):
     ) -> Tensor:
         """One pass; at scale 1 with a `mask` in `cond`, what it leaves out stays as it is."""
         mask = cond.get("mask")
-        told_BK = self._told(controls).to(source).expand(len(source), -1)
+        told_BK = self._told(controls).to(source).expand(source.shape[0], -1)
         made = self._restored(source, mask, told_BK).clamp(-1, 1)
         return made if mask is None or self.scale > 1 else torch.where(mask > 0, made, source)
 

@@ -220,7 +220,7 @@ class Flow(
         `told` is by the net's `label`; None: all is unknown. `net` may be the early copy.
         """
         net = net or (self.net if length_B is None else self.jumper)
-        told = told or net.told(self.condition(EMPTY, len(x_BCHW)))
+        told = told or net.told(self.condition(EMPTY, x_BCHW.shape[0]))
         unet, spread = wrapped(net, tileable), self.config.spread
         return flow.velocity(unet, x_BCHW, time_B, length_B, spread, told)
 
@@ -229,7 +229,7 @@ class Flow(
         config, length_B = self.config, None
         image_BCHW = self._normal(batch["latent"]) if config.latent else batch["image"]
         noise_BCHW = ctx.rng.normal("noise", *image_BCHW.shape[1:])
-        given = hide(self.condition(batch, len(image_BCHW)), ctx.rng, config.drop_label)
+        given = hide(self.condition(batch, image_BCHW.shape[0]), ctx.rng, config.drop_label)
         net = self.jumper if phase == "jumps" else self.net
         if phase == "jumps":
             time_B, length_B = random_steps(ctx.rng)
@@ -318,7 +318,7 @@ class Flow(
         time_B = deviation_B / (1 + deviation_B)
         t = time_B[:, None, None, None]
         x_BCHW = (1 - t) * image_BCHW
-        velocity = self._under(self.condition(cond, len(image_BCHW)))
+        velocity = self._under(self.condition(cond, image_BCHW.shape[0]))
         return (x_BCHW - t * velocity(x_BCHW, time_B)).clamp(-1, 1)
 
     def bits_per_dim(self, batch: Batch, rng: Rng) -> Tensor:
@@ -348,7 +348,7 @@ class Flow(
                 f"autoguidance_scale is {auto}, but this flow kept no early copy of itself to be "
                 "guided by; train with family.early=0.15, or leave it at 1"
             )
-        given = self.condition(cond, len(next(iter(cond.values())))) if cond else EMPTY
+        given = self.condition(cond, next(iter(cond.values())).shape[0]) if cond else EMPTY
         scale = controls.guidance_scale
         scale = scale if scale is not None else 2.0 if text else 1.0
         draw = functools.partial(self._under, tileable=self.config.tileable)

@@ -353,7 +353,7 @@ class GAN(Family, abilities.Generates[GANControls], abilities.Interpolates):
             squared_B = adversarial.squared_gradient(verdict_B, between_BCHW)
             losses["penalty"] = adversarial.one_centred(squared_B).mean()
         if classes is not None:
-            losses["classify"] = self._confusion(classes[: len(label_BA)], label_BA).mean()
+            losses["classify"] = self._confusion(classes[: label_BA.shape[0]], label_BA).mean()
         return self._total(losses, {"penalty": gamma, "classify": config.classify})
 
     def _discriminate(
@@ -397,4 +397,4 @@ class GAN(Family, abilities.Generates[GANControls], abilities.Interpolates):
     ) -> Tensor:
         """One pass of the generator."""
         z_BZ = noise["z"] * controls.truncation
-        return self.generator(z_BZ, self.label_of(cond, len(z_BZ))).clamp(-1, 1)
+        return self.generator(z_BZ, self.label_of(cond, z_BZ.shape[0])).clamp(-1, 1)

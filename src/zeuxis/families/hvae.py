@@ -206,9 +206,9 @@ class Decoder(nn.Module):
 
         Without evidence `u_BN` is the latent; with it, the noise of the posterior.
         """
-        x = self.start.expand(len(u_BN), -1)[..., None, None]
+        x = self.start.expand(u_BN.shape[0], -1)[..., None, None]
         rest, told = u_BN, list(evidence or ())
-        found, rate_B = [], torch.zeros(len(u_BN), device=u_BN.device)
+        found, rate_B = [], torch.zeros(u_BN.shape[0], device=u_BN.device)
         for i, (groups, (height, width)) in enumerate(zip(self.grids, self.sizes, strict=True)):
             if i:
                 x = self.rises[i - 1](x)
@@ -298,7 +298,7 @@ class HVAE(
         kept = sum(sizes[: controls.fixed_levels])
         if kept:
             other_BN = self.noise(Rng.for_images(controls.fixed_seed, [0]))["latent"].to(latent_BN)
-            coarse_BN = other_BN[:, :kept].expand(len(latent_BN), -1)
+            coarse_BN = other_BN[:, :kept].expand(latent_BN.shape[0], -1)
             latent_BN = torch.cat([coarse_BN, latent_BN[:, kept:]], 1)
         last = len(controls.temperature) - 1
         factors = [
@@ -312,7 +312,7 @@ class HVAE(
 
     def decode(self, latent: Tensor, cond: Batch = EMPTY) -> Tensor:
         """The mean of p(x | u, y), clipped to [-1, 1]."""
-        given_BE = self.labels(self.label_of(cond, len(latent)))
+        given_BE = self.labels(self.label_of(cond, latent.shape[0]))
         return self._pixels(self.decoder(given_BE, latent)[0])
 
     def reconstruct(self, image_BCHW: Tensor, cond: Batch = EMPTY) -> Tensor:
@@ -321,8 +321,8 @@ class HVAE(
 
     def _through(self, image_BCHW: Tensor, cond: Batch) -> tuple[Tensor, Tensor]:
         """Raw mixtures (B, K, H, W) and latent (B, N) of the posterior's means."""
-        given_BE = self.labels(self.label_of(cond, len(image_BCHW)))
-        still_BN = full(image_BCHW).new_zeros(len(image_BCHW), sum(self.config.sizes()))
+        given_BE = self.labels(self.label_of(cond, image_BCHW.shape[0]))
+        still_BN = full(image_BCHW).new_zeros(image_BCHW.shape[0], sum(self.config.sizes()))
         raw_BKHW, latent_BN, _ = self.decoder(given_BE, still_BN, self.encoder(image_BCHW))
         return raw_BKHW, latent_BN
 

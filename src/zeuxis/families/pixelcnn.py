@@ -165,7 +165,7 @@ class PixelCNN(
     def loss(self, phase: str, batch: Batch, ctx: Context) -> Losses:
         """Bits per dimension, each image in an order of its own."""
         config, image_BCHW = self.config, batch["image"]
-        label_BA = self.label_of(batch, len(image_BCHW))
+        label_BA = self.label_of(batch, image_BCHW.shape[0])
         hidden_BA = ctx.rng.uniform("drop_label", label_BA.shape[1]) < config.drop_label
         order_B = ctx.rng.integers("order", config.orders)
         given_BE = self._given(label_BA.masked_fill(hidden_BA, -1), order_B)
@@ -196,7 +196,7 @@ class PixelCNN(
     ) -> Tensor:
         """Number by number, the level at which the cumulated probability passes the uniform."""
         uniform_BHWC = noise["uniform"]
-        given_BE = self._given(self.label_of(cond, len(uniform_BHWC)))
+        given_BE = self._given(self.label_of(cond, uniform_BHWC.shape[0]))
         return self._draw(uniform_BHWC, given_BE, controls, progress)
 
     def complete(
@@ -214,7 +214,7 @@ class PixelCNN(
         """
         order_B = best_order(mask_B1HW, self.config.orders)
         mask_B1HW = mask_B1HW > 0
-        given_BE = self._given(self.label_of(cond, len(image_BCHW)), order_B)
+        given_BE = self._given(self.label_of(cond, image_BCHW.shape[0]), order_B)
         known_BCHW = _turn(image_BCHW.masked_fill(mask_B1HW, 0), order_B)
         open_B1HW = _turn(mask_B1HW, order_B)
         filled_BCHW = self._draw(
@@ -234,7 +234,7 @@ class PixelCNN(
         progress: Progress | None,
         known: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
-        stepper = PixelCNNStepper(self, len(uniform_BHWC), given_BE)
+        stepper = PixelCNNStepper(self, uniform_BHWC.shape[0], given_BE)
         return draw(
             stepper, uniform_BHWC, self.config.levels, controls.temperature, known, progress
         )
@@ -254,7 +254,7 @@ class PixelCNN(
         """What the blocks are told: labels and, if there are several, the order; (B, E)."""
         if self.config.orders > 1:
             if order_B is None:
-                order_B = label_BA.new_zeros(len(label_BA))
+                order_B = label_BA.new_zeros(label_BA.shape[0])
             label_BA = torch.cat([label_BA, order_B[:, None]], 1)
         return self.labels(label_BA).to(self.head.weight.dtype)
 
@@ -263,7 +263,7 @@ def best_order(mask_B1HW: Tensor, orders: int) -> Tensor:
     """For each row the order in which the most pairs of a known and an open pixel lie that way round."""
     counts = []
     for order in range(orders):
-        order_B = torch.full((len(mask_B1HW),), order, device=mask_B1HW.device)
+        order_B = torch.full((mask_B1HW.shape[0],), order, device=mask_B1HW.device)
         open_BP = _turn(mask_B1HW > 0, order_B).flatten(1).long()
         counts.append((open_BP * (1 - open_BP).cumsum(1)).sum(1))
     return torch.stack(counts).argmax(0)

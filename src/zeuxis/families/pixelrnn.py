@@ -121,7 +121,7 @@ class PixelStepper:
     def __init__(self, model: "PixelRNN", label_BE: Tensor) -> None:
         config, net = model.config, model.network
         self.config, self.net, self.output = config, net, model.output
-        shape = (len(label_BE), config.channels, config.height, config.width)
+        shape = (label_BE.shape[0], config.channels, config.height, config.width)
         self.canvas = net.canvas(label_BE.new_zeros(shape))
         self.stem, self.first = Product(net.stem), Product(net.first)
         # to mypy the members of a ModuleList are plain modules
@@ -269,7 +269,7 @@ class PixelRNN(
         controls: PixelRNNControls,
         progress: Progress | None,
     ) -> Tensor:
-        stepper = self.stepper(len(uniform_BHWC), cond)
+        stepper = self.stepper(uniform_BHWC.shape[0], cond)
         return draw(
             stepper, uniform_BHWC, self.config.levels, controls.temperature, known, progress
         )

@@ -172,7 +172,7 @@ class Synthesis(nn.Module):
 
     def forward(self, w_BLZ: Tensor, noise: list[Tensor]) -> Tensor:
         """Generate each image."""
-        x = self.start.expand(len(w_BLZ), -1, -1, -1)
+        x = self.start.expand(w_BLZ.shape[0], -1, -1, -1)
         image: Tensor | None = None
         stage = 0
         for layer, (conv, grid) in enumerate(zip(self.convs, self.sizes, strict=True)):
@@ -257,7 +257,7 @@ class StyleGAN(Family, abilities.Generates[StyleGANControls], abilities.Interpol
     def mapping(self, z_BZ: Tensor, label_BA: Tensor | None = None) -> Tensor:
         """Latents to styles: (B, Z) -> w (B, Z). No label means unknown."""
         given = {} if label_BA is None else {"label": label_BA}
-        return self.mapper(z_BZ, self.label_of(given, len(z_BZ)))
+        return self.mapper(z_BZ, self.label_of(given, z_BZ.shape[0]))
 
     def styles(self, w_BZ: Tensor, truncation: float = 1.0, layers: int | None = None) -> Tensor:
         """The same style for every layer, the first `layers` (default: all) nearer to the mean.
@@ -343,7 +343,7 @@ class StyleGAN(Family, abilities.Generates[StyleGANControls], abilities.Interpol
         if due:
             scored = verdict_2B if config.loss == "relativistic" else real_B
             squared_2B = adversarial.squared_gradient(scored, image_2BCHW)
-            losses["penalty"] = squared_2B.sum() / len(real_B) / 2
+            losses["penalty"] = squared_2B.sum() / real_B.shape[0] / 2
             gamma = config.gamma * config.gamma_end**ctx.progress
             total = total + gamma * config.penalty_every * losses["penalty"]
         return {"total": total, **losses}
@@ -387,11 +387,11 @@ class StyleGAN(Family, abilities.Generates[StyleGANControls], abilities.Interpol
         progress: Progress | None = None,
     ) -> Tensor:
         """One pass of the mapping network and the synthesis network."""
-        label_BA = self.label_of(cond, len(noise["z"]))
+        label_BA = self.label_of(cond, noise["z"].shape[0])
         near = (controls.truncation, controls.truncation_layers)
         w_BLZ = self.styles(self.mapper(noise["z"], label_BA), *near)
         if controls.mixing is not None:
             second_BLZ = self.styles(self.mapper(noise["mix"], label_BA), *near)
-            start_B = torch.full((len(w_BLZ),), controls.mixing, device=w_BLZ.device)
+            start_B = torch.full((w_BLZ.shape[0],), controls.mixing, device=w_BLZ.device)
             w_BLZ = mix(w_BLZ, second_BLZ, start_B)
         return self.synthesise(w_BLZ, noise, controls.noise)

@@ -185,7 +185,7 @@ class Unpaired(Family, abilities.Translates[UnpairedControls]):
         source_BCHW, image_BCHW = self.fitting(batch["source"]), batch["image"]
         if phase == "main":
             return self._flow_loss(
-                source_BCHW, image_BCHW, self.label_of(batch, len(image_BCHW)), ctx
+                source_BCHW, image_BCHW, self.label_of(batch, image_BCHW.shape[0]), ctx
             )
         if phase == "discriminator":
             return self._critics_loss(source_BCHW, image_BCHW, ctx)

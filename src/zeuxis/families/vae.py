@@ -275,7 +275,9 @@ class VAE(
         for i, batch in enumerate(batches):
             label_BA = self.label_of(batch, len(batch["image"]))
             if self.mixture is None:  # which knows what to make of a label that is missing
-                hidden_BA = rng.uniform(f"hidden/{i}", label_BA.shape[1])[: len(label_BA)] < HIDDEN
+                hidden_BA = (
+                    rng.uniform(f"hidden/{i}", label_BA.shape[1])[: label_BA.shape[0]] < HIDDEN
+                )
                 label_BA = label_BA.masked_fill(hidden_BA, -1)
             image_BCHW, given_BE = self._rounded(batch["image"]), self.labels(label_BA)
             rows.append((*self.encoder(image_BCHW, given_BE), given_BE, label_BA))
@@ -319,7 +321,7 @@ class VAE(
 
     def encode(self, image_BCHW: Tensor, cond: Batch = EMPTY) -> Tensor:
         """The latent (B, Z) of the mean of q(z | x, y)."""
-        label_BA = self.label_of(cond, len(image_BCHW))
+        label_BA = self.label_of(cond, image_BCHW.shape[0])
         given_BE = self.labels(label_BA)
         mean_BZ, _ = self.encoder(image_BCHW, given_BE)
         if self.mixture is not None:
@@ -328,7 +330,7 @@ class VAE(
 
     def decode(self, latent: Tensor, cond: Batch = EMPTY) -> Tensor:
         """The centre of p(x | z, y), clipped to [-1, 1]."""
-        label_BA = self.label_of(cond, len(latent))
+        label_BA = self.label_of(cond, latent.shape[0])
         given_BE = self.labels(label_BA)
         if self.mixture is not None:
             return self.decoder(self.mixture.to_z(latent, label_BA), given_BE).clamp(-1, 1)
@@ -336,7 +338,7 @@ class VAE(
 
     def reconstruct(self, image_BCHW: Tensor, cond: Batch = EMPTY) -> Tensor:
         """`decode(encode(image))`, sparing the way through the prior and back."""
-        given_BE = self.labels(self.label_of(cond, len(image_BCHW)))
+        given_BE = self.labels(self.label_of(cond, image_BCHW.shape[0]))
         mean_BZ, _ = self.encoder(image_BCHW, given_BE)
         return self.decoder(mean_BZ, given_BE).clamp(-1, 1)
 

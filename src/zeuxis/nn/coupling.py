@@ -55,7 +55,7 @@ class Couplings(nn.Module):
 
     def to_latent(self, z_BZ: Tensor, given_BE: Tensor) -> tuple[Tensor, Tensor]:
         """The latent (B, Z), and log |d latent / d z| (B,)."""
-        log_det_B = z_BZ.new_zeros(len(z_BZ))
+        log_det_B = z_BZ.new_zeros(z_BZ.shape[0])
         for coupling in self.couplings:
             fixed_BZ, moved_BZ = z_BZ.chunk(2, 1)
             log_scale_BZ, shift_BZ = coupling(fixed_BZ, given_BE)

@@ -62,7 +62,7 @@ class FittedFlow(nn.Module):
     def to_latent(self, z_BZ: Tensor, given_BE: Tensor) -> tuple[Tensor, Tensor]:
         """The latent (B, Z), and log |d latent / d z| (B,)."""
         if not self.fitted:
-            return z_BZ, z_BZ.new_zeros(len(z_BZ))
+            return z_BZ, z_BZ.new_zeros(z_BZ.shape[0])
         with torch.autocast(z_BZ.device.type, enabled=False):  # or it would not undo `to_z`
             away_ZB = (full(z_BZ) - self.mean_Z).T
             even_BZ = torch.linalg.solve_triangular(self.factor_ZZ, away_ZB, upper=False).T

@@ -52,7 +52,7 @@ class Group(nn.Module):
             evidence: the encoder's features (B, F, h, w).
         """
         own, shared = self.look(F.relu(x)).chunk(2, 1)
-        rate_B = torch.zeros(len(x), device=x.device)
+        rate_B = torch.zeros(x.shape[0], device=x.device)
         if evidence is not None:
             moves = full(self.posterior(F.relu(shared + evidence, inplace=True)))
             move, spread = moves.chunk(2, 1)

@@ -28,5 +28,5 @@ class Labels(nn.Module):
         known = zip(self.tables, label_BA.unbind(1), self.classes, strict=True)
         vectors = [table(torch.where(index < 0, n, index)) for table, index, n in known]
         if not vectors:
-            return torch.zeros(len(label_BA), 0, device=label_BA.device)
+            return torch.zeros(label_BA.shape[0], 0, device=label_BA.device)
         return torch.stack(vectors).sum(0)

@@ -127,7 +127,7 @@ class _Recurrence(torch.autograd.Function):
             out_NBS[here] = torch.mul(o, bent[:count], out=bent[:count])
             state[1 + first : 1 + last] = out_NBS[here]
         ctx.save_for_backward(weight_JG, joint_NBJ, gates_NBG, old_NBS, bent_NBS)
-        ctx.schedule, ctx.bias_rows, ctx.wide = schedule, len(bias_BG), wide
+        ctx.schedule, ctx.bias_rows, ctx.wide = schedule, bias_BG.shape[0], wide
         return out_NBS
 
     @staticmethod
@@ -304,7 +304,7 @@ class RowStepper:
 
     def __init__(self, layer: RowLSTM, label_BE: Tensor, width: int) -> None:
         self.own, self.upsample = _Stepper(layer.cells, label_BE), Product(layer.upsample)
-        batch = len(label_BE)
+        batch = label_BE.shape[0]
         self.state_WBS = self.own.states(width, batch)
         self.cell_WBS = self.own.cells(width, batch)
         self.left_BF = self.state_WBS.new_zeros(1, 1)
@@ -337,7 +337,7 @@ class DiagonalStepper:
     def __init__(self, layer: DiagonalBiLSTM, label_BE: Tensor, width: int) -> None:
         self.right, self.left = (_Stepper(c, label_BE) for c in (layer.right, layer.left))
         self.upsample = Product(layer.upsample)
-        self.batch = len(label_BE)
+        self.batch = label_BE.shape[0]
         self.state_WBS, self.other_WBS = self.right.states(2, width, self.batch)
         self.h_BS, self.cell_BS = self.right.states(self.batch), self.right.cells(self.batch)
         self.xs: list[Tensor] = []

@@ -56,7 +56,7 @@ class Mixture(nn.Module):
 
     def log_weight(self, label_BA: Tensor) -> Tensor:
         """Log P(component | labels), (B, K): the conditions count as independent given the component."""
-        log_BK = self.log_weight_K.double().expand(len(label_BA), -1)
+        log_BK = self.log_weight_K.double().expand(label_BA.shape[0], -1)
         for i in range(self.count):
             log_BK = (
                 log_BK + self.get_buffer(f"log_odds_{i}").double()[label_BA[:, i]]
@@ -104,7 +104,7 @@ class Mixture(nn.Module):
             return given_BZ, given_BZ
         mean_KZ, factor_KZZ = self.mean_KZ.double(), self.factor_KZZ.double()
         log_BK, size = self.log_weight(label_BA), mean_KZ.shape[1]
-        noise_BKZ = given_BZ.new_zeros(len(given_BZ), *mean_KZ.shape, dtype=torch.float64)
+        noise_BKZ = given_BZ.new_zeros(given_BZ.shape[0], *mean_KZ.shape, dtype=torch.float64)
         latents, points = [], []
         for i in range(size):
             mean_BK = mean_KZ[:, i] + torch.einsum(

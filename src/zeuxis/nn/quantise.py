@@ -73,7 +73,7 @@ class FSQ(nn.Module):
         # The bounded value plus what is missing, cut off from the gradient: exact only up to rounding,
         # so the code's value is taken from the digit itself.
         code_BDhw = _replace(bound_BDhw / self._half(), digit_BDhw / self._half())
-        return Quantised(code_BDhw, self._token(digit_BDhw), z_BDhw.new_zeros(len(z_BDhw)))
+        return Quantised(code_BDhw, self._token(digit_BDhw), z_BDhw.new_zeros(z_BDhw.shape[0]))
 
     def codes(self, token_Bhw: Tensor) -> Tensor:
         """(B, h, w) int64 -> (B, D, h, w) in [-1, 1]."""

@@ -128,7 +128,7 @@ class DownTower(nn.Module):
         """Features of every grid, finest first."""
         h, w = image_BCHW.shape[2:]
         x = pad_edge(image_BCHW, -h % self.factor, -w % self.factor)
-        modulation = self.stack.modulation(len(x), given_BE)
+        modulation = self.stack.modulation(x.shape[0], given_BE)
         x = self.stem(F.pixel_unshuffle(x, self.patch))
         found = []
         for level in range(len(self.stack.levels)):
@@ -180,7 +180,7 @@ class UpTower(nn.Module):
             given_BE: what modulates the blocks, if the tower was built for it.
             skips: features to be added to those of each grid but the coarsest, finest first.
         """
-        modulation = self.stack.modulation(len(x_BFhw), given_BE)
+        modulation = self.stack.modulation(x_BFhw.shape[0], given_BE)
         x = x_BFhw
         for level in reversed(range(len(self.stack.levels))):
             if level < len(self.grow):

@@ -48,7 +48,7 @@ def complete(
                 keep = (1 - t) / (1 - after)
                 add = math.sqrt(t**2 - (keep * after) ** 2)
                 x, drawn = keep * x + add * fresh(drawn), drawn + 1
-            slope = velocity(x, torch.full((len(x),), t, device=x.device, dtype=x.dtype))
+            slope = velocity(x, x.new_full(x.shape[:1], t))
             data = torch.where(open_, x - t * slope, known)
             x = (1 - after) * data + after * (x + (1 - t) * slope)
         if progress:

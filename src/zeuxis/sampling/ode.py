@@ -57,7 +57,7 @@ def multistep(
     """
     steps, start, past = len(times) - 1, x, x
     for i, (t, after) in enumerate(itertools.pairwise(times)):
-        slope = velocity(x, torch.full((len(x),), t, device=x.device, dtype=x.dtype)).to(x.dtype)
+        slope = velocity(x, x.new_full(x.shape[:1], t)).to(x.dtype)
         ahead = slope
         if i > 0:
             x = start + (t - times[i - 1]) * (past + slope) / 2
@@ -91,7 +91,7 @@ def long_steps(
     https://arxiv.org/abs/2505.13447).
     """
     for i, (t, after) in enumerate(itertools.pairwise(times)):
-        t_B, length_B = x.new_tensor([[t], [t - after]]).expand(2, len(x))
+        t_B, length_B = x.new_tensor([[t], [t - after]]).expand(2, x.shape[0])
         x = x - (t - after) * average(x, t_B, length_B).to(x.dtype)
         if progress:
             progress(i + 1, len(times) - 1)
@@ -122,7 +122,7 @@ def change_of_variables(
         trace_B1 = (product * probe).flatten(1).sum(1, keepdim=True)
         return torch.cat([slope.detach().flatten(1), trace_B1], 1)
 
-    state = torch.cat([x.flatten(1), x.new_zeros(len(x), 1)], 1)
+    state = torch.cat([x.flatten(1), x.new_zeros(x.shape[0], 1)], 1)
     state = multistep(both, state, times)
     return state[:, :-1].view_as(x), state[:, -1]
 

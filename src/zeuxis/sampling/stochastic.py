@@ -50,7 +50,7 @@ def stochastic(
     """
     steps, start, past, weight = len(times) - 1, x, x, 0.0
     for i, (t, after) in enumerate(itertools.pairwise(times)):
-        slope = velocity(x, torch.full((len(x),), t, device=x.device, dtype=x.dtype)).to(x.dtype)
+        slope = velocity(x, x.new_full(x.shape[:1], t)).to(x.dtype)
         data = ahead = x - t * slope
         if i > 0:
             x = start + weight * (past + data) / 2
