@@ -11,7 +11,7 @@ SHELL := /bin/sh
 
 help:
 	@echo 'make setup      virtual environment .venv with the pinned dependencies'
-	@echo 'make peers      what tests compare with: torch-fidelity, prdc, SciPy, scikit-learn, onnxruntime'
+	@echo 'make peers      what tests compare with: torch-fidelity, prdc, SciPy, scikit-learn'
 	@echo 'make demo       train on the embedded avatars for about 3 minutes; see runs/demo/report.html'
 	@echo 'make studio     build the page of `zeuxis studio`; needs Node 20'
 	@echo 'make test       every check: format, lint, types, architecture, tests'
@@ -35,7 +35,7 @@ peers: $(PEERS)
 # Without their dependencies: torch-fidelity's would bring torchvision, and with it another torch.
 $(PEERS): $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt torch-fidelity prdc
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt onnxruntime scikit-learn scipy tqdm
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt scikit-learn scipy tqdm
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt mlcroissant 'cyclonedx-python-lib[json-validation]'
 	@touch $(PEERS)
 

@@ -19,6 +19,7 @@ RANKS = [
     ("evaluation",),
     ("training",),
     ("trust", "create"),
+    ("export",),
     ("server",),
     ("cli",),
 ]

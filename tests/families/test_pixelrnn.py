@@ -37,8 +37,8 @@ def heard_by(model, row, column):
 @breaks("nn/lstm.py", "h_NBS[left.argsort()[:-width]]", "h_NBS[left.argsort()[width:]]")
 @breaks(
     "families/pixelrnn.py",
-    "[:, :, : self.before]  # mask A",
-    "[:, :, 1 : self.before + 1]  # mask A",
+    "taps[: self.before], 2)  # mask A",
+    "taps[1 : self.before + 1], 2)  # mask A",
 )
 @pytest.mark.parametrize("layers", [1, 3])
 @pytest.mark.parametrize("channels", [1, 3])

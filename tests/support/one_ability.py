@@ -117,6 +117,9 @@ class Stepper(Tiny, abilities.Sequential):
     def stepper(self, rows, cond=abilities.EMPTY):
         return Uniform(rows)
 
+    def log_p(self, image_BCHW, place, cond=abilities.EMPTY):
+        return Uniform(len(image_BCHW)).log_p()[:, None].expand(-1, image_BCHW.shape[1], -1)
+
 
 ONE = (
     Generator,

@@ -290,6 +290,18 @@ class Sequential(Ability):
     def stepper(self, rows: int, cond: Batch = EMPTY) -> "Stepper":
         """At the first number of `rows` new images. Each step costs one position, not one image."""
 
+    @abc.abstractmethod
+    def log_p(self, image_BCHW: Tensor, place: Tensor, cond: Batch = EMPTY) -> Tensor:
+        """Log-probabilities (B, C, L) of a pixel's numbers, each given all before it. Costs an image.
+
+        The same as a stepper's, for whoever keeps no state between two pixels.
+
+        Args:
+            image_BCHW: what is known; what comes after a number has no influence on it.
+            place: (1,) int64, the pixel's number in raster order.
+            cond: `label` (B, A), if known.
+        """
+
 
 class Scores(Ability):
     """Ability: tells how likely an image is, or a bound of it."""

@@ -226,6 +226,16 @@ class PixelCNN(
         """At the first number, from the top; the vertical stream costs a row, the rest a pixel."""
         return PixelCNNStepper(self, rows, self._given(self.label_of(cond, rows)).detach())
 
+    def log_p(self, image_BCHW: Tensor, place: Tensor, cond: Batch = EMPTY) -> Tensor:
+        """As a stepper's, (B, C, L), by the whole network."""
+        given_BE = self._given(self.label_of(cond, image_BCHW.shape[0]))
+        rounded_BCHW = from_levels(to_levels(image_BCHW, self.config.levels), self.config.levels)
+        features_BFHW = F.relu(self.net(rounded_BCHW, given_BE))
+        raw_BK = self.head(features_BFHW).flatten(2).index_select(2, place)[..., 0]
+        known_BC = rounded_BCHW.flatten(2).index_select(2, place)[..., 0]
+        each = [self.output.log_p(known_BC, raw_BK, c) for c in range(self.config.channels)]
+        return torch.stack(each, 1)
+
     def _draw(
         self,
         uniform_BHWC: Tensor,

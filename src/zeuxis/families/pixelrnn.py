@@ -17,6 +17,7 @@ Shapes: B batch, C channels, H height, W width, P = H W pixels in raster order, 
 K parameters of a pixel's distribution, L levels, A label conditions, E label embedding.
 """
 
+import itertools
 from typing import ClassVar, Literal
 
 import pydantic
@@ -102,10 +103,11 @@ class Network(nn.Module):
 
     def forward(self, image_BCHW: Tensor, label_BE: Tensor) -> Tensor:
         """(P, B, K), float32 or better."""
-        rows = self.kernel // 2 + 1
-        patches = F.unfold(self.canvas(image_BCHW), (rows, self.kernel))
-        taps = patches.unflatten(1, (-1, rows * self.kernel))[:, :, : self.before]  # mask A
-        x_PBF = self.stem(taps.flatten(1, 2).permute(2, 0, 1).contiguous())
+        rows, (height, width) = self.kernel // 2 + 1, image_BCHW.shape[2:]
+        canvas, places = self.canvas(image_BCHW), itertools.product(range(rows), range(self.kernel))
+        taps = [canvas[:, :, i : i + height, j : j + width] for i, j in places]
+        seen = torch.stack(taps[: self.before], 2)  # mask A
+        x_PBF = self.stem(seen.flatten(3).flatten(1, 2).permute(2, 0, 1).contiguous())
         for layer in self.layers:
             x_PBF = layer(x_PBF, label_BE, self.shape)
         x_PBF = full(F.relu(self.first(F.relu(x_PBF))))
@@ -260,6 +262,15 @@ class PixelRNN(
     def stepper(self, rows: int, cond: Batch = EMPTY) -> PixelStepper:
         """At the first number of `rows` new images; each step costs a pixel, not an image."""
         return PixelStepper(self, self.labels(self.label_of(cond, rows)).detach())
+
+    def log_p(self, image_BCHW: Tensor, place: Tensor, cond: Batch = EMPTY) -> Tensor:
+        """As a stepper's, (B, C, L), by the whole network."""
+        label_BE = self.labels(self.label_of(cond, image_BCHW.shape[0]))
+        rounded_BCHW = from_levels(to_levels(image_BCHW, self.config.levels), self.config.levels)
+        raw_BK = self.network(rounded_BCHW, label_BE).index_select(0, place)[0]
+        known_BC = rounded_BCHW.flatten(2).index_select(2, place)[..., 0]
+        each = [self.output.log_p(known_BC, raw_BK, c) for c in range(self.config.channels)]
+        return torch.stack(each, 1)
 
     def _draw(
         self,
