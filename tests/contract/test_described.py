@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from tests.support.front import pictures, tiny, zeuxis
-from tests.support.kit import ALL, batch_for, build, context, wake
+from tests.support.kit import ALL, able, batch_for, build, context, wake
 from tests.support.sabotage import breaks
 from zeuxis import data, families
 from zeuxis import train as run_training
+from zeuxis.core.abilities import Completes, Varies
 from zeuxis.core.family import Number, unknown
 from zeuxis.core.rng import Rng
 from zeuxis.core.vocabulary import Vocabulary
@@ -117,6 +118,8 @@ def test_a_prompt_gives_the_same_pixels_everywhere_and_in_any_batch(name, runs, 
     order = [int(each.split(".")[0]) for each in again.names]
     assert (again.images == made.images[order]).all()
     assert [again.texts[k] for k in range(5)] == [made.texts[k] for k in order]
+    if name != "flow":
+        return  # another process takes seconds, and knows no families
     code = (
         "import sys, numpy as np, zeuxis\n"
         f"made = zeuxis.load(sys.argv[1]).sample(5, seed=3, text={text}, numbers={{'angle': 4}})\n"
@@ -148,14 +151,16 @@ def test_words_that_training_never_saw_and_what_is_cut_are_told(name, runs, caps
 
 
 @breaks("inference/verbs/change.py", '{"images": images, **more}', '{"images": images}')
-@pytest.mark.parametrize("name", DESCRIBED)
+@pytest.mark.parametrize("name", [name for name in able(Completes) if name in DESCRIBED])
 def test_images_are_changed_by_a_text_too(name, runs):
     model = load(runs(name))
     images = model.sample(2, seed=1).images
-    for change in (model.vary, functools.partial(model.complete, mask=np.ones((8, 8), bool))):
-        red, blue = (change(images, text=f"a {c} dog", steps=2) for c in ("red", "blue"))
+    changes = [functools.partial(model.complete, mask=np.ones((8, 8), bool))]
+    changes += [model.vary] if isinstance(model.family, Varies) else []
+    for change in changes:
+        red, blue = (change(images, seed=3, text=f"a {c} dog") for c in ("red", "blue"))
         assert (red.images != blue.images).any() and red.texts == ["a red dog"] * 2
-        assert "'dog'" in red.remarks[0] and not change(images, steps=2).texts
+        assert "'dog'" in red.remarks[0] and not change(images).texts
 
 
 @pytest.mark.parametrize(
@@ -192,6 +197,9 @@ def test_models_without_text_say_so(tmp_path):
 def test_families_that_take_no_text_name_those_that_do(tmp_path, capsys):
     folder = pictures(tmp_path / "photos", size=(8, 8))
     (folder / "000.txt").write_text("a cat")
-    asked = ["--steps", 2, "--out", tmp_path / "run", "data.conditions=text", *tiny("vae")]
-    assert zeuxis("train", "vae", folder, *asked) == 2
-    assert "families that take numbers and text: flow" in " ".join(capsys.readouterr().err.split())
+    asked = ["--steps", 2, "--out", tmp_path / "run", "data.conditions=text", *tiny("autoencoder")]
+    assert zeuxis("train", "autoencoder", folder, *asked) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert (
+        "Autoencoder cannot be asked for 'text'; families that take numbers and text: gan" in said
+    )

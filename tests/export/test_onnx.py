@@ -38,7 +38,7 @@ def some(graph, rows):
 
 
 @breaks("nn/towers.py", "modulation(x.shape[0]", "modulation(int(x.shape[0])")
-@breaks("families/stylegan.py", "self.start.expand(w_BLZ.shape[0]", "self.start.expand(3")
+@breaks("nn/synthesis.py", "self.start.expand(w_BLZ.shape[0]", "self.start.expand(3")
 @pytest.mark.parametrize("name", ALL)
 @torch.no_grad()
 def test_the_number_of_rows_is_free(name):

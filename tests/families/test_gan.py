@@ -168,23 +168,11 @@ def test_odd_and_oblong_sizes(network, shape):
             assert new_images(model, Rng([1])).shape == (1, 1, *shape)
 
 
-@breaks("families/gan.py", "(label_BA >= 0)", "(label_BA >= -1)")
-@pytest.mark.parametrize("network", ["residual", "dcgan"])
-def test_unknown_labels_add_nothing(network):
-    model = wake(build("gan", network=network), 0.1)
-    for embedding in (model.generator.labels, model.discriminator.labels):
-        unknown = embedding(torch.tensor([[-1, -1], [1, -1], [-1, 0], [1, 0]]))
-        assert torch.equal(unknown[0], torch.zeros_like(unknown[0]))
-        assert torch.allclose(unknown[1] + unknown[2], unknown[3])
-        assert torch.equal(unknown[1], embedding.table[1])
-        assert torch.equal(unknown[2], embedding.table[3])  # the second attribute's first class
-
-
 def test_a_projection_hears_every_attribute():
     model = wake(build("gan", classify=0.0), 0.1)
-    image = batch_for(model, 1)["image"].expand(3, -1, -1, -1)
-    verdict, classes = model.discriminator(image, torch.tensor([[0, 0], [0, 1], [1, 0]]))
-    assert len(set(verdict.tolist())) == 3 and classes is None
+    hidden = model.discriminator(batch_for(model, 1)["image"]).expand(3, -1)
+    verdict = model.discriminator.judge(hidden, {"label": torch.tensor([[0, 0], [0, 1], [1, 0]])})
+    assert len(set(verdict.tolist())) == 3 and model.discriminator.classes is None
 
 
 def test_the_classifier_ignores_unknown_labels():
@@ -241,7 +229,7 @@ def test_the_painter_stays_bounded_whatever_its_features():
 @breaks("nn/strided.py", "full(x).tanh()", "full(x)")
 def test_dcgan_ends_in_a_tanh():
     model = wake(build("gan", network="dcgan"), 2.0)
-    image = model.generator(torch.randn(8, 4), model.label_of({}, 8))
+    image = model.generator(torch.randn(8, 4), torch.randn(8, 4))
     assert 0.9 < image.abs().max() <= 1
     assert model.loss("generator", batch_for(model), context())["beyond"] == 0
 

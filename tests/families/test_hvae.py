@@ -30,7 +30,7 @@ def plane(**values):
 
 def of_draw(model, batch, noise):
     """-log p(x | u), u and the nats of q's draw, with the draw chosen."""
-    given = model.labels(batch["label"]).expand(len(noise), -1)
+    given = model._given(batch, 1).expand(len(noise), -1)
     told = [each.expand(len(noise), -1, -1, -1) for each in model.encoder(batch["image"])]
     raw, u, rate = model.decoder(given, noise, told)
     image = batch["image"].expand(len(noise), -1, -1, -1)
@@ -55,7 +55,7 @@ def test_the_bound_is_that_of_its_own_density():
     batch["image"] = ((batch["image"].double() + 1) * 2).round() / 2 - 1
     axis = torch.linspace(-7, 7, 101, dtype=torch.float64)
     u = torch.cartesian_prod(axis, axis)
-    raw, _, _ = model.decoder(model.labels(batch["label"]).expand(len(u), -1), u)
+    raw, _, _ = model.decoder(model._given(batch, 1).expand(len(u), -1), u)
     image = batch["image"].expand(len(u), -1, -1, -1)
     nats = mixture_nats(image, raw, model.config.components, 5).flatten(1).sum(1)
     cell = 2 * math.log((axis[1] - axis[0]).item())

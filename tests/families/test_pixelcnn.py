@@ -40,7 +40,7 @@ def naive(model, uniform, cond):
     """The whole network for each number, and nothing kept: levels and every log_p."""
     b, height, width, channels = uniform.shape
     image, all_log_p = torch.zeros(b, channels, height, width), []
-    given = model._given(model.label_of(cond, b))
+    given = model._given(cond, b)
     for i, j, c in itertools.product(range(height), range(width), range(channels)):
         raw_BK = raw(model, image, given)[:, :, i, j]
         log_p = model.output.log_p(image[:, :, i, j], raw_BK, c)
@@ -302,7 +302,7 @@ def test_the_first_pixel_is_drawn_last_in_the_reverse_order_given_all_others():
     noise = model.noise(Rng(range(4)))
     done = model.complete(image, mask, noise, {}, model.Controls())
     turned = image.flip(2, 3)
-    given = model._given(model.label_of({}, 4), torch.ones(4, dtype=torch.int64))
+    given = model._given({}, 4, torch.ones(4, dtype=torch.int64))
     last = model.output.log_p(turned[..., -1, -1], raw(model, turned, given)[..., -1, -1], 0)
     expected = from_levels(drawn(last, noise["uniform"][:, -1, -1, 0]), 5)
     assert torch.allclose(done[:, 0, 0, 0], expected)

@@ -27,7 +27,7 @@ def heard_by(model, row, column):
     """(H, W) bool: which pixels have a gradient on what describes the pixel at (row, column)."""
     config = model.config
     image = batch_for(model, 2)["image"].double().requires_grad_()
-    label = model.labels(torch.full((2, len(config.conditions)), -1))
+    label = model._given({}, 2)
     raw_PBK = model.network(image, label)
     (grad,) = torch.autograd.grad(raw_PBK[row * config.width + column].square().sum(), image)
     return grad.abs().sum((0, 1)) > 0
@@ -212,7 +212,7 @@ def test_the_probabilities_of_all_coloured_pairs_sum_to_one(output):
 def test_one_channel_hears_the_ones_before_it_in_its_pixel(output):
     model = awake(output=output, channels=3)
     image = batch_for(model, 2)["image"]
-    label = model.labels(torch.full((2, 2), -1))
+    label = model._given({}, 2)
     raw_PBK = model.network(image, label)
     known_BC = image[..., 0, 0]
     for channel in range(3):
@@ -233,7 +233,7 @@ def naive(model, noise, cond, temperature=1.0):
     for p in range(config.height * config.width):
         i, j = divmod(p, config.width)
         for c in range(config.channels):
-            raw_PBK = model.network(image, model.labels(cond["label"]))
+            raw_PBK = model.network(image, model._given(cond, 2))
             log_p = model.output.log_p(image[..., i, j], raw_PBK[p], c) / temperature
             cumulated = log_p.exp().cumsum(1) / log_p.exp().sum(1, keepdim=True)
             level = (cumulated <= uniform[:, i, j, c, None]).sum(1)

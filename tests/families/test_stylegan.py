@@ -13,6 +13,7 @@ from zeuxis.core.processes import Parallel
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
 from zeuxis.families import get
+from zeuxis.nn.condition import hide
 from zeuxis.nn.modulated import EqualLinear, ModulatedConv, ToColour, demodulation
 from zeuxis.objectives.path_length import path_lengths
 from zeuxis.training import step
@@ -135,7 +136,7 @@ def test_r1_looks_at_real_images_and_the_relativistic_loss_at_both(loss, images)
     penalty = model.loss("discriminator", batch, context())["penalty"]
     image = seen[0].detach().requires_grad_()
     assert torch.equal(image[:4], batch["image"])
-    verdict = model.discriminator(image, torch.empty(8, 0))
+    verdict = model.discriminator.judge(model.discriminator(image), {})
     (gradient,) = torch.autograd.grad(verdict.sum(), image)
     expected = gradient[: 4 * images].square().sum() / 4 / 2
     assert penalty.item() == pytest.approx(expected.item(), rel=1e-4)
@@ -195,8 +196,8 @@ def test_truncation_moves_styles_towards_the_mean_of_coarse_layers_first():
 )
 @breaks(
     "families/stylegan.py",
-    'self.styles(self.mapper(noise["z"], label_BA), *near)',
-    'self.styles(self.mapper(noise["z"], label_BA))',
+    'self.styles(self.mapper(noise["z"], told), *near)',
+    'self.styles(self.mapper(noise["z"], told))',
 )
 @torch.no_grad()
 def test_truncation_0_without_noise_paints_one_image():
@@ -260,15 +261,15 @@ def test_mixing_takes_the_finer_styles_of_the_second_latent():
 def test_styles_are_mixed_in_training_by_row_at_a_drawn_layer():
     model = wake(build("stylegan", height=32, mixing=0.5, conditional=False))
     rng, count = Rng(range(400)), len(model.config.layers())
-    label = torch.empty(400, 0, dtype=torch.int64)
-    mixed, w = model._drawn_styles(label, rng)
+    told = model._told({}, 400)
+    mixed, w = model._drawn_styles(told, rng)
     own = (mixed == w[:, None]).all(2).sum(1)  # layers that keep the first style
     assert (own == count).float().mean().item() == pytest.approx(0.5, abs=0.08)
     assert set(own.tolist()) == set(range(1, count + 1))
-    second = model.mapper(rng.normal("mix", 4), label)
+    second = model.mapper(rng.normal("mix", 4), told)
     row = int((own == 2).nonzero()[0])
     assert torch.equal(mixed[row, 2:], second[row].expand(count - 2, 4))
-    alone, _ = model._drawn_styles(label[:1], Rng([row]))
+    alone, _ = model._drawn_styles(model._told({}, 1), Rng([row]))
     assert torch.allclose(alone[0], mixed[row], atol=1e-6)
 
 
@@ -288,9 +289,8 @@ def test_running_means_move_only_in_update_and_follow_the_stats():
     model.update("discriminator", stats, context())
     assert torch.equal(model.w_mean, before)
     model.update("generator", stats, context())
-    rng, label = context().rng, batch_for(model)["label"]
-    hidden = rng.uniform("drop_label", 2) < model.config.drop_label
-    w = model.mapping(rng.normal("z", 4), label.masked_fill(hidden, -1))
+    rng, given = context().rng, {"label": batch_for(model)["label"]}
+    w = model.mapping(rng.normal("z", 4), hide(given, rng, model.config.drop_label))
     assert torch.allclose(model.w_mean, w.mean(0), atol=1e-6)
     assert model.path_mean == stats["stat/path"] > 0
     twice = {key: 2 * value for key, value in stats.items()}

@@ -226,7 +226,7 @@ def exact_nats(model, batch):
     """-log p(x | y) of the one image, by quadrature over the latent plane."""
     axis = torch.linspace(-7, 7, 141, dtype=torch.float64)
     plane = torch.cartesian_prod(axis, axis)
-    given = model.labels(batch["label"]).expand(len(plane), -1)
+    given = model._given(batch, 1)[0].expand(len(plane), -1)
     nats = model._distortion(batch["image"], model.prior.to_z(plane, given), given)
     cell = 2 * math.log((axis[1] - axis[0]).item())
     log_prior = -plane.square().sum(1) / 2 - math.log(2 * math.pi)
@@ -440,7 +440,7 @@ def test_what_is_fitted_at_the_end_lowers_the_bound(values):
     noise = model.noise(Rng(range(8)))
     assert torch.equal(
         model.decode(noise["z"]),
-        model.decoder(noise["z"], model.labels(torch.full((8, 2), -1))).clamp(-1, 1),
+        model.decoder(noise["z"], model._given({}, 8)[0]).clamp(-1, 1),
     )
     before = model.bits_per_dim(batches[0], Rng(range(8)))
     generator = torch.get_rng_state()
@@ -546,7 +546,7 @@ def test_the_bound_is_below_the_likelihood_and_close_to_it(values):
     batch["image"] = batch["image"].double()
     axis = torch.linspace(-7, 7, 141, dtype=torch.float64)
     plane = torch.cartesian_prod(axis, axis)
-    given = model.labels(batch["label"]).expand(len(plane), -1)
+    given = model._given(batch, 1)[0].expand(len(plane), -1)
     mean = model.decoder(model.prior.to_z(plane, given), given)
     log_p = -logistic_nats(batch["image"], mean, model.log_scale()).flatten(1).sum(1)
     cell = 2 * math.log((axis[1] - axis[0]).item())
@@ -573,9 +573,9 @@ def test_the_bound_is_below_the_likelihood_and_close_to_it(values):
 def test_without_couplings_the_rate_is_the_divergence_of_two_gaussians():
     model = tiny(prior_depth=0)
     image = batch_for(model)["image"].double()
-    unknown = torch.full((len(image), 2), -1)
+    unknown = {}
     _, rate, _ = model._bound(image, unknown, Rng(range(len(image)), dtype=torch.float64))
-    q = torch.distributions.Normal(*model.encoder(image, model.labels(unknown)))
+    q = torch.distributions.Normal(*model.encoder(image, model._given(unknown, len(image))[0]))
     expected = torch.distributions.kl_divergence(q, torch.distributions.Normal(0.0, 1.0)).sum(1)
     assert torch.allclose(rate, expected)
 
@@ -597,7 +597,7 @@ def test_beta_free_bits_and_warm_up_change_the_loss_but_not_the_score():
         ctx = context()
         ctx = type(ctx)(step=1, update=1, progress=progress, rng=ctx.rng)
         total = model.loss("main", batch, ctx)["total"] - terms["distortion"]
-        assert total.item() == pytest.approx(cost.item(), rel=1e-4, abs=1e-6)
+        assert total.item() == pytest.approx(cost.item(), rel=1e-4, abs=2e-6)
         rng = Rng(range(len(batch["image"])))
         assert torch.equal(model.bits_per_dim(batch, rng), plain.bits_per_dim(batch, rng))
 
@@ -661,8 +661,8 @@ def test_a_size_that_is_too_small_is_refused_in_a_sentence():
 
 @breaks(
     "families/vae.py",
-    "label_BA = label_BA.masked_fill(hidden_BA, -1)\n            image_BCHW",
-    "image_BCHW",
+    'given = hide(given, rng, HIDDEN, f"hidden/{i}")',
+    "pass",
 )
 @torch.no_grad()
 def test_some_labels_are_hidden_where_couplings_are_fitted(monkeypatch):
@@ -674,14 +674,14 @@ def test_some_labels_are_hidden_where_couplings_are_fitted(monkeypatch):
     batch["label"] = torch.ones_like(batch["label"])
     model.finish([batch], Rng(range(400)))
     mean, deviation, given, _, steps = seen[0]
-    vectors = [table.weight for table in model.labels.tables]
+    vectors = [table.weight for table in model.conditioner]
     away = [
         (given - vectors[0][i] - vectors[1][j]).abs().amax(1) < 1e-6
-        for i, j in [(1, 1), (-1, 1), (1, -1), (-1, -1)]
+        for i, j in [(2, 2), (0, 2), (2, 0), (0, 0)]
     ]
     shares = torch.stack(away).double().mean(1)
     assert shares.sum() == 1 and steps == model.config.prior_steps
-    expected = torch.tensor([0.81, 0.09, 0.09, 0.01]).double()
+    expected = torch.tensor([0.729, 0.081, 0.081, 0.109]).double()  # all of it, and each alone
     assert torch.allclose(shares, expected, atol=0.06)
     found = model.encoder(batch["image"], given)
     assert torch.allclose(found[0], mean) and torch.allclose(found[1], deviation)

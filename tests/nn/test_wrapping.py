@@ -56,7 +56,7 @@ def painted(name, family, axis, places):
 @breaks("nn/wrapping.py", "nn.ConvTranspose2d | Double", "nn.ConvTranspose2d")
 @breaks("nn/wrapping.py", "nn.ConvTranspose2d | Double", "Double")
 @breaks("nn/wrapping.py", "x.shape[axis] - self.reach, self.reach", "0, self.reach")
-@breaks("families/stylegan.py", "wrapped(Synthesis(config), config.tileable)", "Synthesis(config)")
+@breaks("families/stylegan.py", "wrapped(synthesis, config.tileable)", "synthesis")
 @breaks("families/gan.py", "wrapped(self.painter, config.tileable)", "self.painter")
 @pytest.mark.parametrize("tileable", ["x", "y", "both"])
 @pytest.mark.parametrize("name", NAMES)

@@ -18,7 +18,7 @@ from zeuxis.core import abilities
 from zeuxis.core.abilities import Controls
 from zeuxis.core.family import Family, FamilyConfig
 from zeuxis.core.settings import Training
-from zeuxis.nn.labels import Labels
+from zeuxis.nn.condition import Conditioner
 
 
 class Tiny(Family):
@@ -32,13 +32,14 @@ class Tiny(Family):
         super().__init__()
         self.config = config
         self.net = nn.Conv2d(config.channels, config.channels, 1)
-        self.labels = Labels([len(c.classes) for c in config.conditions], config.channels)
+        self.conditioner = Conditioner.of(config, config.channels)
 
     def paint(self, image, cond):
         """What all abilities here are: an image of an image."""
         out = self.net(image)
         if self.config.conditions:
-            out = out + self.labels(self.label_of(cond, len(image)))[..., None, None]
+            told = self.conditioner(self.condition(cond, len(image)))
+            out = out + told.vector_BE[..., None, None]
         return out.clamp(-1, 1)
 
     def loss(self, phase, batch, ctx):

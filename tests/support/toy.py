@@ -20,7 +20,7 @@ from zeuxis.core.fields import Field
 from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
-from zeuxis.nn.labels import Labels
+from zeuxis.nn.condition import Conditioner
 
 
 class ToyConfig(FamilyConfig):
@@ -49,7 +49,7 @@ class Toy(Family, Translates[Controls]):
     def __init__(self, config: ToyConfig) -> None:
         super().__init__()
         self.config = config
-        self.labels = Labels([len(c.classes) for c in config.conditions], config.features)
+        self.conditioner = Conditioner.of(config, config.features)
         self.first = nn.Conv2d(config.source.shape[0], config.features, 3, padding=1)
         self.body = nn.ModuleList(
             nn.Conv2d(config.features, config.features, 3, padding=1) for _ in range(3)
@@ -62,8 +62,8 @@ class Toy(Family, Translates[Controls]):
         large_BcHW = F.interpolate(source_Bchw, size, mode="bilinear")
         x_BFHW = self.first(large_BcHW)
         if self.config.conditions:
-            given_BF = self.labels(self.label_of(cond, len(source_Bchw)))
-            x_BFHW = x_BFHW + given_BF[..., None, None]
+            told = self.conditioner(self.condition(cond, len(source_Bchw)))
+            x_BFHW = x_BFHW + told.vector_BE[..., None, None]
         for layer in self.body:
             x_BFHW = x_BFHW + layer(F.silu(x_BFHW))
         grey_B1HW = large_BcHW.mean(1, keepdim=True)

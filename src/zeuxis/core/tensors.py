@@ -38,7 +38,7 @@ class Kind(NamedTuple):
     def of(cls, tensor: Tensor) -> "Kind":
         """How a tensor of a model is saved: fractions as float32, whatever they were."""
         floating = tensor.is_floating_point()
-        return cls(tuple(tensor.shape), "F32" if floating else DTYPES[tensor.dtype])
+        return cls(tuple(tensor.shape), "F32" if floating else DTYPES.get(tensor.dtype, "?"))
 
     def __str__(self) -> str:
         return f"{self.dtype} {list(self.shape)}"
@@ -83,20 +83,32 @@ def read(path: Path) -> dict[str, Tensor]:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
 
 
-def fill(model: torch.nn.Module, path: Path, found: Mapping[str, Kind], names: set[str]) -> None:
+def fill(
+    model: torch.nn.Module,
+    path: Path,
+    found: Mapping[str, Kind],
+    names: set[str],
+    renamed: Callable[[torch.nn.Module, Mapping[str, Tensor]], dict[str, Tensor]],
+) -> None:
     """Load the file whose header is `found` into the tensors of `model` called `names`.
+
+    What has other names may be of an earlier version: `renamed` gives it those of today.
 
     Raises:
         ValueError: they are not the file's, or a number of it is not finite; the message names one.
     """
     says = f"{path.parent}: the weights do not fit the config"
+    tensors = None
+    if names != found.keys():
+        tensors = renamed(model, read(path))
+        found = {name: found.get(name) or Kind.of(each) for name, each in tensors.items()}
     if odd := sorted(names ^ found.keys())[:3]:
         raise Invalid(f"{says}; differing: {[name[:80] for name in odd]}")
     state = model.state_dict()
     for name, kind in found.items():
         if kind != (expected := Kind.of(state[name])):
             raise Invalid(f"{says}; {name} is {kind}, expected {expected}")
-    tensors = read(path)
+    tensors = tensors or read(path)
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not tensor.isfinite().all():
             raise Invalid(f"{path}: {name} holds NaN or infinity; get the model again")

@@ -7,8 +7,10 @@ generator's with group norms), the relativistic paired logistic loss, both zero-
 
 with s = softplus. Images are clamped to [-1, 1] before D and when sampling; a squared penalty discourages
 outputs outside that range. The gradient penalties act on the image before its differentiable augmentation,
-every few steps, weighted up accordingly (lazy regularisation). Labels enter G beside z, and D by a projection
-(Miyato and Koyama, 2018, https://arxiv.org/abs/1802.05637). No batch statistics are used.
+every few steps, weighted up accordingly (lazy regularisation). Conditions enter G beside z, and D by a
+projection (Miyato and Koyama, 2018, https://arxiv.org/abs/1802.05637). G reads captions and learns the mean
+picture of each; to D a real image under another's caption is fake (Reed et al., 2016,
+https://arxiv.org/abs/1605.05396). No batch statistics are used.
 
 Shapes: B batch, C channels, H height, W width, Z latent, E embedding, A attributes, F features.
 """
@@ -31,12 +33,12 @@ from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
 from zeuxis.nn import pyramid, spectral, strided
 from zeuxis.nn.augment import DRAWS, POLICIES, augment
+from zeuxis.nn.condition import Conditioner, hide, picture_error, read, swapped
 from zeuxis.nn.norm import NormSiLU
 from zeuxis.nn.precision import full
+from zeuxis.nn.residual import SLOPE, Block, StyledBlock, conv, leaky
 from zeuxis.nn.wrapping import Double, Tileable, check_sides, rolled, wrapped
 from zeuxis.objectives import adversarial
-
-SLOPE = 0.2  # of the leaky ReLU below zero
 
 
 class GANConfig(FamilyConfig):
@@ -55,9 +57,9 @@ class GANConfig(FamilyConfig):
     latent: int = pydantic.Field(64, ge=1)
     """Dimensions of the latent."""
     embedding: int = pydantic.Field(64, ge=1)
-    """Dimensions of the label embedding."""
+    """Dimensions of the embedding of labels and captions."""
     drop_label: float = pydantic.Field(0.1, ge=0, le=1)
-    """Dropout of labels in training, so that the model also works without them."""
+    """Dropout of labels and captions in training, so that the model also works without them."""
     loss: adversarial.Loss = "relativistic"
     """Adversarial loss of generator and discriminator."""
     penalty: Literal["zero_centred", "one_centred", "none"] = "zero_centred"
@@ -74,6 +76,10 @@ class GANConfig(FamilyConfig):
     """Probability that an image is augmented."""
     classify: float = pydantic.Field(0.2, ge=0)
     """Weight of an auxiliary classifier of the labels in the discriminator; 0 leaves it out."""
+    matching: float = pydantic.Field(1.0, ge=0)
+    """Weight of real images under other captions, as fakes, in the discriminator's loss."""
+    picture: float = pydantic.Field(1.0, ge=0)
+    """Weight of the error of the mean picture of a caption, by which captions are learned."""
     spectral_norm: bool = False
     """Divide each weight of the discriminator by its largest singular value."""
     tileable: Tileable = "none"
@@ -102,61 +108,6 @@ class GANControls(Controls):
 
     truncation: float = pydantic.Field(1.0, ge=0, le=2)
     """Factor on the latent: below 1, more typical images and less variety."""
-
-
-def leaky(x: Tensor) -> Tensor:
-    """Leaky ReLU."""
-    return F.leaky_relu(x, SLOPE)
-
-
-def conv(inputs: int, outputs: int, kernel: int = 3, gain: float = 1.0) -> nn.Conv2d:
-    """A convolution that keeps the size, its outputs as large as its rectified inputs at first."""
-    layer = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
-    deviation = math.sqrt(2 / (1 + SLOPE**2) / (inputs * kernel**2))
-    nn.init.normal_(layer.weight, std=gain * deviation)
-    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
-    return layer
-
-
-class Embedding(nn.Module):
-    """Labels (B, A), -1 where unknown -> the sum of their vectors (B, size); unknown adds zero."""
-
-    def __init__(self, config: GANConfig, size: int, deviation: float) -> None:
-        super().__init__()
-        counts = [len(condition.classes) for condition in config.conditions]
-        self.first = list(itertools.accumulate(counts, initial=0))[:-1]
-        self.table = nn.Parameter(torch.randn(sum(counts), size) * deviation / len(counts) ** 0.5)
-
-    def forward(self, label_BA: Tensor) -> Tensor:
-        """In the type of the weights."""
-        row_BA = label_BA.clamp(min=0) + torch.tensor(self.first, device=label_BA.device)
-        known_BA1 = (label_BA >= 0).to(self.table.dtype).unsqueeze(2)
-        return (self.table[row_BA] * known_BA1).sum(1)
-
-
-class Block(nn.Module):
-    """x + conv(leaky(conv(leaky(x)))): the discriminator's, without a norm."""
-
-    def __init__(self, width: int, gain: float = 0.0) -> None:
-        super().__init__()
-        self.first, self.second = conv(width, width), conv(width, width, gain=gain)
-
-    def forward(self, x_BFHW: Tensor) -> Tensor:
-        """Same shape as `x_BFHW`."""
-        return x_BFHW + self.second(leaky(self.first(leaky(x_BFHW))))
-
-
-class StyledBlock(nn.Module):
-    """x + conv(leaky(conv(silu(norm(x) * (1 + scale) + shift)))): the generator's."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm = NormSiLU(width)
-        self.first, self.second = conv(width, width), conv(width, width, gain=0.0)
-
-    def forward(self, x_BFHW: Tensor, scale_BF: Tensor, shift_BF: Tensor) -> Tensor:
-        """Same shape as `x_BFHW`."""
-        return x_BFHW + self.second(leaky(self.first(self.norm(x_BFHW, scale_BF, shift_BF))))
 
 
 class ResidualUp(nn.Module):
@@ -224,12 +175,13 @@ class Viewer(nn.Module):
 
 
 class Generator(nn.Module):
-    """(B, Z), labels (B, A) -> (B, C, H, W), not bounded: flat black and white are easy to reach."""
+    """(B, Z), what it is told (B, E) -> (B, C, H, W), not bounded: flat black and white are easy to reach."""
 
     def __init__(self, config: GANConfig) -> None:
         super().__init__()
-        given = config.latent + (config.embedding if config.conditions else 0)
-        self.labels = Embedding(config, config.embedding, 1.0) if config.conditions else None
+        image = (config.channels, config.height, config.width)
+        self.conditioner = Conditioner.of(config, config.embedding, image, spread=1.0)
+        given = config.latent + self.conditioner.size
         if config.network == "residual":
             self.painter: nn.Module = ResidualUp(config, given)
         else:
@@ -237,14 +189,13 @@ class Generator(nn.Module):
             self.painter = strided.StridedUp(given, config.widths()[::-1], sizes, config.channels)
         self.painter = wrapped(self.painter, config.tileable)
 
-    def forward(self, z_BZ: Tensor, label_BA: Tensor) -> Tensor:
+    def forward(self, z_BZ: Tensor, told_BE: Tensor) -> Tensor:
         """Generate each image."""
-        given = [z_BZ] if self.labels is None else [z_BZ, self.labels(label_BA)]
-        return full(self.painter(torch.cat(given, 1)))
+        return full(self.painter(torch.cat([z_BZ, told_BE], 1)))
 
 
 class Discriminator(nn.Module):
-    """(B, C, H, W), labels (B, A) -> logits of being real (B,), and of each class (B, classes)."""
+    """(B, C, H, W) -> features (B, F); with a condition to logits of being real (B,)."""
 
     def __init__(self, config: GANConfig) -> None:
         super().__init__()
@@ -255,19 +206,23 @@ class Discriminator(nn.Module):
         width, cells = config.widths()[-1], math.prod(config.grids()[-1])
         self.features = nn.Linear(width * cells, width)
         self.verdict = nn.Parameter(torch.randn(width) / math.sqrt(width))
-        self.labels = Embedding(config, width, width**-0.5) if config.conditions else None
+        self.conditioner = Conditioner.of(config, width, spread=width**-0.5, reads=False)
         self.classes = None
         if config.classify and config.conditions:
             self.classes = nn.Linear(width, sum(len(c.classes) for c in config.conditions))
         if config.spectral_norm:
             spectral.constrain(self)
 
-    def forward(self, image_BCHW: Tensor, label_BA: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Logit of each image. The last sum is in full precision: logits differ by little."""
-        hidden_BF = leaky(self.features(leaky(self.viewer(image_BCHW)).flatten(1)))
-        given = self.verdict if self.labels is None else self.verdict + self.labels(label_BA)
-        verdict_B = (full(hidden_BF) * given).sum(1)
-        return verdict_B, None if self.classes is None else full(self.classes(hidden_BF))
+    def forward(self, image_BCHW: Tensor) -> Tensor:
+        """Look at each image."""
+        return leaky(self.features(leaky(self.viewer(image_BCHW)).flatten(1)))
+
+    def judge(self, hidden_BF: Tensor, seen: Batch) -> Tensor:
+        """Logit of each image. The sum is in full precision: logits differ by little."""
+        given = self.verdict
+        if self.conditioner.size:
+            given = given + self.conditioner(seen).vector_BE
+        return (full(hidden_BF) * given).sum(1)
 
 
 class GAN(Family, abilities.Generates[GANControls], abilities.Interpolates):
@@ -277,6 +232,7 @@ class GAN(Family, abilities.Generates[GANControls], abilities.Interpolates):
     Controls = GANControls
     TRAINING = Training(batch_size=64, lr=1e-3, betas=(0.0, 0.99), clip=5.0)
     TINY = GANConfig(height=8, width=8, channels=1, features=8, latent=4, embedding=4)
+    DESCRIBED = True
     config: GANConfig
 
     def __init__(self, config: GANConfig) -> None:
@@ -284,6 +240,11 @@ class GAN(Family, abilities.Generates[GANControls], abilities.Interpolates):
         self.config = config
         self.generator = Generator(config)
         self.discriminator = Discriminator(config)
+
+    @property
+    def GROUP(self) -> int:  # type: ignore[override]
+        """Rows that a loss may mix: captions are swapped in pairs."""
+        return 2 if self.config.text and self.config.matching else 1
 
     def phases(self) -> tuple[Phase, ...]:
         """Discriminator, then generator, which is compared with real images of its own."""
@@ -294,53 +255,59 @@ class GAN(Family, abilities.Generates[GANControls], abilities.Interpolates):
 
     def loss(self, phase: str, batch: Batch, ctx: Context) -> Losses:
         """Losses of one player against the other as it stands."""
-        real_BCHW, label_BA = batch["image"], self.label_of(batch, len(batch["image"]))
+        real_BCHW, rows = batch["image"], batch["image"].shape[0]
         z_BZ = ctx.rng.normal("z", self.config.latent)
-        if self.config.conditions:
-            hidden_BA = ctx.rng.uniform("drop_label", label_BA.shape[1]) < self.config.drop_label
-            label_BA = label_BA.masked_fill(hidden_BA, -1)
+        given = hide(self.condition(batch, rows), ctx.rng, self.config.drop_label)
         if phase == "generator":
-            return self._generator_loss(real_BCHW, z_BZ, label_BA, ctx)
+            return self._generator_loss(real_BCHW, z_BZ, given, ctx)
         with torch.no_grad():
-            fake_BCHW = rolled(
-                self.generator(z_BZ, label_BA).clamp(-1, 1), ctx.rng, self.config.tileable
-            )
-        return self._discriminator_loss(real_BCHW, fake_BCHW, label_BA, ctx)
+            told = self.generator.conditioner.told(given, rows)
+            image_BCHW = self.generator(z_BZ, told.vector_BE).clamp(-1, 1)
+            fake_BCHW = rolled(image_BCHW, ctx.rng, self.config.tileable)
+        return self._discriminator_loss(real_BCHW, fake_BCHW, given, read(given, told), ctx)
 
     def _generator_loss(
-        self, real_BCHW: Tensor, z_BZ: Tensor, label_BA: Tensor, ctx: Context
+        self, real_BCHW: Tensor, z_BZ: Tensor, given: Batch, ctx: Context
     ) -> Losses:
         config, real_B = self.config, None
         uniform_2BK = self._augmentation(ctx.rng)
+        told = self.generator.conditioner.told(given, real_BCHW.shape[0])
+        seen = read(given, told)
         if config.loss == "relativistic":
             with torch.no_grad():
-                real_B, _ = self._discriminate(real_BCHW, label_BA, uniform_2BK[0])
-        image_BCHW = self.generator(z_BZ, label_BA)
-        seen_BCHW = rolled(image_BCHW.clamp(-1, 1), ctx.rng, self.config.tileable)
-        fake_B, classes = self._discriminate(seen_BCHW, label_BA, uniform_2BK[1])
+                real_B = self.discriminator.judge(self._look(real_BCHW, uniform_2BK[0]), seen)
+        image_BCHW = self.generator(z_BZ, told.vector_BE)
+        shown_BCHW = rolled(image_BCHW.clamp(-1, 1), ctx.rng, self.config.tileable)
+        hidden_BF = self._look(shown_BCHW, uniform_2BK[1])
+        fake_B = self.discriminator.judge(hidden_BF, seen)
         losses = {
             "adversarial": adversarial.generator_loss(config.loss, fake_B, real_B).mean(),
             "beyond": adversarial.beyond(image_BCHW),
+            **self._confusion(hidden_BF, given),
         }
-        if classes is not None:
-            losses["classify"] = self._confusion(classes, label_BA).mean()
-        return self._total(losses, {"beyond": 1.0, "classify": config.classify})
+        if (error := picture_error(told, real_BCHW)) is not None:
+            losses["picture"] = error
+        weights = {"beyond": 1.0, "classify": config.classify, "picture": config.picture}
+        return self._total(losses, weights)
 
     def _discriminator_loss(
-        self, real_BCHW: Tensor, fake_BCHW: Tensor, label_BA: Tensor, ctx: Context
+        self, real_BCHW: Tensor, fake_BCHW: Tensor, given: Batch, seen: Batch, ctx: Context
     ) -> Losses:
-        config = self.config
+        config, discriminator = self.config, self.discriminator
         due = config.penalty != "none" and ctx.update % config.penalty_every == 0
         centred = due and config.penalty == "zero_centred"
         uniform_2BK = self._augmentation(ctx.rng)
         image_2BCHW = torch.cat([real_BCHW, fake_BCHW]).detach().requires_grad_(centred)
-        label_2BA = label_BA.repeat(2, 1)
-        verdict_2B, classes = self._discriminate(image_2BCHW, label_2BA, uniform_2BK.flatten(0, 1))
+        hidden_2BF = self._look(image_2BCHW, uniform_2BK.flatten(0, 1))
+        twice = {name: torch.cat([value, value]) for name, value in seen.items()}
+        verdict_2B = discriminator.judge(hidden_2BF, twice)
         real_B, fake_B = verdict_2B.chunk(2)
+        hidden_BF = hidden_2BF[: real_BCHW.shape[0]]
         losses = {
             "adversarial": adversarial.discriminator_loss(config.loss, real_B, fake_B).mean(),
             "real": real_B.detach().mean(),
             "fake": fake_B.detach().mean(),
+            **self._confusion(hidden_BF, given),
         }
         gamma = config.gamma * config.gamma_end**ctx.progress * config.penalty_every
         if centred:
@@ -349,19 +316,21 @@ class GAN(Family, abilities.Generates[GANControls], abilities.Interpolates):
         elif due:
             share_B111 = ctx.rng.uniform("between", 1, 1, 1)
             between_BCHW = real_BCHW.lerp(fake_BCHW, share_B111).detach().requires_grad_()
-            verdict_B, _ = self._discriminate(between_BCHW, label_BA, uniform_2BK[0])
+            verdict_B = discriminator.judge(self._look(between_BCHW, uniform_2BK[0]), seen)
             squared_B = adversarial.squared_gradient(verdict_B, between_BCHW)
             losses["penalty"] = adversarial.one_centred(squared_B).mean()
-        if classes is not None:
-            losses["classify"] = self._confusion(classes[: label_BA.shape[0]], label_BA).mean()
-        return self._total(losses, {"penalty": gamma, "classify": config.classify})
+        if self.GROUP == 2:
+            other, differ_B = swapped(given, seen)
+            wrong_B = discriminator.judge(hidden_BF, other)
+            cost_B = adversarial.discriminator_loss(config.loss, real_B, wrong_B)
+            losses["matching"] = (cost_B * differ_B).mean()
+        weights = {"penalty": gamma, "classify": config.classify, "matching": config.matching}
+        return self._total(losses, weights)
 
-    def _discriminate(
-        self, image_BCHW: Tensor, label_BA: Tensor, uniform_BK: Tensor
-    ) -> tuple[Tensor, Tensor | None]:
-        config = self.config
-        seen_BCHW = augment(image_BCHW, uniform_BK, config.augment, config.augment_share)
-        return self.discriminator(seen_BCHW, label_BA)
+    def _look(self, image_BCHW: Tensor, uniform_BK: Tensor) -> Tensor:
+        """What the discriminator sees of augmented images, (B, F)."""
+        policy, share = self.config.augment, self.config.augment_share
+        return self.discriminator(augment(image_BCHW, uniform_BK, policy, share))
 
     def _augmentation(self, rng: Rng) -> Tensor:
         """Draws for the real and for the fake images, (2, B, K)."""
@@ -369,14 +338,19 @@ class GAN(Family, abilities.Generates[GANControls], abilities.Interpolates):
             return torch.empty(2, len(rng), 0, device=rng.device)
         return rng.uniform("augment", 2, DRAWS).transpose(0, 1)
 
-    def _confusion(self, classes: Tensor, label_BA: Tensor) -> Tensor:
-        """Cross-entropy of the labels, mean over attributes, (B,); an unknown one costs nothing."""
+    def _confusion(self, hidden_BF: Tensor, given: Batch) -> dict[str, Tensor]:
+        """Cross-entropy of the labels, mean over attributes; an unknown one costs nothing."""
+        if self.discriminator.classes is None:
+            return {}
+        logits = full(self.discriminator.classes(hidden_BF))
         counts = [len(condition.classes) for condition in self.config.conditions]
         costs = [
             F.cross_entropy(logits_BN, label_B, ignore_index=-1, reduction="none")
-            for logits_BN, label_B in zip(classes.split(counts, 1), label_BA.unbind(1), strict=True)
+            for logits_BN, label_B in zip(
+                logits.split(counts, 1), given["label"].unbind(1), strict=True
+            )
         ]
-        return torch.stack(costs).mean(0)
+        return {"classify": torch.stack(costs).mean()}
 
     @staticmethod
     def _total(losses: dict[str, Tensor], weights: dict[str, float]) -> Losses:
@@ -397,4 +371,6 @@ class GAN(Family, abilities.Generates[GANControls], abilities.Interpolates):
     ) -> Tensor:
         """One pass of the generator."""
         z_BZ = noise["z"] * controls.truncation
-        return self.generator(z_BZ, self.label_of(cond, z_BZ.shape[0])).clamp(-1, 1)
+        given = self.condition(cond, z_BZ.shape[0])
+        told = self.generator.conditioner.told(given, z_BZ.shape[0])
+        return self.generator(z_BZ, told.vector_BE).clamp(-1, 1)

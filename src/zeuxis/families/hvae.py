@@ -33,8 +33,8 @@ from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
 from zeuxis.nn import pyramid
+from zeuxis.nn.condition import Conditioner, hide
 from zeuxis.nn.hierarchy import Group
-from zeuxis.nn.labels import Labels
 from zeuxis.nn.plain import Block
 from zeuxis.nn.precision import full
 from zeuxis.nn.resample import PixelShuffle, Rise
@@ -61,13 +61,13 @@ class HVAEConfig(FamilyConfig):
     components: int = pydantic.Field(5, ge=1)
     """Logistic densities mixed for each pixel."""
     embedding: int = pydantic.Field(32, ge=1)
-    """Dimensions of the label embedding."""
+    """Dimensions of the embedding of labels and captions."""
     beta: float = pydantic.Field(1.0, gt=0)
     """Weight of the KL divergence (Higgins et al., 2017). The loss is a likelihood bound at 1 only."""
     kl_warmup: float = pydantic.Field(0.0, ge=0, le=1)
     """Share of the run over which the weight of the KL divergence rises from 0 to `beta`."""
     drop_label: float = pydantic.Field(0.1, ge=0, le=1)
-    """Dropout of labels in training, so that the model also works without them."""
+    """Dropout of labels and captions in training, so that the model also works without them."""
 
     @pydantic.model_validator(mode="after")
     def _large_enough(self) -> "HVAEConfig":
@@ -253,22 +253,22 @@ class HVAE(
         embedding=4,
     )
     kind: ClassVar[Literal["exact", "bound", "estimate"]] = "bound"
-
+    DESCRIBED = True
     config: HVAEConfig
 
     def __init__(self, config: HVAEConfig) -> None:
         super().__init__()
         self.config = config
-        self.labels = Labels([len(c.classes) for c in config.conditions], config.embedding)
+        self.conditioner = Conditioner.of(config, config.embedding)
         self.encoder = Encoder(config)
-        self.decoder = Decoder(config, self.labels.size)
+        self.decoder = Decoder(config, self.conditioner.size)
 
     def loss(self, phase: str, batch: Batch, ctx: Context) -> Losses:
         """The negative bound in bits per dimension, and its two parts."""
         config = self.config
-        label_BA = self.label_of(batch, len(batch["image"]))
-        hidden_BA = ctx.rng.uniform("drop_label", label_BA.shape[1]) < config.drop_label
-        given_BE = self.labels(label_BA.masked_fill(hidden_BA, -1))
+        rows = batch["image"].shape[0]
+        given = hide(self.condition(batch, rows), ctx.rng, config.drop_label)
+        given_BE = self.conditioner.told(given, rows).vector_BE
         distortion_B, rate_B = self._bound(batch["image"], given_BE, ctx.rng)
         weight = config.beta
         if config.kl_warmup:
@@ -282,7 +282,7 @@ class HVAE(
 
     def bits_per_dim(self, batch: Batch, rng: Rng) -> Tensor:
         """The negative bound with one draw of the latent; its mean over draws is the bound."""
-        given_BE = self.labels(self.label_of(batch, len(batch["image"])))
+        given_BE = self._given(batch, batch["image"].shape[0])
         distortion_B, rate_B = self._bound(batch["image"], given_BE, rng)
         return (distortion_B + rate_B) / self.config.nats_per_bit
 
@@ -312,16 +312,19 @@ class HVAE(
 
     def decode(self, latent: Tensor, cond: Batch = EMPTY) -> Tensor:
         """The mean of p(x | u, y), clipped to [-1, 1]."""
-        given_BE = self.labels(self.label_of(cond, latent.shape[0]))
+        given_BE = self._given(cond, latent.shape[0])
         return self._pixels(self.decoder(given_BE, latent)[0])
 
     def reconstruct(self, image_BCHW: Tensor, cond: Batch = EMPTY) -> Tensor:
         """`decode(encode(image))`, in one pass."""
         return self._pixels(self._through(image_BCHW, cond)[0])
 
+    def _given(self, cond: Batch, rows: int) -> Tensor:
+        return self.conditioner.told(self.condition(cond, rows), rows).vector_BE
+
     def _through(self, image_BCHW: Tensor, cond: Batch) -> tuple[Tensor, Tensor]:
         """Raw mixtures (B, K, H, W) and latent (B, N) of the posterior's means."""
-        given_BE = self.labels(self.label_of(cond, image_BCHW.shape[0]))
+        given_BE = self._given(cond, image_BCHW.shape[0])
         still_BN = full(image_BCHW).new_zeros(image_BCHW.shape[0], sum(self.config.sizes()))
         raw_BKHW, latent_BN, _ = self.decoder(given_BE, still_BN, self.encoder(image_BCHW))
         return raw_BKHW, latent_BN

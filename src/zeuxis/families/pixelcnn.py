@@ -31,7 +31,7 @@ from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
 from zeuxis.nn.causal import TwoStream, TwoStreamSteps
-from zeuxis.nn.labels import Labels
+from zeuxis.nn.condition import Conditioner, hide
 from zeuxis.nn.precision import full
 from zeuxis.objectives.levels import Mixture, Softmax
 from zeuxis.sampling.raster import draw
@@ -57,9 +57,9 @@ class PixelCNNConfig(FamilyConfig):
     dropout: float = pydantic.Field(0.0, ge=0, lt=1)
     """Dropout of hidden features; for small data sets."""
     embedding: int = pydantic.Field(32, ge=1)
-    """Dimensions of the label embedding."""
+    """Dimensions of the embedding of labels and captions."""
     drop_label: float = pydantic.Field(0.1, ge=0, le=1)
-    """Dropout of labels in training, so that the model also works without them."""
+    """Dropout of labels and captions in training, so that the model also works without them."""
 
     @pydantic.model_validator(mode="after")
     def _possible(self) -> "PixelCNNConfig":
@@ -139,7 +139,7 @@ class PixelCNN(
         height=8, width=8, channels=1, widths=(8, 8), blocks=1, embedding=4, components=3
     )
     kind: ClassVar[Literal["exact", "bound", "estimate"]] = "exact"
-
+    DESCRIBED = True
     config: PixelCNNConfig
 
     def __init__(self, config: PixelCNNConfig) -> None:
@@ -148,8 +148,8 @@ class PixelCNN(
         counts = [len(c.classes) for c in config.conditions]
         if config.orders > 1:
             counts.append(config.orders)
-        self.labels = Labels(counts, config.embedding)
-        self.net = TwoStream(config.channels, config.widths, config.blocks, self.labels.size)
+        self.conditioner = Conditioner(counts, config.embedding, config.numbers, config.text)
+        self.net = TwoStream(config.channels, config.widths, config.blocks, self.conditioner.size)
         self.output: Mixture | Softmax
         if config.levels <= FEW_LEVELS:
             self.output = Softmax(config.channels, config.levels)
@@ -165,10 +165,10 @@ class PixelCNN(
     def loss(self, phase: str, batch: Batch, ctx: Context) -> Losses:
         """Bits per dimension, each image in an order of its own."""
         config, image_BCHW = self.config, batch["image"]
-        label_BA = self.label_of(batch, image_BCHW.shape[0])
-        hidden_BA = ctx.rng.uniform("drop_label", label_BA.shape[1]) < config.drop_label
+        rows = image_BCHW.shape[0]
+        given = hide(self.condition(batch, rows), ctx.rng, config.drop_label)
         order_B = ctx.rng.integers("order", config.orders)
-        given_BE = self._given(label_BA.masked_fill(hidden_BA, -1), order_B)
+        given_BE = self._given(given, rows, order_B)
         kept = []
         if config.dropout:
             sizes = self.net.stage.sizes()
@@ -179,7 +179,7 @@ class PixelCNN(
 
     def bits_per_dim(self, batch: Batch, rng: Rng) -> Tensor:
         """Exact, of the image rounded to `levels`, in the raster order from the top."""
-        given_BE = self._given(self.label_of(batch, len(batch["image"])))
+        given_BE = self._given(batch, batch["image"].shape[0])
         return self._nats(batch["image"], given_BE) / self.config.nats_per_bit
 
     def noise(self, rng: Rng) -> Batch:
@@ -196,7 +196,7 @@ class PixelCNN(
     ) -> Tensor:
         """Number by number, the level at which the cumulated probability passes the uniform."""
         uniform_BHWC = noise["uniform"]
-        given_BE = self._given(self.label_of(cond, uniform_BHWC.shape[0]))
+        given_BE = self._given(cond, uniform_BHWC.shape[0])
         return self._draw(uniform_BHWC, given_BE, controls, progress)
 
     def complete(
@@ -214,7 +214,7 @@ class PixelCNN(
         """
         order_B = best_order(mask_B1HW, self.config.orders)
         mask_B1HW = mask_B1HW > 0
-        given_BE = self._given(self.label_of(cond, image_BCHW.shape[0]), order_B)
+        given_BE = self._given(cond, image_BCHW.shape[0], order_B)
         known_BCHW = _turn(image_BCHW.masked_fill(mask_B1HW, 0), order_B)
         open_B1HW = _turn(mask_B1HW, order_B)
         filled_BCHW = self._draw(
@@ -224,11 +224,11 @@ class PixelCNN(
 
     def stepper(self, rows: int, cond: Batch = EMPTY) -> PixelCNNStepper:
         """At the first number, from the top; the vertical stream costs a row, the rest a pixel."""
-        return PixelCNNStepper(self, rows, self._given(self.label_of(cond, rows)).detach())
+        return PixelCNNStepper(self, rows, self._given(cond, rows).detach())
 
     def log_p(self, image_BCHW: Tensor, place: Tensor, cond: Batch = EMPTY) -> Tensor:
         """As a stepper's, (B, C, L), by the whole network."""
-        given_BE = self._given(self.label_of(cond, image_BCHW.shape[0]))
+        given_BE = self._given(cond, image_BCHW.shape[0])
         rounded_BCHW = from_levels(to_levels(image_BCHW, self.config.levels), self.config.levels)
         features_BFHW = F.relu(self.net(rounded_BCHW, given_BE))
         raw_BK = self.head(features_BFHW).flatten(2).index_select(2, place)[..., 0]
@@ -260,13 +260,14 @@ class PixelCNN(
             raw_BKHW = self.head(full(features_BFHW))
         return self.output.nats(rounded_BCHW, raw_BKHW).flatten(1).sum(1)
 
-    def _given(self, label_BA: Tensor, order_B: Tensor | None = None) -> Tensor:
-        """What the blocks are told: labels and, if there are several, the order; (B, E)."""
+    def _given(self, cond: Batch, rows: int, order_B: Tensor | None = None) -> Tensor:
+        """What the blocks are told: the condition and, if there are several, the order; (B, E)."""
+        given = dict(self.condition(cond, rows))
         if self.config.orders > 1:
-            if order_B is None:
-                order_B = label_BA.new_zeros(label_BA.shape[0])
-            label_BA = torch.cat([label_BA, order_B[:, None]], 1)
-        return self.labels(label_BA).to(self.head.weight.dtype)
+            label_BA = self.label_of(cond, rows)
+            order_B = label_BA.new_zeros(rows) if order_B is None else order_B
+            given["label"] = torch.cat([label_BA, order_B[:, None]], 1)
+        return self.conditioner.told(given, rows).vector_BE.to(self.head.weight.dtype)
 
 
 def best_order(mask_B1HW: Tensor, orders: int) -> Tensor:

@@ -33,7 +33,7 @@ from zeuxis.core.pixels import from_levels, to_levels
 from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
-from zeuxis.nn.labels import Labels
+from zeuxis.nn.condition import Conditioner, hide
 from zeuxis.nn.lstm import DiagonalBiLSTM, Product, RowLSTM
 from zeuxis.nn.precision import full
 from zeuxis.objectives.levels import Mixture, Softmax
@@ -60,9 +60,9 @@ class PixelRNNConfig(FamilyConfig):
     components: int = pydantic.Field(10, ge=1)
     """Logistics in the mixture."""
     embedding: int = pydantic.Field(32, ge=1)
-    """Dimensions of the label embedding."""
+    """Dimensions of the embedding of labels and captions."""
     drop_label: float = pydantic.Field(0.1, ge=0, le=1)
-    """Dropout of labels in training, so that the model also works without them."""
+    """Dropout of labels and captions in training, so that the model also works without them."""
 
     @pydantic.field_validator("kernel")
     @classmethod
@@ -101,7 +101,7 @@ class Network(nn.Module):
         m = self.kernel // 2
         return F.pad(F.pad(image_BCHW, (0, 0, 0, 0, 0, 1), value=1.0), (m, m, m, 0))
 
-    def forward(self, image_BCHW: Tensor, label_BE: Tensor) -> Tensor:
+    def forward(self, image_BCHW: Tensor, given_BE: Tensor) -> Tensor:
         """(P, B, K), float32 or better."""
         rows, (height, width) = self.kernel // 2 + 1, image_BCHW.shape[2:]
         canvas, places = self.canvas(image_BCHW), itertools.product(range(rows), range(self.kernel))
@@ -109,7 +109,7 @@ class Network(nn.Module):
         seen = torch.stack(taps[: self.before], 2)  # mask A
         x_PBF = self.stem(seen.flatten(3).flatten(1, 2).permute(2, 0, 1).contiguous())
         for layer in self.layers:
-            x_PBF = layer(x_PBF, label_BE, self.shape)
+            x_PBF = layer(x_PBF, given_BE, self.shape)
         x_PBF = full(F.relu(self.first(F.relu(x_PBF))))
         with torch.autocast(
             x_PBF.device.type, enabled=False
@@ -120,14 +120,14 @@ class Network(nn.Module):
 class PixelStepper:
     """The network pixel by pixel, at a cost that does not grow with the image (see `Sequential`)."""
 
-    def __init__(self, model: "PixelRNN", label_BE: Tensor) -> None:
+    def __init__(self, model: "PixelRNN", given_BE: Tensor) -> None:
         config, net = model.config, model.network
         self.config, self.net, self.output = config, net, model.output
-        shape = (label_BE.shape[0], config.channels, config.height, config.width)
-        self.canvas = net.canvas(label_BE.new_zeros(shape))
+        shape = (given_BE.shape[0], config.channels, config.height, config.width)
+        self.canvas = net.canvas(given_BE.new_zeros(shape))
         self.stem, self.first = Product(net.stem), Product(net.first)
         # to mypy the members of a ModuleList are plain modules
-        self.layers = [layer.stepper(label_BE, config.width) for layer in net.layers]  # type: ignore[operator]
+        self.layers = [layer.stepper(given_BE, config.width) for layer in net.layers]  # type: ignore[operator]
         self.row = self.column = self.channel = 0
         self.x_BF = self._features()
         self.raw_BK: Tensor | None = None
@@ -196,34 +196,34 @@ class PixelRNN(
         embedding=4,
     )
     kind: ClassVar[Literal["exact", "bound", "estimate"]] = "exact"
-
+    DESCRIBED = True
     config: PixelRNNConfig
 
     def __init__(self, config: PixelRNNConfig) -> None:
         super().__init__()
         self.config = config
-        self.labels = Labels([len(c.classes) for c in config.conditions], config.embedding)
+        self.conditioner = Conditioner.of(config, config.embedding)
         self.output = (
             Mixture(config.channels, config.levels, config.components)
             if config.output == "mixture"
             else Softmax(config.channels, config.levels)
         )
-        self.network = Network(config, self.labels.size, len(self.output.start))
+        self.network = Network(config, self.conditioner.size, len(self.output.start))
         with torch.no_grad():
             self.network.second.weight *= 0.1
             self.network.second.bias.copy_(self.output.start)
 
     def loss(self, phase: str, batch: Batch, ctx: Context) -> Losses:
         """Bits per dimension."""
-        label_BA = self.label_of(batch, len(batch["image"]))
-        hidden_BA = ctx.rng.uniform("drop_label", label_BA.shape[1]) < self.config.drop_label
-        label_BE = self.labels(label_BA.masked_fill(hidden_BA, -1))
-        return {"total": self._bits(batch["image"], label_BE).mean()}
+        rows = batch["image"].shape[0]
+        given = hide(self.condition(batch, rows), ctx.rng, self.config.drop_label)
+        given_BE = self.conditioner.told(given, rows).vector_BE
+        return {"total": self._bits(batch["image"], given_BE).mean()}
 
     def bits_per_dim(self, batch: Batch, rng: Rng) -> Tensor:
         """-log2 P(image) per dimension, exact; nothing is drawn. With fewer levels, of the rounded image."""
-        label_BE = self.labels(self.label_of(batch, len(batch["image"])))
-        return self._bits(batch["image"], label_BE).float()
+        given_BE = self._given(batch, batch["image"].shape[0])
+        return self._bits(batch["image"], given_BE).float()
 
     def noise(self, rng: Rng) -> Batch:
         """A uniform number for each level that will be drawn: `uniform` (B, H, W, C)."""
@@ -261,13 +261,16 @@ class PixelRNN(
 
     def stepper(self, rows: int, cond: Batch = EMPTY) -> PixelStepper:
         """At the first number of `rows` new images; each step costs a pixel, not an image."""
-        return PixelStepper(self, self.labels(self.label_of(cond, rows)).detach())
+        return PixelStepper(self, self._given(cond, rows).detach())
+
+    def _given(self, cond: Batch, rows: int) -> Tensor:
+        return self.conditioner.told(self.condition(cond, rows), rows).vector_BE
 
     def log_p(self, image_BCHW: Tensor, place: Tensor, cond: Batch = EMPTY) -> Tensor:
         """As a stepper's, (B, C, L), by the whole network."""
-        label_BE = self.labels(self.label_of(cond, image_BCHW.shape[0]))
+        given_BE = self._given(cond, image_BCHW.shape[0])
         rounded_BCHW = from_levels(to_levels(image_BCHW, self.config.levels), self.config.levels)
-        raw_BK = self.network(rounded_BCHW, label_BE).index_select(0, place)[0]
+        raw_BK = self.network(rounded_BCHW, given_BE).index_select(0, place)[0]
         known_BC = rounded_BCHW.flatten(2).index_select(2, place)[..., 0]
         each = [self.output.log_p(known_BC, raw_BK, c) for c in range(self.config.channels)]
         return torch.stack(each, 1)
@@ -285,12 +288,12 @@ class PixelRNN(
             stepper, uniform_BHWC, self.config.levels, controls.temperature, known, progress
         )
 
-    def _bits(self, image_BCHW: Tensor, label_BE: Tensor) -> Tensor:
+    def _bits(self, image_BCHW: Tensor, given_BE: Tensor) -> Tensor:
         """Bits per dimension of each image, (B,)."""
         image_BCHW = from_levels(to_levels(image_BCHW, self.config.levels), self.config.levels).to(
             image_BCHW.dtype
         )
-        raw_PBK = self.network(image_BCHW, label_BE)
+        raw_PBK = self.network(image_BCHW, given_BE)
         # a pixel after another, each an image of its own, spares turning the larger tensor
         image_PBC = image_BCHW.flatten(2).permute(2, 0, 1)
         nats_N11 = self.output.nats(

@@ -3,7 +3,7 @@
 A mapping network turns z into a style w; every convolution of the generator is modulated by it and
 demodulated, noise is added after each, and the image is the sum of the outputs of all grids:
 
-    w = f(z / |z|, label),   image = g(w_1, ..., w_L, noise_1, ..., noise_L),   w_1 = ... = w_L = w.
+    w = f(z / |z|, condition),   image = g(w_1, ..., w_L, noise_1, ..., noise_L),   w_1 = ... = w_L = w.
 
     min_D  E s(-D(x)) + E s(D(g)) + gamma/2 E |dD/dx|^2,
     min_G  E s(-D(g)) + E max(|g| - 1, 0)^2 + weight E (|J^T y| - a)^2,
@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from zeuxis.core import abilities
-from zeuxis.core.abilities import Batch, Controls
+from zeuxis.core.abilities import EMPTY, Batch, Controls
 from zeuxis.core.errors import Invalid
 from zeuxis.core.family import Context, Family, FamilyConfig, Losses, Phase
 from zeuxis.core.progress import Progress
@@ -33,16 +33,15 @@ from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
 from zeuxis.nn import modulated, pyramid
 from zeuxis.nn.augment import DRAWS, POLICIES, augment
-from zeuxis.nn.labels import Labels
+from zeuxis.nn.condition import Conditioner, Told, hide, picture_error, read, swapped
 from zeuxis.nn.precision import full
-from zeuxis.nn.wrapping import Double, Tileable, check_sides, rolled, wrapped
+from zeuxis.nn.synthesis import Synthesis
+from zeuxis.nn.wrapping import Tileable, check_sides, rolled, wrapped
 from zeuxis.objectives import adversarial
 from zeuxis.objectives.path_length import path_lengths
 
 PACE = 0.01
 """Learning rate of the mapping network, relative to the rest."""
-CALM = 0.1
-"""The same of the strengths of the noise: learned as fast as shapes, it stands in for them."""
 FOLLOW = 0.01
 """Least share that the running means move by in an update; the first updates weigh alike."""
 
@@ -61,9 +60,9 @@ class StyleGANConfig(FamilyConfig):
     mapping_layers: int = pydantic.Field(2, ge=1, le=64)
     """Layers of the mapping network; 8 in the paper, fewer for small sets."""
     embedding: int = pydantic.Field(32, ge=1)
-    """Dimensions of the label embedding of the mapping network."""
+    """Dimensions of the mapping network's embedding of labels and captions."""
     drop_label: float = pydantic.Field(0.1, ge=0, le=1)
-    """Dropout of labels in training, so that the model also works without them."""
+    """Dropout of labels and captions in training, so that the model also works without them."""
     loss: Literal["non_saturating", "relativistic"] = "relativistic"
     """`non_saturating` with R1, the paper's; `relativistic`: real and fake in pairs, with R1 and R2."""
     gamma: float = pydantic.Field(1.0, ge=0)
@@ -82,6 +81,10 @@ class StyleGANConfig(FamilyConfig):
     """Differentiable augmentations of what the discriminator sees: colour, translation, cutout."""
     augment_share: float = pydantic.Field(1.0, ge=0, le=1)
     """Probability that an image is augmented."""
+    matching: float = pydantic.Field(1.0, ge=0)
+    """Weight of real images under other captions, as fakes, in the discriminator's loss."""
+    picture: float = pydantic.Field(1.0, ge=0)
+    """Weight of the error of the mean picture of a caption, by which captions are learned."""
     tileable: Tileable = "none"
     """Axes along which images continue on their opposite side: x, y or both."""
 
@@ -128,74 +131,33 @@ def mix(first_BLZ: Tensor, second_BLZ: Tensor, start_B: Tensor) -> Tensor:
 
 
 class Mapper(nn.Module):
-    """(B, Z), labels (B, A) -> w (B, Z): f of the paper."""
+    """(B, Z), what it is told (B, E) -> w (B, Z): f of the paper."""
 
     def __init__(self, config: StyleGANConfig) -> None:
         super().__init__()
-        self.labels = Labels([len(c.classes) for c in config.conditions], config.embedding)
-        sizes = [config.latent + self.labels.size] + [config.latent] * config.mapping_layers
+        image = (config.channels, config.height, config.width)
+        self.conditioner = Conditioner.of(config, config.embedding, image)
+        sizes = [config.latent + self.conditioner.size] + [config.latent] * config.mapping_layers
         self.layers = nn.ModuleList(
             modulated.EqualLinear(a, b, gain=modulated.GAIN, pace=PACE)
             for a, b in itertools.pairwise(sizes)
         )
 
-    def forward(self, z_BZ: Tensor, label_BA: Tensor) -> Tensor:
+    def forward(self, z_BZ: Tensor, told: Told) -> Tensor:
         """In full precision."""
         x = modulated.unit(z_BZ)
-        if self.labels.size:
-            x = torch.cat([x, modulated.unit(full(self.labels(label_BA)))], 1)
+        if self.conditioner.size:
+            x = torch.cat([x, modulated.unit(full(told.vector_BE))], 1)
         for layer in self.layers:
             x = modulated.leaky(layer(x))
         return x
 
 
-class Synthesis(nn.Module):
-    """w of each layer (B, L, Z), noise of each layer -> (B, C, H, W), not bounded: g of the paper.
-
-    Between grids a convolution on the coarser one, then bilinear upsampling: the filter [1, 3, 3, 1],
-    which leaves no checkerboard. The image is upsampled the same way, and every grid adds to it.
-    """
-
-    def __init__(self, config: StyleGANConfig) -> None:
-        super().__init__()
-        self.grids, widths = config.grids()[::-1], config.widths()[::-1]
-        self.sizes, style = config.layers(), config.latent
-        self.start = nn.Parameter(torch.randn(1, widths[0], *self.grids[0]))
-        pairs = [(widths[0], widths[0])]
-        for coarse, fine in itertools.pairwise(widths):
-            pairs += [(coarse, fine), (fine, fine)]
-        pairs = pairs[: len(self.sizes)]
-        self.convs = nn.ModuleList(modulated.ModulatedConv(a, b, style) for a, b in pairs)
-        self.colours = nn.ModuleList(modulated.ToColour(a, config.channels, style) for a in widths)
-        self.strength = nn.Parameter(torch.zeros(len(self.sizes)))
-        self.up = Double()
-
-    def forward(self, w_BLZ: Tensor, noise: list[Tensor]) -> Tensor:
-        """Generate each image."""
-        x = self.start.expand(w_BLZ.shape[0], -1, -1, -1)
-        image: Tensor | None = None
-        stage = 0
-        for layer, (conv, grid) in enumerate(zip(self.convs, self.sizes, strict=True)):
-            x = conv(x, w_BLZ[:, layer], modulated.GAIN)
-            if layer % 2:
-                x = self._up(x, grid)
-            x = modulated.leaky(x + (noise[layer] * (CALM * self.strength[layer])).to(x.dtype))
-            if layer % 2 == 0 or layer == len(self.sizes) - 1:
-                colour_BCHW = self.colours[stage](x, w_BLZ[:, layer])
-                image = colour_BCHW if image is None else self._up(image, grid) + colour_BCHW
-                stage += 1
-        assert image is not None
-        return image
-
-    def _up(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
-        x = self.up(x)
-        return x if x.shape[2:] == grid else x[..., : grid[0], : grid[1]]  # slices cost a copy
-
-
 class Discriminator(nn.Module):
-    """(B, C, H, W), labels (B, A) -> logits of being real, (B,).
+    """(B, C, H, W) -> features (B, F); with a condition to logits of being real (B,).
 
-    Residual. Labels by a projection (Miyato and Koyama, 2018, https://arxiv.org/abs/1802.05637).
+    Residual. Conditions by a projection (Miyato and Koyama, 2018, https://arxiv.org/abs/1802.05637); a real
+    image under another's caption is fake (Reed et al., 2016, https://arxiv.org/abs/1605.05396).
     """
 
     def __init__(self, config: StyleGANConfig) -> None:
@@ -206,15 +168,18 @@ class Discriminator(nn.Module):
         cells = math.prod(config.grids()[-1])
         self.features = modulated.EqualLinear(widths[-1] * cells, widths[-1], gain=modulated.GAIN)
         self.verdict = nn.Parameter(torch.randn(widths[-1]))
-        self.labels = Labels([len(c.classes) for c in config.conditions], widths[-1])
+        self.conditioner = Conditioner.of(config, widths[-1], reads=False)
 
-    def forward(self, image_BCHW: Tensor, label_BA: Tensor) -> Tensor:
-        """Logit of each image. The last sums are in full precision: logits differ by little."""
+    def forward(self, image_BCHW: Tensor) -> Tensor:
+        """Look at each image. The last sums are in full precision: logits differ by little."""
         x = self.blocks(modulated.leaky(self.first(image_BCHW)))
-        hidden_BF = modulated.leaky(self.features(x.flatten(1)))
+        return modulated.leaky(self.features(x.flatten(1)))
+
+    def judge(self, hidden_BF: Tensor, seen: Batch) -> Tensor:
+        """Logit of each image."""
         given_BF = self.verdict.expand_as(hidden_BF)
-        if self.labels.size:
-            given_BF = given_BF + full(self.labels(label_BA))
+        if self.conditioner.size:
+            given_BF = given_BF + full(self.conditioner(seen).vector_BE)
         return (hidden_BF * given_BF).sum(1) / math.sqrt(hidden_BF.shape[1])
 
 
@@ -234,6 +199,7 @@ class StyleGAN(Family, abilities.Generates[StyleGANControls], abilities.Interpol
         path_weight=2.0,
         mixing=0.5,
     )
+    DESCRIBED = True
     config: StyleGANConfig
     w_mean: Tensor
     path_mean: Tensor
@@ -242,10 +208,18 @@ class StyleGAN(Family, abilities.Generates[StyleGANControls], abilities.Interpol
         super().__init__()
         self.config = config
         self.mapper = Mapper(config)
-        self.painter = wrapped(Synthesis(config), config.tileable)
+        synthesis = Synthesis(
+            config.channels, config.grids(), config.widths(), config.layers(), config.latent
+        )
+        self.painter = wrapped(synthesis, config.tileable)
         self.discriminator = Discriminator(config)
         self.register_buffer("w_mean", torch.zeros(config.latent))
         self.register_buffer("path_mean", torch.zeros(()))
+
+    @property
+    def GROUP(self) -> int:  # type: ignore[override]
+        """Rows that a loss may mix: captions are swapped in pairs."""
+        return 2 if self.config.text and self.config.matching else 1
 
     def phases(self) -> tuple[Phase, ...]:
         """Discriminator, then generator, which is compared with real images of its own."""
@@ -254,10 +228,12 @@ class StyleGAN(Family, abilities.Generates[StyleGANControls], abilities.Interpol
             Phase(name="generator", modules=("mapper", "painter"), own_batch=True),
         )
 
-    def mapping(self, z_BZ: Tensor, label_BA: Tensor | None = None) -> Tensor:
-        """Latents to styles: (B, Z) -> w (B, Z). No label means unknown."""
-        given = {} if label_BA is None else {"label": label_BA}
-        return self.mapper(z_BZ, self.label_of(given, z_BZ.shape[0]))
+    def mapping(self, z_BZ: Tensor, cond: Batch = EMPTY) -> Tensor:
+        """Latents to styles: (B, Z) -> w (B, Z)."""
+        return self.mapper(z_BZ, self._told(cond, z_BZ.shape[0]))
+
+    def _told(self, cond: Batch, rows: int) -> Told:
+        return self.mapper.conditioner.told(self.condition(cond, rows), rows)
 
     def styles(self, w_BZ: Tensor, truncation: float = 1.0, layers: int | None = None) -> Tensor:
         """The same style for every layer, the first `layers` (default: all) nearer to the mean.
@@ -280,44 +256,47 @@ class StyleGAN(Family, abilities.Generates[StyleGANControls], abilities.Interpol
 
     def loss(self, phase: str, batch: Batch, ctx: Context) -> Losses:
         """Losses of one player against the other as it stands."""
-        real_BCHW, label_BA = batch["image"], self.label_of(batch, len(batch["image"]))
-        if self.config.conditions:
-            hidden_BA = ctx.rng.uniform("drop_label", label_BA.shape[1]) < self.config.drop_label
-            label_BA = label_BA.masked_fill(hidden_BA, -1)
+        real_BCHW, rows = batch["image"], batch["image"].shape[0]
+        given = hide(self.condition(batch, rows), ctx.rng, self.config.drop_label)
         if phase == "generator":
-            return self._generator_loss(real_BCHW, label_BA, ctx)
+            return self._generator_loss(real_BCHW, given, ctx)
         with torch.no_grad():
-            w_BLZ, _ = self._drawn_styles(label_BA, ctx.rng)
+            told = self._told(given, rows)
+            w_BLZ, _ = self._drawn_styles(told, ctx.rng)
             fake_BCHW = self.synthesise(w_BLZ, self._layer_noise(ctx.rng))
             fake_BCHW = rolled(fake_BCHW, ctx.rng, self.config.tileable)
-        return self._discriminator_loss(real_BCHW, fake_BCHW, label_BA, ctx)
+        return self._discriminator_loss(real_BCHW, fake_BCHW, given, read(given, told), ctx)
 
-    def _drawn_styles(self, label_BA: Tensor, rng: Rng) -> tuple[Tensor, Tensor]:
+    def _drawn_styles(self, told: Told, rng: Rng) -> tuple[Tensor, Tensor]:
         """Styles of random latents, mixed in some rows, (B, L, Z); and w (B, Z) before that."""
-        w_BZ = self.mapper(rng.normal("z", self.config.latent), label_BA)
+        w_BZ = self.mapper(rng.normal("z", self.config.latent), told)
         w_BLZ, count = self.styles(w_BZ), len(self.config.layers())
         if self.config.mixing and count > 1:
-            second_BZ = self.mapper(rng.normal("mix", self.config.latent), label_BA)
+            second_BZ = self.mapper(rng.normal("mix", self.config.latent), told)
             mixed_B, place_B = rng.uniform("mixing", 2).unbind(1)
             start_B = 1 + (place_B * (count - 1)).long()
             start_B = start_B.masked_fill(mixed_B >= self.config.mixing, count)
             w_BLZ = mix(w_BLZ, self.styles(second_BZ), start_B)
         return w_BLZ, w_BZ
 
-    def _generator_loss(self, real_BCHW: Tensor, label_BA: Tensor, ctx: Context) -> Losses:
+    def _generator_loss(self, real_BCHW: Tensor, given: Batch, ctx: Context) -> Losses:
         config, real_B = self.config, None
         uniform_2BK = self._augmentation(ctx.rng)
+        told = self._told(given, real_BCHW.shape[0])
+        seen = read(given, told)
         if config.loss == "relativistic":
             with torch.no_grad():
-                real_B = self._discriminate(real_BCHW, label_BA, uniform_2BK[0])
-        w_BLZ, w_BZ = self._drawn_styles(label_BA, ctx.rng)
+                real_B = self.discriminator.judge(self._look(real_BCHW, uniform_2BK[0]), seen)
+        w_BLZ, w_BZ = self._drawn_styles(told, ctx.rng)
         image_BCHW = self._synthesise(w_BLZ, self._layer_noise(ctx.rng))
-        seen_BCHW = rolled(image_BCHW.clamp(-1, 1), ctx.rng, self.config.tileable)
-        fake_B = self._discriminate(seen_BCHW, label_BA, uniform_2BK[1])
+        shown_BCHW = rolled(image_BCHW.clamp(-1, 1), ctx.rng, self.config.tileable)
+        fake_B = self.discriminator.judge(self._look(shown_BCHW, uniform_2BK[1]), seen)
         verdict = adversarial.generator_loss(config.loss, fake_B, real_B).mean()
         beyond = adversarial.beyond(image_BCHW)
         losses = {"adversarial": verdict, "beyond": beyond}
         total = verdict + beyond
+        if (error := picture_error(told, real_BCHW)) is not None:
+            total, losses["picture"] = total + config.picture * error, error
         if config.path_weight and ctx.update % config.path_every == 0:
             normal_BCHW = ctx.rng.normal("path", *image_BCHW.shape[1:])
             length_B = path_lengths(image_BCHW, w_BLZ, normal_BCHW)
@@ -328,18 +307,25 @@ class StyleGAN(Family, abilities.Generates[StyleGANControls], abilities.Interpol
         return {"total": total, **losses, "stat/w": w_BZ.detach().mean(0)}
 
     def _discriminator_loss(
-        self, real_BCHW: Tensor, fake_BCHW: Tensor, label_BA: Tensor, ctx: Context
+        self, real_BCHW: Tensor, fake_BCHW: Tensor, given: Batch, seen: Batch, ctx: Context
     ) -> Losses:
         config = self.config
         due = config.gamma > 0 and ctx.update % config.penalty_every == 0
         uniform_2BK = self._augmentation(ctx.rng)
         image_2BCHW = torch.cat([real_BCHW, fake_BCHW]).detach().requires_grad_(due)
-        twice_2BA = torch.cat([label_BA, label_BA])
-        verdict_2B = self._discriminate(image_2BCHW, twice_2BA, uniform_2BK.flatten(0, 1))
+        hidden_2BF = self._look(image_2BCHW, uniform_2BK.flatten(0, 1))
+        twice = {name: torch.cat([value, value]) for name, value in seen.items()}
+        verdict_2B = self.discriminator.judge(hidden_2BF, twice)
         real_B, fake_B = verdict_2B.chunk(2)
         total = adversarial.discriminator_loss(config.loss, real_B, fake_B).mean()
-        seen = {"real": real_B.detach().mean(), "fake": fake_B.detach().mean()}
-        losses = {"adversarial": total, **seen}
+        logits = {"real": real_B.detach().mean(), "fake": fake_B.detach().mean()}
+        losses = {"adversarial": total, **logits}
+        if self.GROUP == 2:
+            other, differ_B = swapped(given, seen)
+            wrong_B = self.discriminator.judge(hidden_2BF[: real_B.shape[0]], other)
+            cost_B = adversarial.discriminator_loss(config.loss, real_B, wrong_B)
+            losses["matching"] = (cost_B * differ_B).mean()
+            total = total + config.matching * losses["matching"]
         if due:
             scored = verdict_2B if config.loss == "relativistic" else real_B
             squared_2B = adversarial.squared_gradient(scored, image_2BCHW)
@@ -348,9 +334,10 @@ class StyleGAN(Family, abilities.Generates[StyleGANControls], abilities.Interpol
             total = total + gamma * config.penalty_every * losses["penalty"]
         return {"total": total, **losses}
 
-    def _discriminate(self, image_BCHW: Tensor, label_BA: Tensor, uniform_BK: Tensor) -> Tensor:
+    def _look(self, image_BCHW: Tensor, uniform_BK: Tensor) -> Tensor:
+        """What the discriminator sees of augmented images, (B, F)."""
         policy, share = self.config.augment, self.config.augment_share
-        return self.discriminator(augment(image_BCHW, uniform_BK, policy, share), label_BA)
+        return self.discriminator(augment(image_BCHW, uniform_BK, policy, share))
 
     def _augmentation(self, rng: Rng) -> Tensor:
         """Draws for the real and for the fake images, (2, B, K)."""
@@ -387,11 +374,11 @@ class StyleGAN(Family, abilities.Generates[StyleGANControls], abilities.Interpol
         progress: Progress | None = None,
     ) -> Tensor:
         """One pass of the mapping network and the synthesis network."""
-        label_BA = self.label_of(cond, noise["z"].shape[0])
+        told = self._told(cond, noise["z"].shape[0])
         near = (controls.truncation, controls.truncation_layers)
-        w_BLZ = self.styles(self.mapper(noise["z"], label_BA), *near)
+        w_BLZ = self.styles(self.mapper(noise["z"], told), *near)
         if controls.mixing is not None:
-            second_BLZ = self.styles(self.mapper(noise["mix"], label_BA), *near)
+            second_BLZ = self.styles(self.mapper(noise["mix"], told), *near)
             start_B = torch.full((w_BLZ.shape[0],), controls.mixing, device=w_BLZ.device)
             w_BLZ = mix(w_BLZ, second_BLZ, start_B)
         return self.synthesise(w_BLZ, noise, controls.noise)

@@ -38,9 +38,9 @@ from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
 from zeuxis.nn import pyramid
+from zeuxis.nn.condition import Conditioner, hide
 from zeuxis.nn.coupling import Couplings
 from zeuxis.nn.fitted_flow import FittedFlow
-from zeuxis.nn.labels import Labels
 from zeuxis.nn.mixture import Mixture
 from zeuxis.nn.plain import Block
 from zeuxis.nn.precision import full
@@ -74,7 +74,7 @@ class VAEConfig(FamilyConfig):
     latent: int = pydantic.Field(64, ge=2, multiple_of=2)
     """Dimensions of the latent."""
     embedding: int = pydantic.Field(32, ge=1)
-    """Dimensions of the label embedding."""
+    """Dimensions of the embedding of labels and captions."""
     prior: Literal["flow", "fitted_flow", "mixture"] = "flow"
     """Prior of z: couplings trained jointly, or couplings or a mixture of normal distributions fitted to the
     latents of the data after training with a standard normal prior."""
@@ -100,7 +100,7 @@ class VAEConfig(FamilyConfig):
     kl_warmup: float = pydantic.Field(0.0, ge=0, le=1)
     """Share of the run over which the weight of the KL divergence rises from 0 to `beta`."""
     drop_label: float = pydantic.Field(0.1, ge=0, le=1)
-    """Dropout of labels in training, so that the model also works without them."""
+    """Dropout of labels and captions in training, so that the model also works without them."""
 
     @pydantic.model_validator(mode="after")
     def _large_enough(self) -> "VAEConfig":
@@ -110,6 +110,8 @@ class VAEConfig(FamilyConfig):
                 f"iwae is {self.iwae}, and importance weights have no part to weigh: "
                 "leave beta at 1, and free_bits, kl_warmup and tc at 0"
             )
+        if self.prior == "mixture" and (self.numbers or self.text):
+            raise Invalid("prior is mixture, which knows classes alone, no text; take flow")
         if self.tc and self.prior == "flow" and self.prior_depth:
             raise Invalid(
                 f"tc is {self.tc}, but the prior's {self.prior_depth} couplings mix the numbers "
@@ -210,15 +212,15 @@ class VAE(
         prior_width=8,
     )
     kind: ClassVar[Literal["exact", "bound", "estimate"]] = "bound"
-
+    DESCRIBED = True
     config: VAEConfig
 
     def __init__(self, config: VAEConfig) -> None:
         super().__init__()
         self.config = config
         classes = [len(c.classes) for c in config.conditions]
-        self.labels = Labels(classes, config.embedding)
-        given = self.labels.size
+        self.conditioner = Conditioner.of(config, config.embedding)
+        given = self.conditioner.size
         self.encoder = Encoder(config, given)
         self.decoder = Decoder(config, given)
         mixed = config.prior == "mixture"
@@ -245,16 +247,14 @@ class VAE(
     def loss(self, phase: str, batch: Batch, ctx: Context) -> Losses:
         """The negative bound in bits per dimension, and its parts."""
         config, unit = self.config, self.config.nats_per_bit
-        label_BA = self.label_of(batch, len(batch["image"]))
-        hidden_BA = ctx.rng.uniform("drop_label", label_BA.shape[1]) < config.drop_label
-        label_BA = label_BA.masked_fill(hidden_BA, -1)
+        given = hide(self.condition(batch, batch["image"].shape[0]), ctx.rng, config.drop_label)
         if config.iwae > 1:
             noise_BSZ = ctx.rng.normal("z/0", config.iwae, config.latent)
-            distortion_BS, rate_BS = self._weigh(batch["image"], label_BA, noise_BSZ)
+            distortion_BS, rate_BS = self._weigh(batch["image"], given, noise_BSZ)
             log_w_B = torch.logsumexp(-distortion_BS - rate_BS, 1) - math.log(config.iwae)
             parts = {"distortion": distortion_BS.mean() / unit, "rate": rate_BS.mean() / unit}
             return {"total": -log_w_B.mean() / unit, **parts}
-        distortion_B, rate_B, (z_BZ, *posterior) = self._bound(batch["image"], label_BA, ctx.rng)
+        distortion_B, rate_B, (z_BZ, *posterior) = self._bound(batch["image"], given, ctx.rng)
         weight = config.beta
         if config.kl_warmup:
             weight *= min(1.0, ctx.progress / config.kl_warmup)
@@ -273,13 +273,11 @@ class VAE(
             return
         rows = []
         for i, batch in enumerate(batches):
-            label_BA = self.label_of(batch, len(batch["image"]))
+            given = self.condition(batch, batch["image"].shape[0])
             if self.mixture is None:  # which knows what to make of a label that is missing
-                hidden_BA = (
-                    rng.uniform(f"hidden/{i}", label_BA.shape[1])[: label_BA.shape[0]] < HIDDEN
-                )
-                label_BA = label_BA.masked_fill(hidden_BA, -1)
-            image_BCHW, given_BE = self._rounded(batch["image"]), self.labels(label_BA)
+                given = hide(given, rng, HIDDEN, f"hidden/{i}")
+            image_BCHW = self._rounded(batch["image"])
+            given_BE, label_BA = self._given(given, image_BCHW.shape[0])
             rows.append((*self.encoder(image_BCHW, given_BE), given_BE, label_BA))
         mean_NZ, deviation_NZ, given_NE, label_NA = map(torch.cat, zip(*rows, strict=True))
         if isinstance(self.prior, FittedFlow):
@@ -289,8 +287,7 @@ class VAE(
 
     def bits_per_dim(self, batch: Batch, rng: Rng) -> Tensor:
         """The negative bound with one draw of z for each image; its mean over draws is the bound."""
-        label_BA = self.label_of(batch, len(batch["image"]))
-        distortion_B, rate_B, _ = self._bound(batch["image"], label_BA, rng)
+        distortion_B, rate_B, _ = self._bound(batch["image"], batch, rng)
         return (distortion_B + rate_B) / self.config.nats_per_bit
 
     def iwae_bits_per_dim(self, batch: Batch, rng: Rng, samples: int = 64) -> Tensor:
@@ -298,11 +295,11 @@ class VAE(
 
         Its mean over draws falls with `samples` towards the negative log-likelihood.
         """
-        label_BA, log_w_B = self.label_of(batch, len(batch["image"])), None
+        log_w_B = None
         for first in range(0, samples, CHUNK):
             count = min(CHUNK, samples - first)
             noise_BSZ = rng.normal(f"z/{first}", count, self.config.latent)
-            distortion_BS, rate_BS = self._weigh(batch["image"], label_BA, noise_BSZ)
+            distortion_BS, rate_BS = self._weigh(batch["image"], batch, noise_BSZ)
             part_B = torch.logsumexp(-distortion_BS - rate_BS, 1)
             log_w_B = part_B if log_w_B is None else torch.logaddexp(log_w_B, part_B)
         if log_w_B is None:
@@ -321,8 +318,7 @@ class VAE(
 
     def encode(self, image_BCHW: Tensor, cond: Batch = EMPTY) -> Tensor:
         """The latent (B, Z) of the mean of q(z | x, y)."""
-        label_BA = self.label_of(cond, image_BCHW.shape[0])
-        given_BE = self.labels(label_BA)
+        given_BE, label_BA = self._given(cond, image_BCHW.shape[0])
         mean_BZ, _ = self.encoder(image_BCHW, given_BE)
         if self.mixture is not None:
             return self.mixture.to_latent(mean_BZ, label_BA)
@@ -330,26 +326,26 @@ class VAE(
 
     def decode(self, latent: Tensor, cond: Batch = EMPTY) -> Tensor:
         """The centre of p(x | z, y), clipped to [-1, 1]."""
-        label_BA = self.label_of(cond, latent.shape[0])
-        given_BE = self.labels(label_BA)
+        given_BE, label_BA = self._given(cond, latent.shape[0])
         if self.mixture is not None:
             return self.decoder(self.mixture.to_z(latent, label_BA), given_BE).clamp(-1, 1)
         return self.decoder(self.prior.to_z(latent, given_BE), given_BE).clamp(-1, 1)
 
     def reconstruct(self, image_BCHW: Tensor, cond: Batch = EMPTY) -> Tensor:
         """`decode(encode(image))`, sparing the way through the prior and back."""
-        given_BE = self.labels(self.label_of(cond, image_BCHW.shape[0]))
+        given_BE, _ = self._given(cond, image_BCHW.shape[0])
         mean_BZ, _ = self.encoder(image_BCHW, given_BE)
         return self.decoder(mean_BZ, given_BE).clamp(-1, 1)
 
     def _bound(
-        self, image_BCHW: Tensor, label_BA: Tensor, rng: Rng
+        self, image_BCHW: Tensor, given: Batch, rng: Rng
     ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor, Tensor]]:
         """-log p(x | z, y) for a z from q, an unbiased estimate of the divergence, in nats (B,).
 
         Then z itself, and the mean and deviation of q, each (B, Z).
         """
-        image_BCHW, given_BE = self._rounded(image_BCHW), self.labels(label_BA)
+        image_BCHW = self._rounded(image_BCHW)
+        given_BE, label_BA = self._given(given, image_BCHW.shape[0])
         mean_BZ, deviation_BZ = self.encoder(image_BCHW, given_BE)
         z_BZ = mean_BZ + deviation_BZ * rng.normal("z", self.config.latent)
         if self.mixture is None and self.prior.standard:
@@ -361,14 +357,13 @@ class VAE(
         rate_B = cost_B - (0.5 + deviation_BZ.log()).sum(1)
         return self._distortion(image_BCHW, z_BZ, given_BE), rate_B, (z_BZ, mean_BZ, deviation_BZ)
 
-    def _weigh(
-        self, image_BCHW: Tensor, label_BA: Tensor, noise_BSZ: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def _weigh(self, image_BCHW: Tensor, given: Batch, noise_BSZ: Tensor) -> tuple[Tensor, Tensor]:
         """-log p(x | z, y) and log q(z | x, y) / p(z | y) of each draw, in nats (B, S).
 
         Importance weights need the density at the draw itself: no term is replaced by its mean.
         """
-        image_BCHW, given_BE = self._rounded(image_BCHW), self.labels(label_BA)
+        image_BCHW = self._rounded(image_BCHW)
+        given_BE, label_BA = self._given(given, image_BCHW.shape[0])
         mean_BZ, deviation_BZ = self.encoder(image_BCHW, given_BE)
         draws = noise_BSZ.shape[1]
         log_q_BS = -(noise_BSZ.square() / 2 + deviation_BZ.log()[:, None]).sum(2)
@@ -377,6 +372,11 @@ class VAE(
         cost_N = self._prior_nats(z_NZ, given_NE, label_BA.repeat_interleave(draws, 0))
         distortion_N = self._distortion(image_BCHW.repeat_interleave(draws, 0), z_NZ, given_NE)
         return distortion_N.unflatten(0, (-1, draws)), cost_N.unflatten(0, (-1, draws)) + log_q_BS
+
+    def _given(self, cond: Batch, rows: int) -> tuple[Tensor, Tensor]:
+        """What networks are told (B, E), and the labels (B, A), which the mixture knows alone."""
+        given = self.condition(cond, rows)
+        return self.conditioner.told(given, rows).vector_BE, self.label_of(given, rows)
 
     def _prior_nats(self, z_BZ: Tensor, given_BE: Tensor, label_BA: Tensor) -> Tensor:
         """-log p(z | y) less Z log(2 pi) / 2, (B,)."""

@@ -39,6 +39,7 @@ from zeuxis.core.files import (
 )
 from zeuxis.core.settings import Hash, checked, similar
 from zeuxis.core.words import code
+from zeuxis.nn.condition import renamed
 
 FORMAT = 1
 PREMULTIPLIED = "premultiplied"
@@ -317,7 +318,7 @@ def _rebuild(tree: _Tree) -> Family:
     except (ValueError, RuntimeError, ArithmeticError, MemoryError) as error:
         raise Invalid(f"{folder} cannot be built: {error}") from error
     kept = {key for key in model.state_dict() if not is_dropped(model, key)}
-    tensors.fill(model, path, found, kept)
+    tensors.fill(model, path, found, kept, renamed)
     model.origin = (folder, sha256(folder / "config.json"))
     return model.eval().requires_grad_(False)
 

@@ -146,8 +146,7 @@ def _conditions(cls: type[Family], prepared: data.Prepared, settings: Data) -> d
         what = "text" if text else settings.numbers[0]
         able = ", ".join(n for n in families.FAMILIES if families.get(n).DESCRIBED)
         raise Invalid(
-            f"{cls.__name__} is conditioned on classes alone, not on {what!r}; families that take "
-            f"numbers and text: {able}"
+            f"{cls.__name__} cannot be asked for {what!r}; families that take numbers and text: {able}"
         )
     found: dict[str, Any] = {"conditions": ()}
     if cls.CONDITIONAL:
