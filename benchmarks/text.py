@@ -1,7 +1,9 @@
 """How well a model's pictures show what captions name, on the embedded avatars.
 
-    python -m benchmarks.text train RUN [--steps 7000]     # a flow of captions, combinations withheld
+    python -m benchmarks.text train RUN [--family flow] [--steps 7000]   # of captions, combinations withheld
     python -m benchmarks.text measure RUN [--record]       # a row with the accuracy of each trait
+
+`measure --side train` asks for new captions of pictures of the training side: to choose settings by.
 
 The classifier learns from real pictures alone: of the training side, and half of those that are withheld.
 Its accuracy on the other half and on the hold-out stands beside every figure. Only what a caption names
@@ -29,6 +31,7 @@ from zeuxis.core.rng import derive_seed
 from zeuxis.core.settings import Data
 from zeuxis.data.source.avatar_captions import DRAWS, EACH, TRAITS, caption
 from zeuxis.data.source.avatars import all_traits
+from zeuxis.inference.model import Model
 
 WITHHELD = {
     "red hair, eyewear": ("hair=red,glasses=*", ("hair", "eyewear")),
@@ -190,11 +193,15 @@ def prompts(
 
 
 def measured(
-    run: Path, judge: Judge, prepared: data.Prepared, count: int, controls: Mapping[str, Any]
+    model: Model,
+    judge: Judge,
+    prepared: data.Prepared,
+    side: np.ndarray,
+    count: int,
+    **controls: Any,
 ) -> tuple[dict[str, Any], np.ndarray]:
     """The figures of a row, and pictures of the first captions."""
-    model = zeuxis.load(run)
-    texts, said, rows = prompts(judge, prepared.holdout, count)
+    texts, said, rows = prompts(judge, side, count)
     trained = known(prepared)
     images = model.sample(len(texts), seed=3, text=texts, **controls).images
     row = {
@@ -247,39 +254,45 @@ def main() -> None:
     )
     parser.add_argument("what", choices=["train", "measure"])
     parser.add_argument("run", type=Path)
+    parser.add_argument("--family", default="flow")
+    parser.add_argument("--set", nargs="*", default=[], metavar="PATH=VALUE", help="more settings")
+    parser.add_argument("--side", choices=["holdout", "train"], default="holdout")
     parser.add_argument("--steps", type=int, default=7000)
     parser.add_argument("--preset", default="text")
     parser.add_argument("--captions", type=int, default=1000)
-    parser.add_argument("--guidance", type=float, default=2.0)
+    parser.add_argument("--guidance", type=float, default=2.0, help="of families that are guided")
     parser.add_argument("--record", action="store_true", help="append to benchmarks/results")
     parser.add_argument("--sheet", type=Path, help="a PNG file of the first pictures, not picked")
     parser.add_argument("--note", default="")
     args = parser.parse_args()
     if args.what == "train":
         zeuxis.train(
-            "flow",
+            args.family,
             "avatars",
             out=args.run,
             steps=args.steps,
             preset=args.preset,
             threads=1,
             evaluate=False,
-            overrides=SETTINGS,
+            overrides=SETTINGS | dict(one.split("=", 1) for one in args.set),
         )
         return
     torch.set_num_threads(1)
     prepared = data.ensure("avatars", Data(withhold=SETTINGS["data.withhold"]))
     judge = Judge(prepared)
-    row, shown = measured(
-        args.run, judge, prepared, args.captions, {"guidance_scale": args.guidance}
-    )
+    model = zeuxis.load(args.run)
+    guided = "guidance_scale" in model.family.Controls.model_fields
+    controls = {"guidance_scale": args.guidance} if guided else {}
+    side = getattr(prepared, args.side)
+    row, shown = measured(model, judge, prepared, side, args.captions, **controls)
     if args.sheet:
         save_png(args.sheet, np.kron(grid(shown, columns=16), np.ones((3, 3, 1), np.uint8)))
-    facts = zeuxis.load(args.run).facts
     row |= {
+        "family": model.facts["family"],
         "run": args.run.name,
-        "guidance_scale": args.guidance,
-        "progress": facts["progress"],
+        "side": args.side,
+        **controls,
+        "progress": model.facts["progress"],
         "note": args.note,
     }
     if args.record:

@@ -43,6 +43,7 @@ from zeuxis.inference import artefact
 from zeuxis.training import recipes, step
 
 CASES = [(name, conditional) for name in ALL for conditional in (False, True)]
+CASES += [(name, "all") for name in ALL if families.get(name).DESCRIBED]
 RECIPES = [(name, preset) for name in ALL for preset in recipes.names(name)]
 
 

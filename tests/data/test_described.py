@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tests.support.front import pictures
+from tests.support.front import pictures, tiny, zeuxis
 from tests.support.sabotage import breaks
 from zeuxis import data
 from zeuxis.core.settings import Data
@@ -136,3 +136,23 @@ def test_avatars_have_five_captions_that_say_what_is_there_and_leave_some_out():
     assert 4 < np.mean(named) < 6
     _, said = caption(seen[3], draws[3], 1, TRAITS[:3])
     assert {*TRAITS[:3]} <= {*said}
+
+
+@breaks("data/described.py", "if settings.flip else []", "if settings.colour else []")
+@breaks("data/described.py", "about.intersection(words(line))", "about & {line}")
+def test_what_augmentation_makes_untrue_is_told(prepared):
+    colours = described.untrue(prepared, Data(colour=0.2))
+    count = sum(len(described.captions(prepared, row)) for row in prepared.train)
+    assert len(colours) == 1 and colours[0].startswith("data.colour changes colours, and ")
+    assert f"of {count} captions say" in colours[0] and "green" in colours[0]
+    assert described.untrue(prepared, Data(flip=True)) == [] == described.untrue(prepared, Data())
+
+
+def test_training_says_what_a_mirror_makes_untrue(tmp_path, capsys):
+    folder = pictures(tmp_path / "photos", size=(8, 8))
+    for file in folder.glob("*.png"):
+        file.with_suffix(".txt").write_text("a disc on the LEFT")
+    asked = ["--steps", 1, "--no-evaluate", "--out", tmp_path / "run", "data.flip=true"]
+    assert zeuxis("train", "vae", folder, *asked, *tiny("vae")) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "data.flip mirrors images, and" in said and "captions say left or such" in said

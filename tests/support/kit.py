@@ -4,15 +4,19 @@ import torch
 
 from zeuxis import families
 from zeuxis.core.abilities import EMPTY
-from zeuxis.core.family import Condition, Context
+from zeuxis.core.family import Condition, Context, Number
 from zeuxis.core.pixels import from_uint8
 from zeuxis.core.rng import Rng
+from zeuxis.core.vocabulary import Vocabulary
 
 ALL = sorted(families.FAMILIES)
 CONDITIONS = (
     Condition(name="shape", classes=("disc", "square", "ring")),
     Condition(name="ink", classes=("dark", "light")),
 )
+
+ANGLE = Number(name="angle", mean=1.0, deviation=2.0)
+WORDS = Vocabulary.learn(["a red cat", "a blue dog"])
 
 
 def able(ability):
@@ -26,8 +30,12 @@ def changed(config, **values):
 
 
 def config_for(name, conditional=True, **values):
-    conditions = CONDITIONS if conditional and families.get(name).CONDITIONAL else ()
-    return changed(families.get(name).TINY, conditions=conditions, **values)
+    """The tiny config, with classes, or "all": numbers and captions, too."""
+    cls = families.get(name)
+    values.setdefault("conditions", CONDITIONS if conditional and cls.CONDITIONAL else ())
+    if conditional == "all" and cls.DESCRIBED:
+        values = {"numbers": (ANGLE,), "text": WORDS, **values}
+    return changed(cls.TINY, **values)
 
 
 def build(name, seed=0, conditional=True, **values):
@@ -64,6 +72,7 @@ def raw_batch(config, n=4, seed=0):
     generator = torch.Generator().manual_seed(seed + 3)
     if config.numbers:
         batch["number"] = torch.randn(n, len(config.numbers), generator=generator)
+        batch["number"][0] = torch.nan
     if config.text:
         said = torch.randint(2, config.text.size, (n, config.text.length), generator=generator)
         batch["text"] = said.to(torch.int16)

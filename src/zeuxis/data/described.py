@@ -16,9 +16,20 @@ import numpy as np
 from zeuxis.core.errors import Invalid
 from zeuxis.core.family import Number
 from zeuxis.core.rng import derive_seed
+from zeuxis.core.settings import Data
 from zeuxis.core.vocabulary import Vocabulary, words
 from zeuxis.data.prepared import Prepared
 
+SIDED = {
+    *("left", "right", "leftmost", "rightmost", "mirror", "mirrored"),
+    *("text", "letter", "letters", "digit", "digits", "number", "numbers", "word", "words"),
+}
+"""Words of what a mirror changes."""
+COLOURED = {
+    *("red", "orange", "yellow", "green", "blue", "purple", "violet", "pink", "brown", "golden"),
+    *("black", "white", "grey", "gray", "dark", "light", "bright", "pale"),
+}
+"""Words of what other colours change."""
 EXAMPLES, MOST_WORDS = 1000, 20_000
 """What a model keeps of its training images: captions and numbers of some, and the commonest words."""
 
@@ -43,6 +54,24 @@ def vocabulary(prepared: Prepared) -> Vocabulary:
             "NAME.jpg, or into the column `text` of metadata.jsonl"
         )
     return Vocabulary.learn(found)
+
+
+def untrue(prepared: Prepared, settings: Data) -> list[str]:
+    """What augmentation makes untrue of the captions of the training images, a sentence each."""
+    lines = [one for row in prepared.train.tolist() for one in captions(prepared, row)]
+    asked = [("flip", "mirrors images", SIDED)] if settings.flip else []
+    asked += [("colour", "changes colours", COLOURED)] if settings.colour else []
+    out = []
+    for setting, does, about in asked:
+        said = [found for line in lines if (found := about.intersection(words(line)))]
+        counts = collections.Counter(word for found in said for word in sorted(found))
+        if said:
+            named = ", ".join(word for word, _ in counts.most_common(3))
+            out.append(
+                f"data.{setting} {does}, and {len(said):,} of {len(lines):,} captions say {named} or such, "
+                f"which it makes untrue; leave data.{setting} out"
+            )
+    return out
 
 
 def numbers(prepared: Prepared, names: Sequence[str]) -> np.ndarray:

@@ -303,6 +303,9 @@ def _announced(job: Job, planned: budget.Plan, run: Mapping[str, Any]) -> Iterat
             f"{alone} of {len(prepared.train)} images have a combination of labels that no other image has, "
             "so a model asked for one may copy its image; choose fewer columns: data.conditions=NAME,NAME",
         )
+    if job.resolved.config.text:
+        for sentence in described.untrue(prepared, job.resolved.data):
+            yield Event("note", sentence)
     yield Event("note", announced(prepared.facts["split"]))
     yield Event("plan", planned.sentence(), total=planned.steps)
     if job.request.minutes is not None:

@@ -26,16 +26,26 @@ if TYPE_CHECKING:
 
 @verb("Reconstructs", "zeuxis reconstruct runs/vae-photos photos/ --grid before-after.png")
 def reconstruct(
-    model: "Model", images: Pixels, labels: Labels = None, progress: "Progress | None" = None
+    model: "Model",
+    images: Pixels,
+    labels: Labels = None,
+    text: Text = None,
+    numbers: Numbers = None,
+    progress: "Progress | None" = None,
 ) -> Images:
     """Encode images and decode them again: what the model keeps of them."""
-    return model.images(
+    from zeuxis.inference.labels import described, with_remarks
+
+    more, texts = described(model, len(images), 0, numbers, text, open_to_data=False)
+    made = model.images(
         lambda ask: ask.family.reconstruct(ask.inputs["images"], ask.cond),
         labels,
-        {"images": images},
+        {"images": images, **more},
+        texts=texts,
         progress=progress,
         before=images,
     )
+    return with_remarks(model, made, text)
 
 
 @verb("Denoises", "zeuxis denoise runs/autoencoder-photos grainy/ --sigma 25 --grid both.png")
@@ -44,6 +54,8 @@ def denoise(
     images: NoisyPixels,
     sigma: Sigma = 25.0,
     labels: Labels = None,
+    text: Text = None,
+    numbers: Numbers = None,
     progress: "Progress | None" = None,
 ) -> Images:
     """Remove Gaussian noise of a known strength from images.
@@ -53,17 +65,21 @@ def denoise(
     import numpy as np
 
     from zeuxis.core.pixels import premultiplied, to_tensor
+    from zeuxis.inference.labels import described, with_remarks
 
+    more, texts = described(model, len(images), 0, numbers, text, open_to_data=False)
     noisy = to_tensor(np.require(images, np.float32, ("C", "W")))
     noisy = (noisy if model.straight else premultiplied(noisy)) / 127.5 - 1
     sigma_N = np.full(len(images), sigma / 127.5, np.float32)
-    return model.images(
+    made = model.images(
         lambda ask: ask.family.denoise(ask.inputs["images"], ask.inputs["sigma"], ask.cond),
         labels,
-        {"images": noisy, "sigma": sigma_N},
+        {"images": noisy, "sigma": sigma_N, **more},
+        texts=texts,
         progress=progress,
         before=np.clip(np.rint(images[:SHOWN]), 0, 255).astype(np.uint8),
     )
+    return with_remarks(model, made, text)
 
 
 @verb(

@@ -81,14 +81,16 @@ def interpolate(
     count: Steps = 8,
     loop: Loop = False,
     labels: Labels = None,
+    text: Text = None,
+    numbers: Numbers = None,
     controls: "Controls | None" = None,
     progress: "Progress | None" = None,
 ) -> Walk:
     """Interpolate between two seeds or two images, in the model's latent space.
 
-    Between seeds, what `labels` leave open is drawn once, as for the first image, and holds for the whole
-    walk. The noise goes along a great circle, so that it stays as long as noise is (White, 2016,
-    https://arxiv.org/abs/1609.04468). Between images the latents do.
+    Between seeds, what `labels`, `text` (one) and `numbers` leave open is drawn once, as for the first image,
+    and holds for the whole walk. The noise goes along a great circle, so that it stays as long as noise is
+    (White, 2016, https://arxiv.org/abs/1609.04468). Between images the latents do, and nothing is asked for.
 
     A loop ends where it began: between seeds it goes once around the circle, between images there and back.
     It is drawn three times, so that in the end images change evenly.
@@ -96,7 +98,7 @@ def interpolate(
     import numpy as np
     import torch
 
-    from zeuxis.inference.labels import drawn
+    from zeuxis.inference.labels import described, drawn, with_remarks
 
     share_N = torch.linspace(0, 1, count)
     turn_N = torch.arange(count) / count
@@ -115,23 +117,31 @@ def interpolate(
         raise Invalid("a walk leads from a seed to a seed or from an image to an image")
     family = model.able("Generates", "interpolate between seeds; give two images")
     noises = [family.noise(model.random(seed, slice(0, 1))) for seed in (start, end)]
-    table = drawn(model.conditions, model.facts.get("dataset", {}), 1, start, labels).repeat(
-        count, 0
-    )
+    table = drawn(model.conditions, model.facts.get("dataset", {}), 1, start, labels)
+    if text is not None and len(text) > 1:
+        raise Invalid(f"found {len(text)} texts for a walk, which has one")
+    inputs, texts = described(model, 1, start, numbers, text)
+    held = {name: value.repeat(count, 0) for name, value in inputs.items()}
 
     def seen(share_N: "Tensor", around: bool) -> Images:
         share_N = share_N.to(model.device)
         return model.images(
             lambda ask: ask.family.generate(ask.inputs, ask.cond, controls, ask.progress),
-            table,
-            {key: slerp(noises[0][key], noises[1][key], share_N, around) for key in noises[0]},
+            table.repeat(count, 0),
+            {
+                **{
+                    key: slerp(noises[0][key], noises[1][key], share_N, around) for key in noises[0]
+                },
+                **held,
+            },
+            texts=texts * count,
             progress=progress,
             columns=count,
         )
 
     drawing = functools.partial(seen, around=True)
     found = even(drawing, turn_N) if loop else seen(share_N, around=False)
-    return Walk(**vars(found), loop=loop)
+    return Walk(**vars(with_remarks(model, found, text)), loop=loop)
 
 
 def even(draw: "Callable[[Tensor], Images]", turn_N: "Tensor") -> Images:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from zeuxis.inference.arguments import Coded, Labels, NamedPixels, Pixels, Seed
 from zeuxis.inference.compressed import Compressed
+from zeuxis.inference.prompts import Numbers, Text
 from zeuxis.inference.results import Images, Scores
 from zeuxis.inference.verb import verb
 
@@ -17,19 +18,25 @@ def score(
     model: "Model",
     images: Pixels,
     labels: Labels = None,
+    text: Text = None,
+    numbers: Numbers = None,
     seed: Seed = 0,
     progress: "Progress | None" = None,
 ) -> Scores:
     """Likelihood of images under the model, in bits per dimension.
 
-    The seed is that of the draws that a bound or an estimate takes.
+    The seed is that of the draws that a bound or an estimate takes. What is not given of labels, text and
+    numbers is unknown.
     """
+    from zeuxis.inference.labels import described
+
+    more, _ = described(model, len(images), seed, numbers, text, open_to_data=False)
     bits_N = model.batches(
         lambda ask: ask.family.bits_per_dim(
             {"image": ask.inputs["images"], **ask.cond}, ask.random
         ).float(),
         labels,
-        {"images": images},
+        {"images": images, **more},
         seed=seed,
         progress=progress,
     )
