@@ -10,7 +10,7 @@ from tests.support.sabotage import breaks
 from zeuxis.core.family import Number, unknown
 from zeuxis.core.rng import Rng
 from zeuxis.core.vocabulary import NO_CAPTION, PADDING, Vocabulary
-from zeuxis.nn.condition import Conditioner, hide
+from zeuxis.nn.condition import Conditioner, Told, hide, read, swapped
 from zeuxis.nn.text import CrossAttention, attending
 
 WORDS = Vocabulary(length=6)
@@ -99,3 +99,36 @@ def test_levels_that_attend_are_small_or_the_last():
     assert attending(16, 16, 1, 3) == [1, 2]
     assert attending(8, 8, 1, 2) == [0, 1]
     assert attending(256, 256, 4, 3) == [2]
+
+
+@breaks("nn/condition.py", "(other_BT != text_BT).any(1) &", "")
+@breaks("nn/condition.py", " & (other_BT[:, 0] != NO_CAPTION)", "")
+@breaks("nn/condition.py", ".flip(1).flatten(0, 1)", ".flatten(0, 1)")
+def test_captions_are_swapped_in_pairs_where_they_differ():
+    said = ["a", "b", "c", "c", "d", "", "", ""]
+    given = {"text": torch.from_numpy(WORDS.rows(said)).long(), "label": torch.zeros(8, 1).long()}
+    seen = {**given, "text": torch.arange(8.0)[:, None]}
+    other, differ = swapped(given, seen)
+    assert other["text"][:, 0].tolist() == [1, 0, 3, 2, 5, 4, 7, 6]
+    assert differ.tolist() == [1, 1, 0, 0, 0, 1, 0, 0]  # nobody is wrong under no caption
+    assert other["label"] is given["label"]
+
+
+@breaks("nn/condition.py", "told.mean_BD.detach()", "told.mean_BD")
+def test_what_is_read_is_given_on_without_gradients(conditioner):
+    given = {name: value for name, value in GIVEN.items() if name == "text"}
+    told = Conditioner((), 8, text=WORDS)(given)
+    other = Conditioner((), 4, text=WORDS, reads=False)
+    other(read(given, told)).vector_BE.sum().backward()
+    assert other.text is None and other.pooled.weight.grad.abs().sum() > 0
+    assert told.mean_BD.requires_grad and not read(given, told)["text"].requires_grad
+    assert read(GIVEN, Told(told.vector_BE)) is GIVEN
+
+
+def test_the_sum_of_all_conditions_has_the_spread_that_is_asked_for():
+    torch.manual_seed(0)
+    label = torch.randint(0, 3, (64, 4))
+    for spread in (1.0, 0.1):
+        vectors = Conditioner([3] * 4, 256, spread=spread)({"label": label}).vector_BE
+        assert vectors.std().item() == pytest.approx(spread, rel=0.1)
+    assert Conditioner((), 8).told({}, 3).vector_BE.shape == (3, 0)

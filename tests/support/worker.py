@@ -31,7 +31,7 @@ def run(family, folder, steps, save_every=1, watch=lambda event: None):
     training = Training(
         steps=steps, batch_size=4, seed=3, log_every=1, save_every=save_every, probe_every=5
     )
-    model = build(family)
+    model = build(family, conditional="all")
     loader = loader_for(model.config, 4)
     asked = {"request": {"family": family, "steps": steps}}
     with opened(folder, False, watch, Parallel()) as (_, tell):
