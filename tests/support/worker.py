@@ -18,6 +18,7 @@ from zeuxis.core.processes import Parallel, join_processes
 from zeuxis.core.settings import Training
 from zeuxis.training import loop, step
 from zeuxis.training.folder import begin, opened
+from zeuxis.training.observers import Best, Observer, Rollback, Scores, Set
 
 
 def probe(average, at, check):
@@ -44,8 +45,7 @@ def run(family, folder, steps, save_every=1, watch=lambda event: None):
             loader,
             training,
             folder,
-            probes=(probe,),
-            keep="best",
+            watched_by=[Scores(5, probe), Best(5)],
             run=asked,
             watch=tell,
         )
@@ -86,9 +86,34 @@ def alone(family, folder, steps, waits=0):
     run(family, folder, steps, watch=watch)
 
 
+class Turns(Observer):
+    """Slows the run down at step 2 and goes back at step 4, once."""
+
+    name = "turns"
+
+    def see(self, view):
+        if view.step == 4 and not view.attempt:
+            yield Rollback(4, "back")
+        if view.step == 2 and "lr" not in view.knobs:
+            yield Set("lr", 0.5, "slower")
+
+
+def turning(folder, processes=None):
+    """The log of a run that an observer steers."""
+    model, training = (
+        build("vae"),
+        Training(steps=6, batch_size=4, seed=3, log_every=1, save_every=3),
+    )
+    loader, processes = loader_for(model.config, 4), processes or Parallel()
+    watching = [Turns(1)]
+    loop.fit("vae", model, loader, training, folder, parallel=processes, watched_by=watching)
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     processes = join_processes()
     result = {p: losses(p, processes=processes) for p in STEPS}
+    result["turning"] = turning(Path(sys.argv[2]).parent / "run", processes)
     if processes.first:
         Path(sys.argv[2]).write_text(json.dumps(result))

@@ -92,7 +92,7 @@ def compare(expected, found):
         assert torch.equal(value, found[0][key]), key
 
 
-@breaks("training/step.py", 'tensors |= {f"best/', 'tensors |= {} and {f"best/')
+@breaks("training/state.py", 'tensors |= {f"best/', 'tensors |= {} and {f"best/')
 @breaks("training/loop.py", 'log.cut(saved.facts["log_bytes"], logged)', '""')
 @pytest.mark.parametrize("name", ALL)
 def test_three_kills(name, tmp_path):
@@ -107,7 +107,7 @@ def test_twenty_kills(name, tmp_path, capsys):
         print(f"\n{name}: {len(hits)} kills at steps {hits}, all ended on the same bits")
 
 
-@breaks("training/step.py", "_laid_out_as(trained[index], value)", "value")
+@breaks("training/state.py", "_laid_out_as(trained[index], value)", "value")
 @pytest.mark.parametrize("name", ALL)
 def test_stopped_by_ctrl_c_and_continued(name, tmp_path):
     folder = tmp_path / "a"
@@ -212,7 +212,7 @@ def test_killed_at_a_change_of_the_disk(never_killed, tmp_path, monkeypatch, sha
     assert killed_at(int(share * len(calls)), expected, tmp_path / "run", monkeypatch)
 
 
-@breaks("training/checkpoint.py", 'old.rename(old.with_name(old.name + ".tmp"))', "old")
+@breaks("training/checkpoint.py", 'path.rename(path.with_name(path.name + ".tmp"))', "path")
 def test_a_checkpoint_whose_removal_was_killed_is_none_any_more(tmp_path, monkeypatch):
     state = checkpoint.Checkpoint({"weight": torch.zeros(2)}, {"step": 0})
     for step in range(checkpoint.KEPT):

@@ -15,6 +15,7 @@ from zeuxis.core.processes import Parallel
 from zeuxis.core.settings import Training
 from zeuxis.inference import artefact
 from zeuxis.training import loop, step
+from zeuxis.training.observers import Best, Scores, Sheets
 
 
 def fresh(name="vae", **values):
@@ -64,7 +65,11 @@ def test_the_average_is_the_weighted_mean_of_the_weights():
     assert torch.allclose(dict(state.average.named_parameters())[key], expected, atol=1e-7)
 
 
-@breaks("training/step.py", "if torch.isfinite(norm):", "if True:")
+@breaks(
+    "training/step.py",
+    'if norm <= state.knobs.get(f"limit/{phase.name}", sys.float_info.max):',
+    "if True:",
+)
 def test_a_step_with_infinite_gradients_is_skipped_and_many_end_the_run():
     state = fresh()
     good = loader_for(state.model.config, 4)
@@ -94,7 +99,7 @@ def test_the_clip_bounds_the_gradient():
     assert norm.item() == pytest.approx(1e-3, rel=1e-2)
 
 
-@breaks("training/loop.py", "score < state.best_score", "score > state.best_score")
+@breaks("training/observers.py", "score < best)", "score > best)")
 def test_the_best_average_is_kept_when_asked(tmp_path):
     """The probe is worst at the end: the kept weights are those of its best step."""
     model = build("vae")
@@ -105,8 +110,9 @@ def test_the_best_average_is_kept_when_asked(tmp_path):
         weights[at] = {k: v.clone() for k, v in average.state_dict().items()}
         return {"score": float(at)}
 
+    watching = [Scores(2, probe), Best(2)]
     kept = loop.fit(
-        "vae", model, loader_for(model.config, 4), training, tmp_path, probes=(probe,), keep="best"
+        "vae", model, loader_for(model.config, 4), training, tmp_path, watched_by=watching
     )
     assert set(weights) == {2, 4, 6}
     for key, value in kept.state_dict().items():
@@ -122,7 +128,9 @@ def test_sheets_come_at_their_own_pace_and_at_the_end(tmp_path):
         assert not average.training
         drawn.append(at)
 
-    loop.fit("vae", model, loader_for(model.config, 4), training, tmp_path, sheet=sheet)
+    loop.fit(
+        "vae", model, loader_for(model.config, 4), training, tmp_path, watched_by=[Sheets(2, sheet)]
+    )
     assert drawn == [2, 4, 5]
 
 
@@ -140,7 +148,7 @@ def test_a_batch_that_cannot_be_shared_out_is_refused():
 
 @breaks(
     "training/step.py",
-    "draw = state.step * per_step + (own if phase.own_batch else 0)",
+    "draw = state.moment * per_step + (own if phase.own_batch else 0)",
     "draw = state.step * per_step",
 )
 @breaks("training/step.py", "state.updates[phase.name] += 1", "pass")

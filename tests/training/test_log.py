@@ -12,6 +12,7 @@ from tests.support.sabotage import breaks
 from zeuxis.core.log import Log, read_log
 from zeuxis.core.settings import Training
 from zeuxis.training import loop
+from zeuxis.training.observers import Sheets
 
 ROWS = [json.dumps({"step": step, "loss": 0.5}) + "\n" for step in (1, 2, 3, 4)]
 WHOLE = "".join(ROWS)
@@ -99,7 +100,7 @@ def test_training_stops_when_its_folder_is_taken_away(tmp_path, how):
         ).read_text()
 
 
-@breaks("training/loop.py", "log.check()\n            sheet(", "sheet(")
+@breaks("training/loop.py", "continue\n            self.log.check()", "continue")
 def test_no_sheet_is_drawn_into_a_folder_that_is_gone(tmp_path):
     model, drawn = build("gan"), []
     training = Training(steps=4, batch_size=4, log_every=9, save_every=9, sheet_every=1)
@@ -109,5 +110,13 @@ def test_no_sheet_is_drawn_into_a_folder_that_is_gone(tmp_path):
         shutil.rmtree(tmp_path / "run")
 
     with pytest.raises(OSError, match="deleted, moved or replaced"):
-        loop.fit("gan", model, loader_for(model.config, 4), training, tmp_path / "run", sheet=sheet)
+        watching = [Sheets(1, sheet)]
+        loop.fit(
+            "gan",
+            model,
+            loader_for(model.config, 4),
+            training,
+            tmp_path / "run",
+            watched_by=watching,
+        )
     assert drawn == [1]

@@ -41,6 +41,9 @@ def assert_equal(found, expected, relative):
     for step in range(len(expected)):
         assert set(found[step]) == set(expected[step])
         for key, value in expected[step].items():
+            if isinstance(value, str):
+                assert found[step][key] == value
+                continue
             assert found[step][key] == pytest.approx(value, rel=relative, abs=relative), (step, key)
 
 
@@ -55,6 +58,13 @@ def test_processes_and_micro_batches_share_the_rows_of_a_batch():
 def test_two_processes_equal_one(alone, two_processes, name):
     assert_equal(two_processes["float64"][name], alone["float64"][name], 1e-9)
     assert_equal(two_processes["float32"][name], alone["float32"][name], 1e-5)
+
+
+@breaks("training/loop.py", "state.parallel.agree(self._answer(", "(self._answer(")
+def test_two_processes_do_what_the_first_one_s_observers_say(two_processes, tmp_path):
+    alone, both = worker.turning(tmp_path), two_processes["turning"]
+    assert [row["action"] for row in both if "action" in row] == ["set", "rollback"]
+    assert_equal(both, alone, 1e-5)
 
 
 @breaks("training/step.py", "value.detach() / training.accumulate", "value.detach()")

@@ -182,7 +182,7 @@ def test_what_a_kill_left_does_not_block_the_folder(photos, tmp_path):
     train(photos, tmp_path / "run")
 
 
-@breaks("training/loop.py", '"run": run}', '"run": None}')
+@breaks("training/loop.py", '"run": self.run}', '"run": None}')
 @pytest.mark.parametrize("how", ["damaged", "missing"])
 def test_a_run_without_its_run_json_goes_on_to_the_same_bits(photos, tmp_path, how):
     words = {**tiny_words("gan"), "training.save_every": "1", "training.probe_every": "9"}

@@ -113,7 +113,11 @@ MOMENTS = {
 
 @breaks("training/run.py", '"preparing", check=check)', '"preparing")')
 @breaks("training/loop.py", "interruptible(check)", "interruptible()")
-@breaks("training/loop.py", "raise Stopped", "pass")
+@breaks(
+    "training/loop.py",
+    "(check)):\n                raise Stopped",
+    "(check)):\n                pass",
+)
 @breaks("training/closing.py", "seconds, check)", "seconds)")
 @pytest.mark.parametrize(
     ("moment", "ask"), [*((moment, "a file") for moment in MOMENTS), ("training", "a call")]

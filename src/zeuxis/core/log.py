@@ -46,7 +46,7 @@ class Log:
         where = f" the lines of steps {lost[0]} to {lost[-1]}" if lost else " lines"
         return f"{self.path} lost{where} in a crash; the model is not affected"
 
-    def write(self, step: int, numbers: Mapping[str, float]) -> None:
+    def write(self, step: int, numbers: Mapping[str, Any]) -> None:
         """Append one line.
 
         Raises:

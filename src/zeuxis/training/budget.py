@@ -21,6 +21,7 @@ from zeuxis.core.processes import Parallel
 from zeuxis.core.progress import Check, is_asked, unasked
 from zeuxis.core.settings import Training, explain
 from zeuxis.training import step
+from zeuxis.training.state import State
 
 PROBE_SHARE = 0.05
 """Probes take at most this share of a run's time."""
@@ -248,7 +249,7 @@ def read(run: Mapping[str, Any]) -> Plan:
 
 
 def _seconds_per_step(
-    states: Mapping[str, step.State],
+    states: Mapping[str, State],
     ways: Sequence[Way],
     loader: Loader,
     budget: float,

@@ -6,12 +6,12 @@ checkpoints/
     state.json         counters, and the SHA-256 of the tensors
 
 A checkpoint is written under another name, synced, renamed, read back and verified; only then are
-older ones removed, all but the previous one.
+older ones removed, all but the previous one and two that a run may go back to.
 """
 
 import dataclasses
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +32,14 @@ class Checkpoint:
     facts: Mapping[str, Any]
 
 
-def save(folder: Path, step: int, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint and verify it, then remove all but the newest two.
+def save(folder: Path, step: int, checkpoint: Checkpoint, every: int = 1) -> None:
+    """Write a checkpoint and verify it, then remove all but the newest two, and two of planned steps.
+
+    Args:
+        folder: of checkpoints.
+        step: of this one.
+        checkpoint: what to write.
+        every: planned steps are its multiples; others come of stops.
 
     Raises:
         OSError: it could not be written; the older ones are untouched.
@@ -58,8 +64,9 @@ def save(folder: Path, step: int, checkpoint: Checkpoint) -> None:
     sync_folder(folder)
     if next(_whole(folder), (None,))[0] != final:
         raise OSError(f"{final} was written but reads back differently; the disk may be failing")
-    for old in sorted(_finished(folder))[:-KEPT]:
-        shutil.rmtree(old.rename(old.with_name(old.name + ".tmp")))
+    found = sorted(_finished(folder))
+    planned = [path for path in found if not _step(path) % every]
+    _remove({*found} - {*found[-KEPT:], *planned[-KEPT:]})
 
 
 def load(folder: Path) -> Checkpoint | None:
@@ -69,6 +76,11 @@ def load(folder: Path) -> Checkpoint | None:
     for path, facts in _whole(folder):
         return Checkpoint(tensors.read(path / "state.safetensors"), facts)
     return None
+
+
+def drop(folder: Path, since: int, every: int) -> None:
+    """Remove those of a step and of later ones, and all that come of stops: they depend on chance."""
+    _remove(path for path in _finished(folder) if _step(path) >= since or _step(path) % every)
 
 
 def run(folder: Path) -> dict[str, Any] | None:
@@ -85,6 +97,15 @@ def _whole(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
                 yield path, facts
         except (OSError, ValueError):
             continue
+
+
+def _step(path: Path) -> int:
+    return int(path.name.removeprefix("step-"))
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in [*paths]:
+        shutil.rmtree(path.rename(path.with_name(path.name + ".tmp")))
 
 
 def _finished(folder: Path) -> Iterator[Path]:

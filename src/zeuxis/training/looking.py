@@ -13,7 +13,8 @@ from zeuxis.evaluation import captions
 from zeuxis.evaluation import evaluate as evaluation
 from zeuxis.evaluation.drawn import Drawn, exemplar_of, first, laid_out, pick
 from zeuxis.inference.model import BATCH, Model
-from zeuxis.training.loop import Probe, Sheet
+from zeuxis.training import observers
+from zeuxis.training.observers import Probe
 
 PROBE_IMAGES, SHEET_IMAGES = 256, BATCH
 
@@ -67,7 +68,7 @@ def caption_probe(
     return look
 
 
-def sheet(folder: Path | None, draw: Draw) -> Sheet:
+def sheet(folder: Path | None, draw: Draw) -> observers.Draw:
     """A picture of some samples, in `folder` if there is one."""
 
     def look(average: Family, step: int, check: Check) -> None:

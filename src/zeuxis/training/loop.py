@@ -1,20 +1,20 @@
 """The training loop, one for all families.
 
-Step after step (`zeuxis.training.step`), with logs, probes and checkpoints in between. Batches and random
-draws are functions of (seed, step), so that a run which was killed and resumed ends on the
-same bits as one which was not.
+Step after step (`zeuxis.training.step`), with a look by each observer (`zeuxis.training.observers`) and
+checkpoints in between. Batches and random draws are functions of (seed, step), so that a run which was
+killed and resumed ends on the same bits as one which was not.
 """
 
 import copy
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from zeuxis.core.abilities import Batch
 from zeuxis.core.errors import OutOfTime, Stopped
 from zeuxis.core.family import Family, Loader
 from zeuxis.core.log import Log
@@ -24,17 +24,12 @@ from zeuxis.core.progress import Check, Event, Watch, interruptible, is_asked, s
 from zeuxis.core.rng import of_run
 from zeuxis.core.settings import Training
 from zeuxis.inference import artefact
-from zeuxis.training import checkpoint
-from zeuxis.training.step import State, draws, dtype, start, to_device, train_step
+from zeuxis.training import checkpoint, observers, saving
+from zeuxis.training.observers import Action, Losses, Observer, View
+from zeuxis.training.state import State
+from zeuxis.training.step import draws, start, train_step
 
-__all__ = ["Event", "OutOfTime", "Probe", "Sheet", "Stopped", "Watch", "fit"]
-
-
-Probe = Callable[[Family, int, Check], Mapping[str, float]]
-"""(averaged model, step, check) -> scores. `check` raises `Stopped` if an end was asked for.
-The first score decides what `keep="best"` means: lower is better."""
-Sheet = Callable[[Family, int, Check], None]
-"""(averaged model, step, check): draws a few samples to look at."""
+__all__ = ["Event", "OutOfTime", "Stopped", "Watch", "fit"]
 
 ON = "run the same command to continue"
 
@@ -49,9 +44,7 @@ def fit(
     precision: str = "float32",
     device: torch.device | str = "cpu",
     parallel: Parallel = Parallel(),  # noqa: B008  (frozen)
-    probes: tuple[Probe, ...] = (),
-    sheet: Sheet | None = None,
-    keep: str = "last",
+    watched_by: Sequence[Observer] = (),
     facts: Mapping[str, Any] | None = None,
     run: Mapping[str, Any] | None = None,
     watch: Watch = lambda event: None,
@@ -69,9 +62,7 @@ def fit(
         precision: float32, bfloat16 (autocast) or float64.
         device: where to train.
         parallel: this process among those that train together.
-        probes: called with the averaged weights every `training.probe_every` steps and at the end.
-        sheet: called with the averaged weights every `training.sheet_every` steps and at the end.
-        keep: "last" or "best" by the first probe's first score.
+        watched_by: looks at the run and may change its course, in this order; losses are logged first.
         facts: JSON values for the artefact.
         run: JSON values for each checkpoint: what `run.json` holds.
         watch: told of steps, probes and saves.
@@ -84,177 +75,217 @@ def fit(
         Diverged: gradients stopped being finite for good.
         OSError: the disk is full, or `folder` was taken away; the last checkpoint is whole.
     """
-    pace = pace or Pace()
     state = start(model, training, torch.device(device), precision, parallel)
     if run is not None:
         state.rng = of_run(run)
-    log = Log(folder, parallel.first)
-    saved = checkpoint.load(folder / "checkpoints")
-    if saved is None:
-        log.cut(0)
-        state.model.begin(_batches(state, loader), draws(state, "begin"))
-        state.average.load_state_dict(state.model.state_dict())
-    else:
-        state.unpack(saved)
-        logged = (s for s in range(state.step + 1) if _due(s, training.log_every, training.steps))
-        lost = log.cut(saved.facts["log_bytes"], logged)
-        for note in (lost, f"continuing at step {state.step} of {training.steps}"):
-            if note:
-                watch(Event("note", note))
-    on_disk = state.step if saved else -1
-
-    def keep_on_disk() -> None:
-        nonlocal on_disk
-        if state.step != on_disk:
-            _save(name, state, folder, log, keep, facts or {}, run)
-            on_disk = state.step
-            watch(Event("saved", done=state.step, total=training.steps))
-
+    loop = _Loop(
+        name=name,
+        state=state,
+        loader=loader,
+        folder=folder,
+        log=Log(folder, parallel.first),
+        observers=(Losses(training.log_every, training.batch_size), *watched_by),
+        facts=facts or {},
+        run=run,
+        watch=watch,
+        pace=pace or Pace(),
+        initial=copy.deepcopy(state.pack()),
+    )
+    loop.begin()
     with (
         stopping(f"stopped at once; {folder} holds what was saved last; {ON}"),
         interruptible(check) as either,
     ):
         try:
-            _loop(state, loader, log, probes, sheet, keep, watch, either, keep_on_disk, pace)
+            loop.go(either)
         except Stopped as stop:
-            keep_on_disk()
+            loop.save()
             at = f"step {state.step} of {training.steps}; the state is saved; {ON}"
             raise type(stop)(f"stopped at {at}") from None
     if parallel.first:
-        log.check()
-        _save_artefact(name, state, folder, keep, {**(facts or {}), "finished": True}, loader)
+        loop.log.check()
+        loop.save_model(finished=True)
     parallel.wait()
     return artefact.load(folder)
 
 
-def _loop(
-    state: State,
-    loader: Loader,
-    log: Log,
-    probes: tuple[Probe, ...],
-    sheet: Sheet | None,
-    keep: str,
-    watch: Watch,
-    check: Check,
-    keep_on_disk: Callable[[], None],
-    pace: Pace,
-) -> None:
-    training, began = state.training, time.perf_counter() - state.seconds
-    first, since = state.step, time.perf_counter()
-    while True:
-        if (
-            probes
-            and _due(state.step, training.probe_every, training.steps)
-            and state.probed < state.step
-        ):
-            scores = run_probes(state, probes, keep, check)
-            log.write(state.step, scores)
-            watch(Event("probe", done=state.step, total=training.steps, numbers=scores))
-            state.probed = state.step
-        due = _due(state.step, training.sheet_every, training.steps)
-        if sheet and due and state.parallel.first:
-            log.check()
-            sheet(state.average, state.step, check)
-        state.seconds = time.perf_counter() - began
-        if _due(state.step, training.save_every, training.steps):
-            keep_on_disk()
-        if state.parallel.any(is_asked(check)):
-            raise Stopped
-        if state.parallel.any(pace.over()):
-            raise OutOfTime
-        if state.step >= training.steps:
+@dataclasses.dataclass(kw_only=True)
+class _Loop:
+    """A run under way."""
+
+    name: str
+    state: State
+    loader: Loader
+    folder: Path
+    log: Log
+    observers: Sequence[Observer]
+    facts: Mapping[str, Any]
+    run: Mapping[str, Any] | None
+    watch: Watch
+    pace: Pace
+    initial: checkpoint.Checkpoint
+    on_disk: tuple[int, int] | None = None
+    rate: float = 0.0
+
+    def begin(self) -> None:
+        """Take up what is on disk, or begin anew."""
+        saved, state = checkpoint.load(self.folder / "checkpoints"), self.state
+        if saved is None:
+            self.log.cut(0)
+            self._begin_anew()
             return
-        before = time.perf_counter()
-        losses = train_step(state, loader)
-        state.step += 1
-        slow = pace.note(time.perf_counter() - before, training.steps - state.step)
-        if slow:
-            watch(Event("note", slow))
-        if _due(state.step, training.log_every, training.steps):
-            numbers = {key: value.item() for key, value in losses.items()}
-            log.write(state.step, numbers)
-            rate = (state.step - first) / (time.perf_counter() - since)
-            speed = {
-                "images_per_second": rate * training.batch_size,
-                "seconds_left": (training.steps - state.step) / rate,
-            }
-            watch(
-                Event("step", done=state.step, total=training.steps, numbers={**numbers, **speed})
-            )
+        state.unpack(saved)
+        self.on_disk = state.step, state.attempt
+        every, steps = state.training.log_every, state.training.steps
+        logged = (s for s in range(state.step + 1) if _due(s, every, steps))
+        lost = self.log.cut(saved.facts["log_bytes"], logged)
+        for note in (lost, f"continuing at step {state.step} of {steps}"):
+            if note:
+                self.watch(Event("note", note))
 
+    def _begin_anew(self) -> None:
+        state = self.state
+        state.model.begin(saving.first_batches(state, self.loader), draws(state, "begin"))
+        state.average.load_state_dict(state.model.state_dict())
 
-def run_probes(
-    state: State, probes: tuple[Probe, ...], keep: str, check: Check
-) -> dict[str, float]:
-    """Scores of the averaged weights; remembers the best ones if they are to be kept."""
-    scores: dict[str, float] = {}
-    with torch.no_grad():
-        for probe in probes if state.parallel.first else ():
-            scores |= probe(state.average, state.step, check)
-    score = next(iter(scores.values()), None)
-    better = score is not None and (state.best_score is None or score < state.best_score)
-    if state.parallel.agree(better):
-        state.best_score, state.best_step = score, state.step
-        if keep == "best":
-            state.best = {
-                key: value.clone() for key, value in artefact.state(state.average).items()
-            }
-    return scores
+    def go(self, check: Check) -> None:
+        """Steps, looks and saves, to the end of the run."""
+        state, training = self.state, self.state.training
+        began, done = time.perf_counter(), 0
+        before, terms = state.seconds, dict[str, Tensor]()
+        while True:
+            self._look(terms, check)
+            state.seconds = before + time.perf_counter() - began
+            if _due(state.step, training.save_every, training.steps):
+                self.save()
+            if state.parallel.any(is_asked(check)):
+                raise Stopped
+            if state.parallel.any(self.pace.over()):
+                raise OutOfTime
+            if state.ended or state.step >= training.steps:
+                return
+            now = time.perf_counter()
+            terms = train_step(state, self.loader)
+            state.step += 1
+            slow = self.pace.note(time.perf_counter() - now, training.steps - state.step)
+            done += 1
+            self.rate = done / (time.perf_counter() - began)
+            if slow:
+                self.watch(Event("note", slow))
 
+    def _look(self, terms: Mapping[str, Tensor], check: Check) -> None:
+        """Each observer whose turn it is looks once, and what it answers is done."""
+        state, attempt, scores = self.state, self.state.attempt, dict[str, float]()
+        for each in self.observers:
+            step = state.step
+            due = _due(step, each.every, state.training.steps)
+            if not due or state.seen.get(each.name) == step:
+                continue
+            self.log.check()
+            answer = state.parallel.agree(self._answer(each, terms, scores, check))
+            if answer is None:
+                raise Stopped
+            state.seen[each.name] = step
+            for action in answer:
+                self._do(action, each.name)
+                if isinstance(action, observers.Log) and action.kind == "probe":
+                    scores |= action.numbers
+            if state.attempt != attempt:
+                self.save()
+                return
 
-def _save(
-    name: str,
-    state: State,
-    folder: Path,
-    log: Log,
-    keep: str,
-    facts: Mapping[str, Any],
-    run: Mapping[str, Any] | None,
-) -> None:
-    if state.parallel.first:
-        log.check()
-        packed = state.pack()
-        more = {"log_bytes": log.sync(), "run": run}
-        packed = dataclasses.replace(packed, facts={**packed.facts, **more})
-        checkpoint.save(folder / "checkpoints", state.step, packed)
-        _save_artefact(name, state, folder, keep, {**facts, "finished": False})
-    state.parallel.wait()
+    def _answer(
+        self,
+        observer: Observer,
+        terms: Mapping[str, Tensor],
+        scores: Mapping[str, float],
+        check: Check,
+    ) -> list[Action] | None:
+        """What an observer says, on the first process; None if it was stopped."""
+        state = self.state
+        if not state.parallel.first:
+            return []
+        view = View(
+            model=state.model,
+            average=state.average,
+            step=state.step,
+            steps=state.training.steps,
+            terms=terms,
+            scores=scores,
+            skipped=state.skips_in_a_row,
+            attempt=state.attempt,
+            knobs=state.knobs,
+            rate=self.rate,
+            memory=state.memory.setdefault(observer.name, {}),
+            check=check,
+        )
+        try:
+            with torch.no_grad():
+                return list(observer.see(view))
+        except Stopped:
+            return None
 
+    def _do(self, action: Action, by: str) -> None:
+        state, step = self.state, self.state.step
+        match action:
+            case observers.Log(numbers, kind, more):
+                self.log.write(step, numbers)
+                told = {**numbers, **more}
+                self.watch(Event(kind, done=step, total=state.training.steps, numbers=told))
+                return
+            case observers.Keep():
+                state.best_step = step
+                state.best = {k: v.clone() for k, v in artefact.state(state.average).items()}
+                return
+        what = {"by": by, "action": type(action).__name__.lower(), **dataclasses.asdict(action)}
+        self.log.write(step, what)
+        self.watch(Event("note", action.why))
+        match action:
+            case observers.Set(knob, value):
+                state.knobs[knob] = value
+            case observers.Rollback(before):
+                self._roll_back(before, by)
+            case observers.Stop():
+                state.ended = True
 
-def _save_artefact(
-    name: str,
-    state: State,
-    folder: Path,
-    keep: str,
-    facts: Mapping[str, Any],
-    loader: Loader | None = None,
-) -> None:
-    model = state.average
-    if keep == "best" and state.best is not None:
-        model = copy.deepcopy(model)
-        model.load_state_dict(state.best)
-    if loader is not None:
-        with torch.no_grad():
-            model.finish(_batches(state, loader, 64), draws(state, "finish"))
-    progress = {
-        "step": state.best_step if keep == "best" and state.best is not None else state.step,
-        "steps": state.training.steps,
-        "images": state.step * state.training.batch_size,
-        "seconds": round(state.seconds, 1),
-        "skipped": state.skipped,
-        "keep": keep,
-    }
-    weights = {
-        k: v.float() if v.is_floating_point() else v for k, v in artefact.state(model).items()
-    }
-    artefact.save(folder, name, model, weights, progress=progress, **facts)
+    def _roll_back(self, before: int, by: str) -> None:
+        """The state of an older checkpoint, but for what its author remembers and how often it went back."""
+        state = self.state
+        kept = {"attempt": state.attempt + 1, "knobs": state.knobs}
+        memory = state.memory.get(by, {})
+        folder = self.folder / "checkpoints"
+        if state.parallel.first:
+            checkpoint.drop(folder, before, state.training.save_every)
+        state.parallel.wait()
+        saved = checkpoint.load(folder)
+        state.unpack(saved or self.initial)
+        for name, value in kept.items():
+            setattr(state, name, value)
+        state.memory[by] = memory
+        if saved is None:
+            self._begin_anew()
 
+    def save(self) -> None:
+        """Write the state and the model down, unless they are."""
+        state, now = self.state, (self.state.step, self.state.attempt)
+        if now == self.on_disk:
+            return
+        if state.parallel.first:
+            self.log.check()
+            packed = state.pack()
+            more = {"log_bytes": self.log.sync(), "run": self.run}
+            packed = dataclasses.replace(packed, facts={**packed.facts, **more})
+            every = state.training.save_every
+            checkpoint.save(self.folder / "checkpoints", state.step, packed, every)
+            self.save_model(finished=False)
+        state.parallel.wait()
+        self.on_disk = now
+        self.watch(Event("saved", done=state.step, total=state.training.steps))
 
-def _batches(state: State, loader: Loader, count: int = 8) -> Iterator[Batch]:
-    """The first few global batches, for what is fitted before and after training."""
-    rows, fields = slice(0, state.training.batch_size), state.model.fields()
-    for draw in range(count):
-        yield to_device(loader(draw, rows), fields, state.device, dtype(state.precision))
+    def save_model(self, finished: bool) -> None:
+        """Write the model down as it would be used."""
+        facts = {**self.facts, "finished": finished}
+        saving.save_model(self.folder, self.name, self.state, self.loader, facts)
 
 
 def _due(step: int, every: int, last: int) -> bool:

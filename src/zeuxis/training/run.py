@@ -30,6 +30,7 @@ from zeuxis.inference.latents import frozen_parts
 from zeuxis.training import budget, closing, looking
 from zeuxis.training.folder import SET_ASIDE, begin, check_apart, differences, is_finished, opened
 from zeuxis.training.loop import Event, Watch, fit
+from zeuxis.training.observers import Best, Observer, Scores, Sheets
 from zeuxis.training.resolved import Resolved, resolve, words
 
 BITS_DEPEND_ON = ("processor", "threads", "instructions", "device", "torch")
@@ -323,21 +324,24 @@ def _fit(
     facts = {**_facts(job, planned), "command": _command(job, planned, shared=True)}
     seen = job.prepared, facts, planned.precision, of_run(run)
     draw, show = looking.drawing(*seen), looking.drawing(*seen, held=True)
+    training = Training.model_validate(resolved.training.model_dump() | decided)
     probes = (looking.probe(job.prepared, draw), looking.caption_probe(*seen))
-    probed = planned.probe_every <= planned.steps
+    watching: list[Observer] = []
+    if planned.probe_every <= planned.steps:
+        watching += [Scores(training.probe_every, *probes)]
+        watching += [Best(training.probe_every)] if resolved.keep == "best" else []
+    watching += [Sheets(training.sheet_every, looking.sheet(job.folder, show))]
     try:
         fit(
             resolved.family,
             model,
             loader,
-            Training.model_validate(resolved.training.model_dump() | decided),
+            training,
             job.folder,
             precision=planned.precision,
             device=job.place,
             parallel=job.processes,
-            probes=probes if probed else (),
-            sheet=looking.sheet(job.folder, show),
-            keep=resolved.keep,
+            watched_by=watching,
             facts=facts,
             run=run,
             watch=job.tell,

@@ -1,16 +1,15 @@
-"""One optimisation step, and the state that it changes.
+"""One optimisation step.
 
 A step runs each phase in order: loss and backward over this process' micro-batches, one exchange of
 gradients, the finite guard, clip, optimiser; then the average of the weights follows.
 """
 
 import copy
-import dataclasses
 import math
+import sys
 from collections.abc import Mapping
 from typing import Any
 
-import pydantic
 import torch
 from torch import Tensor
 
@@ -21,98 +20,12 @@ from zeuxis.core.fields import Field
 from zeuxis.core.machine import arithmetic
 from zeuxis.core.processes import Parallel
 from zeuxis.core.rng import Rng
-from zeuxis.core.settings import Natural, Training, explain, suggest
-from zeuxis.inference import artefact
-from zeuxis.training import checkpoint, muon
+from zeuxis.core.settings import Training, suggest
+from zeuxis.training import muon
+from zeuxis.training.state import State
 
 MOST_SKIPS = 10
 """So many steps in a row without finite gradients end the run."""
-
-
-class Counters(pydantic.BaseModel, strict=True):
-    """The plain numbers of a state, as a checkpoint holds them."""
-
-    step: Natural
-    updates: dict[str, Natural]
-    skipped: Natural
-    skips_in_a_row: Natural
-    probed: int
-    seconds: float
-    best_score: float | None
-    best_step: Natural
-    log_bytes: Natural = 0
-
-
-@dataclasses.dataclass
-class State:
-    """All that changes during training. Saving it and nothing else is enough to resume."""
-
-    model: Family
-    average: Family
-    optimisers: dict[str, torch.optim.Optimizer]
-    training: Training
-    device: torch.device
-    precision: str
-    parallel: Parallel
-    step: int = 0
-    updates: dict[str, int] = dataclasses.field(default_factory=dict)
-    skipped: int = 0
-    skips_in_a_row: int = 0
-    probed: int = -1
-    seconds: float = 0.0
-    rng: type[Rng] = Rng
-    best: dict[str, Tensor] | None = None
-    best_score: float | None = None
-    best_step: int = 0
-
-    COUNTERS = tuple(name for name in Counters.model_fields if name != "log_bytes")
-
-    def pack(self) -> checkpoint.Checkpoint:
-        """The state as tensors and plain numbers."""
-        tensors = {f"model/{key}": value for key, value in artefact.state(self.model).items()}
-        tensors |= {f"average/{key}": value for key, value in artefact.state(self.average).items()}
-        for name, optimiser in self.optimisers.items():
-            for index, slots in optimiser.state_dict()["state"].items():
-                tensors |= {f"optimiser/{name}/{index}/{k}": v for k, v in slots.items()}
-        tensors |= {f"best/{key}": value for key, value in (self.best or {}).items()}
-        return checkpoint.Checkpoint(tensors, {key: getattr(self, key) for key in self.COUNTERS})
-
-    def unpack(self, saved: checkpoint.Checkpoint) -> None:
-        """Inverse of `pack`.
-
-        Raises:
-            ValueError: it is a state of something else.
-        """
-        try:
-            counters = Counters.model_validate(saved.facts)
-            self._take(saved.tensors)
-        except pydantic.ValidationError as error:
-            raise Invalid(f"a checkpoint holds no state of a run: {explain(error)}") from error
-        except (KeyError, ValueError, IndexError, RuntimeError) as error:
-            raise Invalid("a checkpoint holds the state of another model; start anew") from error
-        for key in self.COUNTERS:
-            setattr(self, key, getattr(counters, key))
-
-    def _take(self, tensors: Mapping[str, Tensor]) -> None:
-        parts = ("model", "average", "optimiser", "best")
-        groups: dict[str, dict[str, Tensor]] = {part: {} for part in parts}
-        for key, value in tensors.items():
-            group, _, rest = key.partition("/")
-            groups[group][rest] = value
-        self.model.load_state_dict(groups["model"])
-        self.average.load_state_dict(groups["average"])
-        self.best = groups["best"] or None
-        slots: dict[str, dict[int, dict[str, Tensor]]] = {}
-        for key, value in groups["optimiser"].items():
-            name, index, slot = key.split("/")
-            slots.setdefault(name, {}).setdefault(int(index), {})[slot] = value
-        for name, optimiser in self.optimisers.items():
-            trained = optimiser.param_groups[0]["params"]
-            state = {
-                index: {key: _laid_out_as(trained[index], value) for key, value in each.items()}
-                for index, each in slots.get(name, {}).items()
-            }
-            optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
 
 
 def start(
@@ -180,7 +93,7 @@ def train_step(state: State, loader: Loader) -> dict[str, Tensor]:
         progress = state.step / state.training.steps
         if state.step % phase.every or not phase.start <= progress < phase.stop:
             continue
-        draw = state.step * per_step + (own if phase.own_batch else 0)
+        draw = state.moment * per_step + (own if phase.own_batch else 0)
         logged |= _update(state, phase, loader, draw, progress)
     if state.skips_in_a_row > MOST_SKIPS:
         raise Diverged(
@@ -216,12 +129,12 @@ def _update(
     gradients = [p.grad for p in trained if p.grad is not None]
     state.parallel.mean_([*gradients, *terms.values()])
     norm = torch.nn.utils.get_total_norm(gradients)
-    if torch.isfinite(norm):
+    if norm <= state.knobs.get(f"limit/{phase.name}", sys.float_info.max):
         clip = training.clip if phase.clip is None else phase.clip
         if clip:
             torch.nn.utils.clip_grads_with_norm_(trained, clip, norm)
         span = phase.first(training.steps), phase.last(training.steps)
-        rate = learning_rate(training, state.step, *span) * phase.lr
+        rate = learning_rate(training, state.step, *span) * phase.lr * state.knobs.get("lr", 1.0)
         for group in state.optimisers[phase.name].param_groups:
             group["lr"] = rate
         state.optimisers[phase.name].step()
@@ -283,18 +196,13 @@ def to_device(
 
 
 def draws(state: State, purpose: str, rows: slice | None = None) -> Rng:
-    """Random streams of `rows` of the global batch (default: all) at the state's step."""
+    """Random streams of `rows` of the global batch (default: all) at the state's moment."""
     rows = rows or slice(0, state.training.batch_size)
     return state.rng.for_rows(
         state.training.seed,
         purpose,
-        state.step,
+        state.moment,
         range(rows.start, rows.stop),
         state.device,
         dtype(state.precision),
     )
-
-
-def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:
-    """The moment in its parameter's memory format: fused optimisers walk both by address."""
-    return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value

@@ -16,14 +16,14 @@ SHEETS = 8
 
 def curves(log: list[dict[str, float]]) -> Iterator[tuple[str, list[int], list[float]]]:
     """Each logged quantity, scores first, then totals, then the rest."""
-    names = sorted(
-        {name for line in log for name in line if name != "step"},
-        key=lambda name: ("/" in name, not name.endswith("/total"), name),
-    )
-    for name in names:
-        lines = [line for line in log if isinstance(line.get(name), int | float)]
-        title = name.replace("/", ": ").replace("_", " ")
-        yield title, [int(line["step"]) for line in lines], [float(line[name]) for line in lines]
+    found: dict[str, dict[int, float]] = {}  # where a run went back, what it did then counts
+    for line in log:
+        for name, value in line.items():
+            if name != "step" and isinstance(value, int | float):
+                found.setdefault(name, {})[int(line["step"])] = float(value)
+    for name in sorted(found, key=lambda name: ("/" in name, not name.endswith("/total"), name)):
+        title, points = name.replace("/", ": ").replace("_", " "), sorted(found[name].items())
+        yield title, [step for step, _ in points], [value for _, value in points]
 
 
 def sheets(model: Model, log: list[dict[str, float]]) -> Iterator[tuple[str, np.ndarray]]:
