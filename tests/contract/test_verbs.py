@@ -1,6 +1,7 @@
 """Verbs: in Python and on files they give the same, and bad values get one sentence."""
 
 import csv
+import io
 import json
 import shutil
 import struct
@@ -158,6 +159,40 @@ def test_complete_paints_the_white_of_the_mask_only(name, runs, photos, tmp_path
     images = pixels_of(load(runs(name)), photos).images[..., 0]
     assert np.array_equal(drawn(out)[:, known], images[:, known])
     assert not np.array_equal(drawn(out), images)
+
+
+@breaks("marks/mark.py", "marked[~open_HW] = image_HWC[~open_HW]", "pass")
+@breaks("inference/results.py", "self._open(source, image_HWC)", "None")
+def test_written_files_differ_from_what_was_given_only_inside_the_mask(runs, tmp_path):
+    """The watermark, too, stays inside; where that is too little for it, the result says so."""
+    model = load(runs("vae" if "vae" in able(Completes) else able(Completes)[0]))
+    side = model.shape()[0]
+    given = np.random.default_rng(1).integers(60, 190, (1, *model.shape()), np.uint8)
+    mask = np.zeros((side, side), np.uint8)
+    mask[: side // 2] = 1
+    made = model.complete(given, mask)
+    file = np.asarray(Image.open(io.BytesIO(next(made.files()))))
+    assert np.array_equal(file.reshape(model.shape())[side // 2 :], given[0, side // 2 :])
+    assert "without_watermark" in made.values()["provenance"]
+
+
+@breaks(
+    "inference/verbs/draw.py",
+    "model.random(seed, slice(row, row + 1))",
+    "model.random(seed, slice(0, 1))",
+)
+def test_a_walk_between_samples_begins_and_ends_with_them(runs):
+    model = load(runs("gan"))
+    drawn_ = model.sample(4, seed=7)
+    asked = {"labels": {"shape": "square"}}
+    known = model.sample(4, seed=7, **asked).images
+    walk = model.interpolate((7, 3), (7, 1), 3, **asked).images
+    assert np.array_equal(walk[[0, 2]], known[[3, 1]]) and len(drawn_) == 4
+    read = VERBS["interpolate"].arguments["start"].read
+    assert read(model, "7:3", None) == (7, 3) and read(model, "-7", None) == -7
+    for wrong in ((7, -1), (7, 1, 2), (7, "a")):
+        with pytest.raises(errors.Invalid, match="expected a seed, or a seed and the number"):
+            model.interpolate(wrong, 8)
 
 
 @pytest.mark.parametrize("name", able(Interpolates))

@@ -1,7 +1,9 @@
 """What written pictures say of where they come from, read by Pillow."""
 
+import html
 import io
 import json
+import re
 import zipfile
 
 import numpy as np
@@ -158,6 +160,21 @@ def test_results_say_what_they_are_and_unmarked_ones_nothing(model, tmp_path):
     walk = model.interpolate(1, 2, 3)
     walk.write_film(tmp_path / "walk.webp")
     assert DRAWN.encode() in containers.xmp_of((tmp_path / "walk.webp").read_bytes())
+
+
+@breaks("marks/mark.py", 'PurePath(str(told["run"])).name', 'told["run"]')
+@breaks("marks/mark.py", 'not told.pop("recipe", False)', "False")
+def test_a_file_tells_its_recipe_only_if_it_was_asked_to(model):
+    for recipe in (False, True):
+        made = model.sample(2, seed=1, labels=None, recipe=recipe)
+        *_, second = made.files()
+        assert (b"Recipe" in containers.xmp_of(second)) is recipe
+    said = re.search(rb'zeuxis:Recipe=(".*?"|\'.*?\')', containers.xmp_of(second))[1]
+    told = json.loads(html.unescape(said[1:-1].decode()))
+    assert told["file"] == "0001.png" and told["verb"] == "sample" and told["seed"] == 1
+    assert told["run"] == model.folder.name and told["count"] == 2
+    edited = metadata.packet(ORIGIN, containers.xmp_of(second))
+    assert b"Recipe" not in edited
 
 
 @breaks("data/pictures.py", "said.append(kept_of(content))", "said.append(None)")

@@ -174,6 +174,19 @@ def test_images_come_as_the_request_accepts_them(server, runs, tmp_path):
         assert refused.status_code == 406 and ZIP in refused.json()["detail"]
 
 
+@breaks("server/worker.py", "media in FILMS and", "False and")
+def test_a_walk_comes_as_a_film(server):
+    url, asked = f"/api/v1/runs/{server.serve('gan')}/interpolate", {"start": [3, 1], "end": 4}
+    for media, kind in (("image/webp", "WEBP"), ("image/gif", "GIF")):
+        film = server.post(url, json=asked, headers={"accept": media})
+        with Image.open(io.BytesIO(film.content)) as opened:
+            assert (film.headers["content-type"], opened.format, opened.n_frames) == (
+                media,
+                kind,
+                8,
+            )
+
+
 def test_a_single_file_may_be_the_body_and_the_rest_the_query(server, runs, photos):
     photo = readable(photos)[0]
     url = f"/api/v1/runs/{server.serve('vae')}/score"
@@ -279,6 +292,9 @@ def test_openapi_has_a_route_for_each_verb_with_its_declared_arguments(server):
 def test_a_run_is_described_with_the_schemas_of_what_it_can(server):
     told = server.get(f"/api/v1/runs/{server.serve('vae')}").json()
     assert (told["family"], told["conditions"]["ink"]) == ("vae", ["dark", "light"])
+    assert (told["numbers"], told["words"], told["source"]) == ([], None, None)
+    source = server.get(f"/api/v1/runs/{server.serve('paint')}").json()["source"]
+    assert source["kind"] == "image" and source["shape"] == [1, 8, 8] and source["classes"] == []
     assert "sample" in told["verbs"] and "complete" not in told["verbs"]
     assert "vae" in server.get("/api/v1/runs").json()["runs"]
     assert (

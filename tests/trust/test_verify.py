@@ -149,7 +149,7 @@ def test_each_kind_of_file_gets_its_answer_word_by_word(name, tmp_path, capsys):
 @breaks("trust/verify.py", "keys = [PUBLIC_KEY, *([Key", "keys = [PUBLIC_KEY, *([] and [Key")
 @breaks(
     "inference/results.py",
-    "Mark.of(self.provenance, self.key)\n        if mark",
+    "Mark.of(self.provenance, self.key, name)\n        if mark",
     "Mark.of(self.provenance)\n        if mark",
 )
 def test_a_private_key_is_found_by_whoever_has_it(tmp_path, capsys):

@@ -11,11 +11,13 @@ import typer
 
 from zeuxis.cli.arguments import examples
 from zeuxis.cli.help import App
-from zeuxis.cli.serve import DEADLINE, MAX_IMAGES, QUEUE
+from zeuxis.cli.serve import DEADLINE, QUEUE
 
 app = App()
 START = "Start here"
 PORT = 8321
+SHOWN = 256
+"""Images of one request at most: those of the page's largest grid."""
 
 
 @app.command(
@@ -53,7 +55,7 @@ def studio(
         host_name=None,
         queue=QUEUE,
         deadline=DEADLINE,
-        max_images=MAX_IMAGES,
+        max_images=SHOWN,
         jobs=folder,
         sources=(),
     )

@@ -1,4 +1,4 @@
-"""Types of the arguments that verbs take: images, masks, latents, labels, numbers, ends of a walk.
+"""Types of the arguments that verbs take: images, masks, latents, labels, numbers.
 
 Each is a class that says how a value is read, checked and described, and an alias for signatures.
 Shapes: N images, H height, W width, C channels, A conditions.
@@ -448,36 +448,6 @@ class LabelsOf(Argument):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class EndOf(Argument):
-    """One end of a walk: a seed, or an image (H, W, C) uint8."""
-
-    def read(self, model: "Model", word: str, progress: "Progress | None") -> "int | np.ndarray":
-        """A whole number is a seed; else an image file, at the model's size and channels."""
-        from zeuxis.data.pictures import picture
-        from zeuxis.data.preparation.decode import Target
-
-        if word.lstrip("-").isdigit():
-            return int(word)
-        return picture(Path(word), Target(*model.shape()))
-
-    def take(self, model: "Model", value: Any, most: int) -> "int | np.ndarray":
-        """A whole number is a seed; else the bytes of an image file."""
-        from zeuxis.data.preparation.decode import Target
-
-        if isinstance(value, int):
-            return value
-        return decoded([value], "an end", Target(*model.shape()), most)[0]
-
-    def plain(self, value: Any) -> Any:
-        """The seed."""
-        return value if isinstance(value, int) else "an image"
-
-    def is_source(self, model: "Model", value: Any) -> bool:
-        """Of an image."""
-        return not isinstance(value, int)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class FileOf(Argument):
     """A compressed file."""
 
@@ -585,12 +555,6 @@ Seed = Annotated[int, Number(help="Same seed: same images.", word=int)]
 Sigma = Annotated[
     float,
     Number(help="Standard deviation of the noise, in levels of 255.", word=float, least=0),
-]
-Start = Annotated[
-    Any, EndOf(help="A seed, or an image file.", body=int | Encoded, option=False, metavar="START")
-]
-End = Annotated[
-    Any, EndOf(help="Another of the same kind.", body=int | Encoded, option=False, metavar="END")
 ]
 Coded = Annotated[
     Any,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class UnmarkedOf(Switch):
+class SaidOf(Switch):
     """Yes or no; provenance says it where it is yes."""
 
     def plain(self, value: Any) -> Any:
@@ -64,6 +64,7 @@ def marked(
     unmarked: bool,
     mark_key: "Key | None",
     credentials: bool | None,
+    recipe: bool,
     progress: "Progress | None" = None,
 ) -> Visual:
     """The same with the key; the rest lies in its provenance, where writing finds it."""
@@ -74,7 +75,7 @@ MARK = Stage(
     of=Visual,
     run=marked,
     arguments={
-        "unmarked": UnmarkedOf(
+        "unmarked": SaidOf(
             help="Write the pictures without any mark that they are AI-generated; their record says so."
         ),
         "mark_key": KeyOf(
@@ -86,7 +87,10 @@ MARK = Stage(
         "credentials": CredentialsOf(
             help="Sign the pictures with this user's own key (C2PA); by default where that is installed.",
         ),
+        "recipe": SaidOf(
+            help="Write into each picture's file what was asked for, so that it can be made again.",
+        ),
     },
-    defaults={"unmarked": False},
+    defaults={"unmarked": False, "recipe": False},
 )
 """Follows every verb that gives pictures."""

@@ -13,6 +13,7 @@ import functools
 import io
 import json
 import math
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -185,13 +186,17 @@ class Visual(Result):
         """
         from zeuxis.marks.mark import Mark
 
-        mark = Mark.of(self.provenance, self.key)
+        mark = Mark.of(self.provenance, self.key, name)
         if mark is None:
             return encode(image_HWC)
         kept = None if source is None or source >= len(self.kept) else self.kept[source]
-        content, carries = mark.encoded(image_HWC, encode, kept)
+        content, carries = mark.encoded(image_HWC, encode, kept, self._open(source, image_HWC))
         self.bare.update({} if carries else {name: None})
         return content
+
+    def _open(self, source: int | None, image_HWC: "np.ndarray") -> "np.ndarray | None":
+        """(H, W) bool, where the watermark may change a picture; None: everywhere."""
+        return None
 
     @functools.cached_property
     def bare(self) -> dict[str, None]:
@@ -240,6 +245,7 @@ class Images(Visual):
         columns: of a sheet; 0 makes it about square.
         texts: what each was asked to show, in words; empty of a model that knows none.
         remarks: what of that was not taken.
+        filled: (N, H, W) bool, what was filled of pictures whose other pixels stay in every byte; None: all.
     """
 
     images: Any
@@ -249,6 +255,7 @@ class Images(Visual):
     columns: int = 0
     texts: Sequence[str] = ()
     remarks: Sequence[str] = ()
+    filled: "np.ndarray | None" = None
 
     WRITES: ClassVar[str] = "Folder of the images"
     SHEET: ClassVar[str] = "one sheet"
@@ -324,6 +331,10 @@ class Images(Visual):
     def _all_files(self) -> Iterator[tuple[str, bytes]]:
         yield from zip(self.file_names(), self.files(), strict=True)
         yield from self.beside()
+
+    def _open(self, source: int | None, image_HWC: "np.ndarray") -> "np.ndarray | None":
+        same = self.filled is not None and self.filled.shape[1:] == image_HWC.shape[:2]
+        return self.filled[source] if same and source is not None else None  # type: ignore[index]
 
     def file_names(self) -> Sequence[str]:
         """Of the images."""
@@ -432,6 +443,13 @@ class Walk(Images):
         from zeuxis.core.film import write_film
 
         write_film(self.images, path, fps, self.loop, self.film_mark())
+
+    def film(self, suffix: str) -> bytes:
+        """The file of a film, of the kind of a suffix."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"walk{suffix}"
+            self.write_film(path)
+            return path.read_bytes()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

@@ -4,7 +4,9 @@ First the watermark, in the pixels; then the file is encoded; then metadata and 
 """
 
 import dataclasses
+import json
 from collections.abc import Callable, Mapping
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Self
 
 from zeuxis.marks import credentials, metadata
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 VERSION = 1
 """Of the watermark, in its payload."""
+LONGEST_RECIPE = 20_000
+"""Characters; with what else is said it fits into a segment of JPEG."""
 
 
 def payload_of(weights: str, key: "Key") -> int:
@@ -42,6 +46,19 @@ def artefact_of(payload: int | None, bits: int) -> str:
     return model.hex() if any(model) else ""
 
 
+def recipe_of(provenance: Mapping[str, Any], name: str) -> str:
+    """What was asked for, as JSON, if a result's provenance says that its pictures tell it.
+
+    The run is named without its folder.
+    """
+    told = dict(provenance)
+    if not told.pop("recipe", False):
+        return ""
+    run = {"run": PurePath(str(told["run"])).name} if "run" in told else {}
+    text = json.dumps({"file": name, **told, **run})
+    return text if len(text) <= LONGEST_RECIPE else ""
+
+
 @dataclasses.dataclass(frozen=True)
 class Mark:
     """What is put into files.
@@ -59,12 +76,15 @@ class Mark:
     signs: bool
 
     @classmethod
-    def of(cls, provenance: Mapping[str, Any], key: "Key | None" = None) -> Self | None:
+    def of(
+        cls, provenance: Mapping[str, Any], key: "Key | None" = None, name: str = ""
+    ) -> Self | None:
         """As the provenance of a result asks; None if there are to be none.
 
         Args:
             provenance: of a result.
             key: a private one for the watermark.
+            name: of the file, for its recipe.
         """
         from zeuxis import __version__
         from zeuxis.marks.watermark import PUBLIC_KEY
@@ -74,7 +94,9 @@ class Mark:
         made = provenance.get("family") or provenance.get("verb") or ""
         kind = provenance.get("digital_source_type", metadata.DRAWN)
         return cls(
-            metadata.Origin(f"Zeuxis {made}".strip(), __version__, kind),
+            metadata.Origin(
+                f"Zeuxis {made}".strip(), __version__, kind, recipe_of(provenance, name)
+            ),
             key or PUBLIC_KEY,
             str(provenance.get("weights", "")),
             bool(provenance.get("credentials", credentials.ready())),
@@ -85,6 +107,7 @@ class Mark:
         image_HWC: "np.ndarray",
         encode: "Callable[[np.ndarray], bytes]",
         kept: metadata.Kept | None = None,
+        open_HW: "np.ndarray | None" = None,
     ) -> tuple[bytes, bool]:
         """The file of a picture, marked, and whether its pixels carry the watermark.
 
@@ -92,11 +115,15 @@ class Mark:
             image_HWC: uint8.
             encode: makes a file of it.
             kept: what the file said that it was made from.
+            open_HW: bool, where pixels may be changed; the others are somebody's own.
         """
-        from zeuxis.marks.watermark import capacity, embed
+        from zeuxis.marks.watermark import SURE, capacity, detect, embed
 
         payload = payload_of(self.weights, self.key)
         marked = embed(image_HWC, self.key, payload)
+        if marked is not None and open_HW is not None:
+            marked[~open_HW] = image_HWC[~open_HW]
+            marked = marked if detect(marked, self.key).log10_p <= SURE else None
         if marked is None:
             return self.file(encode(image_HWC), kept), False
         bits = capacity(*image_HWC.shape[:2])

@@ -1,5 +1,7 @@
 """What a picture's metadata says of its making, in the terms that others read (IPTC 2025.1, XMP).
 
+A recipe, what was asked for, is written where the result was asked to tell it.
+
 `DigitalSourceType` is IPTC's: `trainedAlgorithmicMedia`, what a model drew, or
 `compositeWithTrainedAlgorithmicMedia`, a picture that a model changed. No user's name and no path is written,
 and no time: the same picture has the same bytes.
@@ -21,6 +23,7 @@ LARGEST_PACKET = 60_000
 NAMESPACES = {
     "Iptc4xmpExt": "http://iptc.org/std/Iptc4xmpExt/2008-02-29/",
     "xmp": "http://ns.adobe.com/xap/1.0/",
+    "zeuxis": "urn:zeuxis:1.0/",
 }
 EMPTY = (
     b'<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
@@ -28,7 +31,10 @@ EMPTY = (
     b'<?xpacket end="w"?>'
 )
 END = b"</rdf:RDF>"
-OURS = rb"(?:Iptc4xmpExt:(?:DigitalSourceType|AISystemUsed|AISystemVersionUsed)|xmp:CreatorTool)"
+OURS = (
+    rb"(?:Iptc4xmpExt:(?:DigitalSourceType|AISystemUsed|AISystemVersionUsed)|xmp:CreatorTool|"
+    rb"zeuxis:Recipe)"
+)
 PROPERTY = re.compile(rb"\s" + OURS + rb"\s*=\s*(?:\"[^\"<]*\"|'[^'<]*')")
 ELEMENT = re.compile(rb"<(" + OURS + rb")(?:\s[^<>]*)?(?:/>|>[^<]*</\1\s*>)")
 
@@ -41,11 +47,13 @@ class Origin:
         system: that made it, such as "Zeuxis flow".
         version: of Zeuxis.
         source_type: IPTC's name of how.
+        recipe: what was asked for, as JSON; empty if the picture is not to tell.
     """
 
     system: str
     version: str
     source_type: str = DRAWN
+    recipe: str = ""
 
     @property
     def software(self) -> str:
@@ -108,7 +116,10 @@ def packet(origin: Origin, kept: bytes | None = None) -> bytes:
     if origin.source_type != PROCESSED:
         said["Iptc4xmpExt:AISystemUsed"] = origin.system
         said["Iptc4xmpExt:AISystemVersionUsed"] = origin.version
-    names = {f"xmlns:{prefix}": place for prefix, place in NAMESPACES.items()}
+    if origin.recipe:
+        said["zeuxis:Recipe"] = origin.recipe
+    used = {name.partition(":")[0] for name in said}
+    names = {f"xmlns:{prefix}": NAMESPACES[prefix] for prefix in NAMESPACES if prefix in used}
     words = " ".join(f"{name}={quoteattr(value)}" for name, value in (names | said).items())
     before = ELEMENT.sub(b"", PROPERTY.sub(b"", kept or EMPTY))
     added = f'<rdf:Description rdf:about="" {words}/></rdf:RDF>'.encode()

@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 
 from zeuxis import __version__
 from zeuxis.core.errors import Error
-from zeuxis.inference.results import Images
+from zeuxis.inference.results import Images, Walk
 from zeuxis.inference.verb import Verb
 from zeuxis.server import dataset_routes, job_routes, pages, problems, run_routes
 from zeuxis.server.bodies import json_object, read_body, unless_gone
@@ -31,6 +31,8 @@ RUN = {"name": "run", "in": "path", "required": True, "schema": {"type": "string
 """In the path of a verb of a model."""
 PART = re.compile(r"\{\w+\}")
 """Of a route's path, what stands for a name."""
+FILMS = ["image/webp", "image/gif"]
+"""Forms of a walk as a film."""
 LOOK = 0.5
 """Seconds between looks at the jobs."""
 
@@ -196,6 +198,7 @@ def _bodies(verb: Verb) -> dict[str, Any]:
 
 def _responses(verb: Verb) -> dict[int | str, dict[str, Any]]:
     forms = ["application/json", verb.gives.MEDIA]
+    forms += FILMS if issubclass(verb.gives, Walk) else []
     forms += ["image/png"] if "png" in verb.gives.WRITES or issubclass(verb.gives, Images) else []
     good = {"description": verb.gives.WRITES, "content": {form: {} for form in forms}}
     return {200: good}

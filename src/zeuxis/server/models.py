@@ -28,6 +28,7 @@ def start(pipe: Connection, most: int) -> None:
     signal.signal(
         signal.SIGINT, signal.SIG_IGN
     )  # Ctrl-C reaches the whole group: the server decides
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # threads of NumPy spin where others compute
     from zeuxis.server.worker import work
 
     os.nice(NICE)

@@ -26,7 +26,7 @@ from zeuxis.core.progress import Progress
 from zeuxis.core.settings import override, suggest
 from zeuxis.data.preparation.decode import decode, guarded
 from zeuxis.inference.model import Model, load
-from zeuxis.inference.results import Images, Result
+from zeuxis.inference.results import Images, Result, Walk
 from zeuxis.inference.verb import Verb
 from zeuxis.server import problems
 from zeuxis.server.batching import Batcher, Shared
@@ -49,6 +49,8 @@ MODELS = 4
 """Models in memory; the one that was used longest ago goes."""
 JSON = "application/json"
 PNG, WEBP = "image/png", "image/webp"
+FILMS = {WEBP: ".webp", "image/gif": ".gif"}
+"""Types of films, and their suffixes."""
 Form = tuple[str, bytes, Mapping[str, str]]
 """Type, body and headers of an answer."""
 
@@ -236,6 +238,8 @@ def answered(result: Result, accept: str) -> Form:
     for media in (one.partition(";")[0].strip() for one in (accept or "*/*").split(",")):
         if media in (JSON, "application/*", "*/*"):
             return JSON, _json(result.values()), {}
+        if media in FILMS and isinstance(result, Walk):
+            return media, result.film(FILMS[media]), origin
         if media == result.media or (media, result.media) == ("image/*", PNG):
             return result.media, result.as_file(), origin
         if media in (PNG, "image/*") and isinstance(result, Images) and len(result) == 1:
@@ -281,8 +285,22 @@ def described(run: str, model: Model) -> dict[str, Any]:
         "width": width,
         "channels": channels,
         "conditions": {one.name: list(one.classes) for one in model.conditions},
+        "numbers": [one.model_dump() for one in model.family.config.numbers],
+        "words": model.facts.get("dataset", {}).get("words") or []
+        if model.family.config.text is not None
+        else None,
+        "source": _source(model),
         "verbs": verbs,
     }
+
+
+def _source(model: Model) -> dict[str, Any] | None:
+    """What it translates: kind and size, and of a map its classes with their colours."""
+    field = model.family.fields().get("source")
+    if field is None:
+        return None
+    colours = [f"#{bytes(colour).hex()}" for colour in field.palette.tolist()]
+    return {"kind": field.kind, "shape": field.shape, "classes": field.classes, "colours": colours}
 
 
 def picture(order: Order) -> Form:

@@ -1,5 +1,6 @@
 """Verbs that turn images into others."""
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from zeuxis.inference.arguments import (
@@ -115,7 +116,7 @@ def complete(
         progress=progress,
         before=np.where(mask[:SHOWN, ..., None], 128, images[:SHOWN]).astype(np.uint8),
     )
-    return with_remarks(model, made, text)
+    return dataclasses.replace(with_remarks(model, made, text), filled=mask)
 
 
 @verb(

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 from zeuxis.core.errors import Invalid
 from zeuxis.inference.arguments import (
     Count,
-    End,
     Labels,
     Loop,
     Seed,
-    Start,
     Steps,
 )
+from zeuxis.inference.ends import End, Start
 from zeuxis.inference.prompts import Numbers, Text
 from zeuxis.inference.results import Images, Walk
 from zeuxis.inference.verb import verb
@@ -86,7 +85,7 @@ def interpolate(
     controls: "Controls | None" = None,
     progress: "Progress | None" = None,
 ) -> Walk:
-    """Interpolate between two seeds or two images, in the model's latent space.
+    """Interpolate between two seeds, samples of seeds or images, in the model's latent space.
 
     Between seeds, what `labels`, `text` (one) and `numbers` leave open is drawn once, as for the first image,
     and holds for the whole walk. The noise goes along a great circle, so that it stays as long as noise is
@@ -116,12 +115,13 @@ def interpolate(
     if isinstance(start, np.ndarray) or isinstance(end, np.ndarray):
         raise Invalid("a walk leads from a seed to a seed or from an image to an image")
     family = model.able("Generates", "interpolate between seeds; give two images")
-    noises = [family.noise(model.random(seed, slice(0, 1))) for seed in (start, end)]
-    table = drawn(model.conditions, model.facts.get("dataset", {}), 1, start, labels)
+    noises = [family.noise(model.random(seed, slice(row, row + 1))) for seed, row in (start, end)]
+    seed, row = start
+    table = drawn(model.conditions, model.facts.get("dataset", {}), row + 1, seed, labels)[row:]
     if text is not None and len(text) > 1:
         raise Invalid(f"found {len(text)} texts for a walk, which has one")
-    inputs, texts = described(model, 1, start, numbers, text)
-    held = {name: value.repeat(count, 0) for name, value in inputs.items()}
+    inputs, texts = described(model, row + 1, seed, numbers, text)
+    held = {name: value[row:].repeat(count, 0) for name, value in inputs.items()}
 
     def seen(share_N: "Tensor", around: bool) -> Images:
         share_N = share_N.to(model.device)
@@ -134,7 +134,7 @@ def interpolate(
                 },
                 **held,
             },
-            texts=texts * count,
+            texts=texts[row:] * count,
             progress=progress,
             columns=count,
         )
