@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.need import need_packages
+from tests.support.need import need_packages, need_web
 
 ROOT = Path(__file__).parents[1]
 
@@ -23,12 +23,16 @@ def call(*words, **kwargs):
 
 @pytest.mark.slow
 def test_the_wheel_runs_the_demo_in_an_empty_environment(tmp_path):
-    need_packages()  # the wheel carries the studio's page
+    need_packages()  # the wheel carries the studio's page, and what exports are made of
+    need_web()
     call(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", tmp_path, ROOT)
     (wheel,) = tmp_path.glob("zeuxis-*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     embedded = {f"zeuxis/data/avatars/avatars.{suffix}" for suffix in ("png", "csv")}
     assert "zeuxis/server/static/index.html" in names
+    assert {
+        f"zeuxis/export/static/{file}" for file in ("page.html", "index.js", "ort.wasm.gz")
+    } <= names
     assert names >= {"zeuxis/py.typed", "zeuxis/data/avatars/CREDITS.md", *embedded}
 
     call(sys.executable, "-m", "venv", tmp_path / "venv")

@@ -10,15 +10,15 @@ import types
 
 import pytest
 
-from tests.support.need import ROOT, STUDIO, need, need_packages
+from tests.support.need import ROOT, STUDIO, WEB, need, need_packages, need_web
 from tests.support.openapi import schema
 from tests.support.sabotage import breaks
 
 
-def run(*words, **given):
+def run(*words, folder=STUDIO, **given):
     done = subprocess.run(
         words,
-        cwd=STUDIO,
+        cwd=folder,
         capture_output=True,
         text=True,
         env={**os.environ, "NO_COLOR": "1"},
@@ -40,6 +40,12 @@ def test_the_checks_of_the_sources(words):
     tool(*words)
 
 
+@pytest.mark.parametrize("words", [("tsc",), ("biome", "ci", "--colors=off", ".")])
+def test_the_checks_of_the_sources_of_exports(words):
+    need_web()
+    run(f"node_modules/.bin/{words[0]}", *words[1:], folder=WEB)
+
+
 @breaks("server/job_routes.py", '        "/jobs/{job}/log",', '        "/jobs/{job}/text",')
 def test_types_are_those_of_the_server(tmp_path):
     written = tmp_path / "openapi.json"
@@ -51,16 +57,18 @@ def test_types_are_those_of_the_server(tmp_path):
     )
 
 
-def test_the_lock_file_names_no_registry():
-    lock = json.loads((STUDIO / "package-lock.json").read_text())
+@pytest.mark.parametrize("folder", [STUDIO, WEB])
+def test_the_lock_file_names_no_registry(folder):
+    lock = json.loads((folder / "package-lock.json").read_text())
     packages = {name: one for name, one in lock["packages"].items() if name}
     assert packages and all("resolved" not in one for one in packages.values())
     assert all("integrity" in one for one in packages.values())
     assert not re.findall(r"https?://\S*registry\S*", json.dumps(lock))
 
 
-def test_versions_are_pinned():
-    package = json.loads((STUDIO / "package.json").read_text())
+@pytest.mark.parametrize("folder", [STUDIO, WEB])
+def test_versions_are_pinned(folder):
+    package = json.loads((folder / "package.json").read_text())
     for version in (package["dependencies"] | package["devDependencies"]).values():
         assert re.fullmatch(r"\d+\.\d+\.\d+", version)
 
@@ -80,11 +88,12 @@ def hook(monkeypatch, tmp_path):
 
 def test_no_wheel_without_the_page(hook, tmp_path):
     hook.initialize("editable", {})
-    with pytest.raises(SystemExit, match="run `make studio` first"):
-        hook.initialize("standard", {})
-    static = tmp_path / "src" / "zeuxis" / "server" / "static"
-    static.mkdir(parents=True)
-    (static / "index.html").write_text("")
+    for file in ("server/static/index.html", "export/static/page.html"):
+        path = tmp_path / "src" / "zeuxis" / file
+        path.parent.mkdir(parents=True)
+        with pytest.raises(SystemExit, match="is not built; run `make (studio|web)` first"):
+            hook.initialize("standard", {})
+        path.write_text("")
     hook.initialize("standard", {})
 
 

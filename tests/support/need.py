@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from zeuxis.export.page import STATIC as BUILT
 from zeuxis.server.pages import STATIC
 
 ROOT = Path(__file__).parents[2]
 STUDIO = ROOT / "studio"
+WEB = ROOT / "web"
 
 
 def need(tool):
@@ -26,6 +28,14 @@ def need_packages():
     node = need("node")
     if not (STUDIO / "node_modules").is_dir() or not (STATIC / "index.html").is_file():
         _without("node", "the studio's page is not built; run `make studio`")
+    return node
+
+
+def need_web():
+    """The path of node, with what pages and packages are made of built."""
+    node = need("node")
+    if not (WEB / "node_modules").is_dir() or not (BUILT / "page.html").is_file():
+        _without("node", "what exports are made of is not built; run `make web`")
     return node
 
 

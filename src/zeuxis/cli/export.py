@@ -37,7 +37,7 @@ def export(
         bool | None,
         typer.Option(
             "--half/--full",
-            help="float16 or float32; default: half for pages and packages, full for onnx.",
+            help="float16 or float32; default: half in pages and packages of models that draw in one pass.",
             show_default=False,
         ),
     ] = None,

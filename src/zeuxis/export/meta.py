@@ -4,7 +4,7 @@ Shapes: N images, A conditions.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,7 +12,9 @@ from torch import Tensor
 
 from zeuxis import __version__
 from zeuxis.core import abilities
+from zeuxis.core.errors import Unable
 from zeuxis.core.rng import Rng
+from zeuxis.core.vocabulary import NO_CAPTION, PADDING
 from zeuxis.export.graphs import NOISE, Graph
 from zeuxis.export.onnx import ROWS, SUFFIX
 from zeuxis.inference.model import Model
@@ -105,8 +107,33 @@ def asked(model: Model) -> dict[str, Any]:
         found["examples"] = [{"text": text, "numbers": numbers} for text, numbers in rows]
     if config.text:
         ids = config.text.rows([one["text"] for one in found["examples"]] or [""])
-        found["text"] = {"length": config.text.length, "examples": ids.tolist()}
+        unknown = config.text.rows([""])[0]
+        unknown[0], unknown[1:] = NO_CAPTION, PADDING
+        found["text"] = {
+            "length": config.text.length,
+            "examples": ids.tolist(),
+            "unknown": unknown.tolist(),
+        }
     return found
+
+
+def needed(content: Mapping[str, Any]) -> list[str]:
+    """The networks that draw new pictures with the loop's usual controls, of a `meta`.
+
+    Raises:
+        Unable: the model draws none, or its noise is not a seed's as it is.
+    """
+    loop, graphs = content["loop"], content["graphs"]
+    drawing = {"once": ["generate"], "places": ["log_p"]}.get(loop["kind"], ["velocity"])
+    if "jump" in graphs and loop["steps"] <= loop["most_jumps"]:
+        drawing = ["jump"]
+    drawing += ["decode"] if loop.get("latent") else []
+    if not content["random"].get("noise") or not {*drawing} <= {*graphs}:
+        raise Unable(
+            f"a {content['family']} draws nothing new from a seed, so there is nothing for a page to "
+            "draw; export it with --to onnx"
+        )
+    return drawing
 
 
 def shape_of(graph: Graph, name: str, value: Tensor) -> dict[str, Any]:

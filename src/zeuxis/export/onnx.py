@@ -71,6 +71,26 @@ def traced(family: Family, graph: Graph) -> ExportedProgram:
         )
 
 
+def exact() -> dict[Any, Any]:
+    """Translations of operations that the exporter's own make inexact or not finite.
+
+    It takes the logarithm of a sigmoid, which is 0 below -88, and subtracts 1 from an exponential.
+    """
+    from onnxscript import opset20
+
+    op: Any = opset20  # its types know no plain numbers
+
+    def log_sigmoid(self: Any) -> Any:
+        return op.Neg(op.Softplus(op.Neg(self)))
+
+    def expm1(self: Any) -> Any:
+        half = op.Div(self, op.CastLike(2.0, self))
+        return op.Mul(op.Tanh(half), op.Add(op.Exp(self), op.CastLike(1.0, self)))
+
+    aten = torch.ops.aten
+    return {aten.log_sigmoid.default: log_sigmoid, aten.expm1.default: expm1}
+
+
 def convert(family: Family, graph: Graph) -> Any:
     """The graph as an ONNX model in float32 (`onnx.ModelProto`)."""
     needed()
@@ -81,6 +101,7 @@ def convert(family: Family, graph: Graph) -> Any:
             input_names=[*graph.inputs],
             output_names=[graph.output],
             dynamic_shapes=shapes(graph),
+            custom_translation_table=exact(),
             verbose=False,
         )
     assert program is not None
