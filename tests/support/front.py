@@ -26,7 +26,7 @@ def tiny(name):
     return [
         f"family.{key}={','.join(map(str, value)) if isinstance(value, tuple) else value}"
         for key, value in cls.TINY.model_dump(exclude_defaults=True).items()
-        if key not in ("height", "width", "channels", "conditions", "source")
+        if key not in ("height", "width", "channels", "conditions", "source", "text")
     ]
 
 

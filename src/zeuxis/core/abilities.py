@@ -199,6 +199,50 @@ class Translates(Draws[K]):
         """Images (B, C, H, W) in [-1, 1] of sources (B, ...) as `config.source` describes them."""
 
 
+class Captions(Draws[K]):
+    """Ability: says in words what an image shows."""
+
+    takes: ClassVar[Names] = ("image",)
+    gives: ClassVar[str] = "text"
+
+    @abc.abstractmethod
+    def caption(
+        self,
+        image_BCHW: Tensor,
+        noise: Batch,
+        cond: Batch,
+        controls: K,
+        progress: Progress | None = None,
+    ) -> Tensor:
+        """Ids (B, T) of a caption of each image, padding after its end."""
+
+    @abc.abstractmethod
+    def caption_nats(self, image_BCHW: Tensor, text_BT: Tensor) -> Tensor:
+        """Negative log-likelihood of captions, ends included, given their images: (B,) in nats."""
+
+
+class Writes(Draws[K]):
+    """Ability: writes texts that are like captions."""
+
+    takes: ClassVar[Names] = ()
+    gives: ClassVar[str] = "text"
+
+    @abc.abstractmethod
+    def write(
+        self,
+        noise: Batch,
+        start_BS: Tensor,
+        cond: Batch,
+        controls: K,
+        progress: Progress | None = None,
+    ) -> Tensor:
+        """Ids (B, T) of texts that begin with S ids, padding after their ends."""
+
+    @abc.abstractmethod
+    def text_nats(self, text_BT: Tensor, cond: Batch = EMPTY) -> Tensor:
+        """Negative log-likelihood of texts, ends included: (B,) in nats."""
+
+
 class Interpolates(Ability):
     """Ability: near latents make near images, so that a walk from one to another is smooth.
 

@@ -105,6 +105,8 @@ def _drawing(family: Any) -> list[Graph]:
             return found
     if isinstance(family, abilities.Sequential):
         return [_log_p(family)]
+    if isinstance(family, abilities.Writes):
+        return []  # it draws tokens, by a cache
     if isinstance(family, abilities.Generates):
         return [_whole(family, "generate", {})]
     if isinstance(family, abilities.Translates):

@@ -33,6 +33,10 @@ FAMILIES = {
         "Autoregressive two-dimensional LSTMs: exact likelihoods, completes lower parts.",
     ),
     "flow": ("Flow", "Rectified flow: the most faithful images, a few network passes per sample."),
+    "illustrate": (
+        "Illustrate",
+        "Images and their captions in one transformer: draws to words, captions, writes.",
+    ),
     "pix2pix": ("Pix2Pix", "Paired translation: from a source or a map to its image, in one pass."),
     "palette": (
         "Palette",

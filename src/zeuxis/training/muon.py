@@ -17,6 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from zeuxis.nn.transformer import Matrix
+
 MOMENTUM = 0.95
 SIZE = 0.2
 """Root mean square of an update of Adam's, as a share of the learning rate."""
@@ -27,8 +29,13 @@ POLYNOMIALS = ((3.4445, -4.7750, 2.0315),) * 3
 
 
 def matrices(network: nn.Module) -> Iterator[Tensor]:
-    """The weights in `network` that Muon is for: of convolutions of more than a point, not too narrow."""
+    """The weights in `network` that Muon is for: of convolutions of more than a point, not too narrow.
+
+    And those of `nn.transformer.Matrix`.
+    """
     for module in network.modules():
+        if isinstance(module, Matrix):
+            yield module.weight
         if not isinstance(module, nn.Conv2d) or max(module.kernel_size) == 1:
             continue
         if min(module.weight.shape[:2]) >= LEAST:
