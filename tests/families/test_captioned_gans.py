@@ -58,13 +58,29 @@ def test_a_discriminator_learns_which_caption_an_image_has(name):
 @breaks("families/stylegan.py", "total + config.picture * error", "total")
 @pytest.mark.parametrize("name", NAMES)
 def test_a_generator_learns_the_mean_picture_of_a_caption(name):
-    model = made(name, drop_label=0.0)
+    model = made(name, drop_label=0.0, picture=1.0)
     batch = captioned(model, ["a red cat", "a blue dog"] * 4)
     found = model.loss("generator", batch, context(8))
     more = type(model)(changed(model.config, picture=3.0))
     more.load_state_dict(model.state_dict())
     larger = more.loss("generator", batch, context(8))["total"]
     assert (larger - found["total"]).item() == pytest.approx(2 * found["picture"].item(), rel=1e-4)
+
+
+@breaks("families/gan.py", " if self.upon_mean else image_BCHW", "")
+@breaks("nn/condition.py", "image_BCHW + F.interpolate(", "F.interpolate(")
+@torch.no_grad()
+def test_a_gan_makes_what_differs_from_the_mean_picture():
+    """But not where images tile: a mean picture has seams."""
+    told = {}
+    for tileable in ("none", "x"):
+        model = made("gan", tileable=tileable).eval()
+        given = {"text": torch.from_numpy(WORDS.rows(["a red cat"])).long()}
+        told = model.generator.conditioner(given)
+        whole = model.generator(torch.zeros(1, 4), told)
+        painted = model.generator(torch.zeros(1, 4), told._replace(picture_BCHW=None))
+        added = told.picture_BCHW if tileable == "none" else torch.zeros(1, 1, 8, 8)
+        assert torch.allclose(whole - painted, added, atol=1e-6)
 
 
 @breaks("families/stylegan.py", "self._told(cond, noise", "self._told({}, noise")

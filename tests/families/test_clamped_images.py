@@ -21,8 +21,8 @@ LAYERS = {
 )
 @breaks(
     "families/gan.py",
-    "self.generator(z_BZ, told.vector_BE).clamp(-1, 1)\n            fake",
-    "self.generator(z_BZ, told.vector_BE)\n            fake",
+    "self.generator(z_BZ, told).clamp(-1, 1)\n            fake",
+    "self.generator(z_BZ, told)\n            fake",
 )
 @breaks("families/gan.py", '"beyond": 1.0', '"beyond": 0.0')
 @breaks(
@@ -32,8 +32,8 @@ LAYERS = {
 )
 @breaks(
     "families/stylegan.py",
-    "self._synthesise(w_BLZ, noise, strength).clamp(-1, 1)",
-    "self._synthesise(w_BLZ, noise, strength)",
+    "self._synthesise(w_BLZ, noise, strength, told).clamp(-1, 1)",
+    "self._synthesise(w_BLZ, noise, strength, told)",
 )
 @breaks("families/stylegan.py", "verdict + beyond", "verdict")
 @pytest.mark.parametrize("level, beyond", [(0.9, 0.0), (3.0, 4.0), (-1.5, 0.25)])

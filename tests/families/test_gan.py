@@ -14,6 +14,7 @@ from zeuxis.core.settings import Training
 from zeuxis.families import get
 from zeuxis.nn import spectral
 from zeuxis.nn.augment import DRAWS, POLICIES, augment
+from zeuxis.nn.condition import Told
 from zeuxis.objectives import adversarial
 from zeuxis.training import step
 
@@ -229,7 +230,7 @@ def test_the_painter_stays_bounded_whatever_its_features():
 @breaks("nn/strided.py", "full(x).tanh()", "full(x)")
 def test_dcgan_ends_in_a_tanh():
     model = wake(build("gan", network="dcgan"), 2.0)
-    image = model.generator(torch.randn(8, 4), torch.randn(8, 4))
+    image = model.generator(torch.randn(8, 4), Told(torch.randn(8, 4)))
     assert 0.9 < image.abs().max() <= 1
     assert model.loss("generator", batch_for(model), context())["beyond"] == 0
 

@@ -8,9 +8,9 @@ generator's with group norms), the relativistic paired logistic loss, both zero-
 with s = softplus. Images are clamped to [-1, 1] before D and when sampling; a squared penalty discourages
 outputs outside that range. The gradient penalties act on the image before its differentiable augmentation,
 every few steps, weighted up accordingly (lazy regularisation). Conditions enter G beside z, and D by a
-projection (Miyato and Koyama, 2018, https://arxiv.org/abs/1802.05637). G reads captions and learns the mean
-picture of each; to D a real image under another's caption is fake (Reed et al., 2016,
-https://arxiv.org/abs/1605.05396). No batch statistics are used.
+projection (Miyato and Koyama, 2018, https://arxiv.org/abs/1802.05637). G reads captions, learns the mean
+picture of each and makes what differs from it; to D a real image under another's caption is fake (Reed et
+al., 2016, https://arxiv.org/abs/1605.05396). No batch statistics are used.
 
 Shapes: B batch, C channels, H height, W width, Z latent, E embedding, A attributes, F features.
 """
@@ -33,7 +33,7 @@ from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
 from zeuxis.nn import pyramid, spectral, strided
 from zeuxis.nn.augment import DRAWS, POLICIES, augment
-from zeuxis.nn.condition import Conditioner, hide, picture_error, read, swapped
+from zeuxis.nn.condition import Conditioner, Told, from_mean, hide, picture_error, read, swapped
 from zeuxis.nn.norm import NormSiLU
 from zeuxis.nn.precision import full
 from zeuxis.nn.residual import SLOPE, Block, StyledBlock, conv, leaky
@@ -78,8 +78,8 @@ class GANConfig(FamilyConfig):
     """Weight of an auxiliary classifier of the labels in the discriminator; 0 leaves it out."""
     matching: float = pydantic.Field(1.0, ge=0)
     """Weight of real images under other captions, as fakes, in the discriminator's loss."""
-    picture: float = pydantic.Field(1.0, ge=0)
-    """Weight of the error of the mean picture of a caption, by which captions are learned."""
+    picture: float = pydantic.Field(30.0, ge=0)
+    """Weight of the error of the mean picture of a caption: where it is low, what D says drowns it."""
     spectral_norm: bool = False
     """Divide each weight of the discriminator by its largest singular value."""
     tileable: Tileable = "none"
@@ -175,7 +175,10 @@ class Viewer(nn.Module):
 
 
 class Generator(nn.Module):
-    """(B, Z), what it is told (B, E) -> (B, C, H, W), not bounded: flat black and white are easy to reach."""
+    """(B, Z), what it is told -> (B, C, H, W), not bounded: flat black and white are easy to reach.
+
+    With captions, the painter makes what differs from the mean picture, which would leave a seam in tiles.
+    """
 
     def __init__(self, config: GANConfig) -> None:
         super().__init__()
@@ -188,10 +191,12 @@ class Generator(nn.Module):
             sizes = [*config.grids()[::-1], (config.height, config.width)]
             self.painter = strided.StridedUp(given, config.widths()[::-1], sizes, config.channels)
         self.painter = wrapped(self.painter, config.tileable)
+        self.upon_mean = config.tileable == "none"
 
-    def forward(self, z_BZ: Tensor, told_BE: Tensor) -> Tensor:
+    def forward(self, z_BZ: Tensor, told: Told) -> Tensor:
         """Generate each image."""
-        return full(self.painter(torch.cat([z_BZ, told_BE], 1)))
+        image_BCHW = full(self.painter(torch.cat([z_BZ, told.vector_BE], 1)))
+        return from_mean(image_BCHW, told) if self.upon_mean else image_BCHW
 
 
 class Discriminator(nn.Module):
@@ -262,7 +267,7 @@ class GAN(Family, abilities.Generates[GANControls], abilities.Interpolates):
             return self._generator_loss(real_BCHW, z_BZ, given, ctx)
         with torch.no_grad():
             told = self.generator.conditioner.told(given, rows)
-            image_BCHW = self.generator(z_BZ, told.vector_BE).clamp(-1, 1)
+            image_BCHW = self.generator(z_BZ, told).clamp(-1, 1)
             fake_BCHW = rolled(image_BCHW, ctx.rng, self.config.tileable)
         return self._discriminator_loss(real_BCHW, fake_BCHW, given, read(given, told), ctx)
 
@@ -276,7 +281,7 @@ class GAN(Family, abilities.Generates[GANControls], abilities.Interpolates):
         if config.loss == "relativistic":
             with torch.no_grad():
                 real_B = self.discriminator.judge(self._look(real_BCHW, uniform_2BK[0]), seen)
-        image_BCHW = self.generator(z_BZ, told.vector_BE)
+        image_BCHW = self.generator(z_BZ, told)
         shown_BCHW = rolled(image_BCHW.clamp(-1, 1), ctx.rng, self.config.tileable)
         hidden_BF = self._look(shown_BCHW, uniform_2BK[1])
         fake_B = self.discriminator.judge(hidden_BF, seen)
@@ -373,4 +378,4 @@ class GAN(Family, abilities.Generates[GANControls], abilities.Interpolates):
         z_BZ = noise["z"] * controls.truncation
         given = self.condition(cond, z_BZ.shape[0])
         told = self.generator.conditioner.told(given, z_BZ.shape[0])
-        return self.generator(z_BZ, told.vector_BE).clamp(-1, 1)
+        return self.generator(z_BZ, told).clamp(-1, 1)

@@ -33,7 +33,7 @@ from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
 from zeuxis.nn import modulated, pyramid
 from zeuxis.nn.augment import DRAWS, POLICIES, augment
-from zeuxis.nn.condition import Conditioner, Told, hide, picture_error, read, swapped
+from zeuxis.nn.condition import Conditioner, Told, from_mean, hide, picture_error, read, swapped
 from zeuxis.nn.precision import full
 from zeuxis.nn.synthesis import Synthesis
 from zeuxis.nn.wrapping import Tileable, check_sides, rolled, wrapped
@@ -83,8 +83,8 @@ class StyleGANConfig(FamilyConfig):
     """Probability that an image is augmented."""
     matching: float = pydantic.Field(1.0, ge=0)
     """Weight of real images under other captions, as fakes, in the discriminator's loss."""
-    picture: float = pydantic.Field(1.0, ge=0)
-    """Weight of the error of the mean picture of a caption, by which captions are learned."""
+    picture: float = pydantic.Field(30.0, ge=0)
+    """Weight of the error of the mean picture of a caption: where it is low, what D says drowns it."""
     tileable: Tileable = "none"
     """Axes along which images continue on their opposite side: x, y or both."""
 
@@ -246,13 +246,22 @@ class StyleGAN(Family, abilities.Generates[StyleGANControls], abilities.Interpol
         near_BLZ = self.w_mean.lerp(w_BLZ, truncation)
         return w_BLZ if truncation == 1 else torch.where(near_L[:, None], near_BLZ, w_BLZ)
 
-    def synthesise(self, w_BLZ: Tensor, noise: Batch, strength: float = 1.0) -> Tensor:
-        """Styles and the noise of the layers, (B, 1, h, w) each -> (B, C, H, W) within [-1, 1]."""
-        return self._synthesise(w_BLZ, noise, strength).clamp(-1, 1)
+    def synthesise(
+        self, w_BLZ: Tensor, noise: Batch, strength: float = 1.0, told: Told | None = None
+    ) -> Tensor:
+        """Styles and the noise of the layers, (B, 1, h, w) each -> (B, C, H, W) within [-1, 1].
 
-    def _synthesise(self, w_BLZ: Tensor, noise: Batch, strength: float = 1.0) -> Tensor:
+        With captions, it is what differs from the mean picture, which `told` holds; in tiles that has seams.
+        """
+        return self._synthesise(w_BLZ, noise, strength, told).clamp(-1, 1)
+
+    def _synthesise(
+        self, w_BLZ: Tensor, noise: Batch, strength: float = 1.0, told: Told | None = None
+    ) -> Tensor:
         layers = [noise[f"layer_{i}"] * strength for i in range(len(self.config.layers()))]
-        return self.painter(w_BLZ, layers)
+        image_BCHW = self.painter(w_BLZ, layers)
+        tiles = self.config.tileable != "none"
+        return image_BCHW if told is None or tiles else from_mean(image_BCHW, told)
 
     def loss(self, phase: str, batch: Batch, ctx: Context) -> Losses:
         """Losses of one player against the other as it stands."""
@@ -263,7 +272,7 @@ class StyleGAN(Family, abilities.Generates[StyleGANControls], abilities.Interpol
         with torch.no_grad():
             told = self._told(given, rows)
             w_BLZ, _ = self._drawn_styles(told, ctx.rng)
-            fake_BCHW = self.synthesise(w_BLZ, self._layer_noise(ctx.rng))
+            fake_BCHW = self.synthesise(w_BLZ, self._layer_noise(ctx.rng), told=told)
             fake_BCHW = rolled(fake_BCHW, ctx.rng, self.config.tileable)
         return self._discriminator_loss(real_BCHW, fake_BCHW, given, read(given, told), ctx)
 
@@ -288,7 +297,7 @@ class StyleGAN(Family, abilities.Generates[StyleGANControls], abilities.Interpol
             with torch.no_grad():
                 real_B = self.discriminator.judge(self._look(real_BCHW, uniform_2BK[0]), seen)
         w_BLZ, w_BZ = self._drawn_styles(told, ctx.rng)
-        image_BCHW = self._synthesise(w_BLZ, self._layer_noise(ctx.rng))
+        image_BCHW = self._synthesise(w_BLZ, self._layer_noise(ctx.rng), told=told)
         shown_BCHW = rolled(image_BCHW.clamp(-1, 1), ctx.rng, self.config.tileable)
         fake_B = self.discriminator.judge(self._look(shown_BCHW, uniform_2BK[1]), seen)
         verdict = adversarial.generator_loss(config.loss, fake_B, real_B).mean()
@@ -381,4 +390,4 @@ class StyleGAN(Family, abilities.Generates[StyleGANControls], abilities.Interpol
             second_BLZ = self.styles(self.mapper(noise["mix"], told), *near)
             start_B = torch.full((w_BLZ.shape[0],), controls.mixing, device=w_BLZ.device)
             w_BLZ = mix(w_BLZ, second_BLZ, start_B)
-        return self.synthesise(w_BLZ, noise, controls.noise)
+        return self.synthesise(w_BLZ, noise, controls.noise, told)

@@ -18,6 +18,7 @@ from zeuxis.core.errors import Unable
 from zeuxis.core.family import FamilyConfig, Losses, Number, unknown
 from zeuxis.core.rng import Rng
 from zeuxis.core.vocabulary import NO_CAPTION, Vocabulary
+from zeuxis.nn.precision import full
 from zeuxis.nn.text import WIDTH, TextEncoder
 
 COARSE = 16
@@ -192,6 +193,14 @@ def picture_error(told: Told | None, image_BCHW: Tensor) -> Tensor | None:
         return None
     h, w = told.picture_BCHW.shape[2:]
     return F.mse_loss(told.picture_BCHW, F.adaptive_avg_pool2d(image_BCHW, (h, w)))
+
+
+def from_mean(image_BCHW: Tensor, told: Told) -> Tensor:
+    """Images that were made as what differs from the mean pictures, which learn nothing of them."""
+    if told.picture_BCHW is None:
+        return image_BCHW
+    mean_BCHW = full(told.picture_BCHW.detach())
+    return image_BCHW + F.interpolate(mean_BCHW, image_BCHW.shape[2:], mode="bilinear")
 
 
 def with_picture(error: Tensor, told: Told | None, image_BCHW: Tensor) -> Losses:

@@ -1,0 +1,11 @@
+"""Small pictures to captions, by styles: at the learning rate of the paper, which captions can follow.
+
+docs/text.md has what it reaches on the avatars, the time and the machine. Mirroring (data.flip) is left to
+the user: captions may say left and right.
+"""
+
+FAMILY = "stylegan"
+SETTINGS = {
+    "family.embedding": "128",
+    "training.lr": "3e-3",
+}
