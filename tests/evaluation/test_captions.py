@@ -77,9 +77,31 @@ def test_the_log_gets_it_of_training_images(prepared, model):
 )
 def test_captions_that_are_not_used_are_said(gain, mood):
     value, *interval = gain
-    receipt = {"loss_without": 1.0}
+    receipt = {"loss_without": 1.0, "t": 0.9}
     estimate = Estimate(value=value, interval=tuple(interval), n=SCORED, receipt=receipt)
     found = diagnosis.findings({"caption_gain": estimate})
     said = [one for one in found if one.damage == "captions unused"]
     assert [one.mood for one in said] == ([mood] if mood else [])
     assert not said or "train longer" in said[0].sentence
+
+
+@pytest.mark.parametrize("family", ["vae", "pixelcnn"])
+def test_the_gain_of_likelihoods_is_in_bits(prepared, tmp_path, family):
+    words = data.described.vocabulary(prepared)
+    networks = wake(build(family, conditional=False, text=words)).eval()
+    model = Model(networks, {"family": family}, tmp_path)
+    assert captions.measurable(model)
+    loss = captions.caption_loss(model, prepared, np.arange(5))
+    said = [data.described.captions(prepared, row)[0] for row in range(5)]
+    bits = [model.score(prepared.images[:5], text=text).bits for text in ("", said)]
+    assert np.allclose([loss.without_N, loss.with_N], bits, atol=1e-5)
+    assert looking.caption_probe(prepared, {}, "float32")(model.family, 0, lambda: None) == {}
+
+
+@breaks("evaluation/diagnosis.py", '"t" not in gain.receipt and', "False and")
+def test_few_bits_are_no_finding_but_none_are():
+    for low, moods in ((0.005, []), (-0.01, ["poor"])):
+        receipt = {"loss_without": 3.0, "of": "bits per dimension"}
+        gain = Estimate(value=0.01, interval=(low, 0.02), n=SCORED, receipt=receipt)
+        found = diagnosis.findings({"caption_gain": gain})
+        assert [one.mood for one in found if one.damage == "captions unused"] == moods

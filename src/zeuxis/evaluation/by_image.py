@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from zeuxis.core.abilities import Reconstructs, Scores
+from zeuxis.core.abilities import Denoises, Reconstructs, Scores
 from zeuxis.core.pixels import composites, grid
 from zeuxis.core.progress import Progress
 from zeuxis.core.sheets import above
@@ -149,12 +149,15 @@ def _gain(
 def _captions(
     model: Model, prepared: Prepared, rows: np.ndarray, receipt: Mapping[str, str]
 ) -> Measured:
-    """How much captions help to tell an image from noise."""
+    """How much captions help to tell an image from noise, or to predict it."""
     loss, found = captions.caption_loss(model, prepared, rows), Measured()
     if len(loss.gain_N) < 2:
         found.leave_out("fewer than 2 of these images have a caption", CAPTIONS)
         return found
-    of = {"loss_without": round(float(loss.without_N.mean()), 5), "t": captions.TIME}
+    at = (
+        {"t": captions.TIME} if isinstance(model.family, Denoises) else {"of": "bits per dimension"}
+    )
+    of = {"loss_without": round(float(loss.without_N.mean()), 5), **at}
     return Measured({CAPTIONS: mean(loss.gain_N, {**receipt, **of})})
 
 

@@ -4,6 +4,8 @@ At strong noise, t = 0.9, hardly anything but the caption says what an image sho
 flow's velocity, e - x, where x_t = (1 - t) x + t e: E |v - (e - x)|^2 = E |x' - x|^2 / t^2, x' the image that
 `denoise` expects. A model that ignores captions gains 0; samples may look fine long before it gains.
 
+Of a model of likelihoods, it is the bits per dimension of an image that its caption saves.
+
 Shapes: B batch, C channels, H height, W width, N images.
 """
 
@@ -13,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zeuxis.core.abilities import Denoises
+from zeuxis.core.abilities import Denoises, Scores
 from zeuxis.data import Prepared, described
 from zeuxis.inference.model import Ask, Model
 
@@ -23,7 +25,7 @@ MOST = 256
 
 
 class CaptionLoss(NamedTuple):
-    """Mean squared errors of N images.
+    """Mean squared errors, or bits per dimension, of N images.
 
     Attributes:
         without_N: with no caption.
@@ -40,11 +42,11 @@ class CaptionLoss(NamedTuple):
 
 
 def measurable(model: Model) -> bool:
-    """Whether a model takes captions and expects an image of noise."""
+    """Whether a model takes captions, and expects an image of noise or gives likelihoods."""
     family = model.family
     return (
         family.config.text is not None
-        and isinstance(family, Denoises)
+        and isinstance(family, Denoises | Scores)
         and "image" in family.needs()
     )
 
@@ -61,11 +63,13 @@ def caption_loss(model: Model, prepared: Prepared, rows: np.ndarray) -> CaptionL
     deviation = TIME / (1 - TIME)
 
     def errors(ask: Ask) -> Tensor:
-        image_BCHW = ask.inputs["image"]
+        image_BCHW, known = ask.inputs["image"], {"text": ask.cond["text"]}
+        if not isinstance(ask.family, Denoises):
+            batches = [{"image": image_BCHW, **cond} for cond in ({}, known)]
+            return torch.stack([ask.family.bits_per_dim(one, ask.random) for one in batches], 1)
         noise_BCHW = ask.random.normal("caption gain", *image_BCHW.shape[1:])
         noisy_BCHW = image_BCHW + deviation * noise_BCHW
         deviation_B = torch.full_like(noisy_BCHW[:, 0, 0, 0], deviation)
-        known = {"text": ask.cond["text"]}
         found = [
             (ask.family.denoise(noisy_BCHW, deviation_B, cond) - image_BCHW)
             .square()

@@ -258,14 +258,17 @@ def _captions_unused(found: Found) -> float:
     gain = found.get("caption_gain")
     if gain is None or gain.value >= USED * gain.receipt["loss_without"]:
         return 0.0
+    if "t" not in gain.receipt and gain.interval[0] > 0:
+        return 0.0  # a caption saves few of an image's bits
     return POOR if gain.interval[0] <= 0 else 1.0
 
 
 def _say_captions_unused(found: Found) -> str:
     gain = found["caption_gain"]
     share = max(0.0, gain.value / gain.receipt["loss_without"])
+    where = "at strong noise" if "t" in gain.receipt else "of images in bits"
     return (
-        f"Captions are hardly used so far: at strong noise they explain {share:.1%} of the loss. Samples "
+        f"Captions are hardly used so far: {where} they explain {share:.1%} of the loss. Samples "
         "look fine long before they show what is asked for; train longer."
     )
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from zeuxis.core import pixels
+from zeuxis.core.abilities import Denoises
 from zeuxis.core.family import Family
 from zeuxis.core.progress import Check
 from zeuxis.core.rng import Rng
@@ -60,8 +61,8 @@ def caption_probe(
     def look(average: Family, step: int, check: Check) -> Mapping[str, float]:
         check()
         model = Model(average, facts, Path(), precision, rng)
-        if not captions.measurable(model):
-            return {}
+        if not captions.measurable(model) or not isinstance(average, Denoises):
+            return {}  # likelihoods take too long to be looked at often
         loss = captions.caption_loss(model, prepared, rows)
         return {"caption_gain": float(loss.gain_N.mean())} if len(loss.gain_N) else {}
 

@@ -44,7 +44,7 @@ TABLE = {  # name of the estimate -> title, what is better
     "psnr": ("PSNR of reconstructions, dB", HIGH),
     "ssim": ("SSIM of reconstructions", HIGH),
     "style_distance": ("Distance of patches to the style's", LOW),
-    "caption_gain": ("Caption gain: loss at t = 0.9 without captions minus with them", HIGH),
+    "caption_gain": ("Caption gain: loss without captions minus with them", HIGH),
     "gain": ("Gain over enlargement without a network, dB", HIGH),
     "edge_agreement": ("Edges of the source that its translation keeps: correlation", HIGH),
     "translation_psnr": ("PSNR of translations, dB", HIGH),
