@@ -36,13 +36,17 @@ def graphs_off(graphs: Sequence[Graph], folder: Path) -> dict[str, float]:
 
 
 def drawn_by(model: Model, count: int, progress: Progress | None = None) -> Images | None:
-    """Pictures of a seed, or of sources that are noise; None of a family that has no loop of its own."""
+    """Pictures of a seed; or what is made of noise as sources or images; None of what makes none."""
     family: Any = model.family
     if isinstance(family, abilities.Generates):
         images: Images = model.sample(count, seed=SEED, progress=progress)
         return images
     if not isinstance(family, abilities.Translates):
-        return None
+        if not isinstance(family, abilities.Reconstructs):
+            return None
+        noise = Rng(range(count), "images").integers("x", 256, *model.shape())
+        again: Images = model.reconstruct(noise.numpy().astype(np.uint8), progress=progress)
+        return again
     table = drawn(model.conditions, model.facts.get("dataset", {}), count, SEED)
     controls = model.family.Controls()
 

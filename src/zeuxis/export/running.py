@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zeuxis.core import abilities
 from zeuxis.core.pixels import from_levels
 from zeuxis.export.graphs import NOISE
 from zeuxis.export.onnx import SUFFIX
@@ -63,14 +64,18 @@ class PlaceByPlace:
 
 def outside(model: Model, folder: Path) -> Model:
     """The same model, whose networks are files of `folder`; it runs its own loops around them."""
-    family = model.family
+    family: Any = model.family
     found = {path.stem: runner(path) for path in folder.glob(f"*{SUFFIX}")}
     for name in {"generate", "translate"} & set(found):
         setattr(family, name, functools.partial(_whole, found[name], name == "translate"))
+    if "encode" in found:
+        family.encode = lambda image, cond={}: found["encode"]({"image": image, **cond})
+        code = "token" if isinstance(family, abilities.Tokenizes) else "latent"
+        family.decode = lambda latent, cond={}: found["decode"]({code: latent, **cond})
     if "velocity" in found:
         _step(family, found)
     if "log_p" in found:
-        family.generate = functools.partial(_by_places, family.config, found["log_p"])  # type: ignore[assignment]
+        family.generate = functools.partial(_by_places, family.config, found["log_p"])
     return model
 
 
