@@ -94,6 +94,17 @@ def test_what_has_no_network_to_export_is_a_sentence(name):
         graphs(tiny(name))
 
 
+@pytest.mark.slow
+@breaks("export/onnx.py", "input_size_limit=LARGEST, output_size_limit=LARGEST", "")
+@torch.no_grad()
+def test_padded_weights_can_be_loaded(tmp_path):
+    family = tiny("pixelcnn", widths=(96,), blocks=1)
+    (graph,) = graphs(family)
+    onnx.write(tmp_path / "log_p.onnx", onnx.convert(family, graph))
+    off = runner(tmp_path / "log_p.onnx")(graph.inputs) - graph.call(graph.inputs)
+    assert off.abs().max() < 1e-4
+
+
 @breaks("nn/lstm.py", "f * cell[first:last] + i", "cell[first:last] + i")
 @pytest.mark.parametrize("layer", ["row", "diagonal"])
 def test_the_recurrence_in_stock_operations_is_the_fused_one(layer):

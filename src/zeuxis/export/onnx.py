@@ -18,6 +18,8 @@ from zeuxis.export.graphs import Graph, Module
 ROWS = "batch"
 """Name of the first axis in the files."""
 SUFFIX = ".onnx"
+LARGEST = 2**26
+"""Bytes of a constant that is computed when the file is written."""
 
 
 def needed() -> None:
@@ -94,6 +96,8 @@ def exact() -> dict[Any, Any]:
 def convert(family: Family, graph: Graph) -> Any:
     """The graph as an ONNX model in float32 (`onnx.ModelProto`)."""
     needed()
+    from onnxscript import optimizer
+
     with quiet():
         program = torch.onnx.export(
             traced(family, graph),
@@ -104,7 +108,10 @@ def convert(family: Family, graph: Graph) -> Any:
             custom_translation_table=exact(),
             verbose=False,
         )
-    assert program is not None
+        assert program is not None
+        # Weights that are padded in the network are padded here: onnxruntime 1.32 takes a weight's padding
+        # for the image's, and cannot load what it makes of that.
+        optimizer.optimize(program.model, input_size_limit=LARGEST, output_size_limit=LARGEST)
     model = program.model_proto
     _name_rows(model, graph)
     return model

@@ -96,5 +96,8 @@ def receipt(
             "largest_difference_in_levels": int(off.max()),
             "values_that_differ": float((off > 0).mean()),
             "equal_pictures": int((off.reshape(count, -1).max(1) == 0).sum()),
+            "farthest": [
+                int(i) for i in np.argsort(-off.reshape(count, -1).max(1), kind="stable")[:6]
+            ],
         }
     return found
