@@ -12,7 +12,8 @@ from zeuxis.cli.arguments import Controls, Trained, examples, pairs
 from zeuxis.cli.help import App
 from zeuxis.core.progress import Event, Watch, stopping, ticks
 from zeuxis.create.verbs import VERBS as CREATE
-from zeuxis.inference.results import Result, Walk, check_sheet
+from zeuxis.inference.results import Images, Result, Scores, Walk, check_sheet
+from zeuxis.inference.texts import Texts
 from zeuxis.inference.verb import Argument, Verb
 from zeuxis.inference.verbs import VERBS
 
@@ -43,7 +44,7 @@ def _command(verb: Verb) -> Callable[..., None]:
     if verb.has_controls and not several:
         takes.append(_parameter("controls", Controls, None))
     help = f"{verb.gives.WRITES}; by default the next free samples/{'RUN' if verb.needs else 'NAME'}-..."
-    help = f"{verb.gives.WRITES}." if verb.name == "score" else help
+    help = f"{verb.gives.WRITES}." if issubclass(verb.gives, Scores | Texts) else help
     takes.append(_parameter("out", Annotated[Path | None, typer.Option(help=help)], None))
     if verb.gives.SHEET:
         grid = typer.Option(help=f"Also write {verb.gives.SHEET}, a PNG file.")
@@ -136,7 +137,8 @@ def perform(
         turned = override(kinds, dict(controls)).model_dump() if kinds else {}
         with contextlib.ExitStack() as threads:
             count = given.get("count", 0)
-            if model is not None and count >= MANY and path is not None:
+            drawn = model is not None and issubclass(verb.gives, Images)
+            if drawn and count >= MANY and path is not None:
                 fewer = {**given, **turned, "count": BATCH}
                 _foresee(lambda: verb(model, **fewer), count, path, watch, threads)
             result = verb(model, **given, **turned, progress=ticks(watch, doing))

@@ -67,6 +67,10 @@ class Vocabulary(pydantic.BaseModel, frozen=True, extra="forbid"):
         known = self._bytes
         return b"".join(known[one] for one in ids).decode("utf-8", "replace")
 
+    def say(self, ids: Iterable[int]) -> str:
+        """The text of ids of a plain caption, with signs where people put them."""
+        return fluent(self.decode(ids))
+
     def rows(self, captions: Sequence[str]) -> np.ndarray:
         """(N, length) int16 of captions, in small letters; one that says nothing is `NO_CAPTION`."""
         out = np.full((len(captions), self.length), PADDING, np.int16)
@@ -116,6 +120,16 @@ def plain(caption: str) -> str:
     ' a red cat , please'
     """
     return "".join(f" {word}" for word in re.findall(r"\w+|[^\w\s]", caption.lower()))
+
+
+def fluent(caption: str) -> str:
+    """A plain caption with its signs beside the words that they belong to.
+
+    >>> fluent(" a red - haired girl ' s cat , please")
+    "a red-haired girl's cat, please"
+    """
+    closed = re.sub(r" ([^\w\s(\[{#@&])", r"\1", caption.strip())
+    return re.sub(r"(\w['’-]|[(\[{#@]) (?=\w)", r"\1", closed)
 
 
 def pieces(caption: str) -> list[str]:

@@ -3,13 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from zeuxis import data
 from zeuxis.core.progress import Check, Event, Watch, stopping, ticks, unasked
-from zeuxis.core.settings import Data, checked
 from zeuxis.data import Prepared
-from zeuxis.data.preparation.prepare import PAIRS
 from zeuxis.evaluation import evaluate as evaluation
-from zeuxis.inference.model import Model, load
+from zeuxis.inference.alike import prepared_as
+from zeuxis.inference.model import load
 from zeuxis.training.folder import is_measured
 
 
@@ -50,27 +48,5 @@ def evaluate(
         ValueError: no trained model there, or images of another kind.
     """
     model, tell = load(run), watch or (lambda event: None)
-    prepared = prepared_as(model, source, tell)
+    prepared = prepared_as(model, source, ticks(tell, "preparing"))
     return evaluation.evaluate(model, prepared, samples=samples, progress=ticks(tell, "measuring"))
-
-
-def prepared_as(
-    model: Model, source: str | Path, tell: Watch = lambda event: None
-) -> data.Prepared:
-    """A source prepared as the data that a model was trained on.
-
-    Raises:
-        Invalid: it cannot be.
-    """
-    config, recorded = model.family.config, model.facts.get("data", {})
-    form = {"size": (config.height, config.width), "channels": config.channels}
-    form |= {
-        name: recorded[name]
-        for name in ("fit", "holdout", "withhold", "tiles", *PAIRS)
-        if name in recorded
-    }
-    if data.is_prepared(Path(source)):
-        form |= {"holdout": None, "tiles": None, "withhold": ""}  # it keeps what it is
-    settings = checked(Data, form, model.folder)
-    translates = "source" in type(config).model_fields
-    return data.ensure(source, settings, ticks(tell, "preparing"), translates)

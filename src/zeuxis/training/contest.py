@@ -19,8 +19,8 @@ from zeuxis.core.words import markup
 from zeuxis.data.source import name_of
 from zeuxis.evaluation import report
 from zeuxis.evaluation.drawn import first
+from zeuxis.inference.alike import prepared_as
 from zeuxis.inference.model import load
-from zeuxis.training.closing import prepared_as
 from zeuxis.training.loop import Event, Watch
 from zeuxis.training.run import train
 
