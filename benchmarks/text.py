@@ -24,14 +24,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import zeuxis
+from benchmarks import words
 from benchmarks.row import write_row
 from zeuxis import data
+from zeuxis.core import abilities
 from zeuxis.core.pixels import grid, save_png
 from zeuxis.core.rng import derive_seed
 from zeuxis.core.settings import Data
 from zeuxis.data.source.avatar_captions import DRAWS, EACH, TRAITS, caption
 from zeuxis.data.source.avatars import all_traits
 from zeuxis.inference.model import Model
+from zeuxis.training import recipes
 
 WITHHELD = {
     "red hair, eyewear": ("hair=red,glasses=*", ("hair", "eyewear")),
@@ -49,6 +52,8 @@ SETTINGS = {
     "data.withhold": ";".join(words for words, _ in WITHHELD.values()),
     "data.flip": "true",
 }
+MOST = 400
+"""Pictures that are captioned."""
 CLASSIFIER = {"epochs": 16, "batch": 128, "lr": 2e-3}
 
 
@@ -201,6 +206,7 @@ def measured(
     **controls: Any,
 ) -> tuple[dict[str, Any], np.ndarray]:
     """The figures of a row, and pictures of the first captions."""
+    speaks = isinstance(model.family, abilities.Captions)
     texts, said, rows = prompts(judge, side, count)
     trained = known(prepared)
     images = model.sample(len(texts), seed=3, text=texts, **controls).images
@@ -213,6 +219,11 @@ def measured(
             [one for ok in judge.right(np.roll(images, 1, 0), said) for one in ok.values()]
         ),
         "withheld": {},
+        **(
+            {"words": words.measured(model, judge, prepared, side[:MOST], controls)}
+            if speaks
+            else {}
+        ),
     }
     unseen = prepared.withheld[1::2]
     both, shown = [], [images[:48]]
@@ -258,7 +269,9 @@ def main() -> None:
     parser.add_argument("--set", nargs="*", default=[], metavar="PATH=VALUE", help="more settings")
     parser.add_argument("--side", choices=["holdout", "train"], default="holdout")
     parser.add_argument("--steps", type=int, default=7000)
-    parser.add_argument("--preset", default="text")
+    parser.add_argument("--minutes", type=float, help="in place of steps")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--preset", help="by default `text` where there is one")
     parser.add_argument("--captions", type=int, default=1000)
     parser.add_argument("--guidance", type=float, default=2.0, help="of families that are guided")
     parser.add_argument("--record", action="store_true", help="append to benchmarks/results")
@@ -270,9 +283,10 @@ def main() -> None:
             args.family,
             "avatars",
             out=args.run,
-            steps=args.steps,
-            preset=args.preset,
-            threads=1,
+            steps=None if args.minutes else args.steps,
+            minutes=args.minutes,
+            preset=args.preset or ("text" if "text" in recipes.names(args.family) else None),
+            threads=args.threads,
             evaluate=False,
             overrides=SETTINGS | dict(one.split("=", 1) for one in args.set),
         )

@@ -309,6 +309,7 @@ USED = [
     if verb.needs != "Translates"
     for name in able(getattr(abilities, verb.needs))
     if verb.needs != "Interpolates" or name in able(Generates)
+    if verb.name != "story" or families.get(name).TINY.text
 ]
 """Verbs and the families of the table that have the ability; `test_translate` has one of its own."""
 
@@ -323,6 +324,8 @@ def words(runs, photos, tmp_path):
         Image.fromarray(mask).save(tmp_path / "mask.png")
         kinds = {"images": photos, "mask": tmp_path / "mask.png", "start": "3", "end": "4"}
         kinds |= {"latents": tmp_path / "given.npz", "file": tmp_path / "given.zxi"}
+        kinds |= {"script": tmp_path / "script.txt"}
+        kinds["script"].write_text("a cat\non a mat\non a tree\n")
         model = load(runs(name), verb.device)
         if "latents" in verb.arguments and name in able(Encodes):
             model.encode(pixels_of(model, photos)).write(kinds["latents"])

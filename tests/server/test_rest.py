@@ -49,6 +49,8 @@ def body_of(verb, given, photos):
     for name, word in given.items():
         if name in ("images", "sources"):
             body[name] = [encoded(path) for path in readable(photos)]
+        elif name == "script":
+            body[name] = word.read_text().splitlines()
         elif verb.arguments[name].is_file and not str(word).isdigit():
             body[name] = encoded(word)
         else:

@@ -27,7 +27,7 @@ class TextOf(Argument):
         found: list[str] = []
         for one in word or ():
             if one.lower().endswith(".txt"):
-                found += _lines(Path(one))
+                found += lines_of(Path(one))
             else:
                 found.append(one)
         return found or None
@@ -72,7 +72,7 @@ class TextOf(Argument):
                 )
 
 
-def _lines(file: Path) -> list[str]:
+def lines_of(file: Path) -> list[str]:
     """What stands in a text file, a text a line; empty lines are left out."""
     try:
         content = file.read_text("utf-8-sig")

@@ -3,11 +3,11 @@
 from zeuxis.inference.enlarge import ENLARGE
 from zeuxis.inference.marking import MARK
 from zeuxis.inference.verb import Verb, followed
-from zeuxis.inference.verbs import change, codes, draw, likelihood, words
+from zeuxis.inference.verbs import change, codes, draw, likelihood, stories, words
 
 VERBS = {
     found.name: followed(found, ENLARGE, *([MARK] if found.marked else ()))
-    for module in (draw, change, codes, likelihood, words)
+    for module in (draw, stories, change, codes, likelihood, words)
     for found in vars(module).values()
     if isinstance(found, Verb)
 }
