@@ -1,7 +1,9 @@
 """Exported networks give what the product's give, for any number of rows."""
 
 import json
+import re
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -158,6 +160,15 @@ def test_an_export_tells_what_it_is_and_how_far_off(exported):
     assert (
         parity["pictures"]["largest_difference_in_levels"] <= 1 and parity["pictures"]["count"] == 3
     )
+
+
+def test_the_snippet_of_the_readme_runs(exported, monkeypatch):
+    folder, _ = exported
+    monkeypatch.chdir(folder)
+    (text,) = re.findall(r"^```python\n(.*?)^```", (folder / "README.md").read_text(), re.M | re.S)
+    known = {"meta": Path("meta.json").read_text()}
+    exec(text.replace('json.load(open("meta.json"))', "json.loads(meta)"), known)
+    assert known["found"].shape == (4, 3, 8, 8) and np.abs(known["found"]).max() <= 1
 
 
 def test_refusals(tmp_path, monkeypatch):

@@ -31,11 +31,42 @@ class Kind:
     suffix: str = ""
 
 
+USE = """\
+## Use
+
+In Python, with `pip install onnxruntime` alone; other languages have onnxruntime, too.
+
+```python
+import json
+import numpy, onnxruntime
+
+meta = json.load(open("meta.json"))
+graph = meta["graphs"]["{name}"]
+session = onnxruntime.InferenceSession(graph["file"])
+noise, rows = numpy.random.default_rng(7), 4
+inputs = {{}}
+for one in graph["inputs"]:
+    shape = [rows if axis == "batch" else axis for axis in one["shape"]]
+    drawn = noise.standard_normal(shape, numpy.float32)
+    inputs[one["name"]] = drawn if one["type"] == "float32" else numpy.full(shape, {whole}, numpy.int64)
+found = session.run(None, inputs)[0]
+```
+
+`meta.json` says what the inputs mean, how a seed becomes noise, and what is run around the networks;
+`parity.json` how far they are from Zeuxis. {marks}
+
+"""
+UNKNOWN = -1
+"""Of labels. Tokens and places begin at 0."""
+
+
 def network_files(asked: Asked, progress: Progress | None = None) -> list[Path]:
     """The networks as ONNX files, with `meta.json`, the receipt and the card."""
     check_folder(asked.out, META)
     content = networks(asked, asked.out, progress)
-    write_card(asked, asked.out)
+    first = next(iter(content["graphs"]))
+    whole = UNKNOWN if first in ("generate", "velocity") else 0
+    write_card(asked, asked.out, USE.format(name=first, whole=whole, marks=content["marks"]))
     names = [one["file"] for one in content["graphs"].values()]
     return [asked.out / name for name in (*names, META, PARITY, cards.CARD)]
 
