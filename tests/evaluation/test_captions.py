@@ -57,11 +57,11 @@ def test_images_without_captions_do_not_count(prepared, model):
 
 @breaks(
     "training/looking.py",
-    'prepared.train, PROBE_IMAGES, 0, "captions"',
-    'prepared.holdout, 9, 0, ""',
+    'draw.prepared.train, PROBE_IMAGES, 0, "captions"',
+    'draw.prepared.holdout, 9, 0, ""',
 )
 def test_the_log_gets_it_of_training_images(prepared, model):
-    look = looking.caption_probe(prepared, {}, "float32")
+    look = looking.caption_probe(looking.Drawing(prepared, {}, "float32"))
     rows = prepared.train[np.argsort(prepared.train)]
     expected = captions.caption_loss(model, prepared, rows).gain_N.mean()
     found = look(model.family, 1, lambda: None)["caption_gain"]

@@ -303,7 +303,7 @@ def test_what_has_the_style_of_one_picture_is_measured_against_that_picture(rest
 @breaks("training/looking.py", "exemplar_of(average)", "None")
 def test_the_probe_of_such_a_model_is_its_distance_to_the_style(restyled):
     model, photos = restyled
-    look = looking.probe(photos, looking.drawing(photos, model.facts, "float32"))
+    look = looking.probe(looking.Drawing(photos, model.facts, "float32"))
     score = look(model.family, 0, lambda: None)
     assert set(score) == {"style_distance"} and 0 < score["style_distance"] < 1
 
@@ -313,7 +313,7 @@ def test_sheets_show_what_is_held_out_and_probes_do_not(restyled):
     model, photos = restyled
     assert len(photos.holdout) >= 8
     shown, probed = (
-        looking.drawing(photos, model.facts, "float32", held=held)(model.family, 8, lambda: None)
+        looking.Drawing(photos, model.facts, "float32")(model.family, 8, lambda: None, held)
         for held in (True, False)
     )
     held = {photos.images[row].tobytes() for row in photos.holdout}

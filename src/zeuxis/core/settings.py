@@ -66,6 +66,8 @@ class Training(Settings):
     """Steps between scores of 256 samples; by default at least 500, or with `--minutes` 5 % of the time."""
     sheet_every: int = pydantic.Field(500, ge=1)
     """Steps between sheets of samples, which cost less than a score."""
+    doctor: Literal["off", "say", "heal"] = "heal"
+    """Whether trouble is looked for, said, and put right: steps left out, the run taken back."""
 
 
 class Data(Settings):

@@ -79,7 +79,8 @@ def probe(
 
     Returns:
         Maps (N, H, W, C) uint8 samples, and the picture whose style they are to have if there is one, to
-        `{"kernel_distance": ...}` or `{"style_distance": ...}`, lower is better.
+        `{"kernel_distance": ..., "variety": ...}`, lower is better, with the variance of features as a share
+        of the real images', or to `{"style_distance": ...}`.
     """
     chosen = pick(prepared.train, max(count, PROBE_REAL), seed, "probe")
     real: list[Features] = []
@@ -92,7 +93,9 @@ def probe(
             return {}
         if not real:
             real.append(features(prepared.images[chosen]))
-        return {"kernel_distance": kernel_distance(features(samples_NHWC), real[0]).value}
+        mine = features(samples_NHWC)
+        variety = float(mine.array.var(0).sum() / real[0].array.var(0).sum())
+        return {"kernel_distance": kernel_distance(mine, real[0]).value, "variety": variety}
 
     return score
 

@@ -1,50 +1,77 @@
-"""Scores of a few samples, and sheets of samples, as training goes on."""
+"""Who looks at a run as it goes on: scores of a few samples, sheets of samples, the doctor."""
 
-from collections.abc import Callable, Mapping
+import dataclasses
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from zeuxis import families
 from zeuxis.core import pixels
 from zeuxis.core.abilities import Denoises
 from zeuxis.core.family import Family
 from zeuxis.core.progress import Check
 from zeuxis.core.rng import Rng
+from zeuxis.core.settings import Training
 from zeuxis.data import Prepared
 from zeuxis.evaluation import captions
 from zeuxis.evaluation import evaluate as evaluation
 from zeuxis.evaluation.drawn import Drawn, exemplar_of, first, laid_out, pick
 from zeuxis.inference.model import BATCH, Model
-from zeuxis.training import observers
-from zeuxis.training.observers import Probe
+from zeuxis.training.doctor import Doctor, pictures
+from zeuxis.training.observers import Best, Draw, Observer, Probe, Scores, Sheets
+from zeuxis.training.resolved import Resolved
 
 PROBE_IMAGES, SHEET_IMAGES = 256, BATCH
 
-Draw = Callable[[Family, int, Check], Drawn]
-"""(EMA of the weights, how many images, check for a stop) -> the images."""
 
-
-def drawing(
-    prepared: Prepared,
-    facts: Mapping[str, Any],
-    precision: str,
-    rng: type[Rng] = Rng,
-    held: bool = False,
-) -> Draw:
+@dataclasses.dataclass(frozen=True)
+class Drawing:
     """What probes and sheets show: the same seeds each time, made from nothing or from data.
 
-    Sheets are to be looked at, so theirs may be `held` out; probes choose what is kept, so theirs are not.
+    Attributes:
+        prepared: the data.
+        facts: of the run.
+        precision: of the networks.
+        rng: the run's generator.
     """
 
-    def draw(average: Family, count: int, check: Check) -> Drawn:
-        model = Model(average, facts, Path(), precision, rng)
-        return first(model, prepared, count, lambda done, total: check(), held)
+    prepared: Prepared
+    facts: Mapping[str, Any]
+    precision: str
+    rng: type[Rng] = Rng
 
-    return draw
+    def model(self, average: Family) -> Model:
+        """The averaged weights, as they would be used."""
+        return Model(average, self.facts, Path(), self.precision, self.rng)
+
+    def __call__(self, average: Family, count: int, check: Check, held: bool = False) -> Drawn:
+        """So many images.
+
+        Sheets are to be looked at, so theirs may be `held` out; probes choose what is kept: theirs are not.
+        """
+        return first(self.model(average), self.prepared, count, lambda done, total: check(), held)
 
 
-def probe(prepared: Prepared, draw: Draw) -> Probe:
+def observers(
+    folder: Path, resolved: Resolved, training: Training, draw: Drawing
+) -> Iterator[Observer]:
+    """Who looks at a run, in their order."""
+    prepared = draw.prepared
+    if training.probe_every <= training.steps:
+        yield Scores(training.probe_every, probe(draw), caption_probe(draw))
+        if resolved.keep == "best":
+            yield Best(training.probe_every)
+    yield Sheets(training.sheet_every, sheet(folder, draw))
+    if training.doctor != "off":
+        columns = prepared.label_columns(resolved.conditions)
+        usual = families.get(resolved.family).TRAINING
+        known = pictures.signs(prepared, columns, training, usual)
+        yield Doctor(training.doctor == "heal", [*known])
+
+
+def probe(draw: Drawing) -> Probe:
     """Scores of 256 samples."""
-    score = evaluation.probe(prepared, PROBE_IMAGES)
+    score = evaluation.probe(draw.prepared, PROBE_IMAGES)
 
     def look(average: Family, step: int, check: Check) -> Mapping[str, float]:
         return score(draw(average, PROBE_IMAGES, check).images, exemplar_of(average))
@@ -52,28 +79,26 @@ def probe(prepared: Prepared, draw: Draw) -> Probe:
     return look
 
 
-def caption_probe(
-    prepared: Prepared, facts: Mapping[str, Any], precision: str, rng: type[Rng] = Rng
-) -> Probe:
+def caption_probe(draw: Drawing) -> Probe:
     """What captions are worth to the model (`evaluation.captions`), on training images; else no score."""
-    rows = pick(prepared.train, PROBE_IMAGES, 0, "captions")
+    rows = pick(draw.prepared.train, PROBE_IMAGES, 0, "captions")
 
     def look(average: Family, step: int, check: Check) -> Mapping[str, float]:
         check()
-        model = Model(average, facts, Path(), precision, rng)
+        model = draw.model(average)
         if not captions.measurable(model) or not isinstance(average, Denoises):
             return {}  # likelihoods take too long to be looked at often
-        loss = captions.caption_loss(model, prepared, rows)
+        loss = captions.caption_loss(model, draw.prepared, rows)
         return {"caption_gain": float(loss.gain_N.mean())} if len(loss.gain_N) else {}
 
     return look
 
 
-def sheet(folder: Path | None, draw: Draw) -> observers.Draw:
+def sheet(folder: Path | None, draw: Drawing) -> Draw:
     """A picture of some samples, in `folder` if there is one."""
 
     def look(average: Family, step: int, check: Check) -> None:
-        made = draw(average, SHEET_IMAGES, check)
+        made = draw(average, SHEET_IMAGES, check, held=folder is not None)
         if folder and len(made.images):
             path = folder / "samples" / f"step-{step:08d}.png"
             pixels.save_png(path, pixels.enlarged(laid_out(made)))

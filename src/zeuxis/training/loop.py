@@ -233,13 +233,18 @@ class _Loop:
                 told = {**numbers, **more}
                 self.watch(Event(kind, done=step, total=state.training.steps, numbers=told))
                 return
+            case observers.Say(finding, evidence, told):
+                self.log.write(step, {"finding": finding, "evidence": evidence})
+                self.watch(Event("note", told))
+                return
             case observers.Keep():
                 state.best_step = step
                 state.best = {k: v.clone() for k, v in artefact.state(state.average).items()}
                 return
         what = {"by": by, "action": type(action).__name__.lower(), **dataclasses.asdict(action)}
         self.log.write(step, what)
-        self.watch(Event("note", action.why))
+        if action.why:
+            self.watch(Event("note", action.why))
         match action:
             case observers.Set(knob, value):
                 state.knobs[knob] = value

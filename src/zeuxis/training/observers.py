@@ -40,6 +40,21 @@ class Log:
 
 
 @dataclasses.dataclass(frozen=True)
+class Say:
+    """Write down that something is wrong, and tell whoever follows the run.
+
+    Attributes:
+        finding: its name.
+        evidence: a sentence with figures.
+        told: what the event says.
+    """
+
+    finding: str
+    evidence: str
+    told: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Keep:
     """Make the averaged weights as they are those that the run leaves."""
 
@@ -51,7 +66,7 @@ class Set:
     Attributes:
         knob: its name.
         value: from now on.
-        why: a sentence.
+        why: a sentence; "" tells nobody.
     """
 
     knob: str
@@ -83,7 +98,7 @@ class Stop:
     why: str
 
 
-Action = Log | Keep | Set | Rollback | Stop
+Action = Log | Say | Keep | Set | Rollback | Stop
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

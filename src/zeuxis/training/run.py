@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from zeuxis import data, families
@@ -30,7 +29,6 @@ from zeuxis.inference.latents import frozen_parts
 from zeuxis.training import budget, closing, looking
 from zeuxis.training.folder import SET_ASIDE, begin, check_apart, differences, is_finished, opened
 from zeuxis.training.loop import Event, Watch, fit
-from zeuxis.training.observers import Best, Observer, Scores, Sheets
 from zeuxis.training.resolved import Resolved, resolve, words
 
 BITS_DEPEND_ON = ("processor", "threads", "instructions", "device", "torch")
@@ -266,8 +264,8 @@ def _planned(job: Job, loader: Loader, scores: bool = True) -> budget.Plan:
     resolved = job.resolved
     facts = {"dataset": _dataset(job), "family": resolved.family}
     threads = ["threads"] if job.request.threads else []
-    draw = looking.drawing(job.prepared, facts, "bfloat16")
-    probe, sheet = looking.probe(job.prepared, draw), looking.sheet(None, draw)
+    draw = looking.Drawing(job.prepared, facts, "bfloat16")
+    probe, sheet = looking.probe(draw), looking.sheet(None, draw)
     return budget.make(
         resolved.family,
         resolved.config,
@@ -295,15 +293,6 @@ def _announced(job: Job, planned: budget.Plan, run: Mapping[str, Any]) -> Iterat
             f"this run was planned with other {', '.join(moved)}; it continues, but its bits "
             "differ from those of a run that stayed",
         )
-    columns = prepared.label_columns(job.resolved.conditions)
-    rows = np.asarray(prepared.labels)[prepared.train][:, columns]
-    alone = int((np.unique(rows, axis=0, return_counts=True)[1] == 1).sum()) if columns else 0
-    if alone > len(prepared.train) / 2:
-        yield Event(
-            "note",
-            f"{alone} of {len(prepared.train)} images have a combination of labels that no other image has, "
-            "so a model asked for one may copy its image; choose fewer columns: data.conditions=NAME,NAME",
-        )
     if job.resolved.config.text:
         for sentence in described.untrue(prepared, job.resolved.data):
             yield Event("note", sentence)
@@ -322,15 +311,8 @@ def _fit(
     every = ("probe_every", "sheet_every", "save_every")
     decided = {name: getattr(planned, name) for name in ("steps", *every)}
     facts = {**_facts(job, planned), "command": _command(job, planned, shared=True)}
-    seen = job.prepared, facts, planned.precision, of_run(run)
-    draw, show = looking.drawing(*seen), looking.drawing(*seen, held=True)
     training = Training.model_validate(resolved.training.model_dump() | decided)
-    probes = (looking.probe(job.prepared, draw), looking.caption_probe(*seen))
-    watching: list[Observer] = []
-    if planned.probe_every <= planned.steps:
-        watching += [Scores(training.probe_every, *probes)]
-        watching += [Best(training.probe_every)] if resolved.keep == "best" else []
-    watching += [Sheets(training.sheet_every, looking.sheet(job.folder, show))]
+    draw = looking.Drawing(job.prepared, facts, planned.precision, of_run(run))
     try:
         fit(
             resolved.family,
@@ -341,7 +323,7 @@ def _fit(
             precision=planned.precision,
             device=job.place,
             parallel=job.processes,
-            watched_by=watching,
+            watched_by=[*looking.observers(job.folder, resolved, training, draw)],
             facts=facts,
             run=run,
             watch=job.tell,

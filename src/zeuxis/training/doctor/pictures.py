@@ -1,0 +1,84 @@
+"""Signs of trouble in what is trained on, looked for before the first step."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from zeuxis.core.settings import Training
+from zeuxis.data import Prepared
+from zeuxis.training.doctor.signs import Finding
+
+LOOKED_AT = 2000
+"""Images, at most."""
+FEW = 100
+"""Images below which a model learns them by heart."""
+REPEATED = 0.05
+"""Share of images that may be equal to another one."""
+ONE_CLASS = 0.95
+"""Share of images that one class may have."""
+ALONE = 0.5
+"""Share of images that may have a combination of labels of their own."""
+SMOOTH = 0.02
+"""Variance of second differences of pixels, as a share of the pixels' own, below which images are blurred;
+of photographs it is a tenth and more, of drawings more than that."""
+FAR = 30.0
+"""Factor by which a learning rate may differ from the family's own."""
+
+
+def signs(
+    prepared: Prepared, columns: Sequence[int], training: Training, usual: Training
+) -> Iterator[Finding]:
+    """What is wrong before anything is trained.
+
+    Args:
+        prepared: what is trained on.
+        columns: of labels that the model is conditioned on.
+        training: how it will be trained.
+        usual: how the family is trained by default.
+    """
+    rows = np.asarray(prepared.train)
+    some = rows[:: max(1, len(rows) // LOOKED_AT)][:LOOKED_AT]
+    images_NHWC = np.asarray(prepared.images[some])
+    yield from _of_pixels(images_NHWC, len(rows))
+    yield from _of_labels(np.asarray(prepared.labels)[rows][:, list(columns)])
+    times = training.lr / usual.lr
+    if not 1 / FAR <= times <= FAR:
+        evidence = f"training.lr is {training.lr:g}, {times:.3g} times what this family trains with"
+        yield Finding("learning rate", evidence)
+
+
+def _of_pixels(images_NHWC: np.ndarray, count: int) -> Iterator[Finding]:
+    if count < FEW:
+        yield Finding("too few images", f"there are {count} images to train on")
+    different = len({image.tobytes() for image in images_NHWC})
+    if different == 1 < len(images_NHWC):
+        yield Finding(
+            "constant images", f"{len(images_NHWC)} images of {count} were looked at: all equal"
+        )
+        return
+    repeated = 1 - different / len(images_NHWC)
+    if repeated > REPEATED:
+        yield Finding("repeated images", f"{100 * repeated:.0f} % of the images repeat another one")
+    pixels = images_NHWC.astype(np.float32)
+    if min(pixels.shape[1:3]) < 8:
+        return
+    second = pixels[:, :, 2:] - 2 * pixels[:, :, 1:-1] + pixels[:, :, :-2]
+    rough = float(second.var() / max(pixels.var(), 1e-6))
+    if rough < SMOOTH:
+        evidence = f"second differences hold {100 * rough:.1f} % of the pixels' variance"
+        yield Finding("blurred images", evidence)
+
+
+def _of_labels(labels_NA: np.ndarray) -> Iterator[Finding]:
+    if not labels_NA.size:
+        return
+    counts = np.unique(labels_NA, axis=0, return_counts=True)[1]
+    alone = int((counts == 1).sum())
+    if alone > ALONE * len(labels_NA):
+        evidence = f"{alone} of {len(labels_NA)} images have a combination of labels that no other image has"
+        yield Finding("labels too fine", evidence)
+    for column_N in labels_NA.T:
+        most = np.bincount(column_N[column_N >= 0]).max(initial=0) / len(column_N)
+        if most > ONE_CLASS and len(np.unique(column_N)) > 1:
+            yield Finding("one class", f"{100 * most:.0f} % of the images are of one class")
+            return

@@ -1,0 +1,217 @@
+"""Signs of trouble in a run under way: each a function of what it sees and of what it remembers.
+
+Memories are JSON values, constant in size. A sign is silent until it has seen enough; thresholds leave an
+order of magnitude of room to healthy runs of all families (`benchmarks/faults.py` sets and tries them).
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from zeuxis.training.observers import Action, Rollback, Set, View
+
+Memory = dict[str, Any]
+
+LOOK = 50
+"""Steps between looks at what changes slowly."""
+SEEN = 50
+"""Steps after which what is typical is known."""
+DECAY = 0.98
+"""Of moving averages, a step."""
+SPIKE = 100.0
+"""Multiple of the typical gradient norm beyond which a gradient is not taken."""
+RUN_AWAY = 20.0
+"""Multiple of its typical size beyond which a loss runs away, if it stays there."""
+IN_A_ROW = 3
+"""Steps in a row that are skipped before the run goes back."""
+SURE = 0.02
+"""Loss of a discriminator, in nats, below which it is sure of 98 pairs of 100."""
+LATE = 0.3
+"""Share of the run from which on a model must show what it is to learn."""
+SAME = 0.1
+"""Variety of samples, as a share of that of real images, below which they are nearly one image."""
+EMPTY = 0.5
+"""Nats of an image in its code, below which the code says nothing."""
+UNUSED = 0.2
+"""Share of the codes in use below which a codebook is too large."""
+WORSE = 1.5
+"""Multiple of its best score from which on a run is getting worse, three scores in a row."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """Something wrong.
+
+    Attributes:
+        name: a key of `zeuxis.training.doctor.words.WORDS`.
+        evidence: a sentence with the figures.
+        remedies: what can be done at once.
+    """
+
+    name: str
+    evidence: str
+    remedies: Sequence[Action] = ()
+
+
+Sign = Callable[[View, Memory, bool], Iterator[Finding | Action]]
+"""(what is seen, what is remembered, whether remedies are taken) -> findings, and actions that go unsaid."""
+
+
+def not_finite(view: View, memory: Memory, heals: bool) -> Iterator[Finding]:
+    """Gradients or losses that are no numbers."""
+    bad = sorted(key for key, value in view.losses.items() if not math.isfinite(value))
+    if not bad:
+        memory.clear()
+        return
+    memory["row"] = memory.get("row", 0) + 1
+    if memory["row"] == 1:
+        yield Finding("not finite", f"{bad[0]} is {view.losses[bad[0]]} at step {view.step}")
+    if memory["row"] == IN_A_ROW:
+        why = f"{bad[0]} was not finite for {IN_A_ROW} steps"
+        yield Finding("not finite", why, _back(view, view.step - IN_A_ROW, 0.5, why))
+
+
+def gradient_spike(view: View, memory: Memory, heals: bool) -> Iterator[Finding | Action]:
+    """A gradient that is far beyond all before it; the step is not taken if the doctor heals."""
+    for key, norm in view.losses.items():
+        phase, _, term = key.partition("/")
+        if term != "grad_norm" or not 0 < norm < math.inf:
+            continue
+        typical = memory.setdefault(phase, {"n": 0, "log": 0.0})
+        if typical["n"] >= SEEN and math.log(norm) - typical["log"] > math.log(SPIKE):
+            times = norm / math.exp(typical["log"])
+            evidence = (
+                f"the gradient of {phase} is {times:,.0f} times its usual size at step {view.step}"
+            )
+            yield Finding("gradient spike", evidence)
+            continue
+        typical["n"] += 1
+        rate = max(1 - DECAY, 1 / typical["n"])
+        typical["log"] += rate * (math.log(norm) - typical["log"])
+        if heals and typical["n"] >= SEEN and typical["n"] % LOOK == 0:
+            limit = SPIKE * math.exp(typical["log"])
+            now = view.knobs.get(f"limit/{phase}", math.inf)
+            if not 0.25 < limit / now < 4:
+                yield Set(f"limit/{phase}", limit, "")
+
+
+def diverging(view: View, memory: Memory, heals: bool) -> Iterator[Finding]:
+    """Losses that run away, and gradients beyond their limit step after step."""
+    if view.skipped == IN_A_ROW and all(map(math.isfinite, view.losses.values())):
+        why = f"the last {IN_A_ROW} gradients were {SPIKE:.0f} times their usual size"
+        yield Finding("diverging", why, _back(view, view.step - IN_A_ROW, 0.1, why))
+        return
+    for key, loss in view.losses.items():
+        phase, _, term = key.partition("/")
+        if term != "total" or not math.isfinite(loss):
+            continue
+        size, typical = abs(loss), memory.setdefault(phase, {"n": 0, "size": 0.0, "row": 0})
+        typical["n"] += 1
+        if typical["n"] > 10 and size > RUN_AWAY * (typical["size"] + 0.1):
+            typical["row"] += 1
+            if typical["row"] == 2 * IN_A_ROW:
+                why = f"the loss of {phase} is {loss:,.3g}, and was about {typical['size']:,.3g}"
+                yield Finding("diverging", why, _back(view, view.step - 2 * IN_A_ROW, 0.1, why))
+                return
+            continue
+        typical["row"] = 0
+        rate = max(1 - DECAY, 1 / typical["n"])
+        typical["size"] += rate * (size - typical["size"])
+
+
+def does_not_move(view: View, memory: Memory, heals: bool) -> Iterator[Finding]:
+    """A player whose weights stay as they are."""
+    if view.step % LOOK:
+        return
+    for phase in view.model.phases():
+        total = sum(
+            float(p.double().sum())
+            for path in phase.modules
+            for p in view.model.get_submodule(path).parameters()
+        )
+        due = phase.start * view.steps <= view.step - LOOK and view.step <= phase.stop * view.steps
+        if due and memory.get(phase.name) == total and view.skipped < LOOK:
+            evidence = f"no weight of {phase.name} changed between steps {view.step - LOOK} and {view.step}"
+            yield Finding("does not move", evidence)
+        memory[phase.name] = total
+
+
+def one_player_wins(view: View, memory: Memory, heals: bool) -> Iterator[Finding]:
+    """A discriminator that tells real from drawn without effort: there is nothing to learn from it."""
+    loss = view.losses.get("discriminator/adversarial")
+    if loss is None or not math.isfinite(loss):
+        return
+    memory["n"] = memory.get("n", 0) + 1
+    memory["loss"] = memory.get("loss", loss) + (1 - DECAY) * (loss - memory.get("loss", loss))
+    wasserstein = getattr(view.model.config, "loss", "") == "wasserstein"
+    if not wasserstein and memory["n"] >= 2 * SEEN and memory["loss"] < SURE:
+        sure = 100 * math.exp(-memory["loss"])
+        evidence = f"the discriminator is sure of {sure:.0f} pairs of 100, about step {view.step}"
+        yield Finding("one player wins", evidence)
+
+
+def collapse(view: View, memory: Memory, heals: bool) -> Iterator[Finding]:
+    """Samples that are nearly one image."""
+    variety = view.scores.get("variety")
+    if variety is not None and variety < SAME and view.step >= LATE * view.steps:
+        evidence = (
+            f"samples vary by {100 * variety:.0f} % of what real images do at step {view.step}"
+        )
+        yield Finding("collapse", evidence)
+
+
+def posterior_collapse(view: View, memory: Memory, heals: bool) -> Iterator[Finding]:
+    """A code that says nothing of the image."""
+    rate = view.losses.get("main/rate")
+    if rate is None or view.step % LOOK or view.step < LATE * view.steps:
+        return
+    if rate < EMPTY:
+        yield Finding(
+            "posterior collapse", f"the code holds {rate:.2g} nats of an image at step {view.step}"
+        )
+
+
+def unused_codes(view: View, memory: Memory, heals: bool) -> Iterator[Finding]:
+    """A codebook of which little is used."""
+    usage = next((v for k, v in view.losses.items() if k.endswith("/usage")), None)
+    if usage is None or view.step % LOOK or view.step < LATE * view.steps:
+        return
+    if usage < UNUSED:
+        yield Finding(
+            "unused codes", f"{100 * usage:.0f} % of the codes are used at step {view.step}"
+        )
+
+
+def getting_worse(view: View, memory: Memory, heals: bool) -> Iterator[Finding]:
+    """Scores that rise again."""
+    score = view.scores.get("kernel_distance")
+    if score is None or not math.isfinite(score):
+        return
+    best = min(score, memory.get("best", score))
+    memory["best"], memory["row"] = best, memory.get("row", 0) + 1 if score > WORSE * best else 0
+    if memory["row"] == IN_A_ROW:
+        evidence = (
+            f"the distance to real images is {score:.2f} at step {view.step}, and was {best:.2f}"
+        )
+        yield Finding("getting worse", evidence)
+
+
+SIGNS: tuple[Sign, ...] = (
+    not_finite,
+    diverging,
+    gradient_spike,
+    does_not_move,
+    one_player_wins,
+    collapse,
+    posterior_collapse,
+    unused_codes,
+    getting_worse,
+)
+
+
+def _back(view: View, before: int, factor: float, why: str) -> list[Action]:
+    """Go back to before it began, and on with a lower learning rate."""
+    rate = factor * view.knobs.get("lr", 1.0)
+    lower = f"the learning rate is {rate:.3g} times what was asked for from here on"
+    return [Rollback(max(1, before), why), Set("lr", rate, lower)]
