@@ -1,0 +1,244 @@
+"""What the doctor finds in broken runs, what it does about it, and its silence about sound ones."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.support.kit import ALL, build, loader_for
+from tests.support.sabotage import breaks
+from tests.training.test_crash import outcome
+from zeuxis.core.errors import Diverged, Stopped
+from zeuxis.core.settings import Training
+from zeuxis.training import loop
+from zeuxis.training.doctor import Doctor, pictures, signs
+from zeuxis.training.doctor.words import WORDS
+from zeuxis.training.observers import Observer, Scores, Set
+
+STEPS, BEGINS = 160, 100
+
+
+class Fault(Observer):
+    """Breaks a run from within, at a step of the first attempt."""
+
+    name = "fault"
+
+    def __init__(self, at, act):
+        super().__init__(1)
+        self.at, self.act = at, act
+
+    def see(self, view):
+        if view.step == self.at and not view.attempt:
+            return self.act(view) or []
+        return []
+
+
+def run(
+    folder,
+    *watching,
+    name="autoencoder",
+    heals=True,
+    spoil=None,
+    steps=STEPS,
+    stop_at=None,
+    lr=1e-3,
+):
+    model = build(name)
+    if spoil:
+        spoil(model)
+    told = []
+
+    def check():
+        if stop_at is not None and told and told[-1] >= stop_at:
+            raise Stopped
+
+    training = Training(
+        steps=steps, batch_size=4, seed=3, log_every=1, save_every=40, warmup=0, lr=lr
+    )
+    loop.fit(
+        name,
+        model,
+        loader_for(model.config, 4),
+        training,
+        folder,
+        watched_by=[*watching, Doctor(heals)],
+        watch=lambda event: told.append(event.done) if event.kind == "step" else None,
+        check=check,
+    )
+
+
+def rows(folder, key):
+    lines = (folder / "log.jsonl").read_text().splitlines()
+    return [row for row in map(json.loads, lines) if key in row]
+
+
+def found(folder):
+    return [(row["finding"], row["step"]) for row in rows(folder, "finding")]
+
+
+def times(factor, at):
+    """Makes the loss of one step so many times as large."""
+
+    def spoil(model):
+        whole = model.loss
+
+        def loss(phase, batch, ctx):
+            terms = dict(whole(phase, batch, ctx))
+            return {**terms, "total": terms["total"] * (factor if ctx.step == at else 1.0)}
+
+        model.loss = loss
+
+    return spoil
+
+
+def break_a_weight(view):
+    with torch.no_grad():
+        next(p for p in view.model.parameters() if p.ndim > 1).view(-1)[0] = float("nan")
+
+
+def stop_gradients(path):
+    def spoil(model):
+        for p in model.get_submodule(path).parameters():
+            p.register_hook(torch.zeros_like)
+
+    return spoil
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_nothing_is_found_in_a_sound_run(tmp_path, name):
+    run(tmp_path, name=name, steps=60)
+    nothing_to_say = {"posterior collapse"}  # of images that are noise
+    assert {name for name, _ in found(tmp_path)} <= nothing_to_say
+    assert all(row["knob"].startswith("limit/") for row in rows(tmp_path, "action"))
+
+
+@breaks("training/doctor/signs.py", "if not math.isfinite(value))", "if False)")
+def test_one_batch_that_is_not_finite_is_left_out_and_named(tmp_path):
+    run(tmp_path, spoil=times(float("nan"), BEGINS))
+    assert found(tmp_path) == [("not finite", BEGINS + 1)]
+    assert not [row for row in rows(tmp_path, "action") if row["action"] == "rollback"]
+
+
+@breaks("training/doctor/signs.py", 'if memory["row"] == IN_A_ROW:', "if False:")
+@breaks("training/doctor/__init__.py", "yield from found.remedies", "pass")
+def test_weights_that_are_not_finite_are_those_of_before_again(tmp_path):
+    run(tmp_path, Fault(BEGINS, break_a_weight))
+    acts = [(row["action"], row["step"]) for row in rows(tmp_path, "action")]
+    assert [act for act in acts if act[0] == "rollback"] == [("rollback", BEGINS + 3)]
+    assert all(np.isfinite(row["main/total"]) for row in rows(tmp_path, "main/total")[-40:])
+    assert rows(tmp_path, "main/total")[-1]["step"] == STEPS
+
+
+@breaks("training/doctor/signs.py", "> math.log(SPIKE)", "> math.log(SPIKE) * 1e9")
+def test_a_gradient_far_beyond_all_others_is_not_taken(tmp_path):
+    run(tmp_path / "spike", spoil=times(1e5, BEGINS))
+    assert found(tmp_path / "spike") == [("gradient spike", BEGINS + 1)]
+    totals = [row["main/total"] for row in rows(tmp_path / "spike", "main/total")]
+    run(tmp_path / "clean")
+    clean = [row["main/total"] for row in rows(tmp_path / "clean", "main/total")]
+    assert totals[-1] < 1.2 * clean[-1]
+
+
+@breaks("training/doctor/signs.py", 'if typical["row"] == 2 * IN_A_ROW:', "if False:")
+def test_a_run_whose_steps_become_too_long_is_taken_back(tmp_path):
+    run(tmp_path, Fault(BEGINS, lambda view: [Set("lr", 1e4, "fault")]))
+    assert "diverging" in [name for name, _ in found(tmp_path)]
+    assert "rollback" in [row["action"] for row in rows(tmp_path, "action")]
+
+
+@breaks("training/doctor/signs.py", "memory.get(phase.name) == total", "False")
+@pytest.mark.parametrize("player", ["generator", "discriminator"])
+def test_a_player_that_does_not_move_is_named(tmp_path, player):
+    run(tmp_path, name="gan", spoil=stop_gradients(player))
+    [(name, step), *_] = [each for each in found(tmp_path) if each[0] == "does not move"]
+    assert (name, step) == ("does not move", 100)
+    assert player in rows(tmp_path, "finding")[0]["evidence"]
+
+
+@breaks("training/doctor/signs.py", "variety < SAME", "variety < -1")
+@breaks(
+    "training/doctor/signs.py",
+    'memory["row"] == IN_A_ROW:\n        evidence',
+    "False:\n        evidence",
+)
+def test_scores_tell_of_collapse_and_of_getting_worse(tmp_path):
+    def score(average, step, check):
+        return {"kernel_distance": 1.0 + (step > 60) * step, "variety": 0.51 - step / 200}
+
+    run(tmp_path, Scores(20, score))
+    assert found(tmp_path) == [("collapse", 100), ("getting worse", 120)]
+
+
+def test_to_say_is_not_to_act(tmp_path):
+    with pytest.raises(Diverged, match="lower training.lr"):
+        run(tmp_path, Fault(BEGINS, break_a_weight), heals=False)
+    assert found(tmp_path)[0][0] == "not finite" and not rows(tmp_path, "action")
+
+
+@breaks("training/loop.py", "state.memory[by] = memory", "pass")
+def test_a_run_that_cannot_be_saved_ends(tmp_path):
+    def always(model):
+        times(float("nan"), 0)(model)
+        whole = model.loss
+        model.loss = lambda phase, batch, ctx: {
+            key: value * float("nan") for key, value in whole(phase, batch, ctx).items()
+        }
+
+    with pytest.raises(Diverged):
+        run(tmp_path, spoil=always)
+    assert len([row for row in rows(tmp_path, "action") if row["action"] == "rollback"]) == 4
+
+
+@pytest.mark.parametrize("at", [BEGINS - 1, BEGINS + 2, BEGINS + 5])
+def test_a_doctored_run_that_was_stopped_ends_on_the_same_bits(tmp_path, at):
+    run(tmp_path / "straight", Fault(BEGINS, break_a_weight))
+    with pytest.raises(Stopped):
+        run(tmp_path / "stopped", Fault(BEGINS, break_a_weight), stop_at=at)
+    run(tmp_path / "stopped", Fault(BEGINS, break_a_weight))
+    assert outcome(tmp_path / "straight")[2:] == outcome(tmp_path / "stopped")[2:]
+
+
+def test_every_finding_has_its_words():
+    source = "".join(Path(module.__file__).read_text() for module in (signs, pictures))
+    assert {*re.findall(r'Finding\(\s*"([^"]+)"', source)} == {*WORDS}
+
+
+def images(rng, count=300, side=16):
+    return rng.integers(0, 256, (count, side, side, 3), np.uint8)
+
+
+def smooth(corner):
+    """Planes from corner to corner."""
+    across = np.linspace(corner[:, 0, 0], corner[:, 0, 1], 16, axis=1)[:, None]
+    return (
+        across / 2 + np.linspace(corner[:, 1, 0], corner[:, 1, 1], 16, axis=1)[:, :, None] / 2
+    ).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("too few images", lambda x: x[:10]),
+        ("constant images", lambda x: np.full_like(x, 90)),
+        ("repeated images", lambda x: np.concatenate([x, x])),
+        ("blurred images", lambda x: smooth(x[:, :2, :2])),
+        (None, lambda x: x),
+    ],
+)
+def test_pictures_are_looked_at_before_the_first_step(name, make):
+    made = make(images(np.random.default_rng(0)))
+    names = [each.name for each in pictures._of_pixels(made, len(made))]
+    assert name in names if name else not names
+
+
+def test_labels_are_looked_at_before_the_first_step():
+    even = np.arange(300)[:, None] % 3
+    assert not [*pictures._of_labels(even)] and not [*pictures._of_labels(even[:, :0])]
+    one = np.zeros((300, 1), int)
+    one[:3] = 1
+    assert [each.name for each in pictures._of_labels(one)] == ["one class"]
+    fine = np.arange(300)[:, None]
+    assert [each.name for each in pictures._of_labels(fine)] == ["labels too fine"]
