@@ -11,10 +11,11 @@ import torch
 from tests.support.kit import ALL, build, loader_for
 from tests.support.sabotage import breaks
 from tests.training.test_crash import outcome
-from zeuxis.core.errors import Diverged, Stopped
+from zeuxis.core.errors import Diverged, NotFound, Stopped
 from zeuxis.core.settings import Training
 from zeuxis.training import loop
 from zeuxis.training.doctor import Doctor, pictures, signs
+from zeuxis.training.doctor.explain import explain
 from zeuxis.training.doctor.words import WORDS
 from zeuxis.training.observers import Observer, Scores, Set
 
@@ -122,7 +123,9 @@ def test_one_batch_that_is_not_finite_is_left_out_and_named(tmp_path):
     assert not [row for row in rows(tmp_path, "action") if row["action"] == "rollback"]
 
 
-@breaks("training/doctor/signs.py", 'if memory["row"] == IN_A_ROW:', "if False:")
+@breaks(
+    "training/doctor/signs.py", '["row"] == IN_A_ROW:\n        why', '["row"] < 0:\n        why'
+)
 @breaks("training/doctor/__init__.py", "yield from found.remedies", "pass")
 def test_weights_that_are_not_finite_are_those_of_before_again(tmp_path):
     run(tmp_path, Fault(BEGINS, break_a_weight))
@@ -242,3 +245,26 @@ def test_labels_are_looked_at_before_the_first_step():
     assert [each.name for each in pictures._of_labels(one)] == ["one class"]
     fine = np.arange(300)[:, None]
     assert [each.name for each in pictures._of_labels(fine)] == ["labels too fine"]
+
+
+def test_what_happened_is_explained(tmp_path):
+    run(tmp_path, Fault(BEGINS, break_a_weight))
+    (tmp_path / "run.json").write_text(json.dumps({"request": {"training": {"doctor": "heal"}}}))
+    report = {
+        "findings": [{"damage": "copies", "sentence": "It copies."}],
+        "verdict": {"action": "Add"},
+    }
+    (tmp_path / "report.json").write_text(json.dumps(report))
+    told = explain(tmp_path)
+    assert told.state == f"finished after {STEPS} steps" and told.watched
+    first, last = told.findings
+    assert (first.name, first.step, first.means) == ("not finite", 101, WORDS["not finite"].means)
+    assert first.done[0] == "went back at step 103" and "0.5 times" in first.done[1]
+    assert (last.name, last.step, last.evidence, last.tries) == (
+        "copies",
+        None,
+        "It copies.",
+        "Add",
+    )
+    with pytest.raises(NotFound, match="is no run"):
+        explain(tmp_path / "nothing")

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from zeuxis import __version__
-from zeuxis.cli import export, serve, studio, trust, verbs
+from zeuxis.cli import export, runs, serve, studio, trust, verbs
 from zeuxis.cli.arguments import DataWords, Source, Trained, data_words, examples, pairs, word
 from zeuxis.cli.help import App, FamilyCommand, Group, usage
 from zeuxis.core.errors import Stopped
@@ -36,7 +36,7 @@ DATA = "Images and families"
 class _Commands(Group):
     """Commands that end with our sentence on Ctrl-C, not with the parser's "Aborted!"."""
 
-    headings = (START, USE, verbs.MAKE, MEASURE, trust.TRUST, DATA)
+    headings = (START, USE, verbs.MAKE, MEASURE, runs.WATCH, trust.TRUST, DATA)
     rest = USE
 
     def invoke(self, ctx: Any) -> Any:
@@ -63,6 +63,7 @@ data_app = App(
 app.add_typer(data_app, name="data", rich_help_panel=DATA)
 app.add_typer(verbs.app)
 app.add_typer(export.app)
+app.add_typer(runs.app)
 app.add_typer(serve.app)
 app.add_typer(studio.app)
 app.add_typer(trust.app)

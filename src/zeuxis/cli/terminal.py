@@ -37,6 +37,7 @@ from zeuxis.evaluation.report.measures import missing
 from zeuxis.inference.artefact import usage
 from zeuxis.inference.results import Result
 from zeuxis.training import recipes
+from zeuxis.training.doctor.explain import Explanation
 from zeuxis.trust.verify import Verdict
 
 EVERY = 10.0
@@ -312,6 +313,23 @@ def show_verdicts(verdicts: Sequence[Verdict]) -> None:
         counts = collections.Counter(verdict.answer.words for verdict in verdicts)
         listed = "; ".join(f"{count:,} {words}" for words, count in counts.most_common())
         out.say(f"{len(verdicts):,} files: {listed}")
+
+
+def show_explanation(run: Path, found: Explanation) -> None:
+    """What the doctor found in a run."""
+    out = _console()
+    out.say(f"{run}: {found.state}")
+    for each in found.findings:
+        when = "" if each.step is None else f" (step {each.step:,})"
+        out.print()
+        out.say(f"{each.name}{when}: {each.evidence}")
+        for line in filter(None, (each.means, *(f"done: {done}" for done in each.done))):
+            out.say(f"  {line}")
+        if each.tries:
+            out.say(f"  try: {each.tries}")
+    if not found.findings:
+        looked = "nothing was found" if found.watched else "it was trained without the doctor"
+        out.say(f"  {looked}")
 
 
 def show_contest(result: Mapping[str, Any]) -> None:

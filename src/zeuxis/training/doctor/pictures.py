@@ -19,8 +19,8 @@ ONE_CLASS = 0.95
 ALONE = 0.5
 """Share of images that may have a combination of labels of their own."""
 SMOOTH = 0.003
-"""Power of the finest details as a share of that of coarse ones, below which images are blurred: photographs
-of 64 to 96 pixels have 0.016 to 0.05, drawings of 32 0.011 and more; means over 5 x 5 pixels of them 0.0002 to
+"""Power of the finest details as a share of that of coarse ones, below which images are blurred. Photographs
+of 64 to 96 pixels have 0.016 to 0.05, drawings of 32 0.011 and more, their means over 5 x 5 pixels 0.0002 to
 0.0013."""
 FAR = 30.0
 """Factor by which a learning rate may differ from the family's own."""
