@@ -95,7 +95,8 @@ def test_the_gain_of_likelihoods_is_in_bits(prepared, tmp_path, family):
     said = [data.described.captions(prepared, row)[0] for row in range(5)]
     bits = [model.score(prepared.images[:5], text=text).bits for text in ("", said)]
     assert np.allclose([loss.without_N, loss.with_N], bits, atol=1e-5)
-    assert looking.caption_probe(prepared, {}, "float32")(model.family, 0, lambda: None) == {}
+    look = looking.caption_probe(looking.Drawing(prepared, {}, "float32"))
+    assert look(model.family, 0, lambda: None) == {}
 
 
 @breaks("evaluation/diagnosis.py", '"t" not in gain.receipt and', "False and")
