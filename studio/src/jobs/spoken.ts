@@ -22,6 +22,7 @@ export const GOALS: readonly [Reached, ...Reached[]] = [
   { name: "small", family: "pixelcnn", needs: ["Scores", "Completes"] },
   { name: "translate", family: "pix2pix", needs: ["Translates"], pairs: ["names", "halves"] },
   { name: "several", family: "palette", needs: ["Translates"], pairs: ["names", "halves"] },
+  { name: "paint", family: "paint", needs: ["Translates"], pairs: ["names", "halves"] },
   { name: "apart", family: "unpaired", needs: ["Translates"], pairs: ["apart"] },
   { name: "larger", family: "enhance", needs: ["Translates"] },
 ];

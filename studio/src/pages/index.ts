@@ -3,9 +3,9 @@
 import type { ComponentType } from "preact";
 import type { IconName } from "../parts/Icon";
 import { say } from "../words";
+import { Create } from "./create";
 import { Gather } from "./gather";
 import { Judge } from "./judge";
-import { Samples } from "./samples";
 import { Train } from "./train";
 
 export interface Page {
@@ -20,6 +20,6 @@ export interface Page {
 export const pages: [Page, ...Page[]] = [
   { name: "gather", words: say.gather.step, icon: "gather", page: Gather },
   { name: "train", words: say.train.step, icon: "train", page: Train },
-  { name: "samples", words: say.samples.step, icon: "samples", page: Samples },
+  { name: "create", words: say.create.step, icon: "create", page: Create },
   { name: "judge", words: say.judge.step, icon: "judge", page: Judge },
 ];

@@ -15,6 +15,7 @@ const shapes = {
   back: "M14.5 5.5L8 12l6.5 6.5",
   next: "M5 12h14M13 6l6 6-6 6",
   plus: "M12 5v14M5 12h14",
+  minus: "M5 12h14",
   folder: "M3.5 6.5h6l2 2.5h9v10h-17z",
   pencil: "M4.5 19.5l1-4.5L16 4.5l3.5 3.5L9 18.5zM13.5 7l3.5 3.5",
   undo: "M8.5 5L4 9.5 8.5 14M4 9.5h10a5.5 5.5 0 0 1 0 11h-3",
@@ -26,6 +27,10 @@ const shapes = {
   dice: "M5 5h14v14H5zM9 9v.01M15 9v.01M12 12v.01M9 15v.01M15 15v.01",
   download: "M12 4v11M7.5 11l4.5 4.5 4.5-4.5M5 19.5h14",
   play: "M8 5.5v13l10.5-6.5z",
+  star: "M12 4l2.5 5.2 5.7.8-4.1 4 1 5.7-5.1-2.7-5.1 2.7 1-5.7-4.1-4 5.7-.8z",
+  brush: "M4.5 19.5c2.5 0 4-1 4-3.2a2.2 2.2 0 0 1 3.7-1.6L20 6.5 17.5 4l-8.3 7.8",
+  eraser: "M9 19.5h11M4.5 14.5l9-9 6 6-8 8H9z",
+  redo: "M15.5 5l4.5 4.5-4.5 4.5M20 9.5H10a5.5 5.5 0 0 0 0 11h3",
 } as const;
 
 export type IconName = keyof typeof shapes;

@@ -15,38 +15,39 @@ interface About {
   title: string;
   /** Of the address: the run, if it names one. */
   rest: string[];
+  /** What is there without a model, too. */
+  none?: ComponentChildren;
   children: (run: string) => ComponentChildren;
 }
 
 /** A page about one trained model: the newest, unless the address names another. */
-export function OfRun({ page, title, rest, children }: About) {
+export function OfRun({ page, title, rest, none, children }: About) {
   const [runs] = useState(() =>
     resource(async () => (await data(api.GET("/api/v1/runs"))).runs ?? []),
   );
   return (
     <>
-      <h1 tabIndex={-1}>{title}</h1>
+      <header class="of-run">
+        <h1 tabIndex={-1}>{title}</h1>
+        <Choice page={page} names={runs.value.value ?? []} run={rest[0]} />
+      </header>
       <Loaded from={runs}>
         {(names) => {
           const run = rest[0] ?? names.at(-1);
           if (run === undefined) {
             return (
               <>
-                <p>{say.samples.none}</p>
+                {none}
+                <p>{say.create.none}</p>
                 <Next>
                   <Go primary to={href("train")}>
-                    {say.samples.train}
+                    {say.create.train}
                   </Go>
                 </Next>
               </>
             );
           }
-          return (
-            <>
-              <Choice page={page} names={names} run={run} />
-              {children(run)}
-            </>
-          );
+          return <>{children(run)}</>;
         }}
       </Loaded>
     </>
@@ -54,14 +55,18 @@ export function OfRun({ page, title, rest, children }: About) {
 }
 
 /** Which of the trained models the page is about. */
-function Choice({ page, names, run }: { page: string; names: string[]; run: string }) {
-  if (names.length <= 1) return <p class="soft">{called(run)}</p>;
+function Choice({ page, names, run }: { page: string; names: string[]; run: string | undefined }) {
+  const [last] = names.slice(-1);
+  if (last === undefined) return null;
+  if (names.length === 1) return <p class="soft">{called(last)}</p>;
   return (
-    <div class="line of-run">
-      <label for="run">{say.samples.choose}</label>
+    <div class="line">
+      <label for="run" class="unseen">
+        {say.create.choose}
+      </label>
       <select
         id="run"
-        value={run}
+        value={run ?? last}
         onChange={(event) => navigate(page, [event.currentTarget.value])}
       >
         {names.map((name) => (

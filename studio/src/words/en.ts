@@ -1,7 +1,8 @@
 /** Every word that the page shows, but for the server's sentences. */
 
+import { create } from "./create";
 import { count, figures } from "./figures";
-import { jobs, judge, samples, train } from "./train";
+import { jobs, judge, train } from "./train";
 
 export { count };
 
@@ -109,7 +110,7 @@ export const en = {
   },
   train,
   jobs,
-  samples,
+  create,
   judge,
 };
 

@@ -1,4 +1,4 @@
-/** Words of training, of jobs and of samples. */
+/** Words of training, of jobs and of measuring. */
 
 import { count, figures } from "./figures";
 
@@ -57,6 +57,11 @@ export const train = {
     apart: {
       title: "Each as the other",
       words: "Two classes without pairs: learns to turn one into the other, both ways.",
+    },
+    paint: {
+      title: "Paint from maps",
+      words:
+        "Learns from pairs of maps and pictures; then each stroke of yours is a picture, at once.",
     },
     larger: {
       title: "Larger and cleaner",
@@ -171,36 +176,6 @@ export const jobs = {
   ended: "Ended",
   close: "Close",
   show: "Show",
-};
-
-export const samples = {
-  step: "Samples",
-  title: "Samples",
-  choose: "Choose a model",
-  none: "There is no trained model yet.",
-  train: "Train one",
-  seed: "Seed",
-  seedHint: "The same seed gives the same pictures, here, in Python and on the command line.",
-  dice: "Another seed",
-  count: "How many",
-  any: "Any",
-  drawing: "Drawing",
-  drawn: (n: number, seed: number) => `${pictures(n)} of seed ${seed}`,
-  tile: (n: number) => `Sample ${n}`,
-  labelled: (name: string, value: string) => `${name}: ${value}`,
-  enlarge: "Enlarged",
-  before: "The one before",
-  after: "The next one",
-  download: "Download",
-  downloadAll: "Download all",
-  close: "Close",
-  ofTheSet: "Pictures of its set, most of which it learned from. Choose or drop others.",
-  dropHere: (most: number) => `Or drop them here, up to ${figures.format(most)} at a time.`,
-  changed: (n: number) => `${pictures(n)} made.`,
-  madeOf: (name: string) => `Made of ${name}`,
-  notYet: "This training has not saved a model yet. What it draws appears here as soon as it has.",
-  noPictures: "This model makes no pictures; the command line and Python use it.",
-  grid: "Samples. Arrow keys move, Enter enlarges.",
 };
 
 export const judge = {

@@ -50,7 +50,7 @@ await journey(address, { theme }, async (page) => {
   await page.getByRole("link", { name: "See the samples" }).click();
   await page.getByText("Pictures of its set").waitFor();
   assert.equal(await page.locator(".changes li").count(), 8);
-  await well("samples");
+  await well("create");
   const chosen = page.waitForEvent("filechooser");
   await page.getByRole("button", { name: "Choose pictures" }).click();
   await (await chosen).setFiles(picture);

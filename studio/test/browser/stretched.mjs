@@ -39,7 +39,7 @@ await journey(address, options, async (page, context) => {
     set: [set, "[role=option]"],
     train: ["/train/avatars", ".goal"],
     run: [`/train/job/${job}`, ".frame-of-film"],
-    samples: [`/samples/${job}`, ".tiles img"],
+    create: [`/create/${job}`, ".tiles img"],
     judge: [`/judge/${job}`, ".next button"],
   };
   for (const zoom of [1, 2]) {

@@ -92,17 +92,17 @@ await journey(address, { theme, zoom: keys ? 2 : 1 }, async (page, context) => {
 
   // What it learned draws: 16 of seed 7, enlarged by Enter.
   await press(again.getByRole("link", { name: "See the samples" }));
-  await again.getByRole("button", { name: /^Sample 16/ }).waitFor();
-  await again.getByRole("button", { name: /^Sample 1\b/ }).focus();
+  await again.getByRole("button", { name: /^Picture 16/ }).waitFor();
+  await again.getByRole("button", { name: /^Picture 1\b/ }).focus();
   await again.keyboard.press("ArrowRight");
   await again.keyboard.press("Enter");
   await again.getByRole("dialog", { name: "Enlarged" }).waitFor();
   await again.keyboard.press("ArrowRight");
-  await again.getByRole("img", { name: /^Sample 3/ }).waitFor();
+  await again.getByRole("img", { name: /^Picture 3/ }).waitFor();
   await again.keyboard.press("Escape");
-  await well(again, "samples");
+  await well(again, "create");
   assert.deepEqual(await again.evaluate(() => document.getAnimations().length), 0, "less motion");
-  await shoot(again, at("samples"));
+  await shoot(again, at("create"));
   // a canvas reads the pixels: the page's own policy forbids fetching them again
   shown = await again.evaluate(async () => {
     const pixels = [...document.querySelectorAll(".tiles img")].map((one) => {

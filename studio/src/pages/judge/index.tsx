@@ -82,7 +82,7 @@ function Told({ run }: { run: string }) {
           <Lines title={say.judge.notes} of={notes} />
           <Next note={job && goalOf(job)}>
             <Go primary to={href("train", ...(job ? [String(job.request.source)] : []))}>
-              {verdict?.action || say.samples.train}
+              {verdict?.action || say.create.train}
             </Go>
           </Next>
         </>

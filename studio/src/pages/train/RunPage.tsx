@@ -107,11 +107,11 @@ export function RunPage({ id }: { id: string }) {
       {newest !== undefined && (
         <Next>
           {going ? (
-            <a href={href("samples", id)}>{say.train.seeNow}</a>
+            <a href={href("create", id)}>{say.train.seeNow}</a>
           ) : (
             <>
               <Go to={href("judge", id)}>{say.judge.title}</Go>
-              <Go primary to={href("samples", id)}>
+              <Go primary to={href("create", id)}>
                 {say.train.see}
               </Go>
             </>

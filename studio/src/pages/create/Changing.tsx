@@ -1,5 +1,6 @@
 import { useEffect, useState } from "preact/hooks";
 import { API, ApiError, api, ask, data } from "../../api/client";
+import { Form, type Values } from "../../forms/Form";
 import { jobs } from "../../jobs/jobs";
 import { announce } from "../../parts/announce";
 import { Button } from "../../parts/Button";
@@ -7,40 +8,76 @@ import { Sentence } from "../../parts/Sentence";
 import { say } from "../../words";
 import { DropField, usePicker } from "../gather/DropField";
 import { arrange, type Dropped } from "../gather/files";
+import { anySeed, askedOf, described } from "./asked";
+import { Controls } from "./Controls";
 import { Enlarged } from "./Enlarged";
-import { base64, made, release, type Sample, save } from "./made";
+import { base64, type Described, made, release, type Sample, save } from "./made";
+import { sharp } from "./Tiles";
 
 /** What a model that takes pictures makes of some: the verb, and the name of what it takes. */
 export const CHANGES = [
   { verb: "translate", takes: "sources" },
+  { verb: "vary", takes: "images" },
+  { verb: "denoise", takes: "images" },
   { verb: "reconstruct", takes: "images" },
 ] as const;
 
-export type Change = (typeof CHANGES)[number];
+type Change = (typeof CHANGES)[number];
 
 const MOST = 16;
-const SMALL = 64;
 
 interface Source {
   name: string;
+  file: File;
   address: string;
-  content: string;
 }
 
 /** Pictures, and beside each what a model makes of it. */
-export function Changing({ run, change }: { run: string; change: Change }) {
+export function Changing({ run, model }: { run: string; model: Described }) {
+  const able = CHANGES.filter(({ verb }) => model.verbs[verb] !== undefined);
+  const [change, setChange] = useState<Change>(able[0] ?? CHANGES[0]);
   const [sources, setSources] = useState<Source[]>([]);
   const [samples, setSamples] = useState<Sample[]>([]);
   const [own, setOwn] = useState(false);
   const [trouble, setTrouble] = useState("");
   const [busy, setBusy] = useState(false);
   const [large, setLarge] = useState<number>();
+  const [values, setValues] = useState<Values>({});
   const picker = usePicker((files) => void take(files));
   const request = jobs.value.find((one) => one.id === run)?.request;
+  const form = askedOf(run);
+  const asked = form.value;
+  const schema = model.verbs[change.verb];
+  const takes = (name: string) => schema?.properties?.[name] !== undefined;
+  const body = {
+    ...(takes("seed") && { seed: asked.seed, ...described(asked) }),
+    ...values,
+  };
+  const words = JSON.stringify([change.verb, body, sources.map(({ address }) => address)]);
 
   useEffect(() => {
-    void examples(request).then((files) => void show(files, false), failed);
+    void examples(request).then((files) => choose(files, false), failed);
   }, [run, request === undefined]);
+  useEffect(() => () => release(sources), [sources]);
+  useEffect(() => {
+    if (sources.length === 0) return;
+    const stop = new AbortController();
+    setBusy(true);
+    void (async () => {
+      const files = await Promise.all(sources.map(({ file }) => base64(file)));
+      const now = await made(run, change.verb, { ...body, [change.takes]: files }, stop.signal);
+      setSamples((before) => {
+        release(before);
+        return now.samples;
+      });
+      setTrouble("");
+      setBusy(false);
+      announce(say.create.changed(now.samples.length));
+    })().catch((error) => {
+      if (!stop.signal.aborted) failed(error);
+    });
+    return () => stop.abort();
+  }, [words]);
 
   function failed(error: unknown): void {
     if (!(error instanceof ApiError)) throw error;
@@ -48,37 +85,20 @@ export function Changing({ run, change }: { run: string; change: Change }) {
     setBusy(false);
   }
 
-  function take(dropped: Dropped[]): Promise<void> {
+  async function take(dropped: Dropped[]): Promise<void> {
     const files = arrange(dropped, false).files.map(({ file }) => file);
     if (files.length === 0) setTrouble(say.gather.noPictures);
-    return files.length > 0 ? show(files, true) : Promise.resolve();
+    choose(files, true);
   }
 
-  async function show(files: File[], chosen: boolean): Promise<void> {
+  function choose(files: File[], chosen: boolean): void {
     if (files.length === 0) return;
-    setBusy(true);
-    setTrouble("");
-    const given = await Promise.all(
-      files.slice(0, MOST).map(async (file) => ({
-        name: file.name,
-        address: URL.createObjectURL(file),
-        content: await base64(file),
-      })),
+    setOwn(chosen);
+    setSources(
+      files
+        .slice(0, MOST)
+        .map((file) => ({ name: file.name, file, address: URL.createObjectURL(file) })),
     );
-    const body = JSON.stringify({ [change.takes]: given.map(({ content }) => content) });
-    try {
-      const found = await made(run, change.verb, body, new AbortController().signal);
-      release(sources);
-      release(samples);
-      setSources(given);
-      setSamples(found);
-      setOwn(chosen);
-      setBusy(false);
-      announce(say.samples.changed(found.length));
-    } catch (error) {
-      release(given);
-      failed(error);
-    }
   }
 
   return (
@@ -86,20 +106,66 @@ export function Changing({ run, change }: { run: string; change: Change }) {
       {(over) => (
         <>
           {picker.inputs}
+          {able.length > 1 && (
+            <fieldset class="counts">
+              <legend>{say.create.change}</legend>
+              {able.map((one) => (
+                <label key={one.verb}>
+                  <input
+                    type="radio"
+                    name="change"
+                    checked={one === change}
+                    onChange={() => {
+                      setValues({});
+                      setChange(one);
+                    }}
+                  />
+                  {say.create.changes[one.verb]}
+                </label>
+              ))}
+            </fieldset>
+          )}
+          {takes("seed") && change.verb === "vary" && (
+            <Controls
+              model={model}
+              verb={change.verb}
+              asked={asked}
+              onChange={(now) => {
+                form.value = now;
+              }}
+            />
+          )}
+          {change.verb === "denoise" && (
+            <Form
+              schema={{ properties: { sigma: schema?.properties?.sigma ?? {} } }}
+              values={values}
+              onChange={setValues}
+            />
+          )}
           <div class="drop-line">
             <Button icon="plus" onClick={picker.pickFiles}>
               {say.gather.pickFiles}
             </Button>
+            {takes("seed") && change.verb === "translate" && (
+              <Button
+                icon="dice"
+                onClick={() => {
+                  form.value = { ...asked, seed: anySeed() };
+                }}
+              >
+                {say.create.dice}
+              </Button>
+            )}
             <p class="soft">
               {over
                 ? say.gather.dropNow
                 : sources.length > 0 && !own
-                  ? say.samples.ofTheSet
-                  : say.samples.dropHere(MOST)}
+                  ? say.create.ofTheSet
+                  : say.create.dropHere(MOST)}
             </p>
           </div>
           {trouble !== "" && <Sentence tone="bad">{trouble}</Sentence>}
-          {busy && <p class="soft">{say.samples.drawing} …</p>}
+          {busy && <p class="soft">{say.create.drawing} …</p>}
           <ul class="changes" aria-busy={busy}>
             {samples.map((sample, i) => (
               <li key={sample.address}>
@@ -108,7 +174,7 @@ export function Changing({ run, change }: { run: string; change: Change }) {
                 <button
                   type="button"
                   onClick={() => setLarge(i)}
-                  aria-label={say.samples.madeOf(sources[i]?.name ?? "")}
+                  aria-label={say.create.madeOf(sources[i]?.name ?? "")}
                 >
                   <img src={sample.address} alt="" onLoad={sharp} />
                 </button>
@@ -125,7 +191,7 @@ export function Changing({ run, change }: { run: string; change: Change }) {
                 })
               }
             >
-              {say.samples.downloadAll}
+              {say.create.downloadAll}
             </Button>
           )}
           {large !== undefined && samples[large] !== undefined && (
@@ -135,11 +201,6 @@ export function Changing({ run, change }: { run: string; change: Change }) {
       )}
     </DropField>
   );
-}
-
-/** Show the pixels of a small picture as squares. */
-function sharp({ currentTarget: shown }: { currentTarget: HTMLImageElement }): void {
-  shown.classList.toggle("pixels", shown.naturalWidth <= SMALL);
 }
 
 /** Some pictures of the set that a run learned from: of pairs, what it learned to start from. */

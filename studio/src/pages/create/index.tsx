@@ -1,0 +1,186 @@
+import { useEffect, useState } from "preact/hooks";
+import { api, data, resource } from "../../api/client";
+import { jobs, over } from "../../jobs/jobs";
+import { GOALS } from "../../jobs/spoken";
+import { announce } from "../../parts/announce";
+import { Loaded } from "../../parts/Loaded";
+import { OfRun } from "../../parts/OfRun";
+import { Sentence } from "../../parts/Sentence";
+import { href, navigate } from "../../router";
+import { say } from "../../words";
+import { DropField } from "../gather/DropField";
+import type { Dropped } from "../gather/files";
+import { askedOf, filled } from "./asked";
+import { CHANGES, Changing } from "./Changing";
+import { Drawing, Unable } from "./Drawing";
+import { Editing } from "./Editing";
+import type { Described } from "./made";
+import { Painting } from "./Painting";
+import { Plain } from "./Plain";
+import { recipeIn } from "./recipe";
+import { Walking } from "./Walking";
+import "./create.css";
+
+const MODES = ["grid", "walk", "edit", "picture", "paint", "plain"] as const;
+type Mode = (typeof MODES)[number];
+
+/** Families of the studio's goals that have a mode. */
+const FAMILIES: Record<Mode, readonly string[]> = {
+  grid: ["flow", "gan", "stylegan"],
+  walk: ["flow", "gan", "stylegan"],
+  edit: ["flow", "pixelcnn"],
+  picture: ["flow", "pix2pix", "palette", "unpaired", "enhance"],
+  paint: ["paint"],
+  plain: [],
+};
+
+/** `#/create/RUN/MODE`: what can be made with a trained model, and without one. */
+export function Create({ rest }: { rest: string[] }) {
+  if (rest[1] === "plain") {
+    return (
+      <>
+        <h1 tabIndex={-1}>{say.create.title}</h1>
+        <Modes run={rest[0] ?? ""} mode="plain" />
+        <Plain />
+      </>
+    );
+  }
+  return (
+    <OfRun
+      page="create"
+      title={say.create.title}
+      rest={rest}
+      none={<Modes run="" mode={undefined} />}
+    >
+      {(run) => <Model key={run} run={run} mode={rest[1]} />}
+    </OfRun>
+  );
+}
+
+function Modes({ run, mode }: { run: string; mode: Mode | undefined }) {
+  const shown = run === "" ? (["plain"] as const) : MODES;
+  return (
+    <nav class="modes" aria-label={say.create.modes}>
+      {shown.map((one) => (
+        <a
+          key={one}
+          href={href("create", run || "-", one)}
+          aria-current={one === mode ? "page" : undefined}
+        >
+          {say.create.mode[one]}
+        </a>
+      ))}
+    </nav>
+  );
+}
+
+function Model({ run, mode }: { run: string; mode: string | undefined }) {
+  const [described] = useState(() =>
+    resource(
+      async () =>
+        (await data(
+          api.GET("/api/v1/runs/{run}", { params: { path: { run } } }),
+        )) as unknown as Described,
+    ),
+  );
+  const job = jobs.value.find((one) => one.id === run);
+  const early = described.error.value?.status === 404 && job !== undefined && !over(job);
+  useEffect(() => {
+    if (described.error.value !== undefined) void described.refresh();
+  }, [job?.state, job?.progress?.done]);
+  if (early) return <p class="soft">{say.create.notYet}</p>;
+  return (
+    <Loaded from={described}>
+      {(model) => {
+        const able = modesOf(model);
+        const chosen = MODES.find((one) => one === mode) ?? able[0] ?? "plain";
+        return (
+          <>
+            <Modes run={run} mode={chosen} />
+            {able.includes(chosen) ? (
+              <Shown run={run} model={model} mode={chosen} />
+            ) : (
+              <Unable
+                words={say.create.unable[chosen as keyof typeof say.create.unable]}
+                goals={goalsOf(chosen)}
+              />
+            )}
+          </>
+        );
+      }}
+    </Loaded>
+  );
+}
+
+function modesOf({ verbs, source }: Described): Mode[] {
+  const has: Record<Mode, boolean> = {
+    grid: verbs.sample !== undefined,
+    walk: verbs.interpolate !== undefined,
+    edit: verbs.complete !== undefined,
+    paint: verbs.translate !== undefined && source?.kind === "map",
+    picture: CHANGES.some(({ verb }) => verbs[verb] !== undefined),
+    plain: true,
+  };
+  const order: Mode[] = ["grid", "paint", "picture", "walk", "edit", "plain"];
+  return order.filter((one) => has[one]);
+}
+
+function goalsOf(mode: Mode): string[] {
+  return GOALS.filter(({ family }) => FAMILIES[mode].includes(family)).map(
+    ({ name }) => `“${say.train.goals[name].title}”`,
+  );
+}
+
+function Shown({ run, model, mode }: { run: string; model: Described; mode: Mode }) {
+  switch (mode) {
+    case "grid":
+    case "walk":
+      return (
+        <Restoring run={run}>
+          {mode === "grid" ? (
+            <Drawing run={run} model={model} />
+          ) : (
+            <Walking run={run} model={model} />
+          )}
+        </Restoring>
+      );
+    case "edit":
+      return <Editing run={run} model={model} />;
+    case "picture":
+      return <Changing run={run} model={model} />;
+    case "paint":
+      return <Painting run={run} model={model} />;
+    case "plain":
+      return <Plain />;
+  }
+}
+
+/** Takes a picture that was made here, and brings the form back that it was made with. */
+function Restoring({ run, children }: { run: string; children: preact.ComponentChildren }) {
+  const [trouble, setTrouble] = useState("");
+
+  async function take(files: Dropped[]): Promise<void> {
+    const file = files[0]?.file;
+    if (file === undefined) return;
+    const recipe = await recipeIn(file);
+    if (recipe === undefined || recipe.verb !== "sample") return setTrouble(say.create.noRecipe);
+    const { runs } = await data(api.GET("/api/v1/runs"));
+    if (!runs?.includes(recipe.run)) return setTrouble(say.create.elsewhere(recipe.run));
+    setTrouble("");
+    const form = askedOf(recipe.run);
+    form.value = filled(recipe.body, form.value);
+    announce(say.create.restored);
+    navigate("create", [recipe.run, "grid"], recipe.run === run);
+  }
+
+  return (
+    <DropField class="restoring" onFiles={(files) => void take(files)}>
+      {() => (
+        <>
+          {trouble !== "" && <Sentence tone="bad">{trouble}</Sentence>}
+          {children}
+        </>
+      )}
+    </DropField>
+  );
+}

@@ -1,0 +1,71 @@
+"""Somebody makes pictures at the page, in Debian's Chromium, against a server that draws them."""
+
+import io
+import json
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.studio.test_journeys import studio as studio
+from tests.studio.test_journeys import walk
+from tests.support.kit import ANGLE, CONDITIONS, WORDS, build, wake
+from tests.support.sabotage import breaks
+from zeuxis.core.fields import Field
+from zeuxis.inference import artefact
+from zeuxis.inference.model import load
+from zeuxis.marks import containers
+
+LEGEND = Field(name="source", kind="map", shape=(8, 8), classes=("grass", "water", "sand"))
+KNOWN = {"words": ["a", "blue", "cat", "dog", "red"], "labels": [[[0, 0], 1], [[2, 1], 1]]}
+
+
+@pytest.fixture
+def models(tmp_path):
+    """Models of a studio, before it is opened."""
+    described = {"numbers": (ANGLE,), "text": WORDS, "conditions": CONDITIONS}
+    for name, values, facts in (
+        ("flow", {**described, "height": 16, "width": 16}, KNOWN),
+        ("gan", {}, {}),
+        ("paint", {"source": LEGEND}, {}),
+    ):
+        family = wake(build(name, **values), 0.2)
+        folder = tmp_path / "studio" / "runs" / name
+        artefact.save(folder, name, family, family.state_dict(), dataset=facts)
+    return tmp_path / "studio" / "runs"
+
+
+@breaks("marks/mark.py", "marked[~open_HW] = image_HWC[~open_HW]", "pass")
+@breaks("server/worker.py", '"words": model.facts', '"words": () and model.facts')
+@pytest.mark.parametrize(
+    "way",
+    [("light", 1), *(pytest.param(w, marks=pytest.mark.slow) for w in [("dark", 1), ("light", 2)])],
+)
+def test_words_favourites_a_walk_an_edit_and_a_painted_map(models, studio, tmp_path, way):
+    """Journeys 2, 3 and 4: a recipe restores its form; outside the mask no byte differs."""
+    told = json.loads(walk("create.mjs", studio, tmp_path, *way))
+    model = load(models / "flow")
+    asked = {
+        "text": ["a red cat"],
+        "labels": {"shape": "ring"},
+        "numbers": {"angle": 2},
+        "steps": 3,
+    }
+    made = model.sample(16, seed=11, **asked)
+    given, filled = (np.asarray(Image.open(tmp_path / name)) for name in ("one.png", "filled.png"))
+    first, second = (opened(file) for _, file in zip(range(2), made.files(), strict=False))
+    assert np.array_equal(given, second)
+    packet = containers.xmp_of((tmp_path / "one.png").read_bytes()).decode()
+    assert "zeuxis:Recipe" in packet and "a red cat" in packet
+    mask = np.array(told["masked"], bool).reshape(first.shape[:2])
+    assert mask.any() and not mask.all()
+    assert np.array_equal(filled[~mask], first[~mask]) and not np.array_equal(filled, first)
+    with Image.open(tmp_path / "walk.webp") as film:
+        assert film.n_frames == 24
+    assert re.search("zeuxis:Recipe", (tmp_path / "filled.png").read_bytes().decode("latin-1"))
+
+
+def opened(content):
+    """The pixels of a file."""
+    return np.asarray(Image.open(io.BytesIO(content)))
