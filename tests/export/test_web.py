@@ -116,7 +116,7 @@ def test_a_page_draws_from_a_file_without_a_network(tmp_path):
 def test_a_page_is_of_what_draws_from_a_seed(tmp_path):
     need_web()
     encoder = ROOT / "tests" / "fixtures" / "encoded" / "encoder"
-    with pytest.raises(Unable, match="nothing for a page to draw; export it with --to onnx"):
+    with pytest.raises(Unable, match="that a page could; export it with --to onnx"):
         export(encoder, "page", tmp_path / "page.html")
     with pytest.raises(Invalid, match=r"ends in \.html"):
         export(GAN, "page", tmp_path / "page")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zeuxis.core import abilities
@@ -18,9 +19,12 @@ from zeuxis.core.errors import Invalid, Unable
 from zeuxis.core.family import Family
 from zeuxis.core.rng import Rng
 from zeuxis.families.flow import Flow
+from zeuxis.families.illustrate import Illustrate
 from zeuxis.families.paint import Paint
 from zeuxis.families.palette import Palette
 from zeuxis.families.unpaired import Unpaired
+from zeuxis.nn.joint import there, told
+from zeuxis.nn.transformer import before
 
 ROWS = 3
 """Of the examples that a graph is traced with: one or two would be taken for constants."""
@@ -105,8 +109,6 @@ def _drawing(family: Any) -> list[Graph]:
             return found
     if isinstance(family, abilities.Sequential):
         return [_log_p(family)]
-    if isinstance(family, abilities.Writes):
-        return []  # it draws tokens, by a cache
     if isinstance(family, abilities.Generates):
         return [_whole(family, "generate", {})]
     if isinstance(family, abilities.Translates):
@@ -291,10 +293,34 @@ def _unpaired(family: Unpaired) -> list[Graph]:
     return _velocities(family, x, velocity, {"told_BA": told})
 
 
+def _illustrate(family: Illustrate) -> list[Graph]:
+    """Codes of patches as images and back, and the log-probabilities of each code given those before it."""
+    asked, net, patches = condition(family), family.net, family.patches
+    with torch.no_grad():
+        token = patches.encode(image(family))
+
+    def log_p(tensors: Mapping[str, Tensor]) -> Tensor:
+        cond, token_BP = {key: tensors[key] for key in asked}, tensors["token"]
+        text_BT = family._text(cond, token_BP.shape[0])
+        images_BNE = net.images(token_BP, told(text_BT), patches.codes_KD)
+        x_BNE = torch.cat([net.texts(text_BT), images_BNE], 1) + family._vector(cond)
+        there_BN = F.pad(there(text_BT), (0, token_BP.shape[1] + 1), value=True)
+        rank_N = torch.arange(x_BNE.shape[1])
+        h_BNE = net.layers(x_BNE, before(rank_N.expand(x_BNE.shape[:2]), there_BN))
+        return net.image_log_p(h_BNE[:, text_BT.shape[1] + 1 : -1])
+
+    return [
+        Graph("encode", lambda t: patches.encode(t["image"]), {"image": image(family)}, "token"),
+        Graph("tokens", log_p, {"token": token, **asked}, "log_p"),
+        Graph("decode", lambda t: patches.decode(t["token"]), {"token": token}, "image"),
+    ]
+
+
 STEPPING: Mapping[type, Callable[[Any], list[Graph]]] = {
     Flow: _flow,
     Palette: _palette,
     Paint: _paint,
     Unpaired: _unpaired,
+    Illustrate: _illustrate,
 }
-"""Families that follow a velocity: their step, in place of their methods."""
+"""Families that draw in steps of more than a pixel: their step, in place of their methods."""

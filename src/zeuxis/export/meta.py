@@ -79,6 +79,8 @@ def loop(family: Any, graphs: Sequence[Graph]) -> dict[str, Any]:
     controls = {k: v for k, v in family.Controls().model_dump(mode="json").items() if v is not None}
     if "log_p" in names:
         return {"kind": "places", "levels": config.levels, **controls}
+    if "tokens" in names:
+        return {"kind": "tokens", **controls}
     if "velocity" not in names:
         return {"kind": "once", **controls}
     guided = bool(config.text) and isinstance(family, abilities.Generates)
@@ -124,14 +126,15 @@ def needed(content: Mapping[str, Any]) -> list[str]:
         Unable: the model draws none, or its noise is not a seed's as it is.
     """
     loop, graphs = content["loop"], content["graphs"]
-    drawing = {"once": ["generate"], "places": ["log_p"]}.get(loop["kind"], ["velocity"])
+    drawing = {"once": ["generate"], "places": ["log_p"], "flow": ["velocity"]}.get(
+        loop["kind"], ["nothing"]
+    )
     if "jump" in graphs and loop["steps"] <= loop["most_jumps"]:
         drawing = ["jump"]
     drawing += ["decode"] if loop.get("latent") else []
     if not content["random"].get("noise") or not {*drawing} <= {*graphs}:
         raise Unable(
-            f"a {content['family']} draws nothing new from a seed, so there is nothing for a page to "
-            "draw; export it with --to onnx"
+            f"a {content['family']} draws nothing new from a seed that a page could; export it with --to onnx"
         )
     return drawing
 

@@ -38,6 +38,8 @@ def graphs_off(graphs: Sequence[Graph], folder: Path) -> dict[str, float]:
 def drawn_by(model: Model, count: int, progress: Progress | None = None) -> Images | None:
     """Pictures of a seed; or what is made of noise as sources or images; None of what makes none."""
     family: Any = model.family
+    if isinstance(family, abilities.Writes):
+        return None  # whose loop over tokens runs nowhere but in the product
     if isinstance(family, abilities.Generates):
         images: Images = model.sample(count, seed=SEED, progress=progress)
         return images

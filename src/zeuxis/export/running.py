@@ -68,9 +68,9 @@ def outside(model: Model, folder: Path) -> Model:
     found = {path.stem: runner(path) for path in folder.glob(f"*{SUFFIX}")}
     for name in {"generate", "translate"} & set(found):
         setattr(family, name, functools.partial(_whole, found[name], name == "translate"))
-    if "encode" in found:
+    if isinstance(model.family, abilities.Encodes) and "encode" in found:
+        code = "token" if isinstance(model.family, abilities.Tokenizes) else "latent"
         family.encode = lambda image, cond={}: found["encode"]({"image": image, **cond})
-        code = "token" if isinstance(family, abilities.Tokenizes) else "latent"
         family.decode = lambda latent, cond={}: found["decode"]({code: latent, **cond})
     if "velocity" in found:
         _step(family, found)
