@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import threading
+import zipfile
 from collections import ChainMap
 from unittest.mock import Mock
 
@@ -201,6 +202,13 @@ def test_other_kinds_of_jobs_prepare_and_measure(jobs):
     (again.folder / of_jobs.STOP).write_text("cancel")
     work(jobs, again)
     assert again.state() == "cancelled"
+    exported, _ = jobs.create(
+        {"kind": "export", "request": {"run": trained.id, "to": "folder", "licence": "MIT"}}
+    )
+    work(jobs, exported)
+    (file,) = (exported.folder / of_jobs.EXPORT).iterdir()
+    with zipfile.ZipFile(file) as archive:
+        assert file.name == f"{trained.id}-folder.zip" and b"MIT" in archive.read("LICENSE")
 
 
 @pytest.mark.parametrize(
@@ -211,6 +219,8 @@ def test_other_kinds_of_jobs_prepare_and_measure(jobs):
         ("evaluate", {"run": "demo", "source": "../x"}, "no source '../x' here"),
         ("evaluate", {"run": "demo"}, "source"),
         ("evaluate", {"run": "demo", "source": "icons", "samples": 1}, "samples"),
+        ("export", {"run": "demo", "to": "disk"}, "no run 'demo' here|to"),
+        ("export", {"run": "/root", "to": "page"}, "no run '/root' here"),
         ("prepare", {"source": "icons", "size": [8, 8, 8]}, "size"),
         ("prepare", {"source": "icons", "out": "/tmp/x"}, "leave out away"),
     ],
@@ -263,6 +273,12 @@ def test_jobs_over_http(client, jobs):
     assert client.get(f"{run}/report").status_code == 404
     rows = client.get(f"{run}/log").json()["log"]
     assert rows and client.get(f"{run}/log?after={rows[-1]['step']}").json() == {"log": []}
+    jobs._runs = {name: jobs.get(name).run}
+    body = {"kind": "export", "request": {"run": name, "to": "folder"}}
+    place = client.post("/api/v1/jobs", json=body).headers["location"]
+    assert client.get(f"{place}/export").status_code == 404
+    work(jobs, jobs.get(place.rpartition("/")[2]))
+    assert client.get(f"{place}/export").content.startswith(b"PK")
     assert client.request("DELETE", url).status_code == 409
     for path in ("/api/v1/jobs/nowhere", "/api/v1/jobs/..", "/api/v1/jobs/%2e%2e%2fsources"):
         assert client.get(path).status_code in (404, 405)

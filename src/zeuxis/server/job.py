@@ -4,6 +4,8 @@ import contextlib
 import dataclasses
 import json
 import os
+import re
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -15,7 +17,7 @@ from zeuxis.core.lock import locked
 from zeuxis.core.progress import Event, Watch, leaving, ticks
 from zeuxis.core.request import Request
 from zeuxis.core.settings import Data
-from zeuxis.server.jobs import ASKED, EVENTS, LOCK, STOP, Job
+from zeuxis.server.jobs import ASKED, EVENTS, EXPORT, LOCK, STOP, Job
 
 NICE = 10
 Values = Mapping[str, Any]
@@ -99,10 +101,34 @@ def _prepare(given: Values, job: Job, tell: Watch, asked: Asked) -> None:
     ensure(given["source"], data, ticks(tell, "preparing", check=check))
 
 
+def _export(given: Values, job: Job, tell: Watch, asked: Asked) -> None:
+    from zeuxis.export.write import KINDS, export
+
+    def check() -> None:
+        if asked():
+            raise Stopped("stopped while exporting")
+
+    kind, place = KINDS[given["to"]], job.folder / EXPORT
+    name = re.sub(r"[^\w.-]", "-", job.asked["request"]["run"]) + "-" + given["to"]
+    shutil.rmtree(place, ignore_errors=True)
+    more = {key: given[key] for key in ("half", "licence", "count", "seed") if key in given}
+    out = place / name / name if kind.suffix else place / name
+    progress = ticks(tell, "exporting", check=check)
+    files = export(
+        given["run"], given["to"], out.with_name(out.name + kind.suffix), progress=progress, **more
+    )
+    if len(files) == 1:
+        files[0].rename(place / files[0].name)
+    else:
+        shutil.make_archive(str(place / name), "zip", place / name)
+    shutil.rmtree(place / name)
+
+
 WORK: Mapping[str, Callable[[Values, Job, Watch, Asked], None]] = {
     "train": _train,
     "evaluate": _evaluate,
     "prepare": _prepare,
+    "export": _export,
 }
 """What is done for a job, by its kind."""
 

@@ -11,12 +11,18 @@ from typing import Annotated, Any, Literal
 import fastapi
 import pydantic
 from fastapi import Header, Query, Request
-from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from fastapi.responses import (
+    FileResponse,
+    JSONResponse,
+    PlainTextResponse,
+    Response,
+    StreamingResponse,
+)
 
-from zeuxis.core.errors import Invalid
+from zeuxis.core.errors import Invalid, NotFound
 from zeuxis.server.bodies import json_object, unless_gone
 from zeuxis.server.guard import API
-from zeuxis.server.jobs import EVENTS, KINDS, JobFacts, Jobs, read_request
+from zeuxis.server.jobs import EVENTS, EXPORT, KINDS, JobFacts, Jobs, read_request
 from zeuxis.server.problems import Late, Refused
 from zeuxis.server.stream import events
 
@@ -42,7 +48,7 @@ def _made(jobs: Jobs) -> fastapi.APIRouter:
     @router.post(
         "/jobs",
         status_code=202,
-        summary="Train, evaluate or prepare: a source is a name of /sources, a run and start_from of /runs.",
+        summary="Train, evaluate, prepare, export: source is one of /sources, run and start_from of /runs.",
         response_model=JobFacts,
         openapi_extra={
             "requestBody": {
@@ -107,6 +113,18 @@ def _seen(jobs: Jobs) -> fastapi.APIRouter:
     )
     def log(job: str) -> PlainTextResponse:
         return PlainTextResponse(jobs.get(job).log())
+
+    @router.get(
+        "/jobs/{job}/export",
+        summary="The file that an export left.",
+        response_class=FileResponse,
+        responses={200: {"content": {"application/octet-stream": {}}}},
+    )
+    def exported(job: str) -> FileResponse:
+        found = next((jobs.get(job).folder / EXPORT).glob("*.*"), None)
+        if found is None or jobs.facts(jobs.get(job)).state != "finished":
+            raise NotFound(f"job {job} left no export, or has not yet")
+        return FileResponse(found, filename=found.name)
 
     @router.get(
         "/events",

@@ -48,6 +48,8 @@ STARTS = 2
 MOST = 10_000
 """Jobs that may wait."""
 LOCK, STOP, JOURNAL, LOG, RUN = ".lock", ".stop", "journal.jsonl", "log", "run"
+EXPORT = "export"
+"""Folder of the one file that an export leaves."""
 EVENTS = "events.jsonl"
 """Beside `jobs`: what happened in all of them, in order."""
 TAIL = 65_536
@@ -78,7 +80,29 @@ class Prepare(Data):
     """A name of /sources."""
 
 
-KINDS: Mapping[str, type[Settings]] = {"train": Request, "evaluate": Evaluate, "prepare": Prepare}
+class Export(Settings):
+    """Write a trained model for use elsewhere; what is written is the job's `export`."""
+
+    run: str
+    """A name of /runs."""
+    to: Literal["onnx", "page", "npm", "sheet", "folder"]
+    """What is written, as by `zeuxis export --to`."""
+    half: bool | None = None
+    """float16; by default in pages and packages of models that draw in one pass."""
+    licence: str = pydantic.Field("", max_length=100)
+    """Of the model."""
+    count: int = pydantic.Field(64, ge=1, le=4096)
+    """Pictures of a sheet."""
+    seed: int = pydantic.Field(0, ge=0)
+    """Of these."""
+
+
+KINDS: Mapping[str, type[Settings]] = {
+    "train": Request,
+    "evaluate": Evaluate,
+    "prepare": Prepare,
+    "export": Export,
+}
 """What may be asked of a job, by its kind."""
 
 

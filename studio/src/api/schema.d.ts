@@ -187,7 +187,7 @@ export interface paths {
         /** Jobs, oldest first. */
         get: operations["listed_api_v1_jobs_get"];
         put?: never;
-        /** Train, evaluate or prepare: a source is a name of /sources, a run and start_from of /runs. */
+        /** Train, evaluate, prepare, export: source is one of /sources, run and start_from of /runs. */
         post: operations["create_api_v1_jobs_post"];
         delete?: never;
         options?: never;
@@ -208,6 +208,23 @@ export interface paths {
         post?: never;
         /** Cancel it; its files stay. */
         delete: operations["cancel_api_v1_jobs__job__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{job}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The file that an export left. */
+        get: operations["exported_api_v1_jobs__job__export_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1653,6 +1670,49 @@ export interface operations {
                          */
                         withhold?: string;
                     };
+                } | {
+                    /** @constant */
+                    kind: "export";
+                    /**
+                     * Export
+                     * @description Write a trained model for use elsewhere; what is written is the job's `export`.
+                     */
+                    request: {
+                        /**
+                         * Count
+                         * @description Pictures of a sheet.
+                         * @default 64
+                         */
+                        count?: number;
+                        /**
+                         * Half
+                         * @description float16; by default in pages and packages of models that draw in one pass.
+                         */
+                        half?: boolean | null;
+                        /**
+                         * Licence
+                         * @description Of the model.
+                         * @default
+                         */
+                        licence?: string;
+                        /**
+                         * Run
+                         * @description A name of /runs.
+                         */
+                        run: string;
+                        /**
+                         * Seed
+                         * @description Of these.
+                         * @default 0
+                         */
+                        seed?: number;
+                        /**
+                         * To
+                         * @description What is written, as by `zeuxis export --to`.
+                         * @enum {string}
+                         */
+                        to: "onnx" | "page" | "npm" | "sheet" | "folder";
+                    };
                 };
             };
         };
@@ -1744,6 +1804,46 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["JobFacts"];
+                };
+            };
+            /** @description What is wrong, in a sentence. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description Why it cannot be done, in a sentence. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+        };
+    };
+    exported_api_v1_jobs__job__export_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": unknown;
                 };
             };
             /** @description What is wrong, in a sentence. */
