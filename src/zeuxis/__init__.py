@@ -7,7 +7,7 @@ The names of a whole working day are here; the rest is in the submodules.
 """
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from zeuxis.inference.model import load
     from zeuxis.training.closing import evaluate
     from zeuxis.training.demo import demo
+    from zeuxis.training.observers import Observer
 
 __version__ = "0.1.0"
 __all__ = [
@@ -68,6 +69,7 @@ def train(
     evaluate: bool = True,
     watch: "Watch | None" = None,
     stop: Callable[[], bool] = lambda: False,
+    observers: "Sequence[Observer]" = (),
 ) -> Path:
     """Train a family on a folder of images (or any source) and return the run's folder.
 
@@ -91,6 +93,7 @@ def train(
             without, `report.html` shows samples and no scores.
         watch: told of what happens.
         stop: asked time and again; true ends the run as Ctrl-C does, also outside of the main thread.
+        observers: who else looks at the run as it goes (`zeuxis.training.observers`).
 
     Raises:
         Invalid: bad input; the message says what was found, what was expected and what to do.
@@ -118,7 +121,7 @@ def train(
             "evaluate": evaluate,
         }
     )
-    return run.train(request, watch, stop)
+    return run.train(request, watch, stop, observers)
 
 
 def __getattr__(name: str) -> Any:

@@ -183,11 +183,22 @@ def train(
         bool, typer.Option("--fresh", help="Start anew; an old run in that folder is renamed.")
     ] = False,
     evaluate: Evaluate = True,
+    tensorboard: Annotated[
+        bool,
+        typer.Option(
+            "--tensorboard", help="Write losses, scores and samples for TensorBoard, too."
+        ),
+    ] = False,
 ) -> None:
     """Train a model on images; the same command again continues a stopped run."""
     import zeuxis
     from zeuxis.cli import terminal
 
+    observers = []
+    if tensorboard:
+        from zeuxis.training.tensorboard import TensorBoard
+
+        observers += [TensorBoard(every=20)]
     with terminal.watching() as watch:
         folder = zeuxis.train(
             family,
@@ -205,6 +216,7 @@ def train(
             evaluate=evaluate,
             overrides=pairs(overrides, "training.lr=3e-4"),
             watch=watch,
+            observers=observers,
         )
     terminal.show_trained(folder, source)
 

@@ -36,10 +36,12 @@ from zeuxis.data import Inspection, Prepared, inspect
 from zeuxis.evaluation.report.measures import missing
 from zeuxis.inference.artefact import usage
 from zeuxis.inference.results import Result
-from zeuxis.training import recipes
+from zeuxis.training import recipes, runs
 from zeuxis.training.doctor.explain import Explanation
 from zeuxis.trust.verify import Verdict
 
+SIDE_BY_SIDE = 4
+"""Runs whose differences are printed."""
 EVERY = 10.0
 """Seconds between plain lines."""
 
@@ -313,6 +315,27 @@ def show_verdicts(verdicts: Sequence[Verdict]) -> None:
         counts = collections.Counter(verdict.answer.words for verdict in verdicts)
         listed = "; ".join(f"{count:,} {words}" for words, count in counts.most_common())
         out.say(f"{len(verdicts):,} files: {listed}")
+
+
+def show_runs(found: Sequence[runs.Entry], page: Path | None) -> None:
+    """A line a run, and what differs between them if there is a page of that."""
+    out = _console()
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("Run", overflow="fold", ratio=1)
+    for title in ("Family", "State", "Step", "Time", "Distance", "Verdict"):
+        table.add_column(title, no_wrap=True)
+    for each in found:
+        step = f"{each.step:,}" if each.step == each.steps else f"{each.step:,} of {each.steps:,}"
+        took = duration(each.seconds) if each.seconds else ""
+        words = map(printable, (str(each.folder), each.family, each.state, step, took))
+        table.add_row(*map(Text, (*words, runs.scored(each), each.verdict)))
+    out.print(table)
+    if page:
+        differing = runs.differing(found)
+        out.print()
+        for path, values in differing.items() if len(found) <= SIDE_BY_SIDE else ():
+            out.say(f"{path}: {' | '.join('–' if v is None else str(v) for v in values)}")
+        _made(out, f"{page}: {len(differing)} settings differ (open it in a browser)")
 
 
 def show_explanation(run: Path, found: Explanation) -> None:

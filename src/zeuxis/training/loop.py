@@ -215,6 +215,7 @@ class _Loop:
             skipped=state.skips_in_a_row,
             attempt=state.attempt,
             knobs=state.knobs,
+            folder=self.folder,
             rate=self.rate,
             memory=state.memory.setdefault(observer.name, {}),
             check=check,

@@ -10,6 +10,7 @@ import abc
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar
 
 from torch import Tensor
@@ -115,6 +116,7 @@ class View:
         skipped: steps in a row whose gradients were not taken.
         attempt: how often the run has gone back.
         knobs: that were turned, by name.
+        folder: of the run.
         rate: steps a second, since this process began.
         memory: JSON values that the observer keeps; saved with the state.
         check: raises `Stopped` if an end was asked for.
@@ -129,6 +131,7 @@ class View:
     skipped: int
     attempt: int
     knobs: Mapping[str, float]
+    folder: Path
     rate: float
     memory: dict[str, Any]
     check: Check

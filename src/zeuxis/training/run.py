@@ -4,7 +4,7 @@ import dataclasses
 import math
 import shlex
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from zeuxis.inference.latents import frozen_parts
 from zeuxis.training import budget, closing, looking
 from zeuxis.training.folder import SET_ASIDE, begin, check_apart, differences, is_finished, opened
 from zeuxis.training.loop import Event, Watch, fit
+from zeuxis.training.observers import Observer
 from zeuxis.training.resolved import Resolved, resolve, words
 
 BITS_DEPEND_ON = ("processor", "threads", "instructions", "device", "torch")
@@ -38,7 +39,10 @@ OVERTIME = 1.5
 
 @stopping("stopped; what was saved before is complete; run the same command to continue")
 def train(
-    request: Request, watch: Watch | None = None, stop: Callable[[], bool] = lambda: False
+    request: Request,
+    watch: Watch | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    observers: Sequence[Observer] = (),
 ) -> Path:
     """Train what a request asks for, and return the run's folder; a stopped run in it goes on.
 
@@ -47,6 +51,7 @@ def train(
         watch: told of what happens.
         stop: asked time and again; true ends the run as Ctrl-C does, also in another thread than the
             main one. From elsewhere `zeuxis stop` and `zeuxis.training.folder.request_stop` do.
+        observers: who else looks at the run, after our own (`zeuxis.training.observers`).
 
     Raises:
         Invalid: bad input; the message says what was found, what was expected and what to do.
@@ -73,7 +78,7 @@ def train(
         if is_finished(folder, tell):
             tell(Event("note", f"{folder} is finished; {SET_ASIDE} to start anew"))
         else:
-            _fit(job, model, loader, planned, run)
+            _fit(job, model, loader, planned, run, observers)
         if processes.first:
             closing.first_report(folder, prepared, place.type, tell)
             if request.evaluate:
@@ -304,7 +309,12 @@ def _announced(job: Job, planned: budget.Plan, run: Mapping[str, Any]) -> Iterat
 
 
 def _fit(
-    job: Job, model: Family, loader: Loader, planned: budget.Plan, run: Mapping[str, Any]
+    job: Job,
+    model: Family,
+    loader: Loader,
+    planned: budget.Plan,
+    run: Mapping[str, Any],
+    observers: Sequence[Observer],
 ) -> None:
     """The loop, from where the run stands to its last step or the end of its time."""
     resolved, minutes = job.resolved, job.request.minutes
@@ -323,7 +333,7 @@ def _fit(
             precision=planned.precision,
             device=job.place,
             parallel=job.processes,
-            watched_by=[*looking.observers(job.folder, resolved, training, draw)],
+            watched_by=[*looking.observers(job.folder, resolved, training, draw), *observers],
             facts=facts,
             run=run,
             watch=job.tell,

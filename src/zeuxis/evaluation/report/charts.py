@@ -1,12 +1,14 @@
 """Charts as inline SVG: no script, no font, no address; colours come from the page."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from zeuxis.core.words import markup
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 320, 150, 44, 20
 POINTS = 300
+LOOKS = 6
+"""Ways in which lines of one chart look (`page.css`); then they begin again."""
 
 
 def number(value: float) -> str:
@@ -67,6 +69,50 @@ def curve(title: str, steps: Sequence[int], values: Sequence[float]) -> str:
         f'<text x="{WIDTH - 8}" y="{HEIGHT - 5}" text-anchor="end">step {last:,}</text>'
         f'<polyline class="raw" points="{raw}"/><polyline class="mean" points="{mean}"/>'
         f"</svg></figure>"
+    )
+
+
+def lines(title: str, series: Mapping[str, Sequence[tuple[float, float]]]) -> str:
+    """One quantity of several runs: a line each, told apart by colour and by dashes.
+
+    Args:
+        title: what is drawn.
+        series: (step, value) points by the name of the run; fewer than two finite ones make no line.
+    """
+    finite = {
+        name: [(s, v) for s, v in points if math.isfinite(v)] for name, points in series.items()
+    }
+    drawn = {name: points for name, points in finite.items() if len(points) > 1}
+    if not drawn:
+        return ""
+    smooth = {name: _running_mean([v for _, v in points]) for name, points in drawn.items()}
+    low, high = _range(*(2 * [[v for values in smooth.values() for v in values]]))
+    last = max(points[-1][0] for points in drawn.values())
+    floor, paths, names = HEIGHT - BOTTOM, [], []
+    for i, name in enumerate(series):
+        if name not in drawn:
+            continue
+        points = drawn[name]
+        every = max(1, len(points) // POINTS)
+        places = " ".join(
+            f"{LEFT + (WIDTH - LEFT - 8) * step / last:.1f},"
+            f"{8 + (floor - 8) * (1 - (min(max(value, low), high) - low) / (high - low)):.1f}"
+            for (step, _), value in [*zip(points, smooth[name], strict=True)][::-every][::-1]
+        )
+        look = f"line{i % LOOKS}"
+        paths.append(f'<polyline class="mean {look}" points="{places}"/>')
+        names.append(
+            f'<li><svg class="key" viewBox="0 0 24 8" aria-hidden="true"><polyline class="mean {look}" '
+            f'points="0,4 24,4"/></svg>{markup(name)} <b>{number(smooth[name][-1])}</b></li>'
+        )
+    return (
+        f'<figure class="curve"><figcaption>{markup(title)}</figcaption>'
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{markup(title)} of {len(drawn)} runs">'
+        f'<path class="axis" d="M{LEFT} 8V{floor}H{WIDTH - 8}"/>'
+        f'<text x="{LEFT - 6}" y="14" text-anchor="end">{number(high)}</text>'
+        f'<text x="{LEFT - 6}" y="{floor}" text-anchor="end">{number(low)}</text>'
+        f'<text x="{WIDTH - 8}" y="{HEIGHT - 5}" text-anchor="end">step {last:,.0f}</text>'
+        f'{"".join(paths)}</svg><ul class="legend">{"".join(names)}</ul></figure>'
     )
 
 

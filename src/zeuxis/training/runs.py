@@ -1,0 +1,211 @@
+"""Runs beside each other: what there is, how they differ, and what one under way is at."""
+
+import dataclasses
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from zeuxis.core.errors import NotFound
+from zeuxis.core.events import read_events
+from zeuxis.core.files import read_json, write_file
+from zeuxis.core.lock import is_held
+from zeuxis.core.log import read_log
+from zeuxis.core.progress import Event, Watch
+from zeuxis.core.words import markup
+from zeuxis.evaluation import report
+from zeuxis.evaluation.report import charts
+from zeuxis.training.folder import EVENTS, LOCK
+
+SHOWN = ("kernel_distance", "total")
+"""Parts of the names of what is drawn in the comparison's curves."""
+LOOK = 0.5
+"""Seconds between looks at a run that is followed."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """A run.
+
+    Attributes:
+        folder: where it is.
+        family: what is trained.
+        source: on what.
+        state: training, finished, or stopped.
+        step: the last one that was logged.
+        steps: of the plan.
+        seconds: of training so far.
+        score: kernel distance with the ends of its interval, of the report; else the last on the way, alone.
+        verdict: the report's word.
+        settings: all that was asked for, by path.
+    """
+
+    folder: Path
+    family: str
+    source: str
+    state: str
+    step: int
+    steps: int
+    seconds: float
+    score: tuple[float, ...]
+    verdict: str
+    settings: Mapping[str, Any]
+
+    def values(self) -> dict[str, Any]:
+        """As JSON."""
+        return {**dataclasses.asdict(self), "folder": str(self.folder)}
+
+
+def find(places: Sequence[Path]) -> list[Entry]:
+    """The runs among folders and right inside of them, the newest first.
+
+    Raises:
+        NotFound: a folder is missing, or none holds a run.
+    """
+    folders: dict[Path, None] = {}
+    for place in places:
+        if not place.is_dir():
+            raise NotFound(f"{place} is no folder; give runs, or folders of runs")
+        inside = [place, *sorted(path.parent for path in place.glob("*/run.json"))]
+        folders |= dict.fromkeys(path for path in inside if (path / "run.json").is_file())
+    if not folders:
+        listed = ", ".join(map(str, places))
+        raise NotFound(f"{listed}: no runs there; `zeuxis train` makes one")
+    newest = sorted(folders, key=lambda path: -(path / "run.json").stat().st_mtime)
+    return [entry(folder) for folder in newest]
+
+
+def entry(folder: Path) -> Entry:
+    """What the files of a run say of it.
+
+    Raises:
+        ValueError: they are damaged.
+    """
+    made = read_json(folder / "run.json", finite=False)
+    asked, plan = made.get("request", {}), made.get("plan", {})
+    config = folder / "config.json"
+    content = read_json(config, finite=False) if config.exists() else {}
+    log = list(read_log(folder / "log.jsonl"))
+    finished = "finished" if content.get("finished") else "stopped"
+    state = "training" if is_held(folder / LOCK) else finished
+    score, verdict = _measured(folder, log)
+    return Entry(
+        folder=folder,
+        family=str(asked.get("family")),
+        source=Path(str(asked.get("source"))).name,
+        state=state,
+        step=int(max((row["step"] for row in log), default=0)),
+        steps=int(plan.get("steps", 0)),
+        seconds=float(content.get("progress", {}).get("seconds", 0.0)),
+        score=score,
+        verdict=verdict,
+        settings=dict(_flat(asked)),
+    )
+
+
+def _measured(folder: Path, log: Sequence[Mapping[str, Any]]) -> tuple[tuple[float, ...], str]:
+    path = folder / "report.json"
+    measured = read_json(path, finite=False) if path.exists() else {}
+    found = measured.get("estimates", {}).get("kernel_distance")
+    verdict = str(measured.get("verdict", {}).get("word", ""))
+    if found:
+        return (found["value"], *found["interval"]), verdict
+    on_the_way = [row["kernel_distance"] for row in log if "kernel_distance" in row]
+    return tuple(on_the_way[-1:]), verdict
+
+
+def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Leaves of nested objects as (path, value); lists stay whole."""
+    if not isinstance(value, dict):
+        yield path, value[:12] if path == "dataset" and isinstance(value, str) else value
+        return
+    for key, inner in value.items():
+        yield from _flat(inner, f"{path}.{key}" if path else key)
+
+
+def differing(entries: Sequence[Entry]) -> dict[str, list[Any]]:
+    """Settings that are not the same in all runs, by path: the value in each, None where it has none."""
+    paths = dict.fromkeys(path for each in entries for path in each.settings)
+    rows = {path: [each.settings.get(path) for each in entries] for path in paths}
+    return {path: row for path, row in rows.items() if any(value != row[0] for value in row)}
+
+
+def write_page(entries: Sequence[Entry], out: Path) -> Path:
+    """Write a page that compares runs: scores, settings that differ, curves beside each other."""
+    names = [markup(each.folder.name) for each in entries]
+    rows: dict[str, list[str]] = {
+        "family": [each.family for each in entries],
+        "state": [f"{each.state}, step {each.step:,} of {each.steps:,}" for each in entries],
+        "kernel distance": [scored(each) for each in entries],
+        "verdict": [each.verdict or "–" for each in entries],
+    }
+    differ = {
+        path: ["–" if v is None else str(v) for v in row]
+        for path, row in differing(entries).items()
+    }
+    logs = [list(read_log(each.folder / "log.jsonl")) for each in entries]
+    parts = [
+        _table("Scores", names, rows),
+        _table("Settings that differ", names, differ)
+        if differ
+        else "<p>All settings are equal.</p>",
+        f'<h2>Curves</h2><div class="curves">{"".join(_curves(entries, logs))}</div>',
+    ]
+    page = report.document(f"{len(entries)} runs", parts, sharp=False)
+    write_file(out, lambda beside: beside.write_text(page, encoding="utf-8"))
+    return out
+
+
+def scored(each: Entry) -> str:
+    """The kernel distance with half of its interval, if it has one."""
+    if len(each.score) == 3:
+        value, low, high = each.score
+        return charts.with_half(value, (high - low) / 2)
+    return charts.number(each.score[0]) if each.score else "–"
+
+
+def _table(title: str, names: Sequence[str], rows: Mapping[str, Sequence[str]]) -> str:
+    head = "".join(f"<th>{name}</th>" for name in names)
+    body = "".join(
+        f"<tr><td>{markup(name)}</td>{''.join(f'<td>{markup(value)}</td>' for value in row)}</tr>"
+        for name, row in rows.items()
+    )
+    return (
+        f'<h2>{markup(title)}</h2><div class="wide"><table class="measures"><thead><tr><th></th>{head}'
+        f"</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _curves(entries: Sequence[Entry], logs: Sequence[Sequence[Mapping[str, Any]]]) -> Iterator[str]:
+    """One figure a quantity, a line a run."""
+    quantities = dict.fromkeys(
+        name for log in logs for row in log for name in row if name.endswith(SHOWN)
+    )
+    for name in sorted(quantities, key=lambda name: ("/" in name, name)):
+        lines = {
+            each.folder.name: [(row["step"], float(row[name])) for row in log if name in row]
+            for each, log in zip(entries, logs, strict=True)
+        }
+        yield charts.lines(name.replace("/", ": ").replace("_", " "), lines)
+
+
+def follow(folder: Path, watch: Watch) -> None:
+    """Tell what happened in a run, and what happens, until it ends or nobody trains it.
+
+    Raises:
+        NotFound: there is no run.
+    """
+    path, seen = folder / EVENTS, 0
+    if not path.exists():
+        raise NotFound(f"{folder} has no {EVENTS}; is it a run?")
+    while True:
+        held = is_held(folder / LOCK)
+        events = list(read_events(path))
+        for row in events[min(seen, len(events)) :]:
+            numbers = {k: v for k, v in row.get("numbers", {}).items() if v is not None}
+            told = Event(row["kind"], row.get("text", ""), row["done"], row["total"], numbers)
+            watch(told)
+        seen = len(events)
+        if not held:
+            return
+        time.sleep(LOOK)
