@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from tests.support.kit import build, changed
 from tests.support.sabotage import breaks
@@ -108,6 +109,17 @@ def test_the_report_holds_what_it_promises_and_asks_nobody(prepared, tmp_path):
         assert low <= result["scores"][name] <= high and estimate["n"] > 0
         assert estimate["receipt"]["side"]
     assert told[-1] == (100, 100) and told == sorted(told)
+
+    shown = json.loads((tmp_path / "report.json").read_text())["shown"]
+    side, _ = shown["size"]
+    with Image.open(tmp_path / "report-tiles.png") as tiles:
+        assert tiles.size == (8 * side, 8 * side) and shown["tiles"] == 64
+    count = len(shown["near"])
+    assert len(shown["real"]) == 8 and count > 8 and shown["nearest"] == 3
+    with Image.open(tmp_path / "report-near.png") as near:
+        rows = np.asarray(near).reshape(count, side, 4, side, -1).swapaxes(1, 2)
+    training = {image.tobytes() for image in prepared.images[prepared.train]}
+    assert all(one.tobytes() in training for one in rows[:, 1:].reshape(3 * count, side, side, -1))
 
     text = (tmp_path / "report.html").read_text()
     page = Page(text)

@@ -271,6 +271,14 @@ def test_jobs_over_http(client, jobs):
     assert client.get(f"{run}/samples/{steps[-1]}", headers=same).status_code == 304
     assert client.get(f"{run}/samples/77").status_code == 404
     assert client.get(f"{run}/report").status_code == 404
+    assert client.get(f"{run}/report/near").status_code == 404
+    shutil.copy(
+        jobs.get(name).run / "samples" / f"step-{steps[-1]:08d}.png",
+        jobs.get(name).run / "report-near.png",
+    )
+    near = client.get(f"{run}/report/near")
+    assert near.status_code == 200 and near.content.startswith(b"\x89PNG")
+    assert client.get(f"{run}/report/..%2fmodel").status_code in (404, 405, 422)
     rows = client.get(f"{run}/log").json()["log"]
     assert rows and client.get(f"{run}/log?after={rows[-1]['step']}").json() == {"log": []}
     jobs._runs = {name: jobs.get(name).run}

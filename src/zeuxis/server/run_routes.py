@@ -72,12 +72,32 @@ def routes(models: Models, runs: Mapping[str, Path]) -> fastapi.APIRouter:
         answer = await models.ask(Order(number=0, verb=verb, body=content, query=query))
         return Response(answer.body, answer.status, headers, answer.media)
 
+    router.include_router(_reports(models, runs))
+    return router
+
+
+def _reports(models: Models, runs: Mapping[str, Path]) -> fastapi.APIRouter:
+    router = fastapi.APIRouter()
+
     @router.get("/runs/{run}/report", summary="What was measured of a model.")
     def report(run: str) -> dict[str, Any]:
         path = find(runs, run) / "report.json"
         if not path.is_file():
             raise NotFound(f"{run[:80]} is not measured yet; a job of kind evaluate does it")
         return read_json(path)
+
+    @router.get(
+        "/runs/{run}/report/{sheet}",
+        summary="Pictures of the report: real ones among samples, samples beside their nearest.",
+        response_class=Response,
+    )
+    async def pictures(run: str, sheet: Literal["tiles", "near"]) -> Response:
+        path = inside(find(runs, run), f"report-{sheet}.png")
+        if not path.is_file():
+            raise NotFound(f"the report of {run[:80]} has no such pictures; measure it again")
+        answer = await models.ask(Order(number=0, verb=PICTURE, body=read_plain(path)))
+        headers = {"Cache-Control": "private, no-cache"}
+        return Response(answer.body, answer.status, headers, answer.media)
 
     return router
 

@@ -189,4 +189,21 @@ export const judge = {
   better: (how: string) => `Better: ${how}`,
   words: "In words",
   notes: "What limits these figures",
+  near: "Does it copy?",
+  nearHow:
+    "Left a sample, then the pictures that it learned from which are nearest to it: the closest samples first.",
+  original: (n: number) => `Nearest picture ${n}`,
+  game: "Real or made?",
+  gameHow: (n: number, side: string) =>
+    `Half of these ${figures.format(n)} pictures are real (${side}). R says real, M made.`,
+  question: (n: number, of: number) => `Picture ${n} of ${of}`,
+  real_: "Real",
+  made: "Made",
+  scored: (right: number, of: number, [low, high]: readonly [number, number]) =>
+    `${right} of ${of} right (95 % interval: ${low} to ${high} %; by chance ${of / 2}).`,
+  again: "Once more",
+  beside: "Beside other models",
+  besideHow: (most: number) => `Draw the same seed with up to ${most} others:`,
+  addPictures: "Add pictures",
+  augmented: "Train again, with augmentation",
 };

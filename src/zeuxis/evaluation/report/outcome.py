@@ -6,11 +6,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from zeuxis.core.files import write_json
+from zeuxis.core.pixels import grid, save_png
 from zeuxis.evaluation.diagnosis import Finding
 from zeuxis.evaluation.report import Page, Verdict, write
 from zeuxis.evaluation.report.measures import cards, distances, missing, rows
 from zeuxis.metrics import Measured
+
+COLUMNS = {"tiles": 8, "near": 0}
+"""Of the sheets; 0: a sample and its neighbours."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,7 +71,34 @@ class Outcome:
         )
 
     def write(self, folder: Path, page: Page) -> dict[str, Any]:
-        """Write both files; what `report.json` holds, with the path of the page."""
+        """Write the files; what `report.json` holds, with the path of the page.
+
+        What the page shows of samples and real images lies beside it: `report-tiles.png`, the game, and
+        `report-near.png`, each sample before the training images that are nearest to it.
+        """
         write(folder / "report.html", page)
-        write_json(folder / "report.json", self.as_json())
+        write_json(folder / "report.json", {**self.as_json(), "shown": _shown(folder, page)})
         return {**self.as_json(), "report": str(folder / "report.html")}
+
+
+def _shown(folder: Path, page: Page) -> dict[str, Any]:
+    """Write the sheets of a page; what stands on them."""
+    rows = [np.concatenate([one.sample_HWC[None], one.nearest_KHWC]) for one in page.neighbours]
+    sheets = {"tiles": page.tiles_NHWC, "near": np.concatenate(rows) if rows else np.zeros(0)}
+    for name, images in sheets.items():
+        path = folder / f"report-{name}.png"
+        if len(images):
+            save_png(path, grid(images, columns=COLUMNS[name] or len(rows[0]), gap=0))
+        else:
+            path.unlink(missing_ok=True)
+    if not len(page.tiles_NHWC):
+        return {}
+    height, width = page.tiles_NHWC.shape[1:3]
+    return {
+        "size": [height, width],
+        "tiles": len(page.tiles_NHWC),
+        "real": sorted(page.real),
+        "real_side": page.real_side,
+        "near": [one.caption for one in page.neighbours],
+        "nearest": len(rows[0]) - 1 if rows else 0,
+    }

@@ -8,7 +8,7 @@ import { say } from "../../words";
 import { anySeed } from "./asked";
 import { type Described, post, save } from "./made";
 
-const SIDES = [64, 128, 256, 512];
+const SIDES = [64, 128, 256, 512, 1024];
 const STEPS = [1, 2, 4];
 
 /** A map that is painted by hand, and what the model makes of it after each stroke. */
