@@ -2,6 +2,7 @@
 
     python -m benchmarks.text train RUN [--family flow] [--steps 7000]   # of captions, combinations withheld
     python -m benchmarks.text measure RUN [--record]       # a row with the accuracy of each trait
+    python -m benchmarks.text story RUN [--vary 0.7] [--describe] [--record]
 
 `measure --side train` asks for new captions of pictures of the training side: to choose settings by.
 
@@ -24,7 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import zeuxis
-from benchmarks import words
+from benchmarks import stories, words
 from benchmarks.row import write_row
 from zeuxis import data
 from zeuxis.core import abilities
@@ -52,6 +53,7 @@ SETTINGS = {
     "data.withhold": ";".join(words for words, _ in WITHHELD.values()),
     "data.flip": "true",
 }
+STORIES = 80
 MOST = 400
 """Pictures that are captioned."""
 CLASSIFIER = {"epochs": 16, "batch": 128, "lr": 2e-3}
@@ -144,12 +146,18 @@ class Judge:
             for k, t in enumerate(TRAITS)
         }
 
+    def traits(self, images: np.ndarray) -> list[dict[str, str]]:
+        """What each picture shows."""
+        return [
+            {t: self.words[t][k] for t, k in zip(TRAITS, row, strict=True)}
+            for row in classified(self.net, images)
+        ]
+
     def right(self, images: np.ndarray, said: Sequence[Mapping[str, str]]) -> list[dict[str, bool]]:
         """Of each picture, which traits that were asked for it shows."""
-        found = classified(self.net, images)
         return [
-            {t: self.words[t][row[TRAITS.index(t)]] == word for t, word in asked.items()}
-            for row, asked in zip(found, map(judged, said), strict=True)
+            {t: shown[t] == word for t, word in asked.items()}
+            for shown, asked in zip(self.traits(images), map(judged, said), strict=True)
         ]
 
     def figures(
@@ -263,7 +271,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("what", choices=["train", "measure"])
+    parser.add_argument("what", choices=["train", "measure", "story"])
     parser.add_argument("run", type=Path)
     parser.add_argument("--family", default="flow")
     parser.add_argument("--set", nargs="*", default=[], metavar="PATH=VALUE", help="more settings")
@@ -272,6 +280,8 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, help="in place of steps")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--preset", help="by default `text` where there is one")
+    parser.add_argument("--vary", type=float, help="of stories: other frames are made of the first")
+    parser.add_argument("--describe", action="store_true", help="of stories: by its own words")
     parser.add_argument("--captions", type=int, default=1000)
     parser.add_argument("--guidance", type=float, default=2.0, help="of families that are guided")
     parser.add_argument("--record", action="store_true", help="append to benchmarks/results")
@@ -298,7 +308,10 @@ def main() -> None:
     guided = "guidance_scale" in model.family.Controls.model_fields
     controls = {"guidance_scale": args.guidance} if guided else {}
     side = getattr(prepared, args.side)
-    row, shown = measured(model, judge, prepared, side, args.captions, **controls)
+    if args.what == "story":
+        row, shown = stories.measured(model, judge, STORIES, controls, args.vary, args.describe)
+    else:
+        row, shown = measured(model, judge, prepared, side, args.captions, **controls)
     if args.sheet:
         save_png(args.sheet, np.kron(grid(shown, columns=16), np.ones((3, 3, 1), np.uint8)))
     row |= {
@@ -310,7 +323,7 @@ def main() -> None:
         "note": args.note,
     }
     if args.record:
-        write_row("text", **row)
+        write_row("story" if args.what == "story" else "text", **row)
     else:
         print(json.dumps(row, indent=1))
 

@@ -113,10 +113,10 @@ def likelihood(model: Model, prepared: data.Prepared, rows: np.ndarray) -> dict[
     cells = len(images) * model.family.patches.cells
     return {
         "n": len(images),
-        "text_bits_a_byte": round(found["alone"] / size, 4),
-        "text_bits_a_byte_given_image": round(found["given"] / size, 4),
-        "image_bits_a_patch": round(found["prior"] / cells, 4),
-        "image_bits_a_patch_given_text": round(found["drawn"] / cells, 4),
+        "text_bits_a_byte": round(float(found["alone"] / size), 4),
+        "text_bits_a_byte_given_image": round(float(found["given"] / size), 4),
+        "image_bits_a_patch": round(float(found["prior"] / cells), 4),
+        "image_bits_a_patch_given_text": round(float(found["drawn"] / cells), 4),
     }
 
 

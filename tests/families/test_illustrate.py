@@ -13,7 +13,7 @@ from zeuxis.core.rng import Rng
 from zeuxis.core.vocabulary import NO_CAPTION, PADDING, Vocabulary
 from zeuxis.families.illustrate import Illustrate, IllustrateConfig
 from zeuxis.nn.patches import PatchCodes
-from zeuxis.sampling.words import chosen
+from zeuxis.sampling.words import chosen, gumbel
 from zeuxis.training.muon import matrices
 
 WORDS = Vocabulary.learn(["a red cat", "a blue dog on a red mat"])
@@ -113,9 +113,11 @@ def test_captions_are_the_likeliest_next_words_and_end():
     model = model_of()
     image = from_uint8(pixels(model.config, 4))
     noise = model.noise(Rng(range(4)))
-    said = model.caption(image, noise, {}, Illustrate.Controls())
+    none = torch.zeros(4, 0, dtype=torch.int64)
+    said = model.caption(image, noise, none, {}, Illustrate.Controls())
     assert torch.equal(
-        said[1:2], model.caption(image[1:2], model.noise(Rng([1])), {}, Illustrate.Controls())
+        said[1:2],
+        model.caption(image[1:2], model.noise(Rng([1])), none[:1], {}, Illustrate.Controls()),
     )
     token = model.patches.encode(image)
     for row in range(4):
@@ -123,11 +125,15 @@ def test_captions_are_the_likeliest_next_words_and_end():
         count = min(len(ends), WORDS.length)
         assert torch.equal(log_p.argmax(1)[:count], ends[:count])
         assert not said[row, count:].any()
-    warm = model.caption(image, noise, {}, with_controls(temperature=1.0))
+    warm = model.caption(image, noise, none, {}, with_controls(temperature=1.0))
     assert not torch.equal(warm, said)
 
 
-@breaks("families/illustrate.py", 'noise["text"][:, start_BS.shape[1] :]', 'noise["text"]')
+@breaks(
+    "families/illustrate.py",
+    "torch.cat([start_BS, written_BT], 1)\n\n    def text_nats",
+    "written_BT\n\n    def text_nats",
+)
 @torch.no_grad()
 def test_writing_goes_on_from_its_start():
     model, noise = model_of(), None
@@ -214,17 +220,35 @@ def test_patches_grow_with_the_image():
 
 
 def test_tokens_are_cut_and_picked_as_said():
-    log_p = torch.tensor([[0.5, 0.3, 0.15, 0.05]]).log()
+    p, count = torch.tensor([0.5, 0.3, 0.15, 0.05]), 40_000
+    uniform = Rng([3]).uniform("tokens", count)[0]
 
-    def picked(**cut):
-        shares = torch.arange(0.005, 1, 0.01)
-        found = chosen(log_p.expand(len(shares), -1), shares, **cut)
-        return {int(token): int((found == token).sum()) for token in found.unique()}
+    def shares(of=p, **cut):
+        found = chosen(of.log().expand(count, -1), uniform, **cut)
+        return torch.bincount(found, minlength=4) / count
 
-    assert picked() == {0: 50, 1: 30, 2: 15, 3: 5}
-    assert picked(temperature=0) == {0: 100}
-    assert set(picked(top_k=2)) == {0, 1} == set(picked(top_p=0.6)) == set(picked(min_p=0.5))
-    assert set(picked(top_p=0.4)) == {0}
-    share = 0.5**2 / sum(p**2 for p in (0.5, 0.3, 0.15, 0.05))
-    assert abs(picked(temperature=0.5)[0] - 100 * share) <= 1
-    assert math.isclose(sum(picked(temperature=2.0).values()), 100)
+    def near(found, expected):
+        return torch.allclose(found, torch.as_tensor(expected), atol=0.01)
+
+    assert near(shares(), p) and near(shares(p.flip(0)), p.flip(0))
+    assert shares(temperature=0).tolist() == [1, 0, 0, 0]
+    assert near(shares(temperature=0.5), p**2 / (p**2).sum())
+    for cut in ({"top_k": 2}, {"top_p": 0.6}, {"min_p": 0.5}):
+        assert near(shares(**cut), [0.625, 0.375, 0, 0])
+    assert shares(top_p=0.4).tolist() == [1, 0, 0, 0]
+
+
+@breaks(
+    "sampling/words.py",
+    "(bits_B[:, None] << 32) + place_V",
+    "(bits_B[:, None] << 32) + 0 * place_V",
+)
+def test_one_number_gives_independent_ones_and_near_distributions_the_same_token():
+    noise = gumbel(Rng([4]).uniform("numbers", 4000)[0], 64)
+    assert abs(noise.mean() - 0.5772) < 0.01 and abs(noise.var() - math.pi**2 / 6) < 0.03
+    assert torch.corrcoef(noise.T).fill_diagonal_(0).abs().max() < 0.08
+    uniform = Rng([5]).uniform("tokens", 4000)[0]
+    p = torch.rand(64, generator=torch.Generator().manual_seed(0)).expand(4000, -1)
+    other = p * (1 + 0.1 * torch.arange(64).remainder(2))
+    same = chosen(p.log(), uniform) == chosen(other.log(), uniform)
+    assert same.float().mean() > 0.9

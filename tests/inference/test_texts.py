@@ -16,7 +16,7 @@ from zeuxis.core.settings import Data
 from zeuxis.core.vocabulary import fluent, plain
 from zeuxis.inference import artefact
 from zeuxis.inference.model import load
-from zeuxis.inference.texts import texts_of, with_bits
+from zeuxis.inference.texts import texts_of, verbatim, with_bits
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_texts_are_written_as_their_name_says(run, photos, tmp_path, capsys):
     assert "cannot hold texts; give a name that ends in one of .jsonl" in capsys.readouterr().err
 
 
-@breaks("inference/verbs/words.py", "start_S.expand(count, -1)", "start_S[:0].expand(count, -1)")
+@breaks("inference/texts.py", "vocabulary_of(model).encode(plain(prefix))", "[]")
 def test_writing_begins_with_its_prefix_and_does_not_depend_on_the_count(run):
     model = load(run)
     made = model.write(6, prefix="A red", seed=4)
@@ -71,26 +71,16 @@ def test_writing_begins_with_its_prefix_and_does_not_depend_on_the_count(run):
 
 @breaks("inference/texts.py", "prepared.train.tolist() for c", "prepared.holdout.tolist() for c")
 def test_texts_known_by_heart_are_counted_beside_held_out_ones(run, tmp_path, capsys):
-    model = load(run)
-    some = model.write(8, seed=1).texts
     folder = pictures(tmp_path / "photos", count=24, size=(8, 8))
-    (folder / "metadata.jsonl").write_text(
-        "".join(
-            json.dumps({"file_name": f"{k:03d}.png", "text": some[k % 8] if k % 2 else f"one {k}"})
-            + "\n"
-            for k in range(24)
-        )
-    )
-    form = Data(size=(8, 8), channels=3, holdout=0.3)
-    prepared = data.prepare(folder, tmp_path / "set", form)
-    found = model.write(8, seed=1, data=prepared.folder).verbatim
-    known = {prepared.texts[row] for row in prepared.train.tolist()}
-    assert found.share == np.mean([text in known for text in some])
-    held = [prepared.texts[row] for row in prepared.holdout.tolist()]
-    assert found.held_share == pytest.approx(np.mean([text in known for text in held]))
-    assert found.held_count == len(held) and 0 < found.share < 1
-    asked = ["write", run, "--count", 8, "--seed", 1, "--data"]
-    assert zeuxis(*asked, prepared.folder) == 0
+    for number in range(24):
+        (folder / f"{number:03d}.txt").write_text("A cat, red" if number % 2 else f"one {number}")
+    prepared = data.prepare(folder, tmp_path / "set", Data(size=(8, 8), channels=3, holdout=0.3))
+    train, held = ([prepared.texts[k] for k in rows] for rows in (prepared.train, prepared.holdout))
+    own = next(text for text in train if text.startswith("one"))
+    found = verbatim(load(run), ["a  CAT , red", own, "a dog", "one"], prepared.folder, None)
+    assert found.share == 0.5 and found.held_count == len(held) > 0
+    assert found.held_share == held.count("A cat, red") / len(held)
+    assert zeuxis("write", run, "--count", 8, "--seed", 1, "--data", prepared.folder) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert f"stand in the training data word for word; of {len(held)} held-out captions" in said
 
@@ -107,3 +97,22 @@ def test_a_model_without_captions_has_no_words(tmp_path, photos, capsys):
 def test_plain_captions_become_what_people_write():
     for text in ("a red cat, please", "it's (very) red-haired.", "a & b", "no hat; 3 cats!"):
         assert fluent(plain(text)) == text
+
+
+def test_what_an_image_tells_of_its_caption_is_the_caption_gain(run, tmp_path):
+    from zeuxis.evaluation import captions
+
+    folder = pictures(tmp_path / "photos", count=12, size=(8, 8))
+    for number in range(12):
+        (folder / f"{number:03d}.txt").write_text("a red cat" if number % 2 else "a blue dog")
+    prepared = data.prepare(folder, tmp_path / "set", Data(size=(8, 8), channels=3))
+    model = load(run)
+    assert captions.measurable(model)
+    loss = captions.caption_loss(model, prepared, prepared.train)
+    said = [prepared.texts[row] for row in prepared.train.tolist()]
+    ids = torch.from_numpy(WORDS.rows(said)).long()
+    image = torch.from_numpy(prepared.images[prepared.train].copy()).permute(0, 3, 1, 2) / 127.5 - 1
+    size = np.array([len(plain(one)) + 1 for one in said]) * math.log(2)
+    assert loss.without_N == pytest.approx(model.family.text_nats(ids).numpy() / size, rel=1e-3)
+    given = model.family.caption_nats(image, ids).numpy() / size
+    assert loss.with_N == pytest.approx(given, rel=1e-3)

@@ -210,11 +210,12 @@ class Captions(Draws[K]):
         self,
         image_BCHW: Tensor,
         noise: Batch,
+        start_BS: Tensor,
         cond: Batch,
         controls: K,
         progress: Progress | None = None,
     ) -> Tensor:
-        """Ids (B, T) of a caption of each image, padding after its end."""
+        """Ids (B, T) of a caption of each image that begins with S ids, padding after its end."""
 
     @abc.abstractmethod
     def caption_nats(self, image_BCHW: Tensor, text_BT: Tensor) -> Tensor:

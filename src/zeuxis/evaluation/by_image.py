@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from zeuxis.core.abilities import Denoises, Reconstructs, Scores
+from zeuxis.core.abilities import Captions, Denoises, Reconstructs, Scores
 from zeuxis.core.pixels import composites, grid
 from zeuxis.core.progress import Progress
 from zeuxis.core.sheets import above
@@ -149,14 +149,13 @@ def _gain(
 def _captions(
     model: Model, prepared: Prepared, rows: np.ndarray, receipt: Mapping[str, str]
 ) -> Measured:
-    """How much captions help to tell an image from noise, or to predict it."""
+    """How much captions help to tell an image from noise, or either to predict the other."""
     loss, found = captions.caption_loss(model, prepared, rows), Measured()
     if len(loss.gain_N) < 2:
         found.leave_out("fewer than 2 of these images have a caption", CAPTIONS)
         return found
-    at = (
-        {"t": captions.TIME} if isinstance(model.family, Denoises) else {"of": "bits per dimension"}
-    )
+    kind = "bits a byte of captions" if isinstance(model.family, Captions) else "bits per dimension"
+    at = {"t": captions.TIME} if isinstance(model.family, Denoises) else {"of": kind}
     of = {"loss_without": round(float(loss.without_N.mean()), 5), **at}
     return Measured({CAPTIONS: mean(loss.gain_N, {**receipt, **of})})
 

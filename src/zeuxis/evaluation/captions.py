@@ -4,18 +4,21 @@ At strong noise, t = 0.9, hardly anything but the caption says what an image sho
 flow's velocity, e - x, where x_t = (1 - t) x + t e: E |v - (e - x)|^2 = E |x' - x|^2 / t^2, x' the image that
 `denoise` expects. A model that ignores captions gains 0; samples may look fine long before it gains.
 
-Of a model of likelihoods, it is the bits per dimension of an image that its caption saves.
+Of a model of likelihoods, it is the bits per dimension of an image that its caption saves; of one that says
+captions, the bits a byte of a caption that its image saves.
 
 Shapes: B batch, C channels, H height, W width, N images.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from zeuxis.core.abilities import Denoises, Scores
+from zeuxis.core.abilities import Captions, Denoises, Scores, Writes
+from zeuxis.core.vocabulary import plain
 from zeuxis.data import Prepared, described
 from zeuxis.inference.model import Ask, Model
 
@@ -25,11 +28,11 @@ MOST = 256
 
 
 class CaptionLoss(NamedTuple):
-    """Mean squared errors, or bits per dimension, of N images.
+    """Mean squared errors, or bits per dimension, of N images; or bits a byte of the first caption of each.
 
     Attributes:
-        without_N: with no caption.
-        with_N: with the first of each image's captions.
+        without_N: with no caption, or no image.
+        with_N: with the first of each image's captions, or its image.
     """
 
     without_N: np.ndarray
@@ -42,13 +45,11 @@ class CaptionLoss(NamedTuple):
 
 
 def measurable(model: Model) -> bool:
-    """Whether a model takes captions, and expects an image of noise or gives likelihoods."""
+    """Whether a model takes captions, and expects an image of noise or gives likelihoods of either."""
     family = model.family
-    return (
-        family.config.text is not None
-        and isinstance(family, Denoises | Scores)
-        and "image" in family.needs()
-    )
+    both = isinstance(family, Captions) and isinstance(family, Writes)
+    able = both or isinstance(family, Denoises | Scores)
+    return family.config.text is not None and able and "image" in family.needs()
 
 
 def caption_loss(model: Model, prepared: Prepared, rows: np.ndarray) -> CaptionLoss:
@@ -64,6 +65,10 @@ def caption_loss(model: Model, prepared: Prepared, rows: np.ndarray) -> CaptionL
 
     def errors(ask: Ask) -> Tensor:
         image_BCHW, known = ask.inputs["image"], {"text": ask.cond["text"]}
+        if isinstance(ask.family, Captions) and isinstance(ask.family, Writes):
+            alone_B = ask.family.text_nats(known["text"])
+            given_B = ask.family.caption_nats(image_BCHW, known["text"])
+            return torch.stack([alone_B, given_B], 1) / math.log(2) / ask.inputs["size"][:, None]
         if not isinstance(ask.family, Denoises):
             batches = [{"image": image_BCHW, **cond} for cond in ({}, known)]
             return torch.stack([ask.family.bits_per_dim(one, ask.random) for one in batches], 1)
@@ -79,5 +84,7 @@ def caption_loss(model: Model, prepared: Prepared, rows: np.ndarray) -> CaptionL
         return torch.stack(found, 1) / TIME**2
 
     unknown = np.full((len(images), len(model.conditions)), -1, np.int64)
-    both_N2 = model.batches(errors, unknown, {"image": images, "text": ids}).cpu().numpy()
+    size = np.array([len(plain(caption).encode()) + 1 for _, caption in some], np.float32)
+    given = {"image": images, "text": ids, "size": size}
+    both_N2 = model.batches(errors, unknown, given).cpu().numpy()
     return CaptionLoss(both_N2[:, 0], both_N2[:, 1])

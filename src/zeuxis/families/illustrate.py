@@ -134,6 +134,7 @@ class Illustrate(
         layers=1,
         heads=2,
         codes=16,
+        text_first=0.9,
         text=Vocabulary(length=5),
     )
     DESCRIBED = True
@@ -242,21 +243,19 @@ class Illustrate(
         self,
         image_BCHW: Tensor,
         noise: Batch,
+        start_BS: Tensor,
         cond: Batch,
         controls: IllustrateControls,
         progress: Progress | None = None,
     ) -> Tensor:
-        """Word by word after the image; the likeliest unless a temperature is given."""
+        """Word by word after the image and the start; the likeliest unless a temperature is given."""
         token_BP = self.patches.encode(image_BCHW)
         image_first_B = torch.zeros_like(token_BP[:, 0], dtype=torch.bool)
-        start_BNE = torch.cat(
-            [
-                self.net.images(token_BP, image_first_B, self.patches.codes_KD),
-                self.net.texts(token_BP[:, :0]),
-            ],
-            1,
-        )
-        return self._write(start_BNE, noise["text"], 0, controls, 0.0, 0.0, progress)
+        image_BNE = self.net.images(token_BP, image_first_B, self.patches.codes_KD)
+        start_BNE = torch.cat([image_BNE, self.net.texts(start_BS)], 1)
+        rest, place = noise["text"][:, start_BS.shape[1] :], start_BS.shape[1]
+        written_BT = self._write(start_BNE, rest, place, controls, 0.0, 0.0, progress)
+        return torch.cat([start_BS, written_BT], 1)
 
     def caption_nats(self, image_BCHW: Tensor, text_BT: Tensor) -> Tensor:
         """Of p(c | x), (B,)."""

@@ -7,15 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from zeuxis.core.errors import Invalid, Unable
-from zeuxis.inference.arguments import Number
+from zeuxis.inference.arguments import Number, Switch
 from zeuxis.inference.prompts import TextOf, lines_of
 from zeuxis.inference.results import Images
+from zeuxis.inference.texts import vocabulary_of
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from zeuxis.core.progress import Progress
     from zeuxis.inference.model import Model
 
 PAGE = "story.html"
+ADDED, ROOM = 2, 3
+"""How often a caption is continued, and ids that must fit after it."""
 STYLE = """:root { color-scheme: light dark; font: 1.1rem/1.5 system-ui, sans-serif; }
 body { max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; }
@@ -104,10 +109,35 @@ class StrengthOf(Number):
             raise Invalid(f"vary is {strength:g}; expected a strength above 0, at most 1")
         if not isinstance(model.family, Varies):
             raise Unable(
-                f"a {model.facts['family']} cannot vary its first frame; leave --vary out: all frames "
-                "have the same noise"
+                f"{model.facts['family']} cannot vary its first frame; leave --vary out: all frames have "
+                "the same noise"
             )
         return strength
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DescribeOf(Switch):
+    """Yes or no; yes of a family that captions."""
+
+    def check(self, model: "Model", value: Any, given: Mapping[str, Any]) -> bool:
+        """The value."""
+        from zeuxis.core.abilities import Captions
+
+        if super().check(model, value, given) and not isinstance(model.family, Captions):
+            raise Unable(f"{model.facts['family']} cannot say what it sees; leave --describe out")
+        return bool(value)
+
+
+def continued(model: "Model", image_1HWC: "np.ndarray", text: str) -> str:
+    """A caption, followed by what the model sees in a picture and the caption does not name."""
+    from zeuxis.core.vocabulary import plain
+
+    vocabulary = vocabulary_of(model)
+    for _ in range(ADDED):
+        if len(vocabulary.encode(plain(f"{text},"))) + ROOM > vocabulary.length:
+            break
+        text = model.caption(image_1HWC, prefix=f"{text},").texts[0]
+    return text
 
 
 Script = Annotated[
@@ -127,4 +157,8 @@ Vary = Annotated[
         word=float | None,
         least=0,
     ),
+]
+Describe = Annotated[
+    bool,
+    DescribeOf(help="Let the model add to each caption what it sees in the first frame."),
 ]

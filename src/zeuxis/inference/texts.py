@@ -155,6 +155,16 @@ def vocabulary_of(model: "Model") -> "Vocabulary":
     return found
 
 
+def started(model: "Model", prefix: str, count: int) -> "Tensor":
+    """Ids (count, S) that so many texts begin with."""
+    import torch
+
+    from zeuxis.core.vocabulary import plain
+
+    ids = vocabulary_of(model).encode(plain(prefix))
+    return torch.tensor(ids, dtype=torch.int64).expand(count, -1)
+
+
 def with_bits(text_BT: "Tensor", nats_B: "Tensor") -> "Tensor":
     """(B, T + 1) float64: ids and bits, as one result of a batch."""
     import torch

@@ -7,7 +7,7 @@ from typing import Any
 
 from zeuxis import families
 from zeuxis.core import pixels
-from zeuxis.core.abilities import Denoises
+from zeuxis.core.abilities import Captions, Denoises
 from zeuxis.core.family import Family
 from zeuxis.core.progress import Check
 from zeuxis.core.rng import Rng
@@ -86,8 +86,8 @@ def caption_probe(draw: Drawing) -> Probe:
     def look(average: Family, step: int, check: Check) -> Mapping[str, float]:
         check()
         model = draw.model(average)
-        if not captions.measurable(model) or not isinstance(average, Denoises):
-            return {}  # likelihoods take too long to be looked at often
+        if not captions.measurable(model) or not isinstance(average, Denoises | Captions):
+            return {}  # likelihoods of images take too long to be looked at often
         loss = captions.caption_loss(model, draw.prepared, rows)
         return {"caption_gain": float(loss.gain_N.mean())} if len(loss.gain_N) else {}
 

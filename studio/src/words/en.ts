@@ -1,7 +1,6 @@
 /** Every word that the page shows, but for the server's sentences. */
 
 import { create } from "./create";
-import { exporting } from "./export";
 import { count, figures } from "./figures";
 import { jobs, judge, train } from "./train";
 
@@ -112,7 +111,6 @@ export const en = {
   train,
   jobs,
   create,
-  exporting,
   judge,
 };
 

@@ -1,12 +1,13 @@
 """The verb that tells a story in pictures."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zeuxis.inference.arguments import Seed
-from zeuxis.inference.story import Script, Story, Vary
+from zeuxis.inference.story import Describe, Script, Story, Vary
 from zeuxis.inference.verb import verb
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
     from zeuxis.core.family import Controls
@@ -21,55 +22,56 @@ NOISE = "noise "
     "Generates",
     "zeuxis story runs/flow-photos script.txt --grid strip.png",
     "zeuxis story runs/flow-photos script.txt --seed 3 --vary 0.7",
+    "zeuxis story runs/illustrate-photos script.txt --describe",
 )
 def story(
     model: "Model",
     script: Script,
     seed: Seed = 0,
     vary: Vary = None,
+    describe: Describe = False,
     controls: "Controls | None" = None,
     progress: "Progress | None" = None,
 ) -> Story:
     """Draw one subject in several scenes, from a script.
 
     Each frame's caption is the subject and its scene, and all frames have the same noise, so that much of
-    what the captions leave open stays as it is.
+    what the captions leave open stays as it is. A family that captions can add to them what it sees in the
+    first frame.
     """
     from zeuxis.inference.labels import described, drawn, remarks
+    from zeuxis.inference.story import continued
 
     subject, *scenes = script
     captions, count = [f"{subject}, {scene}" for scene in scenes], len(scenes)
-    more, _ = described(model, count, seed, None, captions, open_to_data=False)
     table = drawn(model.conditions, model.facts.get("dataset", {}), 1, seed).repeat(count, 0)
-    noise = model.family.noise(model.random(seed, slice(0, 1)))  # type: ignore[operator]
-    inputs = {NOISE + name: value.expand(count, *value.shape[1:]) for name, value in noise.items()}
 
-    def same(ask: "Ask") -> dict[str, "Tensor"]:
-        return {k.removeprefix(NOISE): v for k, v in ask.inputs.items() if k.startswith(NOISE)}
+    def frames(ability: str, turned: Any, **given: Any) -> "np.ndarray":
+        """All of them, by one noise."""
+        noise = model.family.noise(model.random(seed, slice(0, 1)))  # type: ignore[operator]
+        more, _ = described(model, count, seed, None, captions, open_to_data=False)
+        inputs = {NOISE + k: v.expand(count, *v.shape[1:]) for k, v in noise.items()}
 
-    def generated(ask: "Ask") -> "Tensor":
-        out: Tensor = ask.family.generate(same(ask), ask.cond, controls, ask.progress)
-        return out
+        def call(ask: "Ask") -> "Tensor":
+            same = {k.removeprefix(NOISE): v for k, v in ask.inputs.items() if k.startswith(NOISE)}
+            known = [ask.inputs[name] for name in given]
+            out: Tensor = getattr(ask.family, ability)(*known, same, ask.cond, turned, ask.progress)
+            return out
 
-    found = model.images(generated, table, {**inputs, **more}, progress=progress)
-    images = found.images
+        return model.images(call, table, {**inputs, **more, **given}, progress=progress).images
+
+    images = frames("generate", controls)
+    if describe:
+        asked = captions
+        captions = [asked[0], *(continued(model, images[:1], one) for one in asked[1:])]
+        images = frames("generate", controls)
     if vary is not None:
         turned = controls.model_copy(update={"strength": vary})  # type: ignore[union-attr]
-        given = {**inputs, **more, "images": images[:1].repeat(count, 0)}
-        varied = model.images(
-            lambda ask: ask.family.vary(
-                ask.inputs["images"], same(ask), ask.cond, turned, ask.progress
-            ),
-            table,
-            given,
-            progress=progress,
-        )
-        images = images.copy()
-        images[1:] = varied.images[1:]
+        images[1:] = frames("vary", turned, images=images[:1].repeat(count, 0))[1:]
     return Story(
         images=images,
-        labels=found.labels,
-        conditions=found.conditions,
+        labels=table,
+        conditions=model.conditions,
         columns=count,
         texts=captions,
         remarks=remarks(model, captions),

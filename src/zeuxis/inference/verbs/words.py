@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 def caption(
     model: "Model",
     images: Pixels,
+    prefix: Prefix = "",
     seed: Seed = 0,
     controls: "Controls | None" = None,
     progress: "Progress | None" = None,
@@ -30,17 +31,21 @@ def caption(
     """Say in words what images show: the likeliest words, unless a temperature is given."""
     import numpy as np
 
-    from zeuxis.inference.texts import texts_of, vocabulary_of, with_bits
+    from zeuxis.inference.texts import started, texts_of, vocabulary_of, with_bits
 
-    vocabulary = vocabulary_of(model)
+    vocabulary, start = vocabulary_of(model), started(model, prefix, len(images))
 
     def call(ask: "Ask") -> "Tensor":
-        image_BCHW = ask.inputs["images"]
-        text_BT = ask.family.caption(image_BCHW, ask.noise(), ask.cond, controls, ask.progress)
+        image_BCHW, start_BS = ask.inputs["images"], ask.inputs["start"]
+        text_BT = ask.family.caption(
+            image_BCHW, ask.noise(), start_BS, ask.cond, controls, ask.progress
+        )
         return with_bits(text_BT, ask.family.caption_nats(image_BCHW, text_BT))
 
     unknown = np.full((len(images), len(model.conditions)), -1)
-    found = model.batches(call, unknown, {"images": images}, seed=seed, progress=progress)
+    found = model.batches(
+        call, unknown, {"images": images, "start": start}, seed=seed, progress=progress
+    )
     return texts_of(vocabulary, found)
 
 
@@ -63,13 +68,10 @@ def write(
     import dataclasses
 
     import numpy as np
-    import torch
 
-    from zeuxis.core.vocabulary import plain
-    from zeuxis.inference.texts import texts_of, verbatim, vocabulary_of, with_bits
+    from zeuxis.inference.texts import started, texts_of, verbatim, vocabulary_of, with_bits
 
-    vocabulary = vocabulary_of(model)
-    start_S = torch.tensor(vocabulary.encode(plain(prefix)), dtype=torch.int64)
+    vocabulary, start = vocabulary_of(model), started(model, prefix, count)
 
     def call(ask: "Ask") -> "Tensor":
         text_BT = ask.family.write(
@@ -78,7 +80,7 @@ def write(
         return with_bits(text_BT, ask.family.text_nats(text_BT, ask.cond))
 
     unknown = np.full((count, len(model.conditions)), -1)
-    start = {"start": start_S.expand(count, -1)}
-    made = texts_of(vocabulary, model.batches(call, unknown, start, seed=seed, progress=progress))
+    found = model.batches(call, unknown, {"start": start}, seed=seed, progress=progress)
+    made = texts_of(vocabulary, found)
     known = None if data is None else verbatim(model, made.texts, data, progress)
     return dataclasses.replace(made, verbatim=known)
