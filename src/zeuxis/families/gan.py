@@ -58,8 +58,8 @@ class GANConfig(FamilyConfig):
     """Dimensions of the latent."""
     embedding: int = pydantic.Field(64, ge=1)
     """Dimensions of the embedding of labels and captions."""
-    drop_label: float = pydantic.Field(0.1, ge=0, le=1)
-    """Dropout of labels and captions in training, so that the model also works without them."""
+    drop_label: float = pydantic.Field(0.05, ge=0, le=1)
+    """Dropout of labels and captions in training, for use without; each of several is also dropped alone."""
     loss: adversarial.Loss = "relativistic"
     """Adversarial loss of generator and discriminator."""
     penalty: Literal["zero_centred", "one_centred", "none"] = "zero_centred"

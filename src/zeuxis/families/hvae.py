@@ -66,8 +66,8 @@ class HVAEConfig(FamilyConfig):
     """Weight of the KL divergence (Higgins et al., 2017). The loss is a likelihood bound at 1 only."""
     kl_warmup: float = pydantic.Field(0.0, ge=0, le=1)
     """Share of the run over which the weight of the KL divergence rises from 0 to `beta`."""
-    drop_label: float = pydantic.Field(0.1, ge=0, le=1)
-    """Dropout of labels and captions in training, so that the model also works without them."""
+    drop_label: float = pydantic.Field(0.05, ge=0, le=1)
+    """Dropout of labels and captions in training, for use without; each of several is also dropped alone."""
 
     @pydantic.model_validator(mode="after")
     def _large_enough(self) -> "HVAEConfig":

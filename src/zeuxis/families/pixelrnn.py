@@ -61,8 +61,8 @@ class PixelRNNConfig(FamilyConfig):
     """Logistics in the mixture."""
     embedding: int = pydantic.Field(32, ge=1)
     """Dimensions of the embedding of labels and captions."""
-    drop_label: float = pydantic.Field(0.1, ge=0, le=1)
-    """Dropout of labels and captions in training, so that the model also works without them."""
+    drop_label: float = pydantic.Field(0.05, ge=0, le=1)
+    """Dropout of labels and captions in training, for use without; each of several is also dropped alone."""
 
     @pydantic.field_validator("kernel")
     @classmethod

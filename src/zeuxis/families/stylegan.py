@@ -61,8 +61,8 @@ class StyleGANConfig(FamilyConfig):
     """Layers of the mapping network; 8 in the paper, fewer for small sets."""
     embedding: int = pydantic.Field(32, ge=1)
     """Dimensions of the mapping network's embedding of labels and captions."""
-    drop_label: float = pydantic.Field(0.1, ge=0, le=1)
-    """Dropout of labels and captions in training, so that the model also works without them."""
+    drop_label: float = pydantic.Field(0.05, ge=0, le=1)
+    """Dropout of labels and captions in training, for use without; each of several is also dropped alone."""
     loss: Literal["non_saturating", "relativistic"] = "relativistic"
     """`non_saturating` with R1, the paper's; `relativistic`: real and fake in pairs, with R1 and R2."""
     gamma: float = pydantic.Field(1.0, ge=0)

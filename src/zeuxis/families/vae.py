@@ -99,8 +99,8 @@ class VAEConfig(FamilyConfig):
     """Free bits: nats per latent dimension without cost (Kingma et al., 2016, https://arxiv.org/abs/1606.04934)."""
     kl_warmup: float = pydantic.Field(0.0, ge=0, le=1)
     """Share of the run over which the weight of the KL divergence rises from 0 to `beta`."""
-    drop_label: float = pydantic.Field(0.1, ge=0, le=1)
-    """Dropout of labels and captions in training, so that the model also works without them."""
+    drop_label: float = pydantic.Field(0.05, ge=0, le=1)
+    """Dropout of labels and captions in training, for use without; each of several is also dropped alone."""
 
     @pydantic.model_validator(mode="after")
     def _large_enough(self) -> "VAEConfig":

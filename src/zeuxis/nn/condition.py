@@ -54,7 +54,8 @@ class Conditioner(nn.ModuleList):
         numbers: columns of numbers.
         text: the vocabulary of captions.
         image: (C, H, W) of images, whose mean picture is learned, of text only.
-        spread: standard deviation of their sum at first; by default each has 1.
+        spread: standard deviation of their sum at first, to which an unknown class adds nothing; by default
+            each has 1.
         reads: whether captions are given as ids, not as `read` by another conditioner.
     """
 
@@ -76,6 +77,8 @@ class Conditioner(nn.ModuleList):
         super().__init__([*tables, *(NumberEmbedding(each, size, one) for each in numbers)])
         for table in tables:
             table.weight.data.mul_(one)
+            if spread is not None:
+                table.weight.data[0] = 0
         self.classes, self.numbers = tuple(classes), len(numbers)
         self.size = size if classes or numbers or text else 0
         self.shape: tuple[int, int, int] | None = None

@@ -7,4 +7,5 @@ the user: captions may say left and right.
 FAMILY = "gan"
 SETTINGS = {
     "family.embedding": "128",
+    "family.drop_label": "0.1",
 }

@@ -7,5 +7,6 @@ the user: captions may say left and right.
 FAMILY = "stylegan"
 SETTINGS = {
     "family.embedding": "128",
+    "family.drop_label": "0.1",
     "training.lr": "3e-3",
 }
