@@ -1,6 +1,6 @@
 """Small pictures to captions, by styles: at the learning rate of the paper, which captions can follow.
 
-docs/text.md has what it reaches on the avatars, the time and the machine. Mirroring (data.flip) is left to
+What it reaches was not measured yet; that of `gan` is in docs/text.md. Mirroring (data.flip) is left to
 the user: captions may say left and right.
 """
 
