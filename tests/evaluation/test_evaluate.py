@@ -12,7 +12,8 @@ from tests.support.sabotage import breaks
 from zeuxis import data, families
 from zeuxis.core.pixels import grid, save_png
 from zeuxis.core.settings import Data
-from zeuxis.evaluation import evaluate, sides
+from zeuxis.evaluation import evaluate, report, sides
+from zeuxis.evaluation.report import training
 from zeuxis.evaluation.report.charts import curve, ladder
 from zeuxis.features import Features
 from zeuxis.features.foreign import of_module
@@ -269,8 +270,27 @@ def test_charts_survive_odd_numbers():
     assert "&lt;loss&gt;" in flat and "nan" not in flat
     many = curve("many", range(5000), np.sin(np.arange(5000)).tolist())
     assert len(many) < 20_000 and "step 4,999" in many
+    marked = curve("marked", [1, 2, 3], [1.0, 2.0, 3.0], marks=[2, 9])
+    assert marked.count('class="mark"') == 1
     drawn = ladder([("this model", -0.1, "model"), ("real", 0.0, "reference")], (-0.2, -0.01))
     assert "nan" not in drawn and drawn.count("<circle") == 2
+
+
+@breaks("evaluation/report/__init__.py", "happenings[:MOST_SAID]", "[]")
+def test_what_the_doctor_found_and_did_stands_above_the_curves():
+    log = [
+        {"step": 2, "main/total": 1.0},
+        {"step": 3, "finding": "not finite", "evidence": "a <loss> is nan"},
+        {"step": 3, "by": "doctor", "action": "set", "knob": "limit/main", "why": ""},
+        {"step": 3, "by": "doctor", "action": "rollback", "before": 2, "why": "it went back"},
+        {"step": 4, "main/total": 1.0},
+    ]
+    said = training.happenings(log)
+    assert said == [(3, "not finite: a <loss> is nan"), (3, "it went back")]
+    page = report._curves(training.curves(log), said)
+    assert "Step 3: not finite: a &lt;loss&gt; is nan" in page and 'class="mark"' in page
+    assert "log.jsonl" in report._curves(training.curves(log), said * 20)
+    assert "<ul>" not in report._curves(training.curves(log), [])
 
 
 @pytest.fixture(scope="module")

@@ -167,12 +167,13 @@ def test_a_player_that_does_not_move_is_named(tmp_path, player):
     'memory["row"] == IN_A_ROW:\n        evidence',
     "False:\n        evidence",
 )
-def test_scores_tell_of_collapse_and_of_getting_worse(tmp_path):
+def test_scores_tell_of_collapse_of_captions_and_of_getting_worse(tmp_path):
     def score(average, step, check):
-        return {"kernel_distance": 1.0 + (step > 60) * step, "variety": 0.51 - step / 200}
+        distance, variety = 1.0 + (step > 60) * step, 0.51 - step / 200
+        return {"kernel_distance": distance, "variety": variety, "caption_gain": 0.1 - step / 1000}
 
     run(tmp_path, Scores(20, score))
-    assert found(tmp_path) == [("collapse", 100), ("getting worse", 120)]
+    assert found(tmp_path) == [("collapse", 100), ("captions unused", 100), ("getting worse", 120)]
 
 
 def test_to_say_is_not_to_act(tmp_path):

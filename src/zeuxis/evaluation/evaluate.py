@@ -31,7 +31,7 @@ from zeuxis.evaluation.report import Page, write
 from zeuxis.evaluation.report.measures import REFERENCES, cards
 from zeuxis.evaluation.report.outcome import Outcome
 from zeuxis.evaluation.report.pictures import HIDDEN, TILES, beside, hide
-from zeuxis.evaluation.report.training import curves, facts, sheets, summary
+from zeuxis.evaluation.report.training import curves, facts, happenings, sheets, summary
 from zeuxis.evaluation.report.translated import section
 from zeuxis.evaluation.report.verdict import UNMEASURED, advised, verdict
 from zeuxis.evaluation.sides import Side, look, measure
@@ -579,5 +579,6 @@ def _page(
         translated=model.family.shows() == "translate",
         neighbours=list(near),
         curves=list(curves(log)),
+        happenings=happenings(log),
         facts=list(facts(model, prepared, outcome.facts)),
     )

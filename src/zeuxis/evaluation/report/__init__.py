@@ -15,6 +15,9 @@ from zeuxis.core.pixels import SHEET, checkered, png_bytes, whole_factor
 from zeuxis.core.words import markup
 from zeuxis.evaluation.report.charts import curve
 
+MOST_SAID = 12
+"""Lines of what happened in training."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Card:
@@ -101,6 +104,7 @@ class Page:
         exemplar: the picture whose style all images have, if they have that of one.
         neighbours: samples beside what they are most like.
         curves: (title, steps, values).
+        happenings: (step, sentence) of what went wrong in training, and what was done about it.
         facts: (name, value) about data, training and machine.
         receipts: JSON text of every number.
     """
@@ -124,6 +128,7 @@ class Page:
     exemplar: np.ndarray | None = None
     neighbours: Sequence[Neighbours] = ()
     curves: Sequence[tuple[str, Sequence[int], Sequence[float]]] = ()
+    happenings: Sequence[tuple[int, str]] = ()
     facts: Sequence[tuple[str, str]]
     receipts: str
 
@@ -151,7 +156,7 @@ def render(page: Page) -> str:
         _nearest(page.neighbours),
         _table(page.rows),
         _left_out(page.left_out),
-        _curves(page.curves),
+        _curves(page.curves, page.happenings),
         _facts(page),
     ]
     return document(page.title, parts, sharp=page.tiles_NHWC.shape[1] <= 64)
@@ -340,12 +345,24 @@ def _nearest(neighbours: Iterable[Neighbours]) -> str:
     )
 
 
-def _curves(curves: Iterable[tuple[str, Sequence[int], Sequence[float]]]) -> str:
-    drawn = "".join(curve(*one) for one in curves)
+def _curves(
+    curves: Iterable[tuple[str, Sequence[int], Sequence[float]]],
+    happenings: Sequence[tuple[int, str]],
+) -> str:
+    marks = sorted({step for step, _ in happenings})
+    drawn = "".join(curve(*one, marks) for one in curves)
     if not drawn:
         return ""
+    said = "".join(
+        f"<li>Step {step:,}: {markup(text)}</li>" for step, text in happenings[:MOST_SAID]
+    )
+    if len(happenings) > MOST_SAID:
+        said += f"<li>and {len(happenings) - MOST_SAID:,} more lines of log.jsonl</li>"
+    told = (
+        f" Dashed lines mark what the doctor found and did.</p><ul>{said}</ul>" if said else "</p>"
+    )
     return (
-        "<h2>Training curves</h2><p>Everything that was logged, over training steps.</p>"
+        f"<h2>Training curves</h2><p>Everything that was logged, over training steps.{told}"
         f'<div class="curves">{drawn}</div>'
     )
 

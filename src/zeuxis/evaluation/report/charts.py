@@ -36,10 +36,13 @@ def with_half(value: float, half: float) -> str:
     return f"{value:,.{digits}f} ± {half:,.{digits}f}"
 
 
-def curve(title: str, steps: Sequence[int], values: Sequence[float]) -> str:
+def curve(
+    title: str, steps: Sequence[int], values: Sequence[float], marks: Sequence[int] = ()
+) -> str:
     """One quantity over training steps: what was logged faintly, its running mean on top.
 
-    Fewer than two finite values make no curve, and the result is empty.
+    Fewer than two finite values make no curve, and the result is empty. `marks` are steps at which
+    something happened.
     """
     points = [(s, v) for s, v in zip(steps, values, strict=True) if math.isfinite(v)]
     if len(points) < 2:
@@ -58,6 +61,11 @@ def curve(title: str, steps: Sequence[int], values: Sequence[float]) -> str:
     raw = " ".join(place(s, v) for s, v in points)
     mean = " ".join(place(s, v) for (s, _), v in zip(points, smooth, strict=True))
     floor = HEIGHT - BOTTOM
+    happened = "".join(
+        f'<path class="mark" d="M{place(step, high).partition(",")[0]} 8V{floor}"/>'
+        for step in marks
+        if first <= step <= last
+    )
     return (
         f'<figure class="curve"><figcaption>{markup(title)} <b>{number(smooth[-1])}</b></figcaption>'
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{markup(title)}, '
@@ -66,7 +74,7 @@ def curve(title: str, steps: Sequence[int], values: Sequence[float]) -> str:
         f'<text x="{LEFT - 6}" y="14" text-anchor="end">{number(high)}</text>'
         f'<text x="{LEFT - 6}" y="{floor}" text-anchor="end">{number(low)}</text>'
         f'<text x="{LEFT}" y="{HEIGHT - 5}">{first:,}</text>'
-        f'<text x="{WIDTH - 8}" y="{HEIGHT - 5}" text-anchor="end">step {last:,}</text>'
+        f'<text x="{WIDTH - 8}" y="{HEIGHT - 5}" text-anchor="end">step {last:,}</text>{happened}'
         f'<polyline class="raw" points="{raw}"/><polyline class="mean" points="{mean}"/>'
         f"</svg></figure>"
     )

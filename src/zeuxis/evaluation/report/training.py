@@ -1,6 +1,6 @@
 """What a run's folder tells of its training: curves, sheets of samples, facts."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,17 @@ def curves(log: list[dict[str, float]]) -> Iterator[tuple[str, list[int], list[f
     for name in sorted(found, key=lambda name: ("/" in name, not name.endswith("/total"), name)):
         title, points = name.replace("/", ": ").replace("_", " "), sorted(found[name].items())
         yield title, [step for step, _ in points], [value for _, value in points]
+
+
+def happenings(log: Sequence[Mapping[str, Any]]) -> list[tuple[int, str]]:
+    """(Step, sentence): what was found wrong as the run went on, and what was done about it."""
+    found = []
+    for row in log:
+        said = row.get("evidence") if "finding" in row else row.get("why")
+        if isinstance(said, str) and said:
+            what = f"{row['finding']}: " if isinstance(row.get("finding"), str) else ""
+            found.append((int(row["step"]), what + said))
+    return found
 
 
 def sheets(model: Model, log: list[dict[str, float]]) -> Iterator[tuple[str, np.ndarray]]:

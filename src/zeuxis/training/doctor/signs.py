@@ -35,6 +35,8 @@ EMPTY = 0.5
 """Nats of an image in its code, below which the code says nothing."""
 UNUSED = 0.2
 """Share of the codes in use below which a codebook is too large."""
+LEAST_GAIN = 0.004
+"""Of captions: about 2 % of a flow's loss at strong noise."""
 WORSE = 1.5
 """Multiple of its best score from which on a run is getting worse, three scores in a row."""
 
@@ -183,6 +185,14 @@ def unused_codes(view: View, memory: Memory, heals: bool) -> Iterator[Finding]:
         )
 
 
+def captions_unused(view: View, memory: Memory, heals: bool) -> Iterator[Finding]:
+    """Captions that do not make a flow's loss smaller, even where nearly all is noise."""
+    gain = view.scores.get("caption_gain")
+    if gain is not None and view.step >= view.steps / 3 and gain < LEAST_GAIN:
+        evidence = f"captions lower the loss at strong noise by {gain:.2g} at step {view.step}"
+        yield Finding("captions unused", evidence)
+
+
 def getting_worse(view: View, memory: Memory, heals: bool) -> Iterator[Finding]:
     """Scores that rise again."""
     score = view.scores.get("kernel_distance")
@@ -206,6 +216,7 @@ SIGNS: tuple[Sign, ...] = (
     collapse,
     posterior_collapse,
     unused_codes,
+    captions_unused,
     getting_worse,
 )
 

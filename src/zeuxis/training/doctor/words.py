@@ -53,6 +53,10 @@ WORDS = {
         "Most entries of the codebook are never chosen.",
         "use fewer codes, or train on more images",
     ),
+    "captions unused": Words(
+        "What is asked for in words makes no difference yet.",
+        "train longer, or use --preset text",
+    ),
     "getting worse": Words(
         "The samples were closer to real images earlier.",
         "use --keep best, or fewer steps",
