@@ -49,6 +49,7 @@ export function Board({
   const mode = useRef<"paint" | "pan" | "pinch" | undefined>(undefined);
   const dirty = useRef<Box | undefined>(undefined);
   const due = useRef(0);
+  const spent = useRef(0); // milliseconds on strokes since the last frame
   const put = erasing ? 0 : value;
 
   useLayoutEffect(() => {
@@ -83,7 +84,8 @@ export function Board({
       show(dirty.current);
       dirty.current = undefined;
       onStroke();
-      performance.measure("brush", { start: began, end: performance.now() });
+      performance.measure("brush", { start: began - spent.current, end: performance.now() });
+      spent.current = 0;
     });
   }
 
@@ -124,9 +126,11 @@ export function Board({
     if (before === undefined) return;
     const now = { x: event.clientX, y: event.clientY };
     if (mode.current === "paint") {
+      const began = performance.now();
       const events = event.getCoalescedEvents?.() ?? [];
       for (const each of events.length > 0 ? events : [event])
         changed(layer.move(...placeOf(each)));
+      spent.current += performance.now() - began;
     } else if (mode.current === "pan") {
       frame.current?.scrollBy(before.x - now.x, before.y - now.y);
     } else if (mode.current === "pinch") {
