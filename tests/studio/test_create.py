@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import zipfile
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 from tests.studio.test_journeys import studio as studio
 from tests.studio.test_journeys import walk
 from tests.support.kit import ANGLE, CONDITIONS, WORDS, build, wake
+from tests.support.need import need_web
 from tests.support.sabotage import breaks
 from zeuxis.core.fields import Field
 from zeuxis.inference import artefact
@@ -69,3 +71,15 @@ def test_words_favourites_a_walk_an_edit_and_a_painted_map(models, studio, tmp_p
 def opened(content):
     """The pixels of a file."""
     return np.asarray(Image.open(io.BytesIO(content)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_page_is_written_downloaded_and_draws_alone(models, studio, tmp_path, theme):
+    """Journey 6, as far as the studio goes: tests/export/test_web.py compares the pictures."""
+    need_web()
+    pytest.importorskip("onnx")
+    told = json.loads(walk("export.mjs", studio, tmp_path, theme))
+    assert told["count"] > 0 and told["bytes"] < 9e6
+    with zipfile.ZipFile(tmp_path / "model.zip") as archive:
+        assert any(name.endswith(".safetensors") for name in archive.namelist())

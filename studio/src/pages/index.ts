@@ -4,6 +4,7 @@ import type { ComponentType } from "preact";
 import type { IconName } from "../parts/Icon";
 import { say } from "../words";
 import { Create } from "./create";
+import { Export } from "./export";
 import { Gather } from "./gather";
 import { Judge } from "./judge";
 import { Train } from "./train";
@@ -22,4 +23,5 @@ export const pages: [Page, ...Page[]] = [
   { name: "train", words: say.train.step, icon: "train", page: Train },
   { name: "create", words: say.create.step, icon: "create", page: Create },
   { name: "judge", words: say.judge.step, icon: "judge", page: Judge },
+  { name: "export", words: say.exporting.step, icon: "download", page: Export },
 ];

@@ -1,6 +1,7 @@
 /** Every word that the page shows, but for the server's sentences. */
 
 import { create } from "./create";
+import { exporting } from "./export";
 import { count, figures } from "./figures";
 import { jobs, judge, train } from "./train";
 
@@ -111,6 +112,7 @@ export const en = {
   train,
   jobs,
   create,
+  exporting,
   judge,
 };
 
