@@ -62,7 +62,7 @@ def page(run: Path, file: Path, count: int, timed: int) -> None:
     command = ["node", str(PAGE), str(file), str(SEED), str(count), str(timed)]
     load = os.getloadavg()[0]
     found: dict[str, Any] = json.loads(
-        subprocess.run(command, capture_output=True, check=True).stdout
+        subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
     )
     theirs = np.frombuffer(base64.b64decode(found["levels"]), np.uint8).reshape(ours.array.shape)
     off = np.abs(theirs.astype(int) - ours.array)

@@ -17,10 +17,10 @@ await drawn();
 await page.locator("#seed").fill(seed);
 await page.locator("#count").selectOption(count);
 await drawn();
-const levels = await page.evaluate(() => [...document.querySelectorAll("main canvas")].map((canvas) =>
+const levels = await page.evaluate(() => [...document.querySelectorAll("#grid canvas")].map((canvas) =>
   [...canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data]));
-const named = await page.locator("main button").first().getAttribute("aria-label");
-await page.locator("main button").first().click();
+const named = await page.locator("#grid button").first().getAttribute("aria-label");
+await page.locator("#grid button").first().click();
 const [download] = await Promise.all([page.waitForEvent("download"), page.locator("#save").click()]);
 await download.saveAs(saved);
 await page.locator("#close").click();
