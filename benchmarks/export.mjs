@@ -9,8 +9,9 @@ const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", arg
 const page = await (await browser.newContext({ offline: true })).newPage();
 const requests = [];
 page.on("request", (request) => requests.push(request.url()));
+page.setDefaultTimeout(540000);
 await page.goto(pathToFileURL(file).href);
-await page.waitForFunction(() => document.querySelector("#status").textContent.startsWith("Choose"), null, { timeout: 540000 });
+await page.waitForFunction(() => document.querySelector("#status").textContent.startsWith("Choose"));
 const found = await page.evaluate(async ([seed, count, timed]) => {
   const { model } = window.zeuxis;
   const milliseconds = [];
