@@ -252,3 +252,20 @@ def test_one_number_gives_independent_ones_and_near_distributions_the_same_token
     other = p * (1 + 0.1 * torch.arange(64).remainder(2))
     same = chosen(p.log(), uniform) == chosen(other.log(), uniform)
     assert same.float().mean() > 0.9
+
+
+@breaks("nn/transformer.py", "seen_RND * kept_R21D[:, 0]", "seen_RND")
+@breaks("nn/transformer.py", "made_RND * kept_R21D[:, 1]", "made_RND")
+def test_dropout_drops_what_each_part_adds():
+    model = model_of(text_first=1.0, layers=2)
+    batch = batch_for(model)
+    given, image = {"text": batch["text"]}, batch["image"]
+    kept = torch.ones(4, 4, model.config.features)
+    plain = model.nats(image, given, True)
+    assert torch.equal(plain.image_B, model.nats(image, given, True, kept).image_B)
+    for part in range(4):
+        none = kept.clone()
+        none[:, part] = 0
+        assert not torch.equal(plain.image_B, model.nats(image, given, True, none).image_B)
+    rates = {rate: model_of(dropout=rate).loss("main", batch, context()) for rate in (0.0, 0.5)}
+    assert rates[0.0]["total"] != rates[0.5]["total"]

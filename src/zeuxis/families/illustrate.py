@@ -66,6 +66,8 @@ class IllustrateConfig(FamilyConfig):
     """Share of images that training shows after their text; the others come before it."""
     text_weight: float = pydantic.Field(2.0, ge=0)
     """Weight of a text's token in the loss, beside an image's."""
+    dropout: float = pydantic.Field(0.1, ge=0, lt=1)
+    """Dropout of features in training, against learning images by heart."""
     drop_label: float = pydantic.Field(0.05, ge=0, le=1)
     """Dropout of classes and numbers in training; each of several is also dropped alone."""
 
@@ -163,26 +165,38 @@ class Illustrate(
         given = self.condition(batch, image_BCHW.shape[0])
         columns = {name: value for name, value in given.items() if name != "text"}
         given = {**given, **hide(columns, ctx.rng, config.drop_label)}
-        nats = self.nats(image_BCHW, given, ctx.rng.uniform("layout") < config.text_first)
+        kept_BLE = None
+        if config.dropout:
+            kept_BLE = ctx.rng.uniform("dropout", 2 * config.layers, config.features)
+            kept_BLE = (kept_BLE >= config.dropout) / (1 - config.dropout)
+        first_B = ctx.rng.uniform("layout") < config.text_first
+        nats = self.nats(image_BCHW, given, first_B, kept_BLE)
         total_B = nats.image_B + config.text_weight * nats.text_B
         cells = self.patches.cells
         losses = {"total": total_B.mean() / cells, "image": nats.image_B.mean() / cells * BITS}
         return {**losses, "text": nats.text_B.mean() * BITS} if config.text else losses
 
-    def nats(self, image_BCHW: Tensor, cond: Batch, text_first: Tensor | bool) -> Nats:
+    def nats(
+        self,
+        image_BCHW: Tensor,
+        cond: Batch,
+        text_first: Tensor | bool,
+        kept_BLE: Tensor | None = None,
+    ) -> Nats:
         """Of p(c) and p(x | c) where the text comes first, else of p(c | x) and p(x).
 
         Args:
             image_BCHW: images, of which the nearest patches count.
             cond: what is known of them; classes and numbers count where the text comes first.
             text_first: (B,), or for all.
+            kept_BLE: for dropout, what scales each part of the transformer.
         """
         token_BP, rows = self.patches.encode(image_BCHW), image_BCHW.shape[0]
         given = self.condition(cond, rows)
         first_B = torch.as_tensor(text_first, device=token_BP.device).expand(rows)
-        nats: Nats = self.net(
-            self._text(given, rows), token_BP, self.patches.codes_KD, first_B, self._vector(given)
-        )
+        codes_KD, text_BT = self.patches.codes_KD, self._text(given, rows)
+        vector = self._vector(given)
+        nats: Nats = self.net(text_BT, token_BP, codes_KD, first_B, vector, kept_BLE)
         return nats
 
     def noise(self, rng: Rng) -> Batch:

@@ -76,6 +76,7 @@ class Joint(nn.Module):
         codes_KD: Tensor,
         first_B: Tensor,
         vector_B1E: Tensor,
+        kept_BLE: Tensor | None = None,
     ) -> Nats:
         """Of p(c) and p(x | c) where the text comes first, else of p(c | x) and p(x).
 
@@ -85,6 +86,7 @@ class Joint(nn.Module):
             codes_KD: what they stand for.
             first_B: whether the text comes first.
             vector_B1E: added to all tokens where it does.
+            kept_BLE: for dropout, as of `Transformer`.
         """
         text_BT = text_BT[:, : int(real(text_BT).sum(1).amax())] if self.length else text_BT
         text_BNE = self.texts(text_BT)
@@ -93,7 +95,8 @@ class Joint(nn.Module):
         texts, place_N = text_BNE.shape[1], torch.arange(x_BNE.shape[1], device=text_BT.device)
         later_BN = first_B[:, None] == (place_N >= texts)
         there_BN = F.pad(there(text_BT), (0, token_BP.shape[1] + 1), value=True)
-        h_BNE = self.layers(x_BNE, before(place_N + place_N.shape[0] * later_BN, there_BN))
+        seen_BNN = before(place_N + place_N.shape[0] * later_BN, there_BN)
+        h_BNE = self.layers(x_BNE, seen_BNN, kept_RLD=kept_BLE)
         image_BPK = self.image_log_p(h_BNE[:, texts:-1])
         image_B = -image_BPK.gather(2, token_BP[..., None]).sum((1, 2))
         return Nats(self._text_nats(h_BNE[:, :texts], text_BT), image_B)

@@ -51,13 +51,22 @@ class Transformer(nn.Module):
         self.layers = nn.ModuleList(Layer(width, heads) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
 
-    def forward(self, x_RND: Tensor, seen_RNM: Tensor, cache: Cache | None = None) -> Tensor:
+    def forward(
+        self,
+        x_RND: Tensor,
+        seen_RNM: Tensor,
+        cache: Cache | None = None,
+        kept_RLD: Tensor | None = None,
+    ) -> Tensor:
         """With a cache, the N positions are the next ones, and M are all so far with them.
 
-        Each position has to see at least one.
+        Each position has to see at least one. `kept` scales what each part of each layer adds, two parts a
+        layer: the same features are dropped at all positions (Gal and Ghahramani, 2016,
+        https://arxiv.org/abs/1512.05287).
         """
         for number, layer in enumerate(self.layers):
-            x_RND = layer(x_RND, seen_RNM[:, None], cache, number)
+            kept = None if kept_RLD is None else kept_RLD[:, 2 * number : 2 * number + 2, None]
+            x_RND = layer(x_RND, seen_RNM[:, None], cache, number, kept)
         if cache is not None:
             cache.done += x_RND.shape[1]
         return self.norm(x_RND)
@@ -75,7 +84,14 @@ class Layer(nn.Module):
         for last in (self.out, self.down):
             nn.init.zeros_(last.weight)
 
-    def forward(self, x_RND: Tensor, seen_R1NM: Tensor, cache: Cache | None, number: int) -> Tensor:
+    def forward(
+        self,
+        x_RND: Tensor,
+        seen_R1NM: Tensor,
+        cache: Cache | None,
+        number: int,
+        kept_R21D: Tensor | None,
+    ) -> Tensor:
         """`number` is the layer's in the cache."""
         heads = self.qkv(self.norms[0](x_RND)).unflatten(-1, (3, self.heads, -1))
         query, key, value = heads.permute(2, 0, 3, 1, 4)
@@ -85,8 +101,10 @@ class Layer(nn.Module):
         # Written out: on a processor the fused one takes three times as long to differentiate.
         score = (query @ key.mT) * query.shape[-1] ** -0.5
         found = score.masked_fill(~seen_R1NM, -torch.inf).softmax(-1).to(value.dtype) @ value
-        x_RND = x_RND + self.out(found.transpose(1, 2).flatten(2))
-        return x_RND + self.down(F.gelu(self.up(self.norms[1](x_RND))))
+        seen_RND = self.out(found.transpose(1, 2).flatten(2))
+        x_RND = x_RND + (seen_RND if kept_R21D is None else seen_RND * kept_R21D[:, 0])
+        made_RND = self.down(F.gelu(self.up(self.norms[1](x_RND))))
+        return x_RND + (made_RND if kept_R21D is None else made_RND * kept_R21D[:, 1])
 
 
 def _unit(x: Tensor) -> Tensor:
