@@ -168,6 +168,20 @@ def best_of(
     }
 
 
+def through_codes(
+    model: Model, judge: "Judge", images: np.ndarray, seen: Sequence[Mapping[str, str]]
+) -> dict[str, Any]:
+    """Traits that are still right in pictures whose patches are the nearest codes: what can be reached."""
+    unknown = np.full((len(images), len(model.conditions)), -1)
+    again = model.images(
+        lambda ask: ask.family.patches.decode(ask.family.patches.encode(ask.inputs["image"])),
+        unknown,
+        {"image": images},
+    ).images
+    found = {"real": images, "codes": again}
+    return {k: judge.figures(judge.right(v, seen), seen)["mean"] for k, v in found.items()}
+
+
 def measured(
     model: Model,
     judge: "Judge",
@@ -184,6 +198,9 @@ def measured(
             model.caption(prepared.images[rows], seed=5, temperature=1.0).texts, seen
         ),
         "captions_of_the_data": agreement(real, seen),
+        "through_codes": through_codes(
+            model, judge, prepared.images[rows], [judge.full[row] for row in rows.tolist()]
+        ),
         "likelihood": likelihood(model, prepared, rows),
         "retrieval": retrieval(model, judge, prepared, rows),
         "re_ranked": best_of(model, judge, rows, 300, controls),
