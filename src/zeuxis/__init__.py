@@ -65,6 +65,7 @@ def train(
     start_from: str | Path | None = None,
     keep: str = "last",
     fresh: bool = False,
+    faces: str | None = None,
     overrides: Mapping[str, Any] | None = None,
     evaluate: bool = True,
     watch: "Watch | None" = None,
@@ -88,6 +89,8 @@ def train(
         start_from: an artefact whose weights to start from.
         keep: "last", or "best" by the probes' kernel distance.
         fresh: rename what is in `out` and start anew.
+        faces: why a set of which over 5 % show faces may be trained on: "consented=REGISTER" or
+            "acknowledged=REASON".
         overrides: `path: value`, as words of the command line or as values: {"family.width": 64}.
         evaluate: measure the result at the end, in a fifth of the training time and 3 minutes at most;
             without, `report.html` shows samples and no scores.
@@ -117,6 +120,7 @@ def train(
             "start_from": start_from,
             "keep": keep,
             "fresh": fresh,
+            "faces": faces,
             "overrides": nested(overrides or {}),
             "evaluate": evaluate,
         }

@@ -85,6 +85,15 @@ def _options(
     pass
 
 
+Faces = Annotated[
+    str | None,
+    typer.Option(
+        metavar="GROUND",
+        help="Needed where over 5 % of the images show faces: consented=REGISTER (a file of who agreed) or "
+        'acknowledged="REASON"; kept in the run and its card.',
+        show_default=False,
+    ),
+]
 Evaluate = Annotated[
     bool,
     typer.Option(
@@ -182,6 +191,7 @@ def train(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Start anew; an old run in that folder is renamed.")
     ] = False,
+    faces: Faces = None,
     evaluate: Evaluate = True,
     tensorboard: Annotated[
         bool,
@@ -213,6 +223,7 @@ def train(
             start_from=start_from,
             keep=keep,
             fresh=fresh,
+            faces=faces,
             evaluate=evaluate,
             overrides=pairs(overrides, "training.lr=3e-4"),
             watch=watch,
@@ -379,6 +390,7 @@ def compare_families(
         Path | None, typer.Option(help="Folder of the runs. By default runs/contest-SOURCE.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Random seed of every run.")] = 0,
+    faces: Faces = None,
 ) -> None:
     """Train several families for equal time and show the results side by side on one page."""
     from zeuxis.cli import terminal
@@ -391,6 +403,7 @@ def compare_families(
             minutes=minutes,
             out=out,
             seed=seed,
+            faces=faces,
             overrides=pairs(overrides, "training.lr=3e-4"),
             watch=watch,
         )

@@ -89,7 +89,9 @@ def card(
     """Write the cards of a run, unsigned: of the model, of its data and of its training."""
     from zeuxis.trust import cards, release
 
-    release.write_cards(run, licence, data_licence, people)
+    facts = release.write_cards(run, licence, data_licence, people)
+    if facts.retrain:
+        typer.echo(f"{run}: {facts.retrain}", err=True)
     for name in (cards.CARD, cards.DATA, cards.RECEIPT):
         typer.echo(f"wrote {run / name}")
 

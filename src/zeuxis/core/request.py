@@ -16,6 +16,9 @@ def _path(given: Any) -> Any:
     return os.fspath(given) if isinstance(given, os.PathLike) else given
 
 
+GROUNDS = ("consented", "acknowledged")
+"""Why pictures of people may be trained on."""
+
 Place = Annotated[str, pydantic.BeforeValidator(_path)]
 Values = dict[str, pydantic.JsonValue]
 
@@ -89,6 +92,9 @@ class Request(Settings):
     """Rename what is in `out` and start anew."""
     evaluate: bool = True
     """Measure the result, in a fifth of the training time and 3 minutes at most."""
+    faces: str | None = None
+    """Why a set of which over 5 % show faces may be trained on: `consented=REGISTER`, a file, or
+    `acknowledged=REASON`. Written into the run and its card."""
     overrides: Overrides = Overrides()
     """Settings in place of the defaults, nested: {"training": {"lr": 3e-4}}."""
 
@@ -111,6 +117,19 @@ class Request(Settings):
     @classmethod
     def _names(cls, given: Any) -> Any:
         return _known(given, cls.model_fields, "setting of a request")
+
+    @pydantic.field_validator("faces")
+    @classmethod
+    def _ground(cls, faces: str | None) -> str | None:
+        word, _, rest = (faces or "acknowledged=-").partition("=")
+        if word not in GROUNDS or not rest.strip():
+            raise Invalid("expected consented=REGISTER or acknowledged=REASON")
+        return faces
+
+    def ground(self) -> tuple[str, str]:
+        """`consented` and the path of a register, `acknowledged` and the reason, or nothing twice."""
+        word, _, rest = (self.faces or "").partition("=")
+        return word, rest.strip()
 
     @pydantic.model_validator(mode="after")
     def _agrees(self) -> Self:

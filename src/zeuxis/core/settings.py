@@ -87,6 +87,8 @@ class Data(Settings):
     withhold: str = ""
     """Combinations that are never trained on, by words of columns: hair=red,glasses=*;skin=bronze|brown,hat=*
     (* is any word but `none`): a third side, to see whether a model combines what it learned apart."""
+    consent: str | None = None
+    """Register of consent (docs/responsible-use.md): files whose consent was revoked are left out."""
     pairs: str | None = None
     """Folders of source and target images, such as A:B, or left:right for images that hold both halves;
     by default looked for if the family translates."""

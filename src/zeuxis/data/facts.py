@@ -84,6 +84,30 @@ class Found(Model):
     notes: dict[str, Natural]
 
 
+class Faces(Model):
+    """In how many of the pictures that were looked at a face was found."""
+
+    looked: Positive
+    found: Natural
+    interval: tuple[float, float]
+
+
+class Named(Model):
+    """How many pictures, and the first of them by name."""
+
+    count: Natural
+    first: list[str]
+
+
+class Consent(Model):
+    """The register of consent that a set was prepared by."""
+
+    sha256: Hash
+    subjects: list[str]
+    missing: Named
+    """Pictures with faces that it does not name."""
+
+
 class LeftOut(Model):
     """Files that were left out for one reason."""
 
@@ -150,6 +174,8 @@ class Facts(Model):
     conditions: list[Column]
     columns: dict[str, Natural]
     captions: Natural
+    faces: Faces | None = None
+    consent: Consent | None = None
     found: Found
     left_out: dict[str, LeftOut]
     remarks: list[str]

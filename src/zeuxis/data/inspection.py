@@ -21,6 +21,7 @@ from zeuxis.core.words import markup
 from zeuxis.data.facts import LEFT_OUT
 from zeuxis.data.preparation import decode
 from zeuxis.data.preparation.columns import CLASSES
+from zeuxis.data.preparation.people import of_rows, sentence
 from zeuxis.data.preparation.prepare import Progress, prepare_source
 from zeuxis.data.preparation.target import choose_target
 from zeuxis.data.preparation.warn import share
@@ -177,7 +178,9 @@ def _looked(prepared: Prepared) -> Inspection:
             )
             look = grid(images[some], columns=10, scale=scale) if len(rows) else None
             looks.append((condition.name, name, len(rows), look))
-    return Inspection(prepared.name, prepared.facts, sheet, tuple(looks), _named(prepared))
+    faces = prepared.facts.get("faces") or of_rows(prepared.images)
+    facts = {**prepared.facts, "faces": faces}
+    return Inspection(prepared.name, facts, sheet, tuple(looks), _named(prepared))
 
 
 def _named(prepared: Prepared) -> tuple[tuple[str, str, str], ...]:
@@ -245,6 +248,7 @@ def _table(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ),
     ]
     rows += _source_row(facts)
+    rows.append(("faces", sentence(facts["faces"])))
     remarks = [remark.removeprefix(CLASSES) for remark in facts["remarks"]]
     said, remarks = (remarks[:1], remarks[1:]) if remarks != facts["remarks"] else ([], remarks)
     rows += [("classes", line) for line in said]

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from zeuxis.core.wilson import wilson
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Estimate:
@@ -65,13 +67,7 @@ def share(count: int, n: int, receipt: Mapping[str, Any]) -> Estimate:
     >>> share(0, 100, {}).interval[0], round(share(0, 100, {}).interval[1], 3)
     (0.0, 0.037)
     """
-    p, z2 = count / n, 1.96**2
-    centre = (p + z2 / (2 * n)) / (1 + z2 / n)
-    half = math.sqrt(z2 * (p * (1 - p) / n + z2 / (4 * n * n))) / (1 + z2 / n)
-    interval = (max(0.0, centre - half), min(1.0, centre + half))
-    if count == 0:  # the formula's zero, without its rounding error
-        interval = (0.0, interval[1])
-    return Estimate(value=p, interval=interval, n=n, receipt=receipt)
+    return Estimate(value=count / n, interval=wilson(count, n), n=n, receipt=receipt)
 
 
 def mean(values_N: np.ndarray, receipt: Mapping[str, Any]) -> Estimate:

@@ -291,6 +291,10 @@ def read_request(kind: str, asked: Mapping[str, Any]) -> Settings:
         request = Request.read(asked)
         if request.family not in FAMILIES:
             raise NotFound(f"no family {request.family!r}; {suggest(request.family, FAMILIES)}")
+        if request.ground()[0] == "consented" or "consent" in request.overrides.data:
+            raise Invalid(
+                "a server reads no registers of consent; give faces as acknowledged=REASON"
+            )
         return request
     try:
         return KINDS[kind].model_validate_json(json.dumps(asked))

@@ -63,6 +63,7 @@ def compare_families(
     seed: int = 0,
     device: str = "auto",
     threads: int | None = None,
+    faces: str | None = None,
     overrides: Mapping[str, str] | None = None,
     watch: Watch | None = None,
 ) -> dict[str, Any]:
@@ -77,6 +78,7 @@ def compare_families(
         seed: of every run.
         device: auto, cpu, cuda or mps.
         threads: CPU threads.
+        faces: as in `train`.
         overrides: `data.` and `training.` settings that hold for all.
         watch: told of what happens.
 
@@ -87,7 +89,7 @@ def compare_families(
         ValueError: an unknown family, a setting of one family only, or bad input as in `train`.
     """
     asked = {"source": source, "minutes": minutes, "seed": seed, "device": device}
-    settings = {"threads": threads, "overrides": nested(overrides or {})}
+    settings = {"threads": threads, "faces": faces, "overrides": nested(overrides or {})}
     request = Request.read({"family": "", **asked, **settings})
     chosen = list(dict.fromkeys(names)) or families.able(Generates)
     for name in chosen:

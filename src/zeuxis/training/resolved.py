@@ -78,7 +78,9 @@ def resolve(request: Request, settings: Data, prepared: data.Prepared) -> Resolv
         family=request.family,
         source=str(prepared.name),
         dataset=prepared.hash,
-        data=settings,
+        data=settings.model_copy(
+            update={"consent": settings.consent and Path(settings.consent).name}
+        ),
         config=make_config(cls, prepared, settings, given["family"]),
         training=override(cls.TRAINING, dict(given["training"]), "training."),
         minutes=request.minutes,

@@ -1,5 +1,6 @@
 """Training, from a request to a saved and measured model: `train`, then its steps in their order."""
 
+import contextlib
 import dataclasses
 import math
 import shlex
@@ -26,7 +27,7 @@ from zeuxis.data.preparation.target import cut_if_better
 from zeuxis.data.source import name_of
 from zeuxis.inference import artefact
 from zeuxis.inference.latents import frozen_parts
-from zeuxis.training import budget, closing, looking
+from zeuxis.training import budget, closing, looking, people
 from zeuxis.training.folder import SET_ASIDE, begin, check_apart, differences, is_finished, opened
 from zeuxis.training.loop import Event, Watch, fit
 from zeuxis.training.observers import Observer
@@ -67,10 +68,11 @@ def train(
     with opened(folder, request.fresh, tell, processes, stop) as (check, tell):
         job = _job(request, settings, place, folder, processes, tell, check)
         prepared = job.prepared
+        faces = people.checked(request, prepared, _earlier(folder))
         model = _initial(job)
         begin(folder, job.resolved.as_json(), tell, processes, job.resolved.defaults())
         loader = _loader(job, model)
-        run = _run_file(job, loader)
+        run = _run_file(job, loader, faces)
         planned = budget.read(run)
         machine.set_threads(request.threads or planned.threads)
         for event in _announced(job, planned, run):
@@ -139,6 +141,9 @@ class Job:
 def _ready(request: Request) -> tuple[Data, torch.device]:
     """How the data is prepared, and the device, which is made ready."""
     settings = override(Data(), dict(words(request)["data"]), "data.")
+    ground, register = request.ground()
+    if ground == "consented":
+        settings = settings.model_copy(update={"consent": register})
     settings = cut_if_better(request.source, settings, families.get(request.family).TILES)
     place = machine.choose_device(request.device)
     machine.set_threads(request.threads)
@@ -244,7 +249,14 @@ def _loader(job: Job, model: Family) -> Loader:
     return loader
 
 
-def _run_file(job: Job, loader: Loader) -> dict[str, Any]:
+def _earlier(folder: Path) -> dict[str, Any] | None:
+    """What a run that is continued says of faces."""
+    with contextlib.suppress(OSError, ValueError):
+        return read_sealed(folder / "run.json").get("faces")
+    return None
+
+
+def _run_file(job: Job, loader: Loader, faces: Mapping[str, Any]) -> dict[str, Any]:
     """The plan of the run, made once before step 0 and written down; later calls read it."""
     file, resolved = job.folder / "run.json", job.resolved
     if not file.exists():
@@ -255,6 +267,7 @@ def _run_file(job: Job, loader: Loader) -> dict[str, Any]:
             check_disk(job.folder, made.disk_bytes)
             content = {
                 "request": resolved.as_json(),
+                "faces": faces,
                 "plan": dataclasses.asdict(made),
                 "rng": Rng.VERSION,
                 "machine": machine.facts(job.place),
@@ -359,6 +372,7 @@ def _command(job: Job, planned: budget.Plan, shared: bool) -> str:
         "device": None if request.device == "auto" else request.device,
         "from": Path(start).name if start and shared else start,
         "keep": None if request.keep == "last" else request.keep,
+        "faces": None if shared else request.faces,
         "steps": planned.steps,
         "threads": planned.threads,
     }
@@ -394,8 +408,9 @@ def _facts(job: Job, planned: budget.Plan) -> dict[str, Any]:
 def _dataset(job: Job) -> dict[str, Any]:
     prepared, config = job.prepared, job.resolved.config
     names = [number.name for number in config.numbers]
+    kept = {name: value for name, value in prepared.facts.items() if name != "consent"}
     return {
-        **prepared.facts,
+        **kept,  # but for whose consent there is: a model may be given away
         "labels": prepared.label_table(job.resolved.conditions),
         **described.facts(prepared, names, config.text is not None),
     }

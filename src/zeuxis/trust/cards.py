@@ -12,8 +12,11 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from zeuxis import families
+from zeuxis.core.errors import Invalid
 from zeuxis.core.files import read_json
 from zeuxis.core.words import printable
+from zeuxis.data.preparation.people import read as read_register
+from zeuxis.data.preparation.people import sentence
 from zeuxis.inference import artefact
 
 UNSTATED = "not stated"
@@ -63,6 +66,7 @@ class Facts:
         licence: of the model.
         data_licence: of what it was trained on.
         people: whether pictures show real people, and on what ground.
+        retrain: why it is to be trained again, if it is.
     """
 
     config: Mapping[str, Any]
@@ -72,6 +76,7 @@ class Facts:
     licence: str = ""
     data_licence: str = ""
     people: str = ""
+    retrain: str = ""
 
     @property
     def family(self) -> str:
@@ -114,7 +119,8 @@ def facts_of(run: Path, licence: str = "", data_licence: str = "", people: str =
         read_json(run / name, finite=False) if (run / name).is_file() else {}
         for name in ("run.json", "report.json")
     )
-    return Facts(config, data, asked, report, licence, data_licence, people)
+    retrain = withdrawn(asked)
+    return Facts(config, data, asked, report, licence, data_licence, people, retrain)
 
 
 def plain(value: Any) -> Any:
@@ -150,6 +156,7 @@ def model_card(facts: Facts) -> str:
         f"- Licence: {printable(facts.of_data) or UNSTATED}\n"
         f"- Credits: {printable(str(data.get('credits') or UNSTATED))}\n"
         f"- People in the pictures, and their consent: {printable(facts.people) or UNSTATED}\n"
+        f"- Faces: {_faces(facts)}\n"
         f"- Hash: `{data.get('hash', UNSTATED)}`; held out: {data.get('split', {}).get('holdout', UNSTATED)}",
         "Training": f"- {progress.get('images', UNSTATED)} images seen in {progress.get('steps', UNSTATED)} "
         f"steps, {minutes}, {trained or UNSTATED}\n"
@@ -167,6 +174,39 @@ def model_card(facts: Facts) -> str:
         for row, (title, text) in enumerate(sections.items())
     )
     return f"---\n{_front(facts)}---\n\n{body}\n"
+
+
+def _faces(facts: Facts) -> str:
+    """How many pictures show faces, why they may be used, and whether somebody has changed their mind."""
+    known = facts.run.get("faces")
+    if not known:
+        return UNSTATED
+    if known["ground"] == "consented":
+        why = f"{len(known['subjects'])} people consented, by a register with SHA-256 `{known['sha256']}`"
+    else:
+        why = (
+            f"used because: {printable(known['reason'])}" if known["reason"] else "no ground needed"
+        )
+    return f"{sentence(known)}; {why}{facts.retrain and f'. **{facts.retrain}**'}"
+
+
+def withdrawn(asked: Mapping[str, Any]) -> str:
+    """Whether a model is to be trained again, by its register of consent as it is now; "" if not.
+
+    Args:
+        asked: `run.json`.
+    """
+    known = asked.get("faces") or {}
+    if known.get("ground") != "consented":
+        return ""
+    try:
+        register = read_register(known["register"])
+    except Invalid:
+        return "Its register of consent is not where it was: whether consent was revoked since is not known"
+    back = {entry.subject for entry in register.entries if entry.revoked} & {*known["subjects"]}
+    if not back:
+        return ""
+    return f"To be trained again: {len(back)} of {len(known['subjects'])} people revoked their consent since"
 
 
 def _front(facts: Facts) -> str:

@@ -63,6 +63,9 @@ def release(run: Path, licence: str, data_licence: str = "", people: str = "") -
                 f"no licence of {what} is stated; give {option}, such as {option} Apache-2.0, or "
                 f"{option} {UNKNOWN} to say in the card that it is not known"
             )
+    asked = read_json(run / "run.json", finite=False) if (run / "run.json").is_file() else {}
+    if retrain := cards.withdrawn(asked):
+        raise Invalid(f"{run}: {retrain}; a release needs everybody's consent")
     me = credentials.identity()
     facts = write_cards(run, licence, data_licence, people)
     payload = json_text(statement(run, facts)).encode()

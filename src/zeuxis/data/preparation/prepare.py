@@ -21,7 +21,7 @@ from zeuxis.core.lock import locked
 from zeuxis.core.progress import Progress
 from zeuxis.core.settings import Data
 from zeuxis.data.facts import COLUMNS, FACTS, FORMAT, IMAGES, LEFT_OUT, image_array
-from zeuxis.data.preparation import clean, columns, decode, journal, partner, split
+from zeuxis.data.preparation import clean, columns, decode, journal, partner, people, split
 from zeuxis.data.preparation.colour import GREY
 from zeuxis.data.preparation.decode import Target
 from zeuxis.data.preparation.derive import operation
@@ -100,6 +100,8 @@ def ensure(
         key = (*key, settings.holdout, settings.tiles)
     if settings.withhold:
         key = (*key, "withhold", settings.withhold)
+    if settings.consent is not None:
+        key = (*key, "consent", people.read(settings.consent).sha256)
     digest = hashlib.blake2b(repr(key).encode(), digest_size=10).hexdigest()
     folder = cache_folder() / "prepared" / f"{name_of(source)}-{digest}"
     with locked(folder.with_name(f"{folder.name}.lock"), f"{folder} is in use", wait=True):
@@ -260,6 +262,11 @@ def _finish(
     contradictory = _settle(findings, words, items, source.curated)
     disputed = clean.contradictions(findings.exact, [item.text for item in items])
     keep = kept(source, rows, findings, items)
+    consent = None
+    if settings.consent is not None:
+        register = people.read(settings.consent)
+        consent = people.Consent.of(source, register, [rows.item[row] for row in keep])
+        keep = consent.kept(rows, keep, source)
     if len(keep) < 2:
         others = f" ({listed(rows.left_out)})" if rows.left_out else ""
         top = brightest(np.memmap(staging / IMAGES, np.uint8, "r", shape=shape))
@@ -267,6 +274,9 @@ def _finish(
         raise Invalid(f"only {len(keep)} image of {source.name} can be used{others}; {hint}")
     compact(staging / IMAGES, keep, shape)
     images = np.memmap(staging / IMAGES, np.uint8, "r", shape=(len(keep), *shape[1:]))
+    stay = [rows.item[row] for row in keep]
+    looked = [stay[row] for row in people.spread(len(stay))]
+    faces = people.shown(source, target, looked)
     if beside and beside.paired:
         beside.keep(keep)
     if pair is not None:
@@ -322,6 +332,8 @@ def _finish(
         "conditions": class_counts(conditions, labels),
         "columns": {name: sum(map(bool, column)) for name, column in words.items()},
         "captions": sum(map(bool, captions)),
+        "faces": people.facts(faces),
+        "consent": consent and consent.facts(source, stay, np.array(looked)[faces].tolist()),
         "found": {
             "sizes": [[h, w, n] for (h, w), n in rows.sizes.most_common(NAMED)],
             "distinct_sizes": len(rows.sizes),
@@ -400,6 +412,13 @@ def _check_agrees(prepared: Prepared, settings: Data) -> None:
             f"{prepared.folder} is prepared as single images; give data.pairs={settings.pairs} with the "
             "source that it was prepared from"
         )
+    if settings.consent is not None:
+        known = prepared.facts.get("consent") or {}
+        if known.get("sha256") != people.read(settings.consent).sha256:
+            raise Invalid(
+                f"{prepared.folder} was not prepared with {settings.consent} as it is now; prepare it "
+                f"anew from its source, with data.consent={settings.consent}"
+            )
     if settings.withhold:
         raise Invalid(
             f"{prepared.folder} is prepared; give data.withhold with the source that it was prepared from"

@@ -1,0 +1,195 @@
+"""People in a set: how many pictures show faces, and what a register of consent says of its files.
+
+A register is JSON lines, one a person: `{"subject": "p17", "files": [SHA-256, ...], "scope": "training of
+models", "proof": "forms/p17.pdf", "date": "2026-11-29", "revoked": null}`; `revoked` is the date on which
+consent was taken back. Subjects are called as whoever keeps the register likes, best not by name.
+"""
+
+import dataclasses
+import datetime
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pydantic
+
+from zeuxis.core.errors import Invalid
+from zeuxis.core.settings import Hash, Settings, explain
+from zeuxis.core.wilson import wilson
+from zeuxis.data.preparation import clean, faces
+from zeuxis.data.preparation.decode import Decoded, Refused, Target
+from zeuxis.data.preparation.record import NAMED, plain
+from zeuxis.data.preparation.rows import Rows
+from zeuxis.data.preparation.workers import decode_all
+from zeuxis.data.source.base import Chosen, Source
+
+LOOKED = 500
+"""Pictures of a set that faces are looked for in, spread evenly."""
+TEXT = Annotated[str, pydantic.Field(min_length=1, max_length=1000)]
+
+
+class Entry(Settings):
+    """What one person agreed to."""
+
+    subject: TEXT
+    """What the person is called here."""
+    files: tuple[Hash, ...]
+    """SHA-256 of the files that show the person."""
+    scope: TEXT
+    """What it was agreed to."""
+    proof: TEXT
+    """Where that is written."""
+    date: datetime.date
+    """When it was agreed."""
+    revoked: datetime.date | None = None
+    """When it was taken back."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Register:
+    """A register of consent.
+
+    Attributes:
+        sha256: of the file.
+        entries: one a person.
+    """
+
+    sha256: str
+    entries: tuple[Entry, ...]
+
+    def of(self, file: str) -> list[Entry]:
+        """The entries that name a file, by its SHA-256."""
+        return [entry for entry in self.entries if file in entry.files]
+
+
+def read(path: str | Path) -> Register:
+    """The register in a file.
+
+    Raises:
+        Invalid: there is none, or a line says something else.
+    """
+    try:
+        content = Path(path).read_bytes()
+        lines = content.decode("utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise Invalid(f"cannot read the register of consent {path}: {error}") from error
+    entries = []
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            try:
+                entries.append(Entry.model_validate_json(line))
+            except pydantic.ValidationError as error:
+                raise Invalid(f"{path}, line {number}: {explain(error)}") from error
+    if not entries:
+        raise Invalid(f"{path} names nobody; a register has a line of JSON for each person")
+    return Register(hashlib.sha256(content).hexdigest(), tuple(entries))
+
+
+def spread(count: int) -> np.ndarray:
+    """Numbers of the pictures that are looked at."""
+    return np.unique(np.linspace(0, count - 1, min(count, LOOKED)).round().astype(np.int64))
+
+
+def shown(source: Source, target: Target, items: Sequence[int]) -> np.ndarray:
+    """Whether each of these items of a source shows a face, looked at as large as the detector takes it."""
+    part = Chosen(source, ((item, source.items[item]) for item in items))
+    whole = dataclasses.replace(target, height=faces.MOST, width=faces.MOST, channels=1, fit="pad")
+    return np.array(faces.seen([_inner(each) for _, each in decode_all(part, whole)]), bool)
+
+
+def _inner(decoded: Decoded | Refused) -> np.ndarray:
+    """A picture without what it was padded by; a black one if it can no longer be read."""
+    if isinstance(decoded, Refused):
+        return np.zeros((faces.LEAST, faces.LEAST), np.uint8)
+    scale = min(1.0, faces.MOST / max(decoded.height, decoded.width))
+    h, w = (max(1, round(side * scale)) for side in (decoded.height, decoded.width))
+    y, x = (faces.MOST - h) // 2, (faces.MOST - w) // 2
+    return decoded.pixels_HWC[y : y + h, x : x + w, 0]
+
+
+def facts(seen: np.ndarray) -> dict[str, Any]:
+    """What `dataset.json` says of faces."""
+    found, looked = int(seen.sum()), len(seen)
+    return {"looked": looked, "found": found, "interval": list(wilson(found, looked))}
+
+
+def of_rows(images_NHWC: np.ndarray) -> dict[str, Any]:
+    """The same of images as they are stored, for sets that were prepared before faces were counted."""
+    some = clean.grey(images_NHWC[spread(len(images_NHWC))])
+    return facts(np.array(faces.seen(list(some.round().astype(np.uint8))), bool))
+
+
+def sentence(found: dict[str, Any]) -> str:
+    """How many of a set's pictures show faces.
+
+    >>> sentence({"looked": 500, "found": 34, "interval": [0.0490, 0.0938]})
+    '34 of 500 that were looked at (6.8 %; 95 % interval 4.9 to 9.4 %)'
+    """
+    low, high = (f"{100 * limit:.1f}" for limit in found["interval"])
+    return (
+        f"{found['found']:,} of {found['looked']:,} that were looked at "
+        f"({100 * found['found'] / found['looked']:.1f} %; 95 % interval {low} to {high} %)"
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Consent:
+    """A register, held against the files of a source.
+
+    Attributes:
+        register: what was agreed.
+        files: SHA-256 of each item's file.
+    """
+
+    register: Register
+    files: dict[int, str]
+
+    @classmethod
+    def of(cls, source: Source, register: Register, items: Sequence[int]) -> "Consent":
+        """Read the files of these items.
+
+        Raises:
+            Invalid: the source holds arrays.
+        """
+        files = {}
+        for item in items:
+            content = source.read(item)
+            if not isinstance(content, bytes):
+                raise Invalid(
+                    f"data.consent: a register names files, and {source.name} holds arrays; give a folder or "
+                    "an archive of pictures"
+                )
+            files[item] = hashlib.sha256(content).hexdigest()
+        return cls(register, files)
+
+    def kept(self, rows: Rows, keep: np.ndarray, source: Source) -> np.ndarray:
+        """The rows of `keep` whose consent nobody took back; the others are named in `rows.left_out`."""
+        stay = []
+        for row in keep.tolist():
+            item = rows.item[row]
+            back = [entry for entry in self.register.of(self.files[item]) if entry.revoked]
+            if back:
+                why = f"that of {back[0].subject}, on {back[0].revoked}"
+                rows.left_out.append(("consent revoked", source.items[item].name, why))
+            else:
+                stay.append(row)
+        return np.array(stay, keep.dtype)
+
+    def facts(self, source: Source, items: Sequence[int], shows: Sequence[int]) -> dict[str, Any]:
+        """What `dataset.json` says: whose consent covers which of the items that stay.
+
+        Args:
+            source: of the items.
+            items: that stay.
+            shows: those of them in which a face was found.
+        """
+        named = {item: self.register.of(self.files[item]) for item in items}
+        open_ = [plain(source.items[item].name) for item in shows if not named[item]]
+        subjects = {entry.subject for entries in named.values() for entry in entries}
+        return {
+            "sha256": self.register.sha256,
+            "subjects": sorted(subjects),
+            "missing": {"count": len(open_), "first": open_[:NAMED]},
+        }
