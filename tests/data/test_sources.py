@@ -275,6 +275,17 @@ def idx(array):
     return head + array.astype(np.uint8).tobytes()
 
 
+@breaks("data/source/arrays.py", "if len(shape) > 1:", "if True:")
+def test_labels_may_be_packed_to_less_than_a_byte_each(tmp_path):
+    """As those of Fashion-MNIST are: 10,000 in 5,125 bytes."""
+    images = np.random.default_rng(0).integers(0, 256, (300, 4, 4), np.uint8)
+    packed = gzip.compress(idx(np.arange(300) % 10))
+    assert len(packed) < 300
+    (tmp_path / "train-labels-idx1-ubyte.gz").write_bytes(packed)
+    (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(images)))
+    assert [item.columns["label"] for item in open_source(tmp_path).items][:3] == ["0", "1", "2"]
+
+
 def test_idx_with_official_sides(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (5, 6, 7), np.uint8)
     for word, part in (("train", images[:3]), ("t10k", images[3:])):

@@ -26,7 +26,7 @@ const GENERATED = ["height", "width", "channels", "conditions", "source"];
 const OWN_CONTROLS = {
   family: GENERATED,
   training: ["seed"],
-  data: ["pairs", "paired"],
+  data: ["pairs", "paired", "consent"],
   machine: [],
 };
 const SOON = 700;
@@ -103,7 +103,12 @@ function Choices({ sets, set, facts }: { sets: Entry[]; set: Entry; facts: Facts
     family: without(schemas?.config ?? {}, GENERATED),
     training: told?.training ?? {},
     data: told?.data ?? {},
-    machine: { properties: { threads: told?.request.properties?.threads ?? {} } },
+    machine: {
+      properties: {
+        threads: told?.request.properties?.threads ?? {},
+        faces: told?.request.properties?.faces ?? {},
+      },
+    },
   };
   const right = PARTS.every((part) => isRight(forms[part], settings[part]));
   const ahead = running.value.length + waiting.value.length;
