@@ -65,6 +65,7 @@ def test_a_face_is_found_upright_at_many_sizes_and_nothing_in_noise_or_avatars()
     assert faces.seen([picture[::-1].copy() for picture in shown]) == [False] * 5
     assert faces.seen([np.asarray(portrait(i).convert("L")) for i in range(8)]).count(True) >= 7
     assert not any(faces.seen([np.asarray(photo(i, 64, "L")) for i in range(20)]))
+    assert faces.seen([np.zeros((4, 5000), np.uint8)]) == [False]
     avatars = open_avatars()
     assert not people.of_rows(np.stack([avatars.read(i) for i in range(0, 2000, 40)]))["found"]
 

@@ -20,7 +20,7 @@ from zeuxis import __version__
 from zeuxis.core.errors import Error
 from zeuxis.inference.results import Images, Walk
 from zeuxis.inference.verb import Verb
-from zeuxis.server import dataset_routes, job_routes, pages, problems, run_routes
+from zeuxis.server import dataset_routes, job_routes, marks, pages, problems, run_routes
 from zeuxis.server.bodies import json_object, read_body, unless_gone
 from zeuxis.server.guard import API, Keys
 from zeuxis.server.jobs import Jobs
@@ -84,6 +84,7 @@ def make(
     app.include_router(_around(models, keys, runs, counts), prefix=API)
     app.include_router(_verbs(models, runs, counts), prefix=API)
     app.include_router(run_routes.routes(models, runs), prefix=API)
+    app.include_router(marks.routes(models), prefix=API)
     if jobs is not None:
         app.include_router(job_routes.routes(jobs), prefix=API)
         app.include_router(dataset_routes.routes(jobs, models), prefix=API)

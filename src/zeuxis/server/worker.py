@@ -28,6 +28,7 @@ from zeuxis.data.preparation.decode import decode, guarded
 from zeuxis.inference.model import Model, load
 from zeuxis.inference.results import Images, Result, Walk
 from zeuxis.inference.verb import Verb
+from zeuxis.marks.watermark import PUBLIC_KEY
 from zeuxis.server import problems
 from zeuxis.server.batching import Batcher, Shared
 from zeuxis.server.guard import MOST_BYTES
@@ -37,11 +38,13 @@ from zeuxis.server.orders import (
     PICTURE,
     THUMB,
     VERBS,
+    VERIFY,
     Answer,
     Cancel,
     Order,
     find,
 )
+from zeuxis.trust.verify import examine
 
 THREADS = 64
 """Orders that are worked on at a time; most of the time they wait for their rows."""
@@ -321,6 +324,13 @@ def thumb(order: Order) -> Form:
     return WEBP, buffer.getvalue(), {}
 
 
+def verified(order: Order) -> Form:
+    """What the marks of a picture or film tell."""
+    asked = dict(order.query)
+    thorough = asked["thorough"] == "true"
+    return JSON, _json(examine(order.body, asked["name"], [PUBLIC_KEY], thorough).values()), {}
+
+
 def _family(order: Order) -> Form:
     return JSON, _json(schemas(order.body.decode("utf-8", "replace"))), {}
 
@@ -329,5 +339,5 @@ def _json(value: Any) -> bytes:
     return json.dumps(value, allow_nan=False).encode()
 
 
-ASIDE = {PICTURE: picture, THUMB: thumb, FAMILY: _family}
+ASIDE = {PICTURE: picture, THUMB: thumb, VERIFY: verified, FAMILY: _family}
 """What is done without a model."""

@@ -434,6 +434,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What the marks of a picture or film tell. */
+        post: operations["verify_api_v1_verify_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -676,6 +693,32 @@ export interface components {
             text: string;
             /** Total */
             total: number;
+        };
+        /**
+         * Verdict
+         * @description What is known of a file.
+         */
+        Verdict: {
+            /** Answer */
+            answer: string;
+            /** Code */
+            code: number;
+            /** Credentials */
+            credentials: {
+                [key: string]: unknown;
+            } | null;
+            /** Evidence */
+            evidence: string[];
+            /** File */
+            file: string;
+            /** Metadata */
+            metadata: {
+                [key: string]: unknown;
+            } | null;
+            /** Watermark */
+            watermark: {
+                [key: string]: unknown;
+            } | null;
         };
     };
     responses: never;
@@ -1046,6 +1089,12 @@ export interface operations {
                          * @default true
                          */
                         evaluate?: boolean;
+                        /**
+                         * Faces
+                         * @description Why a set of which over 5 % show faces may be trained on: `consented=REGISTER`, a file, or
+                         *     `acknowledged=REASON`. Written into the run and its card.
+                         */
+                        faces?: string | null;
                         /**
                          * Family
                          * @description A name of `zeuxis families`.
@@ -1458,6 +1507,12 @@ export interface operations {
                          */
                         evaluate?: boolean;
                         /**
+                         * Faces
+                         * @description Why a set of which over 5 % show faces may be trained on: `consented=REGISTER`, a file, or
+                         *     `acknowledged=REASON`. Written into the run and its card.
+                         */
+                        faces?: string | null;
+                        /**
                          * Family
                          * @description A name of `zeuxis families`.
                          */
@@ -1597,6 +1652,11 @@ export interface operations {
                          *     classes, or captions where there is none; or `none`.
                          */
                         conditions?: string[] | null;
+                        /**
+                         * Consent
+                         * @description Register of consent (docs/responsible-use.md): files whose consent was revoked are left out.
+                         */
+                        consent?: string | null;
                         /**
                          * Crop
                          * @description Largest share of each side that a random crop removes.
@@ -2346,6 +2406,51 @@ export interface operations {
                     "application/json": {
                         [key: string]: string[];
                     };
+                };
+            };
+            /** @description What is wrong, in a sentence. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description Why it cannot be done, in a sentence. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                };
+            };
+        };
+    };
+    verify_api_v1_verify_post: {
+        parameters: {
+            query?: {
+                name?: string;
+                thorough?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Verdict"];
                 };
             };
             /** @description What is wrong, in a sentence. */

@@ -8,6 +8,7 @@ import { Export } from "./export";
 import { Gather } from "./gather";
 import { Judge } from "./judge";
 import { Train } from "./train";
+import { Verify } from "./verify";
 
 export interface Page {
   /** In the address. */
@@ -24,4 +25,5 @@ export const pages: [Page, ...Page[]] = [
   { name: "create", words: say.create.step, icon: "create", page: Create },
   { name: "judge", words: say.judge.step, icon: "judge", page: Judge },
   { name: "export", words: say.exporting.step, icon: "download", page: Export },
+  { name: "verify", words: say.verify.step, icon: "verify", page: Verify },
 ];

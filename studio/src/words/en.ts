@@ -4,6 +4,7 @@ import { create } from "./create";
 import { exporting } from "./export";
 import { count, figures } from "./figures";
 import { jobs, judge, train } from "./train";
+import { verify } from "./verify";
 
 export { count };
 
@@ -114,6 +115,7 @@ export const en = {
   create,
   exporting,
   judge,
+  verify,
 };
 
 const sections: Record<string, string> = {

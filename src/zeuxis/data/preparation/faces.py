@@ -103,6 +103,8 @@ def _levels(number: int, picture: np.ndarray) -> Iterator[Level]:
 
 def _seen(pictures: Sequence[np.ndarray]) -> list[bool]:
     levels = [one for number, picture in enumerate(pictures) for one in _levels(number, picture)]
+    if not levels:  # strips, as narrow as no face
+        return [False] * len(pictures)
     room = np.array([one.sums.shape for one in levels]) - WINDOW
     top = np.cumsum([0, *(len(one.sums) for one in levels)])
     flat = np.zeros((top[-1], STRIDE), np.int32)

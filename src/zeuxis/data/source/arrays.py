@@ -113,7 +113,8 @@ def read_idx(path: Path) -> np.ndarray:
     if len(content) != math.prod(shape):
         found = f"{len(content):,}" if len(content) < math.prod(shape) else "more"
         raise Invalid(f"{path} should hold {shape} bytes but has {found}; fetch it again")
-    if len(shape) > 1:  # labels count nothing by themselves, and may well be packed to less than a byte each
+    # labels count nothing by themselves, and may well be packed to less than a byte each
+    if len(shape) > 1:
         check_count(path, shape[0])
     return np.frombuffer(content, np.uint8).reshape(shape)
 
