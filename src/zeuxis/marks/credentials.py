@@ -45,6 +45,7 @@ OFFLINE: dict[str, dict[str, Any]] = {
 """A thumbnail, which is the default, is up to a hundred times as large as a small picture."""
 
 
+@functools.cache
 def installed() -> bool:
     """Whether the extra is there."""
     return all(importlib.util.find_spec(name) for name in ("c2pa", "cryptography"))

@@ -5,7 +5,8 @@ import { count, figures } from "./figures";
 export const verify = {
   step: "Verify",
   title: "Where does a picture come from?",
-  subtitle: "A picture may carry marks that say that a model made it. What you choose stays on this machine.",
+  subtitle:
+    "A picture may carry marks that say that a model made it. What you choose stays on this machine.",
   dropHere: (most: number) => `Or drop them here, up to ${figures.format(most)} at a time.`,
   looking: "Looking for marks",
   looked: (n: number) => `${count(n, "file", "files")} looked at.`,
