@@ -24,9 +24,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections import ChainMap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import pydantic
 
@@ -312,7 +313,9 @@ class Jobs:
     """
 
     def __init__(self, folder: Path, sources: Mapping[str, Path], runs: Mapping[str, Path]) -> None:
-        self.folder, self._runs = folder, runs
+        self.folder = folder
+        self.runs: Mapping[str, Path] = ChainMap(dict(runs), cast(Any, Trained(self)))
+        """Folders of trained models, those of jobs among them, as clients call them."""
         self.sets = Datasets(
             folder, {"avatars": "avatars"} | {n: str(p) for n, p in sources.items()}
         )
@@ -418,7 +421,7 @@ class Jobs:
             NotFound: it names something else.
             Invalid: pairs are asked of a set without two classes.
         """
-        known = {"source": self.sources(), "start_from": self._runs, "run": self._runs}
+        known = {"source": self.sources(), "start_from": self.runs, "run": self.runs}
         paths = {}
         for field, names in known.items():
             name = getattr(request, field, None)

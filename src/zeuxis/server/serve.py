@@ -3,11 +3,9 @@
 import asyncio
 import secrets
 import socket
-from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
-from typing import cast
 
 from zeuxis.core.errors import Conflict, Invalid, NotFound, Unable
 from zeuxis.core.lock import locked
@@ -61,7 +59,7 @@ def serve(
 
         from zeuxis.server import app, guard, models, pages
         from zeuxis.server.connections import PATIENCE, Patient
-        from zeuxis.server.jobs import Jobs, Trained
+        from zeuxis.server.jobs import Jobs
     except ImportError as error:
         missing = error.name or "a package"
         raise Unable(f"the server needs {missing}: pip install 'zeuxis[studio]'") from error
@@ -70,7 +68,7 @@ def serve(
     token, jobs = read_token(options), None
     if options.jobs is not None:
         jobs = Jobs(options.jobs.resolve(), named_sources(options.sources), served)
-        served = ChainMap(dict(served), cast(dict[str, Path], Trained(jobs)))
+        served = jobs.runs
     elif not runs:
         raise Invalid("there is nothing to serve: name a run, or --jobs FOLDER to train some")
     held = locked(jobs.folder / ".lock", f"{jobs.folder} is served") if jobs else nullcontext()

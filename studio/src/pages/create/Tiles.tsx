@@ -83,8 +83,10 @@ export function Tiles({
     const to = now + step;
     if (to < 0 || to >= samples.length) return;
     event.preventDefault();
-    wanted.current = true;
     setAt(to);
+    const tile = grid.current?.querySelector<HTMLElement>(`[data-at="${to}"]`);
+    tile?.focus(); // at once: the next key may be there already
+    wanted.current = tile == null;
     const top = (grid.current?.getBoundingClientRect().top ?? 0) + Math.floor(to / columns) * line;
     if (top < 0 || top + line > innerHeight) scrollBy(0, top - innerHeight / 2);
   }
