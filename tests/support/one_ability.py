@@ -66,6 +66,22 @@ class Varier(Tiny, abilities.Varies[Controls]):
         return self.paint(image_BCHW + 0.1 * noise["image"], cond)
 
 
+class Captioner(Tiny, abilities.Captions[Controls]):
+    def caption(self, image_BCHW, noise, start_BS, cond, controls, progress=None):
+        return start_BS
+
+    def caption_nats(self, image_BCHW, text_BT):
+        return image_BCHW.abs().mean((1, 2, 3))
+
+
+class Writer(Tiny, abilities.Writes[Controls]):
+    def write(self, noise, start_BS, cond, controls, progress=None):
+        return start_BS
+
+    def text_nats(self, text_BT, cond=abilities.EMPTY):
+        return text_BT.float().sum(1)
+
+
 class Reconstructor(Tiny, abilities.Reconstructs):
     def reconstruct(self, image_BCHW, cond=abilities.EMPTY):
         return self.paint(image_BCHW, cond)
@@ -126,6 +142,8 @@ ONE = (
     Generator,
     Completer,
     Varier,
+    Captioner,
+    Writer,
     Reconstructor,
     Denoiser,
     Encoder,
