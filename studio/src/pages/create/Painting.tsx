@@ -6,17 +6,38 @@ import { Button } from "../../parts/Button";
 import { Sentence } from "../../parts/Sentence";
 import { say } from "../../words";
 import { anySeed } from "./asked";
-import { type Described, post, save } from "./made";
+import { controlsOf, type Described, post, save } from "./made";
 
 const SIDES = [64, 128, 256, 512, 1024];
 const STEPS = [1, 2, 4];
+/** What is painted with where a model starts from pictures, not from classes. */
+const PAINTS: Record<string, string> = {
+  white: "#ffffff",
+  black: "#000000",
+  grey: "#808080",
+  red: "#d03030",
+  orange: "#f09030",
+  yellow: "#f0e040",
+  green: "#40a040",
+  blue: "#3060d0",
+  violet: "#8040b0",
+  brown: "#805030",
+};
+
+/** Names and colours of what a model is painted with. */
+function palette({ source }: Described): { classes: string[]; colours: string[] } {
+  if (source?.kind === "map") return source;
+  return { classes: Object.keys(PAINTS), colours: Object.values(PAINTS) };
+}
 
 /** A map that is painted by hand, and what the model makes of it after each stroke. */
 export function Painting({ run, model }: { run: string; model: Described }) {
-  const source = model.source;
+  const { classes, colours: named } = useMemo(() => palette(model), [model]);
+  const stepped = controlsOf(model.verbs.translate)?.properties?.steps !== undefined;
   const own = Math.max(model.height, model.width);
   const [side, setSide] = useState(SIDES.includes(256) ? 256 : own);
-  const [value, setValue] = useState(() => Math.min(2, (source?.classes.length ?? 1) - 1));
+  const isMap = model.source?.kind === "map";
+  const [value, setValue] = useState(() => Math.min(isMap ? 2 : 1, classes.length - 1));
   const [seed, setSeed] = useState(7);
   const [steps, setSteps] = useState(1);
   const [took, setTook] = useState<number>();
@@ -26,11 +47,8 @@ export function Painting({ run, model }: { run: string; model: Described }) {
   const going = useRef(false);
   const stale = useRef(false);
   const gone = useRef(false);
-  const layer = useMemo(() => new Layer(side, side, value), [side]);
-  const colours: Colours = useMemo(
-    () => (source?.colours ?? []).map((one) => [...rgb(one), 255] as const),
-    [source],
-  );
+  const layer = useMemo(() => new Layer(side, side, isMap ? value : 0), [side]);
+  const colours: Colours = useMemo(() => named.map((one) => [...rgb(one), 255] as const), [named]);
   useEffect(
     () => () => {
       gone.current = true;
@@ -49,7 +67,7 @@ export function Painting({ run, model }: { run: string; model: Described }) {
         stale.current = false;
         const began = performance.now();
         const map = await pngOf(layer, colours);
-        const query = new URLSearchParams({ seed: `${seed}`, steps: `${steps}`, unmarked: "true" });
+        const query = asked({ unmarked: "true" });
         const answer = await post(run, `translate?${query}`, map, "image/png");
         const picture = await createImageBitmap(await answer.blob());
         const canvas = result.current;
@@ -72,8 +90,12 @@ export function Painting({ run, model }: { run: string; model: Described }) {
       });
   }
 
+  function asked(more: Record<string, string>): URLSearchParams {
+    return new URLSearchParams({ seed: `${seed}`, ...(stepped && { steps: `${steps}` }), ...more });
+  }
+
   async function download(): Promise<void> {
-    const query = new URLSearchParams({ seed: `${seed}`, steps: `${steps}`, recipe: "true" });
+    const query = asked({ recipe: "true" });
     const map = await pngOf(layer, colours);
     const answer = await post(run, `translate?${query}`, map, "image/png");
     save(URL.createObjectURL(await answer.blob()), `${run}-seed-${seed}.png`);
@@ -84,7 +106,7 @@ export function Painting({ run, model }: { run: string; model: Described }) {
     <div class="painting">
       <fieldset class="classes">
         <legend>{say.create.classes}</legend>
-        {(source?.classes ?? []).map((name, number) => (
+        {classes.map((name, number) => (
           <label key={name}>
             <input
               type="radio"
@@ -92,7 +114,7 @@ export function Painting({ run, model }: { run: string; model: Described }) {
               checked={number === value}
               onChange={() => setValue(number)}
             />
-            <span class="swatch" style={{ background: source?.colours[number] }} />
+            <span class="swatch" style={{ background: named[number] }} />
             {name}
           </label>
         ))}
@@ -114,24 +136,26 @@ export function Painting({ run, model }: { run: string; model: Described }) {
               ))}
           </select>
         </div>
-        <div class="line">
-          <label for="steps">{say.create.fineSteps}</label>
-          <select
-            id="steps"
-            value={steps}
-            aria-describedby="steps-hint"
-            onChange={(event) => setSteps(Number(event.currentTarget.value))}
-          >
-            {STEPS.map((one) => (
-              <option key={one} value={one}>
-                {one}
-              </option>
-            ))}
-          </select>
-          <p id="steps-hint" class="small soft">
-            {say.create.stepsHint}
-          </p>
-        </div>
+        {stepped && (
+          <div class="line">
+            <label for="steps">{say.create.fineSteps}</label>
+            <select
+              id="steps"
+              value={steps}
+              aria-describedby="steps-hint"
+              onChange={(event) => setSteps(Number(event.currentTarget.value))}
+            >
+              {STEPS.map((one) => (
+                <option key={one} value={one}>
+                  {one}
+                </option>
+              ))}
+            </select>
+            <p id="steps-hint" class="small soft">
+              {say.create.stepsHint}
+            </p>
+          </div>
+        )}
         <Button icon="dice" onClick={() => setSeed(anySeed())}>
           {say.create.dice}
         </Button>

@@ -24,13 +24,16 @@ import "./create.css";
 const MODES = ["grid", "walk", "edit", "picture", "paint", "plain"] as const;
 type Mode = (typeof MODES)[number];
 
+/** Families whose sources may be painted by hand, be they maps or pictures. */
+const PAINTED = ["paint", "pix2pix", "palette"];
+
 /** Families of the studio's goals that have a mode. */
 const FAMILIES: Record<Mode, readonly string[]> = {
   grid: ["flow", "gan", "stylegan"],
   walk: ["flow", "gan", "stylegan"],
   edit: ["flow", "pixelcnn"],
   picture: ["flow", "pix2pix", "palette", "unpaired", "enhance"],
-  paint: ["paint"],
+  paint: PAINTED,
   plain: [],
 };
 
@@ -112,16 +115,17 @@ function Model({ run, mode }: { run: string; mode: string | undefined }) {
   );
 }
 
-function modesOf({ verbs, source }: Described): Mode[] {
+function modesOf({ family, verbs, source }: Described): Mode[] {
   const has: Record<Mode, boolean> = {
     grid: verbs.sample !== undefined,
     walk: verbs.interpolate !== undefined,
     edit: verbs.complete !== undefined,
-    paint: verbs.translate !== undefined && source?.kind === "map",
+    paint: PAINTED.includes(family) || (verbs.translate !== undefined && source?.kind === "map"),
     picture: CHANGES.some(({ verb }) => verbs[verb] !== undefined),
     plain: true,
   };
-  const order: Mode[] = ["grid", "paint", "picture", "walk", "edit", "plain"];
+  const first: Mode[] = source?.kind === "map" ? ["paint", "picture"] : ["picture", "paint"];
+  const order: Mode[] = ["grid", ...first, "walk", "edit", "plain"];
   return order.filter((one) => has[one]);
 }
 
