@@ -100,6 +100,22 @@ def test_the_step_of_a_transformer_says_what_it_says_of_images():
     assert torch.allclose(nats_B, family.nats(image, cond, True).image_B, atol=1e-4)
 
 
+@breaks(
+    "export/graphs.py", "            module.fitted = fitted\n", "            module.fitted = True\n"
+)
+@pytest.mark.parametrize("fitted", [False, True])
+@torch.no_grad()
+def test_a_prior_that_was_fitted_or_not(fitted):
+    family = tiny("vae", prior="fitted_flow")
+    family.prior.fitted.fill_(fitted)
+    before = family.decode(torch.ones(2, family.config.latent), family.condition({}, 2))
+    graph = graphs(family)[0]
+    given = {**some(graph, 2), "noise_z": torch.ones(2, family.config.latent)}
+    assert torch.allclose(onnx.traced(family, graph).module()(*given.values()), before, atol=1e-5)
+    with pytest.raises(Unable, match="train one with family.prior=flow"):
+        graphs(tiny("vae", prior="mixture"))
+
+
 @pytest.mark.slow
 @breaks("export/onnx.py", "input_size_limit=LARGEST, output_size_limit=LARGEST", "")
 @torch.no_grad()

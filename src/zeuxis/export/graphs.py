@@ -69,11 +69,21 @@ def graphs(family: Any) -> list[Graph]:
     """All that a family exports, at its config's size.
 
     Args:
-        family: in `eval` mode, float32, on the CPU; its own hand-written gradients are switched off.
+        family: in `eval` mode, float32, on the CPU; it is made fit to be traced: without gradients written
+            by hand, and with what was fitted or not as plain values, which are not looked at again.
     """
+    if getattr(family.config, "prior", "") == "mixture":
+        raise Unable(
+            "a vae whose prior is a mixture cannot be exported: its noise becomes a latent number by number, "
+            "each by bisection; train one with family.prior=flow"
+        )
     for module in family.modules():
         if hasattr(module, "fused"):
             module.fused = False
+        if "fitted" in dict(module.named_buffers(recurse=False)):
+            fitted = bool(module.fitted)
+            del module.fitted
+            module.fitted = fitted
     found = [*_drawing(family), *_codes(family)]
     if not found:
         raise Unable(f"a {type(family).__name__} has no network that can be exported")
