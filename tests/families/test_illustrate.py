@@ -167,6 +167,28 @@ def test_of_several_drawings_that_is_kept_which_makes_the_text_likeliest():
         wordless.generate(wordless.noise(Rng([1])), {}, with_controls(best_of=2))
 
 
+@breaks("families/illustrate.py", "forced_B * log_p_RK", "0 * log_p_RK")
+@torch.no_grad()
+def test_a_hole_is_filled_so_that_what_is_known_below_is_likeliest():
+    model = model_of()
+    image, noise = from_uint8(pixels(model.config, 4)), model.noise(Rng(range(4)))
+    mask = torch.zeros(4, 1, 8, 8)
+    mask[:, :, :4] = 1
+    fills, nats = [], []
+    for number in range(3):
+        moved = {"image": noise["image"].roll(-number, 1)}
+        fills.append(model.complete(image, mask, moved, {}, with_controls(guidance_scale=1.0)))
+        token, below = model.patches.encode(fills[-1]), model.patches.cells // 2
+        log_p = [log_p_of(model, texts([""])[0], row, False)[2][below:] for row in token]
+        known = [p.gather(1, row[below:, None]).sum() for p, row in zip(log_p, token, strict=True)]
+        nats.append(-torch.stack(known))
+    best = torch.stack(nats).argmin(0)
+    kept = model.complete(image, mask, noise, {}, with_controls(guidance_scale=1.0, best_of=3))
+    assert torch.equal(kept[:, :, 4:], image[:, :, 4:])
+    for row in range(4):
+        assert torch.equal(kept[row], fills[best[row]][row])
+
+
 @torch.no_grad()
 def test_a_negative_text_moves_the_picture():
     model, noise = model_of(), None
