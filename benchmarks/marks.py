@@ -7,6 +7,7 @@
     python -m benchmarks.marks photos pictures --record
     python -m benchmarks.marks times pictures --record
     python -m benchmarks.marks paired pictures --sizes 16 32 64 --record
+    python -m benchmarks.marks drawn RUN SET --record
     python -m benchmarks.marks look pictures ../docs/images/marks.png
 
 The steps and bands were chosen on the first 12 pictures; the 20 others were fixed before any was tried, and
@@ -24,7 +25,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from benchmarks.row import write_row
-from zeuxis.features import extractor, features
+from zeuxis.data import open_prepared
+from zeuxis.features import Extractor, extractor, features
+from zeuxis.inference.model import load
 from zeuxis.marks import reading
 from zeuxis.marks.carriers import CODES, FRAMES, carriers
 from zeuxis.marks.watermark import PUBLIC_KEY, Key, capacity, detect, embed
@@ -404,26 +407,41 @@ def paired(folder: Path, sizes: list[int], count: int) -> Iterator[dict[str, obj
             plain, real = cells[:count], cells[count:]
         else:
             plain, real = crops_of(folder, size, count, 1), crops_of(folder, size, count, 2)
-        made = [embed(image, PUBLIC_KEY, PAYLOAD) for image in plain]
-        marked = np.stack([a if b is None else b for a, b in zip(plain, made, strict=True)])
-        quality = [psnr(a, b) for a, b in zip(plain, made, strict=True) if b is not None]
-        x, y, z = (features(images, network) for images in (plain, marked, real))
-        before, after = kernel_distance(x, z), kernel_distance(y, z)
-        half = difference(x.array, y.array, z.array)
-        change = after.value - before.value
-        yield {
-            "part": "paired",
-            "size": size,
-            "samples": "avatars" if size == 16 else "cuts of photos",
-            "count": len(plain),
-            "real": len(real),
-            "marked": sum(image is not None for image in made),
-            "psnr_mean": round(float(np.mean(quality)), 2),
-            "network": x.receipt.get("network"),
-            "unmarked": [before.value, *before.interval],
-            "marked_value": [after.value, *after.interval],
-            "difference": [change, change - half, change + half],
-        }
+        what = "avatars" if size == 16 else "cuts of photos"
+        yield compared(plain, real, network) | {"part": "paired", "samples": what}
+
+
+def drawn(run: Path, source: Path, count: int) -> Iterator[dict[str, object]]:
+    """The same of what a trained model draws, beside as many of the pictures that it learned from."""
+    network, model = extractor("efficientnet-lite0"), load(run)
+    learned = open_prepared(source)
+    plain = model.sample(count, seed=1).images
+    rows = np.random.default_rng(0).permutation(learned.train)[:count]
+    real = np.asarray(learned.images[np.sort(rows)])
+    facts = {"family": model.facts["family"], "steps": model.facts["progress"]["steps"]}
+    yield compared(plain, real, network) | {"part": "drawn", "set": learned.name, **facts}
+
+
+def compared(plain: np.ndarray, real: np.ndarray, network: Extractor) -> dict[str, object]:
+    """Kernel distance to real pictures, unmarked and marked, and the difference."""
+    made = [embed(image, PUBLIC_KEY, PAYLOAD) for image in plain]
+    marked = np.stack([a if b is None else b for a, b in zip(plain, made, strict=True)])
+    quality = [psnr(a, b) for a, b in zip(plain, made, strict=True) if b is not None]
+    x, y, z = (features(images, network) for images in (plain, marked, real))
+    before, after = kernel_distance(x, z), kernel_distance(y, z)
+    half = difference(x.array, y.array, z.array)
+    change = after.value - before.value
+    return {
+        "size": plain.shape[1],
+        "count": len(plain),
+        "real": len(real),
+        "marked": sum(image is not None for image in made),
+        "psnr_mean": round(float(np.mean(quality)), 2),
+        "network": x.receipt.get("network"),
+        "unmarked": [before.value, *before.interval],
+        "marked_value": [after.value, *after.interval],
+        "difference": [change, change - half, change + half],
+    }
 
 
 def difference(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> float:
@@ -465,7 +483,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("part", choices=["table", "keys", "photos", "times", "paired", "look"])
+    parser.add_argument(
+        "part", choices=["table", "keys", "photos", "times", "paired", "drawn", "look"]
+    )
     parser.add_argument("folder", type=Path)
     parser.add_argument("out", type=Path, nargs="?")
     parser.add_argument("--sizes", type=int, nargs="+", default=[16])
@@ -478,6 +498,8 @@ def main() -> None:
         rows = table(given.folder, given.sizes)
     elif given.part == "keys":
         rows = keys(given.folder, given.sizes[0], given.count or 4_000_000)
+    elif given.part == "drawn":
+        rows = drawn(given.folder, given.out, given.count or 5000)
     elif given.part == "paired":
         rows = paired(given.folder, given.sizes, given.count or 5000)
     else:

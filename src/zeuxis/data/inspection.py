@@ -21,10 +21,10 @@ from zeuxis.core.words import markup
 from zeuxis.data.facts import LEFT_OUT
 from zeuxis.data.preparation import decode
 from zeuxis.data.preparation.columns import CLASSES
-from zeuxis.data.preparation.people import of_rows, sentence
+from zeuxis.data.preparation.people import of_rows
 from zeuxis.data.preparation.prepare import Progress, prepare_source
 from zeuxis.data.preparation.target import choose_target
-from zeuxis.data.preparation.warn import share
+from zeuxis.data.preparation.warn import faces_said, share
 from zeuxis.data.prepared import Prepared, is_prepared, open_prepared
 from zeuxis.data.source import open_source
 
@@ -248,7 +248,7 @@ def _table(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ),
     ]
     rows += _source_row(facts)
-    rows.append(("faces", sentence(facts["faces"])))
+    rows.append(("faces", faces_said(facts["faces"])))
     remarks = [remark.removeprefix(CLASSES) for remark in facts["remarks"]]
     said, remarks = (remarks[:1], remarks[1:]) if remarks != facts["remarks"] else ([], remarks)
     rows += [("classes", line) for line in said]

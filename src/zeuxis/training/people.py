@@ -5,10 +5,8 @@ from typing import Any
 from zeuxis.core.errors import Invalid
 from zeuxis.core.request import Request
 from zeuxis.data import Prepared
-from zeuxis.data.preparation.people import of_rows, sentence
-
-MOST = 0.05
-"""Share of the pictures in which a face is found above which it has to be said why they may be used."""
+from zeuxis.data.preparation.people import of_rows
+from zeuxis.data.preparation.warn import MOST, faces_said, many_faces
 
 
 def checked(request: Request, prepared: Prepared, earlier: dict[str, Any] | None) -> dict[str, Any]:
@@ -26,9 +24,9 @@ def checked(request: Request, prepared: Prepared, earlier: dict[str, Any] | None
         return earlier
     found = prepared.facts.get("faces") or of_rows(prepared.images)
     word, given = request.ground()
-    if not word and found["found"] > MOST * found["looked"]:
+    if not word and many_faces(found):
         raise Invalid(
-            f"faces were found in {sentence(found)}, above {100 * MOST:.0f} %: give "
+            f"faces were found in {faces_said(found)}, above {100 * MOST:.0f} %: give "
             "--faces consented=REGISTER if the people agreed, else why it is right to train on them, "
             'such as --faces acknowledged="drawings, no real people"; '
             "it is kept in the run and its card (docs/responsible-use.md)"

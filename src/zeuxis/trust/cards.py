@@ -16,7 +16,7 @@ from zeuxis.core.errors import Invalid
 from zeuxis.core.files import read_json
 from zeuxis.core.words import printable
 from zeuxis.data.preparation.people import read as read_register
-from zeuxis.data.preparation.people import sentence
+from zeuxis.data.preparation.warn import faces_said
 from zeuxis.inference import artefact
 
 UNSTATED = "not stated"
@@ -187,7 +187,7 @@ def _faces(facts: Facts) -> str:
         why = (
             f"used because: {printable(known['reason'])}" if known["reason"] else "no ground needed"
         )
-    return f"{sentence(known)}; {why}{facts.retrain and f'. **{facts.retrain}**'}"
+    return f"{faces_said(known)}; {why}{facts.retrain and f'. **{facts.retrain}**'}"
 
 
 def withdrawn(asked: Mapping[str, Any]) -> str:

@@ -121,19 +121,6 @@ def of_rows(images_NHWC: np.ndarray) -> dict[str, Any]:
     return facts(np.array(faces.seen(list(some.round().astype(np.uint8))), bool))
 
 
-def sentence(found: dict[str, Any]) -> str:
-    """How many of a set's pictures show faces.
-
-    >>> sentence({"looked": 500, "found": 34, "interval": [0.0490, 0.0938]})
-    '34 of 500 that were looked at (6.8 %; 95 % interval 4.9 to 9.4 %)'
-    """
-    low, high = (f"{100 * limit:.1f}" for limit in found["interval"])
-    return (
-        f"{found['found']:,} of {found['looked']:,} that were looked at "
-        f"({100 * found['found'] / found['looked']:.1f} %; 95 % interval {low} to {high} %)"
-    )
-
-
 @dataclasses.dataclass(frozen=True)
 class Consent:
     """A register, held against the files of a source.

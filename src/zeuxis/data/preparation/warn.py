@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+MOST = 0.05
+"""Share of the pictures in which a face is found above which training asks why they may be used."""
 FEW, RARE, UNEVEN = 1000, 50, 10
 DEEP = "16-bit grey, divided by 257"
 """What is noted of a file that had more than 8 bits."""
@@ -17,6 +19,7 @@ def warnings_for(facts: dict[str, Any]) -> list[str]:
     """Sentences, the most important first, from what `prepare` wrote down."""
     return [
         *_quantity(facts),
+        *_people(facts),
         *_quality(facts),
         *_shape(facts),
         *(sentence for condition in facts["conditions"] for sentence in _balance(condition)),
@@ -55,6 +58,24 @@ def share(part: int, whole: int) -> str:
     return f"{percent:.0f} %" if percent >= 1 else f"{percent:.1f} %"
 
 
+def faces_said(found: dict[str, Any]) -> str:
+    """How many of a set's pictures show faces.
+
+    >>> faces_said({"looked": 500, "found": 34, "interval": [0.0490, 0.0938]})
+    '34 of 500 that were looked at (6.8 %; 95 % interval 4.9 to 9.4 %)'
+    """
+    low, high = (f"{100 * limit:.1f}" for limit in found["interval"])
+    return (
+        f"{found['found']:,} of {found['looked']:,} that were looked at "
+        f"({100 * found['found'] / found['looked']:.1f} %; 95 % interval {low} to {high} %)"
+    )
+
+
+def many_faces(found: dict[str, Any]) -> bool:
+    """Whether more of a set's pictures show faces than may without a word."""
+    return bool(found["found"] > MOST * found["looked"])
+
+
 def _quantity(facts: dict[str, Any]) -> list[str]:
     out = []
     count, split = facts["images"]["count"], facts["split"]
@@ -80,6 +101,12 @@ def _quantity(facts: dict[str, Any]) -> list[str]:
             "translations will flatter"
         )
     return out
+
+
+def _people(facts: dict[str, Any]) -> list[str]:
+    found = facts["faces"]
+    asks = "training asks, with --faces, why they may be used"
+    return [f"faces were found in {faces_said(found)}: {asks}"] if many_faces(found) else []
 
 
 def _quality(facts: dict[str, Any]) -> list[str]:
