@@ -41,7 +41,7 @@ export function Board({
   const image = useRef<ImageData | undefined>(undefined);
   const [size, setSize] = useState(() => fitting(Math.max(width, height) / 12));
   const [erasing, setErasing] = useState(false);
-  const [zoom, setZoom] = useState(() => zoomOf(SHOWN / Math.max(width, height)));
+  const [zoom, setZoom] = useState(() => zoomOf(room() / Math.max(width, height)));
   const [cursor, setCursor] = useState<{ x: number; y: number; down: boolean }>();
   const [, setTurn] = useState(0);
   const space = useRef(false);
@@ -329,6 +329,11 @@ function union(a: Box, b: Box): Box {
 
 function apart(a: { x: number; y: number }, b: { x: number; y: number }): number {
   return Math.hypot(a.x - b.x, a.y - b.y);
+}
+
+/** Pixels of the screen that a canvas may have to begin with. */
+function room(): number {
+  return Math.min(SHOWN, 0.7 * innerHeight, innerWidth - 60);
 }
 
 function fitting(size: number): number {

@@ -115,17 +115,17 @@ await journey(address, { theme, zoom: Number(zoom) }, async (page) => {
   await page.keyboard.press("Enter"); // by keys: put the brush down, lead it on, lift it
   await page.keyboard.press("ArrowRight");
   await page.keyboard.press("Enter");
-  await board.scrollIntoViewIfNeeded();
-  const box = await board.boundingBox();
-  const drag = async (x0, y0, x1, y1) => {
+  const drag = async (on, x0, y0, x1, y1) => {
+    await on.evaluate((canvas) => canvas.scrollIntoView({ block: "start" }));
+    const box = await on.boundingBox();
     await page.mouse.move(box.x + x0 * box.width, box.y + y0 * box.height);
     await page.mouse.down();
     await page.mouse.move(box.x + x1 * box.width, box.y + y1 * box.height, { steps: 6 });
     await page.mouse.up();
   };
-  await drag(0.1, 0.1, 0.9, 0.3);
+  await drag(board, 0.1, 0.1, 0.9, 0.3);
   await page.keyboard.press("x");
-  await drag(0.2, 0.2, 0.3, 0.2);
+  await drag(board, 0.2, 0.2, 0.3, 0.2);
   for (let i = 0; i < 5; i += 1) await page.keyboard.press("z");
   await page.waitForFunction(
     () =>
@@ -135,7 +135,7 @@ await journey(address, { theme, zoom: Number(zoom) }, async (page) => {
   await page.getByRole("button", { name: "Fill it", exact: true }).click();
   await page.getByText(/Nothing is marked yet/).waitFor();
   await page.getByRole("button", { name: "Brush" }).click();
-  await drag(0.1, 0.1, 0.9, 0.3);
+  await drag(board, 0.1, 0.1, 0.9, 0.3);
   const masked = await board.evaluate((canvas) => {
     const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
     return [...data].filter((_, i) => i % 4 === 3).map((alpha) => (alpha > 0 ? 1 : 0));
@@ -160,9 +160,7 @@ await journey(address, { theme, zoom: Number(zoom) }, async (page) => {
   const before = await shown();
   await page.getByRole("radio", { name: "water" }).check();
   const map = page.getByRole("application", { name: /^Canvas/ });
-  await map.scrollIntoViewIfNeeded();
-  Object.assign(box, await map.boundingBox());
-  await drag(0.2, 0.3, 0.8, 0.6);
+  await drag(map, 0.2, 0.1, 0.8, 0.3);
   await page.waitForFunction(
     ([sum]) => {
       const canvas = document.querySelector(".easel figure canvas");
