@@ -228,11 +228,28 @@ def test_a_small_hold_out_says_so_beside_each_distance_and_is_no_measure_of_copi
     'found.leave_out(why if len(chosen.holdout) else NO_HOLDOUT, "copy_rate")',
     "pass",
 )
+def test_of_very_few_images_it_is_not_known_what_a_copy_is(tmp_path):
+    small = make_set(tmp_path, 8)
+    result = evaluate.evaluate(Replay(tmp_path, toy(30, 9)[0], small), small, samples=30)
+    assert "there is no hold-out" in result["not_measured"]["copy_rate"]
+
+
+@breaks("evaluation/evaluate.py", "few |= not len(chosen.holdout)", "few |= False")
+@breaks("evaluation/diagnosis.py", "rate.interval[0] - exact) / max(", "0.0 * exact) / max(")
+def test_copies_of_few_images_are_found_without_a_hold_out(tmp_path):
+    small = make_set(tmp_path, 20)
+    close = np.clip(small.images[np.arange(40) % 20].astype(int) + 2, 0, 255).astype(np.uint8)
+    result = evaluate.evaluate(Replay(tmp_path, close, small), small, samples=40)
+    assert result["estimates"]["copy_rate"]["receipt"]["quantile"] == 1 / 20
+    assert "copies" in [each["damage"] for each in result["findings"]]
+    assert "near-copies" in result["verdict"]["sentence"]
+
+
 def test_without_a_hold_out_the_report_says_so(tmp_path):
     small = make_set(tmp_path, 60)
     result = evaluate.evaluate(Replay(tmp_path, toy(30, 9)[0], small), small, samples=30)
     told = result["not_measured"]
-    assert "there is no hold-out" in told["copy_rate"] and "copy_rate" not in result["scores"]
+    assert "copies" not in [each["damage"] for each in result["findings"]]
     assert result["scores"]["exact_copy_rate"] == 0
     assert "does not reconstruct" not in told.get("psnr", "") and "11x11" in told["ssim"]
     assert all("at least 50 are needed" in why for name, why in told.items() if "taught" in name)

@@ -43,7 +43,7 @@ CLASSES_LOST = 0.05
 REPEATED = 0.05
 """Share of samples that may have a near-duplicate among the others."""
 COPIED = 0.02
-"""Share of samples that may be near-copies."""
+"""Share of samples that may be near-copies: twice what new real images are, which is more of few images."""
 USED = 0.02
 """Share of the loss at strong noise that captions must explain."""
 POOR = 2.0
@@ -213,7 +213,8 @@ def _copies(found: Found) -> float:
     if "copy_rate" not in found:
         return 0.0
     exact = found["exact_copy_rate"].value if "exact_copy_rate" in found else 0.0
-    return (found["copy_rate"].interval[0] - exact) / COPIED
+    rate = found["copy_rate"]
+    return (rate.interval[0] - exact) / max(COPIED, 2 * rate.receipt.get("quantile", 0.0))
 
 
 def _exact(found: Found) -> float:

@@ -382,6 +382,8 @@ def _few(fake: np.ndarray, images: np.ndarray, chosen: _Rows) -> Measured:
 
 
 NO_HOLDOUT = "there is no hold-out: too few images"
+FEWEST_ALONE = 10
+"""Training images without a hold-out that say how alike two of them are."""
 
 
 def _incomparable(model: Model) -> str:
@@ -411,11 +413,14 @@ def _copied(
     images, train = prepared.images, prepared.train
     same = sides.identical(fake, images, "training images", train, seed)
     found |= {name: _on(estimate, "train") for name, estimate in same.items()}
-    # Of a hold-out this small it is not known what 1 % do; of this many training images it is.
+    # Of a hold-out this small it is not known what 1 % do; of this many training images it is. Of fewer than
+    # that, without a hold-out, the closest two are known.
     few = 0 < len(chosen.holdout) < 1 / QUANTILE <= len(train)
+    few |= not len(chosen.holdout) and len(train) >= FEWEST_ALONE
+    quantile = QUANTILE if len(chosen.holdout) else max(QUANTILE, 1 / max(1, len(train)))
     try:
         copied = (
-            memorisation_without_holdout(fake, images, seed=seed, among=train)
+            memorisation_without_holdout(fake, images, seed=seed, quantile=quantile, among=train)
             if few
             else memorisation(fake, images, images[chosen.holdout], train)
         )

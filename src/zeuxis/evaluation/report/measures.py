@@ -285,10 +285,12 @@ def _side(estimate: Estimate) -> str:
 
 def _copy_card(rate: Estimate) -> Card:
     count = round(rate.value * rate.n)
-    control = "New real images would score about 1 %."
-    if rate.interval[0] > COPIES_ALLOWED:
+    quantile = rate.receipt["quantile"]
+    control = f"New real images would score about {percent(quantile)}."
+    allowed = max(COPIES_ALLOWED, 2 * quantile)
+    if rate.interval[0] > allowed:
         mood, words = "poor", f"The model has memorised training images. {control}"
-    elif rate.value > COPIES_ALLOWED:
+    elif rate.value > allowed:
         mood, words = "fair", f"The model may have memorised some training images. {control}"
     else:
         mood, words = "good", f"No memorisation found. {control}"
@@ -299,7 +301,8 @@ def _copy_card(rate: Estimate) -> Card:
         words=words,
         side=f"95 %: {percent(rate.interval[0])} to {percent(rate.interval[1])}; compared with all "
         f"{rate.receipt['train']:,} training images. A near-copy differs visibly from one of them in fewer "
-        f"than {rate.receipt['threshold_pixels']} pixels; 1 % of the {rate.receipt['control']} do",
+        f"than {rate.receipt['threshold_pixels']} pixels; {percent(quantile)} of the "
+        f"{rate.receipt['control']} do",
         mood=mood,
     )
 
