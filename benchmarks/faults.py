@@ -28,6 +28,7 @@ import zeuxis
 from benchmarks import row
 from zeuxis import data
 from zeuxis.core.abilities import Batch
+from zeuxis.core.family import unknown
 from zeuxis.core.settings import Data
 from zeuxis.training import run as training_run
 from zeuxis.training.observers import Action, Observer, Set, View
@@ -155,12 +156,8 @@ def constant_generator(fit: Fit) -> None:
 
 def labels_unseen(fit: Fit) -> None:
     """The discriminator is told that every label is unknown."""
-    whole = fit.model.discriminator.forward
-
-    def blind(image: torch.Tensor, given: Any) -> Any:
-        return whole(image, {k: torch.full_like(v, -1) for k, v in given.items()})
-
-    fit.model.discriminator.forward = blind
+    whole = fit.model.discriminator.judge
+    fit.model.discriminator.judge = lambda hidden, seen: whole(hidden, unknown(seen))
 
 
 def kept(images: np.ndarray, labels: np.ndarray, chosen: np.ndarray) -> dict[str, np.ndarray]:
