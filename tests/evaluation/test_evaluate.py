@@ -12,7 +12,7 @@ from tests.support.sabotage import breaks
 from zeuxis import data, families
 from zeuxis.core.pixels import grid, save_png
 from zeuxis.core.settings import Data
-from zeuxis.evaluation import evaluate, report, sides
+from zeuxis.evaluation import evaluate, probe, report, shown, sides
 from zeuxis.evaluation.report import training
 from zeuxis.evaluation.report.charts import curve, ladder
 from zeuxis.features import Features
@@ -36,7 +36,8 @@ def cheap_features(monkeypatch):
             progress(1, 1)
         return Features(pixels(images)[pixels.taps[0]].numpy(), {"by": "pixels"})
 
-    monkeypatch.setattr(evaluate, "features", features)
+    for module in (evaluate, probe):
+        monkeypatch.setattr(module, "features", features)
     monkeypatch.setattr(evaluate, "extractor", lambda network: pixels)
     monkeypatch.setattr(evaluate, "CLASSIFIER_STEPS", 2)
 
@@ -270,11 +271,11 @@ def test_other_data_is_noted_and_other_shapes_are_refused(prepared, tmp_path):
 
 def test_the_probe_reads_training_images_only_and_keeps_their_features(prepared, monkeypatch):
     calls = []
-    inner = evaluate.features
+    inner = probe.features
     monkeypatch.setattr(
-        evaluate, "features", lambda pixels: calls.append(len(pixels)) or inner(pixels)
+        probe, "features", lambda pixels: calls.append(len(pixels)) or inner(pixels)
     )
-    score = evaluate.probe(prepared, 32)
+    score = probe.probe(prepared, 32)
     good, bad = score(toy(32, 3)[0]), score(np.zeros((32, 8, 8, 3), np.uint8))
     assert good["kernel_distance"] < bad["kernel_distance"]
     assert calls == [len(prepared.train), 32, 32] or calls == [32, len(prepared.train), 32]
@@ -368,3 +369,26 @@ def test_sheets_show_what_is_held_out_and_probes_do_not(restyled):
     held = {photos.images[row].tobytes() for row in photos.holdout}
     assert all(source.tobytes() in held for source in shown.sources)
     assert not any(source.tobytes() in held for source in probed.sources)
+
+
+@breaks("evaluation/shown.py", "right - linear.by_chance(asked_N[is_asked], classes)", "0.0")
+def test_a_probe_says_whether_samples_show_their_labels():
+    """Features are two numbers: which class an image is of, and noise."""
+    rng = np.random.default_rng(0)
+
+    def made(labels_N, apart):
+        return np.stack([apart * labels_N, rng.normal(size=len(labels_N))], 1).astype(np.float32)
+
+    known_MA, asked_NA = rng.integers(0, 2, (400, 1)), rng.integers(0, 2, (200, 1))
+    real = made(known_MA[:, 0], 9.0)
+
+    def scores(known_MA, mine_ND):
+        return shown.scores([*shown.columns(real, known_MA)], mine_ND, asked_NA)
+
+    good = scores(known_MA, made(asked_NA[:, 0], 9.0))
+    assert good["labels_told"] > 0.4 and good["labels_shown"] > 0.9
+    blind = scores(known_MA, made(rng.integers(0, 2, 200), 9.0))
+    assert abs(blind["labels_shown"]) < 0.2 and blind["labels_told"] == good["labels_told"]
+    assert abs(scores(rng.permutation(known_MA), real[:200])["labels_told"]) < 0.1
+    assert scores(known_MA - 9, real[:200]) == {}  # none is known
+    assert scores(np.arange(400)[:, None], real[:200]) == {}  # an image a class

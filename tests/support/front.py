@@ -8,7 +8,7 @@ import pytest
 from zeuxis import families
 from zeuxis.cli import main
 from zeuxis.core.pixels import save_png
-from zeuxis.evaluation import evaluate
+from zeuxis.evaluation import evaluate, probe
 from zeuxis.training import looking
 
 
@@ -52,6 +52,6 @@ def workshop(folder):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ZEUXIS_CACHE", str(folder))
         patch.setattr(looking, "PROBE_IMAGES", 8)
-        patch.setattr(evaluate, "PROBE_REAL", 8)
+        patch.setattr(probe, "REAL", 8)
         patch.setattr(evaluate, "_affordable", lambda *_: 16)
         yield

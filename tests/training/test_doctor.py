@@ -176,6 +176,23 @@ def test_scores_tell_of_collapse_of_captions_and_of_getting_worse(tmp_path):
     assert found(tmp_path) == [("collapse", 100), ("captions unused", 100), ("getting worse", 120)]
 
 
+@breaks("training/doctor/signs.py", "if told < UNRELATED:", "if False:")
+@breaks("training/doctor/signs.py", "shown < SHOWN and", "False and")
+@pytest.mark.parametrize(
+    ("told", "shown", "name"),
+    [
+        (0.3, 0.9, None),
+        (0.3, 0.1, "labels not used"),
+        (0.01, 0.9, "labels unrelated"),
+        (0.06, 0.1, None),
+    ],
+)
+def test_scores_tell_of_labels(tmp_path, told, shown, name):
+    score = {"kernel_distance": 1.0, "labels_told": told, "labels_shown": shown}
+    run(tmp_path, Scores(80, lambda average, step, check: score))
+    assert {each for each, _ in found(tmp_path)} == ({name} if name else set())
+
+
 def test_to_say_is_not_to_act(tmp_path):
     with pytest.raises(Diverged, match="lower training.lr"):
         run(tmp_path, Fault(BEGINS, break_a_weight), heals=False)

@@ -35,7 +35,7 @@ from zeuxis.evaluation.report.training import curves, facts, happenings, sheets,
 from zeuxis.evaluation.report.translated import section
 from zeuxis.evaluation.report.verdict import UNMEASURED, advised, verdict
 from zeuxis.evaluation.sides import Side, look, measure
-from zeuxis.features import Features, extractor, features
+from zeuxis.features import extractor, features
 from zeuxis.inference import artefact
 from zeuxis.inference.model import BATCH, Model, load
 from zeuxis.metrics import Estimate, Measured
@@ -48,7 +48,6 @@ from zeuxis.metrics.nearest import (
     memorisation,
     memorisation_without_holdout,
 )
-from zeuxis.metrics.patches import patch_distance
 
 REFERENCES_MOST = 2000
 """Images of the reference set at most, unless there are more samples; else twice as many as samples."""
@@ -62,42 +61,6 @@ NO_CLASSES = "the data has no classes"
 CLASSIFIER_STEPS = 300
 RESTYLED = 64
 """Images whose distance to a style is measured at most."""
-PROBE_REAL = 1024
-
-
-def probe(
-    prepared: Prepared, count: int = 256, seed: int = 0
-) -> Callable[[np.ndarray, np.ndarray | None], dict[str, float]]:
-    """A cheap score to watch while training: kernel distance to training images, or distance to a style.
-
-    It never reads the hold-out. The real side's features are computed at the first call and kept.
-
-    Args:
-        prepared: what is trained on.
-        count: images that the score will be given; fewer than 3 on either side give no score.
-        seed: which training images.
-
-    Returns:
-        Maps (N, H, W, C) uint8 samples, and the picture whose style they are to have if there is one, to
-        `{"kernel_distance": ..., "variety": ...}`, lower is better, with the variance of features as a share
-        of the real images', or to `{"style_distance": ...}`.
-    """
-    chosen = pick(prepared.train, max(count, PROBE_REAL), seed, "probe")
-    real: list[Features] = []
-
-    def score(samples_NHWC: np.ndarray, exemplar_HWC: np.ndarray | None = None) -> dict[str, float]:
-        if exemplar_HWC is not None:
-            near = patch_distance(samples_NHWC[:RESTYLED], exemplar_HWC)
-            return {"style_distance": float(near.mean())}
-        if min(len(chosen), len(samples_NHWC)) < 3:
-            return {}
-        if not real:
-            real.append(features(prepared.images[chosen]))
-        mine = features(samples_NHWC)
-        variety = float(mine.array.var(0).sum() / real[0].array.var(0).sum())
-        return {"kernel_distance": kernel_distance(mine, real[0]).value, "variety": variety}
-
-    return score
 
 
 def evaluate(

@@ -1,7 +1,7 @@
 """Who looks at a run as it goes on: scores of a few samples, sheets of samples, the doctor."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
 from zeuxis.data import Prepared
 from zeuxis.evaluation import captions
-from zeuxis.evaluation import evaluate as evaluation
+from zeuxis.evaluation import probe as scoring
 from zeuxis.evaluation.drawn import Drawn, exemplar_of, first, laid_out, pick
 from zeuxis.inference.model import BATCH, Model
 from zeuxis.training.doctor import Doctor, pictures
@@ -57,24 +57,25 @@ def observers(
 ) -> Iterator[Observer]:
     """Who looks at a run, in their order."""
     prepared = draw.prepared
+    columns = prepared.label_columns(resolved.conditions)
     if training.probe_every <= training.steps:
-        yield Scores(training.probe_every, probe(draw), caption_probe(draw))
+        yield Scores(training.probe_every, probe(draw, columns), caption_probe(draw))
         if resolved.keep == "best":
             yield Best(training.probe_every)
     yield Sheets(training.sheet_every, sheet(folder, draw))
     if training.doctor != "off":
-        columns = prepared.label_columns(resolved.conditions)
         usual = families.get(resolved.family).TRAINING
         known = pictures.signs(prepared, columns, training, usual)
         yield Doctor(training.doctor == "heal", [*known])
 
 
-def probe(draw: Drawing) -> Probe:
-    """Scores of 256 samples."""
-    score = evaluation.probe(draw.prepared, PROBE_IMAGES)
+def probe(draw: Drawing, columns: Sequence[int] = ()) -> Probe:
+    """Scores of 256 samples, also of whether they show the labels in these columns."""
+    score = scoring.probe(draw.prepared, PROBE_IMAGES, columns=columns)
 
     def look(average: Family, step: int, check: Check) -> Mapping[str, float]:
-        return score(draw(average, PROBE_IMAGES, check).images, exemplar_of(average))
+        made = draw(average, PROBE_IMAGES, check)
+        return score(made.images, exemplar_of(average), made.labels)
 
     return look
 

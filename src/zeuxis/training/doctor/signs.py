@@ -35,6 +35,10 @@ EMPTY = 0.5
 """Nats of an image in its code, below which the code says nothing."""
 UNUSED = 0.2
 """Share of the codes in use below which a codebook is too large."""
+UNRELATED = 0.02
+"""Advantage over chance, of labels told from 1,024 real images, below which they have nothing to say."""
+LEAST_TOLD, SHOWN = 0.05, 0.2
+"""That above which they have, and the share of it that samples must reach in the second half of a run."""
 LEAST_GAIN = 0.004
 """Of captions: about 2 % of a flow's loss at strong noise."""
 WORSE = 1.5
@@ -193,6 +197,20 @@ def captions_unused(view: View, memory: Memory, heals: bool) -> Iterator[Finding
         yield Finding("captions unused", evidence)
 
 
+def labels(view: View, memory: Memory, heals: bool) -> Iterator[Finding]:
+    """Labels that images do not show, and labels that samples do not."""
+    told, shown = view.scores.get("labels_told"), view.scores.get("labels_shown")
+    if told is None or shown is None:
+        return
+    if told < UNRELATED:
+        evidence = f"labels of real images are told from them {100 * told:.1f} points better than by chance"
+        yield Finding("labels unrelated", evidence)
+    elif told > 2 * LEAST_TOLD and shown < SHOWN and view.step >= view.steps / 2:
+        well = f"{100 * shown:.0f} % as well as real images at step {view.step}"
+        evidence = f"samples show the labels that were asked for {well}"
+        yield Finding("labels not used", evidence)
+
+
 def getting_worse(view: View, memory: Memory, heals: bool) -> Iterator[Finding]:
     """Scores that rise again."""
     score = view.scores.get("kernel_distance")
@@ -217,6 +235,7 @@ SIGNS: tuple[Sign, ...] = (
     posterior_collapse,
     unused_codes,
     captions_unused,
+    labels,
     getting_worse,
 )
 

@@ -57,6 +57,14 @@ WORDS = {
         "What is asked for in words makes no difference yet.",
         "train longer, or use --preset text",
     ),
+    "labels unrelated": Words(
+        "The labels cannot be told from the images, so a model cannot learn what they mean.",
+        "check that labels and images were not mixed up; data.conditions=none trains without",
+    ),
+    "labels not used": Words(
+        "Whatever label is asked for, the samples do not show it.",
+        "train longer, or raise family.classify of a GAN or guidance_scale when drawing",
+    ),
     "getting worse": Words(
         "The samples were closer to real images earlier.",
         "use --keep best, or fewer steps",
