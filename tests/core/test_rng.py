@@ -230,8 +230,11 @@ def test_a_run_of_the_first_version_ends_on_the_weights_that_it_would_have_ended
     for name, expected in load_file(BEFORE / "expected.safetensors").items():
         assert torch.allclose(ended[name], expected, atol=1e-5), name
     logs = (run / "log.jsonl", BEFORE / "expected.jsonl")
-    for mine, theirs in zip(*(log.read_text().splitlines() for log in logs), strict=True):
-        assert json.loads(mine) == pytest.approx(json.loads(theirs), rel=1e-3)
+    mine, theirs = ([json.loads(line) for line in log.read_text().splitlines()] for log in logs)
+    mine = [row for row in mine if "finding" not in row]  # of 9 images: there was no doctor then
+    assert len(mine) == len(theirs)
+    for row, expected in zip(mine, theirs, strict=True):
+        assert {name: row[name] for name in expected} == pytest.approx(expected, rel=1e-3)
 
 
 VECTORS = {

@@ -258,7 +258,7 @@ def test_the_second_in_training_leaves_without_saving(tmp_path):
             interrupt()
             interrupt()
 
-    model = worker.build("vae")
+    model = worker.build("vae", conditional="all")
     training = worker.Training(
         steps=9, batch_size=4, seed=3, log_every=1, save_every=100, probe_every=100
     )

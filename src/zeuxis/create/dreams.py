@@ -183,8 +183,7 @@ def _look_of(model: "Model") -> Callable[[Tensor], object]:
             f"a {model.facts['family']} has neither a discriminator nor an encoder to dream by; "
             "take the run of a gan, stylegan, vae, autoencoder or tokenizer"
         )
-    labels = torch.full((1, len(model.conditions)), -1, device=model.device)
-    return lambda x: discriminator(seen(x), labels)
+    return lambda x: discriminator(seen(x))
 
 
 def _used(family: nn.Module, call: Callable[[], object]) -> dict[str, nn.Module]:

@@ -19,7 +19,7 @@ from zeuxis.core.errors import Invalid
 from zeuxis.core.settings import Hash, Settings, explain
 from zeuxis.core.wilson import wilson
 from zeuxis.data.preparation import clean, faces
-from zeuxis.data.preparation.decode import Decoded, Refused, Target
+from zeuxis.data.preparation.decode import Decoded, Refused, Target, guarded
 from zeuxis.data.preparation.record import NAMED, plain
 from zeuxis.data.preparation.rows import Rows
 from zeuxis.data.preparation.workers import decode_all
@@ -96,7 +96,9 @@ def shown(source: Source, target: Target, items: Sequence[int]) -> np.ndarray:
     """Whether each of these items of a source shows a face, looked at as large as the detector takes it."""
     part = Chosen(source, ((item, source.items[item]) for item in items))
     whole = dataclasses.replace(target, height=faces.MOST, width=faces.MOST, channels=1, fit="pad")
-    return np.array(faces.seen([_inner(each) for _, each in decode_all(part, whole)]), bool)
+    with guarded():
+        pictures = [_inner(each) for _, each in decode_all(part, whole)]
+    return np.array(faces.seen(pictures), bool)
 
 
 def _inner(decoded: Decoded | Refused) -> np.ndarray:
