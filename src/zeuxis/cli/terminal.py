@@ -40,6 +40,7 @@ from zeuxis.training import recipes, runs
 from zeuxis.training.doctor.explain import Explanation
 from zeuxis.trust.verify import Verdict
 
+SCORES = ("kernel_distance", "style_distance", "caption_gain")
 SIDE_BY_SIDE = 4
 """Runs whose differences are printed."""
 EVERY = 10.0
@@ -163,7 +164,8 @@ def _losses(numbers: Mapping[str, float]) -> list[str]:
 
 
 def _scores(numbers: Mapping[str, float]) -> list[str]:
-    return [f"{name.replace('_', ' ')} {n:.4g}" for name, n in numbers.items()]
+    """Those that say how good it is; the log has the doctor's, too."""
+    return [f"{name.replace('_', ' ')} {n:.4g}" for name, n in numbers.items() if name in SCORES]
 
 
 def duration(seconds: float) -> str:
