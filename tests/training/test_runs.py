@@ -31,7 +31,7 @@ def two(tmp_path_factory):
 
 
 @breaks("training/runs.py", 'if content.get("finished") else "stopped"', "")
-def test_runs_are_found_with_how_far_they_came_and_how_good_they_are(two):
+def test_runs_are_found_with_how_far_they_came_and_how_good_they_are(two, tmp_path):
     newest, oldest = runs.find([two])
     assert (newest.folder.name, oldest.folder.name) == ("second", "first")
     assert (newest.family, newest.state, newest.step) == ("gan", "finished", 8)
@@ -40,6 +40,8 @@ def test_runs_are_found_with_how_far_they_came_and_how_good_they_are(two):
     assert [each.folder.name for each in runs.find([two / "first"])] == ["first"]
     with locked(two / "first" / ".lock", "it is being trained"):
         assert runs.entry(two / "first").state == "training"
+    (tmp_path / "run.json").write_text("{}")
+    assert runs.entry(tmp_path).state == "stopped"
 
 
 def test_what_is_no_run_is_said(two, tmp_path):
