@@ -50,7 +50,7 @@ def composed(folder: Path, cuts: np.ndarray, share: float) -> list[np.ndarray]:
         face = Image.fromarray(cut).resize((side, side), Image.Resampling.BICUBIC)
         y, x = np.mgrid[0:side, 0:side] / (side - 1) * 2 - 1
         soft = np.clip((1 - np.hypot(x / 0.9, y)) * 6, 0, 1)
-        place = [int(rng.integers(0, room - side + 1)) for room in ground.size]
+        place = [int(rng.integers(0, whole - side + 1)) for whole in ground.size]
         ground.paste(face, (place[0], place[1]), Image.fromarray((255 * soft).astype(np.uint8)))
         ground.thumbnail((faces.MOST, faces.MOST))
         out.append(np.asarray(ground))

@@ -209,17 +209,8 @@ def _table(
     tables = [dict(column) for column in columns]
     names = list(dict.fromkeys(name.partition(";")[0] for column in columns for name, _ in column))
     short = [{name.partition(";")[0]: value for name, value in table.items()} for table in tables]
-    head = "".join(f"<th>{markup(entry.family)}</th>" for entry in entries)
-    body = "".join(
-        f"<tr><td>{markup(name)}</td>"
-        + "".join(f"<td>{markup(table.get(name, '–'))}</td>" for table in short)
-        + "</tr>"
-        for name in names
-    )
-    return (
-        f'<h2>{markup(title)}</h2><div class="wide"><table class="measures"><thead><tr><th></th>{head}'
-        f"</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+    rows = {name: [table.get(name, "–") for table in short] for name in names}
+    return report.table(title, [entry.family for entry in entries], rows)
 
 
 def _links(entries: Sequence[Entry]) -> str:

@@ -12,7 +12,6 @@ from zeuxis.core.files import read_json, write_file
 from zeuxis.core.lock import is_held
 from zeuxis.core.log import read_log
 from zeuxis.core.progress import Event, Watch
-from zeuxis.core.words import markup
 from zeuxis.evaluation import report
 from zeuxis.evaluation.report import charts
 from zeuxis.training.folder import EVENTS, LOCK
@@ -132,7 +131,7 @@ def differing(entries: Sequence[Entry]) -> dict[str, list[Any]]:
 
 def write_page(entries: Sequence[Entry], out: Path) -> Path:
     """Write a page that compares runs: scores, settings that differ, curves beside each other."""
-    names = [markup(each.folder.name) for each in entries]
+    names = [each.folder.name for each in entries]
     rows: dict[str, list[str]] = {
         "family": [each.family for each in entries],
         "state": [f"{each.state}, step {each.step:,} of {each.steps:,}" for each in entries],
@@ -145,8 +144,8 @@ def write_page(entries: Sequence[Entry], out: Path) -> Path:
     }
     logs = [list(read_log(each.folder / "log.jsonl")) for each in entries]
     parts = [
-        _table("Scores", names, rows),
-        _table("Settings that differ", names, differ)
+        report.table("Scores", names, rows),
+        report.table("Settings that differ", names, differ)
         if differ
         else "<p>All settings are equal.</p>",
         f'<h2>Curves</h2><div class="curves">{"".join(_curves(entries, logs))}</div>',
@@ -162,18 +161,6 @@ def scored(each: Entry) -> str:
         value, low, high = each.score
         return charts.with_half(value, (high - low) / 2)
     return charts.number(each.score[0]) if each.score else "–"
-
-
-def _table(title: str, names: Sequence[str], rows: Mapping[str, Sequence[str]]) -> str:
-    head = "".join(f"<th>{name}</th>" for name in names)
-    body = "".join(
-        f"<tr><td>{markup(name)}</td>{''.join(f'<td>{markup(value)}</td>' for value in row)}</tr>"
-        for name, row in rows.items()
-    )
-    return (
-        f'<h2>{markup(title)}</h2><div class="wide"><table class="measures"><thead><tr><th></th>{head}'
-        f"</tr></thead><tbody>{body}</tbody></table></div>"
-    )
 
 
 def _curves(entries: Sequence[Entry], logs: Sequence[Sequence[Mapping[str, Any]]]) -> Iterator[str]:
@@ -198,14 +185,14 @@ def follow(folder: Path, watch: Watch) -> None:
     path, seen = folder / EVENTS, 0
     if not path.exists():
         raise NotFound(f"{folder} has no {EVENTS}; is it a run?")
+    size = -1
     while True:
-        held = is_held(folder / LOCK)
-        events = list(read_events(path))
+        held, now = is_held(folder / LOCK), path.stat().st_size
+        events = list(read_events(path)) if now != size else []
         for row in events[min(seen, len(events)) :]:
             numbers = {k: v for k, v in row.get("numbers", {}).items() if v is not None}
-            told = Event(row["kind"], row.get("text", ""), row["done"], row["total"], numbers)
-            watch(told)
-        seen = len(events)
+            watch(Event(row["kind"], row.get("text", ""), row["done"], row["total"], numbers))
+        size, seen = now, len(events) or seen
         if not held:
             return
         time.sleep(LOOK)

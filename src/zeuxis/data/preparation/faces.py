@@ -105,13 +105,13 @@ def _seen(pictures: Sequence[np.ndarray]) -> list[bool]:
     levels = [one for number, picture in enumerate(pictures) for one in _levels(number, picture)]
     if not levels:  # strips, as narrow as no face
         return [False] * len(pictures)
-    room = np.array([one.sums.shape for one in levels]) - WINDOW
+    limit = np.array([one.sums.shape for one in levels]) - WINDOW
     top = np.cumsum([0, *(len(one.sums) for one in levels)])
     flat = np.zeros((top[-1], STRIDE), np.int32)
     for start, one in zip(top, levels, strict=False):
         flat[start : start + len(one.sums), : one.sums.shape[1]] = one.sums
     flat = flat.ravel()
-    grids = [np.mgrid[0:h:STEP, 0:w:STEP].reshape(2, -1) for h, w in room]
+    grids = [np.mgrid[0:h:STEP, 0:w:STEP].reshape(2, -1) for h, w in limit]
     level = np.repeat(np.arange(len(levels)), [grid.shape[1] for grid in grids])
     y, x = np.concatenate(grids, 1)
     hit = _passed(flat, (top[level] + y) * STRIDE + x)
@@ -125,16 +125,16 @@ def _seen(pictures: Sequence[np.ndarray]) -> list[bool]:
         inner = WINDOW / 2 - MARGIN  # from a window's corner to its middle, in the picture itself
         place = np.rint((at + inner) * ratio - inner).astype(int)
         fits = (picture[other] == picture[level]) & (other == level + step)
-        agree += np.where(fits, _near(flat, top[other], room[other], place), 0)
+        agree += np.where(fits, _near(flat, top[other], limit[other], place), 0)
     found = np.zeros(len(pictures), bool)
     found[picture[level[agree >= AGREE]]] = True
     return found.tolist()
 
 
-def _near(flat: np.ndarray, top: np.ndarray, room: np.ndarray, place: np.ndarray) -> np.ndarray:
+def _near(flat: np.ndarray, top: np.ndarray, limit: np.ndarray, place: np.ndarray) -> np.ndarray:
     """(H,) how many of the windows about each of the places (2, H) pass all stages."""
     y, x = place[:, :, None] + np.mgrid[-NEAR : NEAR + 1, -NEAR : NEAR + 1].reshape(2, 1, -1)
-    h, w = room.T[..., None]
+    h, w = limit.T[..., None]
     passed = (y >= 0) & (y < h) & (x >= 0) & (x < w)
     number = np.flatnonzero(passed)
     corner = ((top[:, None] + y) * STRIDE + x).ravel()[number]

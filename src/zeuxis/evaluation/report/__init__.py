@@ -3,7 +3,7 @@
 import base64
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Literal
@@ -179,6 +179,19 @@ def document(title: str, parts: Iterable[str], sharp: bool) -> str:
         f"<title>{markup(title)}</title><style>{style}</style></head>\n"
         f"<body{' class=sharp' if sharp else ''}><main>\n<h1>{markup(title)}</h1>{''.join(parts)}\n"
         f"</main><script>{script}</script></body></html>\n"
+    )
+
+
+def table(title: str, heads: Sequence[str], rows: Mapping[str, Sequence[str]]) -> str:
+    """A heading and a table of words: a line for each of `rows`, a column for each of `heads`."""
+    head = "".join(f"<th>{markup(one)}</th>" for one in heads)
+    body = "".join(
+        f"<tr><td>{markup(name)}</td>{''.join(f'<td>{markup(value)}</td>' for value in row)}</tr>"
+        for name, row in rows.items()
+    )
+    return (
+        f'<h2>{markup(title)}</h2><div class="wide"><table class="measures"><thead><tr><th></th>{head}'
+        f"</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 

@@ -1,7 +1,7 @@
 """Signs of trouble in a run under way: each a function of what it sees and of what it remembers.
 
-Memories are JSON values, constant in size. A sign is silent until it has seen enough; thresholds leave an
-order of magnitude of room to healthy runs of all families (`benchmarks/faults.py` sets and tries them).
+Memories are JSON values, constant in size. A sign is silent until it has seen enough. Thresholds lie far
+beyond what the logs of healthy runs hold; `benchmarks/faults.py` tries them.
 """
 
 import dataclasses
