@@ -90,6 +90,84 @@ def test_a_set_of_before_is_looked_at_as_it_is_stored(mixed, tmp_path):
     assert 3 <= people.of_rows(prepared.images)["found"] <= 4
 
 
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    """Twelve pairs; five of the sources show a face, and none of the targets."""
+    root = tmp_path_factory.mktemp("pairs")
+    for folder in "AB":
+        (root / folder).mkdir()
+    for number in range(12):
+        photo(number + 50).resize((120, 120)).save(root / "B" / f"{number}.png")
+        (portrait if number < 5 else photo)(number).resize((120, 120)).save(
+            root / "A" / f"{number}.png"
+        )
+    return root
+
+
+@breaks("data/preparation/warn.py", 'found.get("sources") or found]', "found]")
+@breaks("data/preparation/people.py", '1, "pad", part=source.part', '1, "pad"')
+@pytest.mark.parametrize("paired", [True, False, "halves"])
+def test_faces_of_sources_count_too_and_training_asks(pairs, paired, tmp_path, capsys):
+    settings = {"size": (16, 16), "pairs": "A:B", "paired": paired}
+    if paired == "halves":
+        settings, root = {"size": (16, 16), "pairs": "left:right"}, tmp_path / "halves"
+        root.mkdir()
+        for file in pairs.glob("A/*.png"):
+            both = Image.new("RGB", (240, 120))
+            for at, folder in enumerate("AB"):
+                both.paste(Image.open(pairs / folder / file.name), (120 * at, 0))
+            both.save(root / file.name)
+        pairs = root
+    prepared = data.prepare(pairs, tmp_path / "set", Data(**settings))
+    found = prepared.facts["faces"]
+    assert (found["looked"], found["found"]) == (12, 0)
+    assert (found["sources"]["looked"], found["sources"]["found"]) == (12, 5)
+    (said,) = [line for line in prepared.facts["warnings"] if "--faces" in line]
+    assert "targets: 0 of 12" in said and "sources: 5 of 12" in said
+    assert zeuxis("data", "inspect", tmp_path / "set", "--out", tmp_path / "page") == 0
+    assert "sources: 5 of 12" in " ".join(capsys.readouterr().out.split())
+    if paired is True:
+        assert zeuxis("train", "pix2pix", tmp_path / "set", "--out", tmp_path / "run") == 2
+        assert "sources: 5 of 12" in capsys.readouterr().err
+    del prepared.facts["faces"]
+    assert people.of_set(prepared)["sources"]["looked"] == 12
+
+
+def test_pictures_that_sources_are_made_of_are_looked_at_once(mixed, tmp_path):
+    prepared = data.prepare(mixed, tmp_path / "set", Data(size=(16, 16), pair="grey"))
+    assert prepared.facts["faces"]["found"] == 4 and prepared.facts["faces"]["sources"] is None
+    del prepared.facts["faces"]["sources"]
+    assert people.of_set(prepared)["sources"] is None
+
+
+@pytest.mark.parametrize("paired", [True, False])
+@breaks(
+    "data/preparation/people.py",
+    "for source in sources:\n        stay",
+    "for source in sources[:1]:\n        stay",
+)
+@breaks("data/preparation/partner.py", "if register else keep", "if False else keep")
+@breaks(
+    "data/preparation/people.py",
+    "for side in sides:\n        named",
+    "for side in sides[:1]:\n        named",
+)
+def test_consent_covers_both_sides_of_pairs(pairs, paired, tmp_path):
+    gone = agreed(pairs, "p2", "A/1.png", revoked="2026-11-30")
+    register = written(tmp_path / "register.jsonl", agreed(pairs, "p1", "A/0.png", "B/3.png"), gone)
+    settings = Data(size=(16, 16), pairs="A:B", paired=paired, consent=str(register))
+    prepared = data.prepare(pairs, tmp_path / "set", settings)
+    names = prepared.names if paired else prepared.source_names
+    assert len(prepared.images) == (11 if paired else 12)
+    assert len(prepared.fields["source"].rows) == 11 and not any(
+        name[2:] == "1.png" for name in names
+    )
+    assert prepared.facts["left_out"]["consent revoked"]["count"] == 1
+    consent = prepared.facts["consent"]
+    assert consent["subjects"] == ["p1"]
+    assert consent["missing"] == {"count": 3, "first": ["A/2.png", "A/3.png", "A/4.png"]}
+
+
 TRAIN = ["--steps", "1", "--threads", "1", "--no-evaluate", "data.size=8", *tiny("vae")]
 
 

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.data.test_people import portrait
+from tests.data.test_prepare import photo
 from tests.server.conftest import TOKEN
 from tests.server.test_guard import POLYGLOTS, STRINGS
 from tests.server.test_jobs import REQUEST, work
@@ -399,6 +401,24 @@ def test_findings_of_pixels_and_of_words(page, jobs):
     order = [one["severity"] for one in page.facts()["findings"]]
     assert order == sorted(order, key=["bad", "fair", "note"].index)
     assert page.change(fix="blank").json()["items"][0]["name"] == "a/flat.png"
+
+
+@breaks("server/look.py", ', "faces")', ")")
+def test_faces_are_a_finding_that_says_what_training_will_ask(page, jobs):
+    for number in range(30):
+        shown = portrait(number) if number < 3 else photo(number)
+        page.send(f"{number}.png", png_bytes(np.asarray(shown)))
+    looked(jobs)
+    (told,) = [one for one in page.facts()["findings"] if one["id"] == "faces"]
+    assert told["sentence"] == (
+        "Faces were found in 3 of 30 that were looked at (10.0 %; 95 % interval 3.5 to 25.6 %): "
+        "training will ask why pictures of people may be used."
+    )
+    assert (told["severity"], told["count"], told["fix"]) == ("fair", 3, None)
+    page.change(items=["000001", "000002"], excluded=True)
+    looked(jobs)
+    (told,) = [one for one in page.facts()["findings"] if one["id"] == "faces"]
+    assert told["severity"] == "note" and told["sentence"].endswith("interval 0.6 to 17.7 %).")
 
 
 def test_every_reason_of_an_inspection_is_some_finding():

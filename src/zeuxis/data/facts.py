@@ -90,6 +90,8 @@ class Faces(Model):
     looked: Positive
     found: Natural
     interval: tuple[float, float]
+    sources: "Faces | None" = None
+    """The same of what its translations start from, if that is pictures of their own."""
 
 
 class Named(Model):

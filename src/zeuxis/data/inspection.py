@@ -21,7 +21,7 @@ from zeuxis.core.words import markup
 from zeuxis.data.facts import LEFT_OUT
 from zeuxis.data.preparation import decode
 from zeuxis.data.preparation.columns import CLASSES
-from zeuxis.data.preparation.people import of_rows
+from zeuxis.data.preparation.people import of_set
 from zeuxis.data.preparation.prepare import Progress, prepare_source
 from zeuxis.data.preparation.target import choose_target
 from zeuxis.data.preparation.warn import faces_said, share
@@ -178,8 +178,7 @@ def _looked(prepared: Prepared) -> Inspection:
             )
             look = grid(images[some], columns=10, scale=scale) if len(rows) else None
             looks.append((condition.name, name, len(rows), look))
-    faces = prepared.facts.get("faces") or of_rows(prepared.images)
-    facts = {**prepared.facts, "faces": faces}
+    facts = {**prepared.facts, "faces": of_set(prepared)}
     return Inspection(prepared.name, facts, sheet, tuple(looks), _named(prepared))
 
 

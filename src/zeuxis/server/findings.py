@@ -15,7 +15,7 @@ import pydantic
 
 from zeuxis.core.errors import NotFound
 from zeuxis.core.files import read_json
-from zeuxis.data.preparation.warn import FEW, RARE, UNEVEN, share
+from zeuxis.data.preparation.warn import FEW, RARE, UNEVEN, faces_said, many_faces, share
 
 Severity = Literal["bad", "fair", "note"]
 SHOWN = 200
@@ -369,6 +369,16 @@ def _seen(told: Mapping[str, Any]) -> Iterator[Finding]:
 
     if told.get("problem"):
         yield finding("unusable", "bad", told["problem"][:1].upper() + told["problem"][1:] + ".")
+    faces = told.get("faces")
+    if faces and faces["found"]:
+        asks = many_faces(faces)
+        yield finding(
+            "faces",
+            "fair" if asks else "note",
+            f"Faces were found in {faces_said(faces)}"
+            f"{': training will ask why pictures of people may be used' if asks else ''}.",
+            faces["found"],
+        )
     found: Mapping[str, Any] = told.get("found", {})
     looked = sum(found.get("formats", {}).values())
     small = found.get("enlarged", 0)

@@ -37,7 +37,7 @@ def look(source: str, folder: Path, shown: int) -> None:
     try:
         inspection = inspect(source)
         facts = inspection.facts
-        told |= {name: facts[name] for name in ("found", "conditions", "captions")}
+        told |= {name: facts[name] for name in ("found", "conditions", "captions", "faces")}
         told["count"] = facts["images"]["count"]
         left_out = inspection.left_out
     except (Error, OSError) as error:

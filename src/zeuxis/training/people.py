@@ -5,7 +5,7 @@ from typing import Any
 from zeuxis.core.errors import Invalid
 from zeuxis.core.request import Request
 from zeuxis.data import Prepared
-from zeuxis.data.preparation.people import of_rows
+from zeuxis.data.preparation.people import of_set
 from zeuxis.data.preparation.warn import MOST, faces_said, many_faces
 
 
@@ -22,7 +22,7 @@ def checked(request: Request, prepared: Prepared, earlier: dict[str, Any] | None
     """
     if earlier and request.faces is None:
         return earlier
-    found = prepared.facts.get("faces") or of_rows(prepared.images)
+    found = of_set(prepared)
     word, given = request.ground()
     if not word and many_faces(found):
         raise Invalid(

@@ -13,7 +13,7 @@ import numpy as np
 
 from zeuxis.core.errors import Invalid
 from zeuxis.core.progress import Progress
-from zeuxis.data.preparation import clean, split
+from zeuxis.data.preparation import clean, people, split
 from zeuxis.data.preparation.decode import MISSING, Target
 from zeuxis.data.preparation.rows import Rows, compact, kept, listed, write_images
 from zeuxis.data.preparation.target import source_target
@@ -38,6 +38,8 @@ class Partner:
         legend: names of class ids, perhaps with colours.
         palette: colours by class id of a legend that has none.
         columns: what it adds to the set's columns.
+        source: of its pictures, if it holds such; else None.
+        items: numbers of these pictures there, of an unpaired one.
     """
 
     file: Path
@@ -47,6 +49,8 @@ class Partner:
     legend: dict[int, str] = dataclasses.field(default_factory=dict)
     palette: Sequence[str] = ()
     columns: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    source: Source | None = None
+    items: Sequence[int] = ()
 
     def keep(self, rows: np.ndarray) -> None:
         """Keep these items only."""
@@ -121,6 +125,7 @@ def decoded(
     rows: Rows,
     progress: Progress | None,
     holdout: float | None = None,
+    register: people.Register | None = None,
 ) -> Partner | None:
     """Decode the partner of a source, if it has one; images whose partner cannot be used are dropped.
 
@@ -133,7 +138,7 @@ def decoded(
     form = source_target(source, partner, target)
     file = images.with_name(file_of(form))
     if not partner.paired:
-        return _unpaired(partner, form, file, rows, progress, holdout)
+        return _unpaired(partner, form, file, rows, progress, holdout, register)
     beside = Chosen(partner, [(i, partner.items[i]) for i in rows.item], partner.part)
     found = write_images(beside, form, file, progress)
     good = np.array([_fits(rows, found, k, beside, form) for k in range(len(found.item))])
@@ -148,6 +153,7 @@ def decoded(
     made = Partner(
         file, form, len(found.item), legend=dict(partner.legend), palette=partner.palette
     )
+    made.source = partner if form.kind == "image" else None
     made.keep(np.flatnonzero(good))
     compact(images, at, (len(rows.item), *target.shape), target.dtype)
     rows.item = [rows.item[k] for k in at.tolist()]
@@ -171,6 +177,7 @@ def _unpaired(
     rows: Rows,
     progress: Progress | None,
     holdout: float | None,
+    register: people.Register | None,
 ) -> Partner:
     """Decode, clean and split a domain of its own."""
     found = write_images(partner, form, file, progress)
@@ -178,6 +185,7 @@ def _unpaired(
     if form.kind == "image":
         findings = clean.examine(np.memmap(file, form.dtype, "r", shape=full))
         keep, clusters = kept(partner, found, findings, items), findings.groups()
+        keep = people.kept(register, [partner], found, keep) if register else keep
     else:
         keep = clusters = np.arange(len(items))
     rows.left_out += found.left_out
@@ -187,6 +195,8 @@ def _unpaired(
         file, form, len(items), paired=False, legend=dict(partner.legend), palette=partner.palette
     )
     made.keep(keep)
+    if form.kind == "image":
+        made.source, made.items = partner, [found.item[k] for k in keep]
     items = [items[k] for k in keep.tolist()]
     held_out, _ = split.sides(items, clusters[keep], holdout)
     made.columns[f"{NAME}.holdout"] = held_out

@@ -23,10 +23,11 @@ from zeuxis.data.preparation.decode import Decoded, Refused, Target, guarded
 from zeuxis.data.preparation.record import NAMED, plain
 from zeuxis.data.preparation.rows import Rows
 from zeuxis.data.preparation.workers import decode_all
+from zeuxis.data.prepared import Prepared
 from zeuxis.data.source.base import Chosen, Source
 
 LOOKED = 500
-"""Pictures of a set that faces are looked for in, spread evenly."""
+"""Pictures of a set, and of the sources of its pairs, that faces are looked for in, spread evenly."""
 TEXT = Annotated[str, pydantic.Field(min_length=1, max_length=1000)]
 
 
@@ -92,10 +93,10 @@ def spread(count: int) -> np.ndarray:
     return np.unique(np.linspace(0, count - 1, min(count, LOOKED)).round().astype(np.int64))
 
 
-def shown(source: Source, target: Target, items: Sequence[int]) -> np.ndarray:
+def shown(source: Source, items: Sequence[int]) -> np.ndarray:
     """Whether each of these items of a source shows a face, looked at as large as the detector takes it."""
-    part = Chosen(source, ((item, source.items[item]) for item in items))
-    whole = dataclasses.replace(target, height=faces.MOST, width=faces.MOST, channels=1, fit="pad")
+    part = Chosen(source, ((item, source.items[item]) for item in items), source.part)
+    whole = Target(faces.MOST, faces.MOST, 1, "pad", part=source.part)
     with guarded():
         pictures = [_inner(each) for _, each in decode_all(part, whole)]
     return np.array(faces.seen(pictures), bool)
@@ -111,74 +112,96 @@ def _inner(decoded: Decoded | Refused) -> np.ndarray:
     return decoded.pixels_HWC[y : y + h, x : x + w, 0]
 
 
+@dataclasses.dataclass(frozen=True)
+class Side:
+    """The pictures that stay of a set, or of what its translations start from.
+
+    Attributes:
+        source: that they are of.
+        items: their numbers in it.
+        shows: the numbers of those in which a face was found.
+        facts: what `dataset.json` says of faces.
+    """
+
+    source: Source
+    items: Sequence[int]
+    shows: Sequence[int]
+    facts: dict[str, Any]
+
+    @classmethod
+    def of(cls, source: Source, items: Sequence[int]) -> "Side":
+        """Look for faces in some of them."""
+        some = [items[row] for row in spread(len(items))]
+        seen = shown(source, some)
+        return cls(source, items, np.array(some)[seen].tolist(), facts(seen))
+
+
 def facts(seen: np.ndarray) -> dict[str, Any]:
     """What `dataset.json` says of faces."""
     found, looked = int(seen.sum()), len(seen)
     return {"looked": looked, "found": found, "interval": list(wilson(found, looked))}
 
 
+def of_set(prepared: Prepared) -> dict[str, Any]:
+    """The same of a prepared set; what preparing did not look at is looked at as it is stored."""
+    found = prepared.facts.get("faces") or of_rows(prepared.images)
+    source = prepared.fields.get("source")
+    if "sources" in found or source is None:
+        return found
+    alike = source.field.kind == "image" and not source.facts.get("made")
+    return {**found, "sources": of_rows(source.rows) if alike else None}
+
+
 def of_rows(images_NHWC: np.ndarray) -> dict[str, Any]:
-    """The same of images as they are stored, for sets that were prepared before faces were counted."""
+    """The same of images as they are stored."""
     some = clean.grey(images_NHWC[spread(len(images_NHWC))])
     return facts(np.array(faces.seen(list(some.round().astype(np.uint8))), bool))
 
 
-@dataclasses.dataclass(frozen=True)
-class Consent:
-    """A register, held against the files of a source.
+def hashes(source: Source, items: Sequence[int]) -> dict[int, str]:
+    """SHA-256 of these items' files.
 
-    Attributes:
-        register: what was agreed.
-        files: SHA-256 of each item's file.
+    Raises:
+        Invalid: the source holds arrays.
     """
+    files = {}
+    for item in items:
+        content = source.read(item)
+        if not isinstance(content, bytes):
+            raise Invalid(
+                f"data.consent: a register names files, and {source.name} holds arrays; give a folder or "
+                "an archive of pictures"
+            )
+        files[item] = hashlib.sha256(content).hexdigest()
+    return files
 
-    register: Register
-    files: dict[int, str]
 
-    @classmethod
-    def of(cls, source: Source, register: Register, items: Sequence[int]) -> "Consent":
-        """Read the files of these items.
-
-        Raises:
-            Invalid: the source holds arrays.
-        """
-        files = {}
-        for item in items:
-            content = source.read(item)
-            if not isinstance(content, bytes):
-                raise Invalid(
-                    f"data.consent: a register names files, and {source.name} holds arrays; give a folder or "
-                    "an archive of pictures"
-                )
-            files[item] = hashlib.sha256(content).hexdigest()
-        return cls(register, files)
-
-    def kept(self, rows: Rows, keep: np.ndarray, source: Source) -> np.ndarray:
-        """The rows of `keep` whose consent nobody took back; the others are named in `rows.left_out`."""
+def kept(register: Register, sources: Sequence[Source], rows: Rows, keep: np.ndarray) -> np.ndarray:
+    """The rows of `keep` for which nobody took consent back, in any source; others go to `rows.left_out`."""
+    for source in sources:
         stay = []
+        files = hashes(source, [rows.item[row] for row in keep])
         for row in keep.tolist():
             item = rows.item[row]
-            back = [entry for entry in self.register.of(self.files[item]) if entry.revoked]
+            back = [entry for entry in register.of(files[item]) if entry.revoked]
             if back:
                 why = f"that of {back[0].subject}, on {back[0].revoked}"
                 rows.left_out.append(("consent revoked", source.items[item].name, why))
             else:
                 stay.append(row)
-        return np.array(stay, keep.dtype)
+        keep = np.array(stay, keep.dtype)
+    return keep
 
-    def facts(self, source: Source, items: Sequence[int], shows: Sequence[int]) -> dict[str, Any]:
-        """What `dataset.json` says: whose consent covers which of the items that stay.
 
-        Args:
-            source: of the items.
-            items: that stay.
-            shows: those of them in which a face was found.
-        """
-        named = {item: self.register.of(self.files[item]) for item in items}
-        open_ = [plain(source.items[item].name) for item in shows if not named[item]]
-        subjects = {entry.subject for entries in named.values() for entry in entries}
-        return {
-            "sha256": self.register.sha256,
-            "subjects": sorted(subjects),
-            "missing": {"count": len(open_), "first": open_[:NAMED]},
-        }
+def agreed(register: Register, sides: Sequence[Side]) -> dict[str, Any]:
+    """What `dataset.json` says of consent: who agreed to what stays, and what nobody agreed to."""
+    subjects, missing = set[str](), list[str]()
+    for side in sides:
+        named = {i: register.of(file) for i, file in hashes(side.source, side.items).items()}
+        subjects |= {entry.subject for entries in named.values() for entry in entries}
+        missing += [plain(side.source.items[item].name) for item in side.shows if not named[item]]
+    return {
+        "sha256": register.sha256,
+        "subjects": sorted(subjects),
+        "missing": {"count": len(missing), "first": missing[:NAMED]},
+    }

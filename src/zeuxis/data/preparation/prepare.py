@@ -164,6 +164,7 @@ def prepare_source(
             f"{source.name} holds no images{found}; expected PNG, JPEG, WebP, GIF, BMP or TIFF files"
         )
     began = time.monotonic()
+    register = None if settings.consent is None else people.read(settings.consent)
     with decode.guarded():
         target = choose_target(source, settings)
     with _staging(dest, _key(source, target, settings, fingerprint)) as staging:
@@ -177,9 +178,9 @@ def prepare_source(
                 beside = None
                 if settings.pair is None:
                     beside = partner.decoded(
-                        source, target, staging / IMAGES, rows, progress, settings.holdout
+                        source, target, staging / IMAGES, rows, progress, settings.holdout, register
                     )
-            facts = _finish(source, target, rows, staging, beside, settings)
+            facts = _finish(source, target, rows, staging, beside, settings, register)
             facts["seconds"] = round(time.monotonic() - began, 2)
             write_json(staging / FACTS, facts)
             _move(staging, dest)
@@ -251,6 +252,7 @@ def _finish(
     staging: Path,
     beside: Partner | None,
     settings: Data,
+    register: people.Register | None,
 ) -> dict[str, Any]:
     """Clean, split, write the columns; returns the facts."""
     pair = settings.pair
@@ -262,11 +264,10 @@ def _finish(
     contradictory = _settle(findings, words, items, source.curated)
     disputed = clean.contradictions(findings.exact, [item.text for item in items])
     keep = kept(source, rows, findings, items)
-    consent = None
-    if settings.consent is not None:
-        register = people.read(settings.consent)
-        consent = people.Consent.of(source, register, [rows.item[row] for row in keep])
-        keep = consent.kept(rows, keep, source)
+    theirs = beside.source if beside else None
+    if register:
+        both = [source, theirs] if theirs and theirs.paired else [source]
+        keep = people.kept(register, both, rows, keep)
     if len(keep) < 2:
         others = f" ({listed(rows.left_out)})" if rows.left_out else ""
         top = brightest(np.memmap(staging / IMAGES, np.uint8, "r", shape=shape))
@@ -275,10 +276,11 @@ def _finish(
     compact(staging / IMAGES, keep, shape)
     images = np.memmap(staging / IMAGES, np.uint8, "r", shape=(len(keep), *shape[1:]))
     stay = [rows.item[row] for row in keep]
-    looked = [stay[row] for row in people.spread(len(stay))]
-    faces = people.shown(source, target, looked)
     if beside and beside.paired:
         beside.keep(keep)
+    sides = [people.Side.of(source, stay)]
+    if beside and theirs:
+        sides.append(people.Side.of(theirs, stay if theirs.paired else beside.items))
     if pair is not None:
         beside = partner.derived(images, operation(pair), staging)
     items = [items[i] for i in keep]
@@ -332,8 +334,8 @@ def _finish(
         "conditions": class_counts(conditions, labels),
         "columns": {name: sum(map(bool, column)) for name, column in words.items()},
         "captions": sum(map(bool, captions)),
-        "faces": people.facts(faces),
-        "consent": consent and consent.facts(source, stay, np.array(looked)[faces].tolist()),
+        "faces": {**sides[0].facts, "sources": sides[1].facts if theirs else None},
+        "consent": people.agreed(register, sides) if register else None,
         "found": {
             "sizes": [[h, w, n] for (h, w), n in rows.sizes.most_common(NAMED)],
             "distinct_sizes": len(rows.sizes),

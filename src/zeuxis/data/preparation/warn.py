@@ -59,11 +59,13 @@ def share(part: int, whole: int) -> str:
 
 
 def faces_said(found: dict[str, Any]) -> str:
-    """How many of a set's pictures show faces.
+    """How many of a set's pictures show faces; of pairs, on each side.
 
     >>> faces_said({"looked": 500, "found": 34, "interval": [0.0490, 0.0938]})
     '34 of 500 that were looked at (6.8 %; 95 % interval 4.9 to 9.4 %)'
     """
+    if sources := found.get("sources"):
+        return f"targets: {faces_said({**found, 'sources': None})}, sources: {faces_said(sources)}"
     low, high = (f"{100 * limit:.1f}" for limit in found["interval"])
     return (
         f"{found['found']:,} of {found['looked']:,} that were looked at "
@@ -72,8 +74,9 @@ def faces_said(found: dict[str, Any]) -> str:
 
 
 def many_faces(found: dict[str, Any]) -> bool:
-    """Whether more of a set's pictures show faces than may without a word."""
-    return bool(found["found"] > MOST * found["looked"])
+    """Whether more of a set's pictures show faces than may without a word, on either side of pairs."""
+    sides = [found, found.get("sources") or found]
+    return any(side["found"] > MOST * side["looked"] for side in sides)
 
 
 def _quantity(facts: dict[str, Any]) -> list[str]:
