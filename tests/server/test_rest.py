@@ -7,10 +7,12 @@ import zipfile
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from tests.contract.test_verbs import USED
 from tests.create.test_verbs import WORDS
+from tests.data.test_decode import swapped_profile
+from tests.support.front import zeuxis
 from tests.support.one_ability import in_table
 from tests.support.sabotage import breaks
 from tests.support.toy import Toy
@@ -28,6 +30,7 @@ from zeuxis.inference.verbs import VERBS
 from zeuxis.server import models
 
 ZIP, PNG = "application/zip", "image/png"
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 def encoded(path):
@@ -152,6 +155,41 @@ def test_sources_of_a_translation_are_files_too(tmp_path):
         read = VERBS["translate"].read(model, {"sources": str(folder)})["sources"].images
         body = {"sources": [encoded(path) for path in sorted(folder.iterdir())]}
         assert np.array_equal(VERBS["translate"].take(model, body, 3)["sources"].images, read)
+
+
+@breaks("inference/arguments.py", "told(value, profile_of)", "()")
+@pytest.mark.parametrize(
+    ("verb", "name", "place"),
+    [
+        ("translate", "pix2pix", "sources"),
+        ("reconstruct", "vae", "images"),
+        ("texture", "", "picture"),
+    ],
+)
+def test_a_colour_profile_is_read_and_written_as_by_the_command_line(
+    verb, name, place, server, runs, tmp_path
+):
+    """Levels in a profile are others in sRGB; what is written has the profile, or is in sRGB, in both."""
+    file, profile = tmp_path / "given" / "a.png", swapped_profile(SRGB)
+    file.parent.mkdir()
+    levels = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
+    out = tmp_path / ("made" if name else "made.png")
+    url = f"/api/v1/runs/{server.serve(name)}/{verb}" if name else f"/api/v1/{verb}"
+    shown = []
+    for icc in (None, profile):
+        Image.fromarray(levels).save(file, icc_profile=icc)
+        given = [runs(name), file.parent] if name else [file]
+        words = [verb, *given, "--no-credentials", "--out", out]
+        assert zeuxis(*words) == 0
+        (written,) = out.glob("*.png") if out.is_dir() else [out]
+        body = {place: [encoded(file)] if name else encoded(file), "credentials": False}
+        found = server.post(url, json=body, headers={"accept": PNG})
+        assert found.status_code == 200, found.text
+        assert found.content == written.read_bytes()
+        with Image.open(written) as image:
+            assert image.info.get("icc_profile") == (None if verb == "reconstruct" else icc)
+            shown.append(np.asarray(image))
+    assert not np.array_equal(*shown)
 
 
 @breaks("server/worker.py", "len(result) == 1", "True")

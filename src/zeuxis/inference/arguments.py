@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from zeuxis.core.errors import Invalid, NotFound, TooLarge
 from zeuxis.core.files import Upload
-from zeuxis.inference.sent import Sent, check_count, decoded, each, file_bytes, said
+from zeuxis.inference.sent import Sent, check_count, decoded, each, file_bytes, told
 from zeuxis.inference.verb import Argument, Encoded
 
 if TYPE_CHECKING:
@@ -113,8 +113,10 @@ class PixelsOf(Argument):
     def take(self, model: "Model", value: Any, most: int) -> "Sent":
         """The images of the files, brought to the model's size and channels."""
         from zeuxis.data.preparation.decode import Target
+        from zeuxis.marks.metadata import kept_of
 
-        return Sent(decoded(value, "images", Target(*model.shape()), most), said(value))
+        images = decoded(value, "images", Target(*model.shape()), most)
+        return Sent(images, told(value, kept_of))
 
     def check(self, model: "Model", value: Any, given: Mapping[str, Any]) -> "np.ndarray":
         """(N, H, W, C) uint8, or as given if not `exact`."""
@@ -167,14 +169,17 @@ class SourcesOf(Argument):
 
     def take(self, model: "Model", value: Any, most: int) -> "Sent":
         """The images or maps of the files."""
-        from zeuxis.data.originals import as_map
+        from zeuxis.data.originals import as_map, profile_of
+        from zeuxis.marks.metadata import kept_of
 
         kind = model.family.fields()["source"].kind
 
         def whole(content: bytes) -> "Target | None":
             return as_map(content) if kind == "map" else None
 
-        return Sent(each(value, "sources", whole, most), said(value))
+        images = each(value, "sources", whole, most)
+        profiles = told(value, profile_of) if kind == "image" else ()
+        return Sent(images, told(value, kept_of), profiles)
 
     def check(self, model: "Model", value: Any, given: Mapping[str, Any]) -> "Sequence[np.ndarray]":
         """(h, w, c) uint8 each, or (h, w) int64; sizes may differ."""

@@ -30,17 +30,26 @@ def file_bytes(value: Any, what: str) -> bytes:
 
 @dataclasses.dataclass(frozen=True)
 class Sent:
-    """Images that came with a request, and what the file of each said of itself."""
+    """Images that came with a request, as `data.originals` and `data.pictures` read them from files.
+
+    Attributes:
+        images: as the verb takes them.
+        kept: what the file of each said of itself.
+        profiles: RGB colour profile of each that has one, if what is made of it is to have it, too.
+        names: of the files, which requests do not tell.
+        refused: none; a request with a file that cannot be read is refused as a whole.
+    """
 
     images: "np.ndarray | list[np.ndarray]"
     kept: "Sequence[Kept | None]"
+    profiles: Sequence[bytes | None] = ()
+    names: Sequence[str] = ()
+    refused: Sequence[tuple[str, str]] = ()
 
 
-def said(values: Any) -> "list[Kept | None]":
-    """What each file says of itself."""
-    from zeuxis.marks.metadata import kept_of
-
-    return [kept_of(file_bytes(value, "a file")) for value in values]
+def told(values: Any, tell: Callable[[bytes], Any]) -> list[Any]:
+    """What is told of the content of each file."""
+    return [tell(file_bytes(value, "a file")) for value in values]
 
 
 def decoded(values: Any, what: str, target: "Target", most: int) -> "np.ndarray":
