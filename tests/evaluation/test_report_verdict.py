@@ -184,6 +184,13 @@ def test_what_to_do_next_is_a_command_that_parses(word, damage, expected):
     check(shlex.split(said.command)[1:])
 
 
+@breaks("evaluation/report/verdict.py", "if folder.is_absolute()", "if False")
+def test_no_command_of_a_report_names_a_folder_of_the_machine():
+    given = UNMEASURED.__class__(word="usable", sentence="")
+    command = advised(given, [], Path("/home/me/secret/run"), FACTS).command
+    assert "--from run --minutes 20 --out run-longer" in command and "/" not in command
+
+
 def test_a_command_that_cannot_be_typed_is_left_out():
     facts = {**FACTS, "source": "photos\x1b[2J"}
     assert advised(UNMEASURED, [], Path("run"), facts).command == ""

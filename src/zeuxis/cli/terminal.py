@@ -193,7 +193,7 @@ def show_demo(facts: Mapping[str, Any]) -> None:
     _page(out, facts["report"])
     out.say(f"  samples  {facts['samples']}")
     if facts["scores"] is not None:
-        _verdict(out, facts["scores"])
+        _verdict(out, facts["scores"], run)
     _next(
         out,
         *_use_commands(run),
@@ -207,7 +207,7 @@ def show_trained(folder: Path, source: str) -> None:
     _made(out, folder)
     _page(out, folder / "report.html")
     if (folder / "report.json").is_file():
-        _verdict(out, _measured(folder / "report.json"))
+        _verdict(out, _measured(folder / "report.json"), folder)
     evaluate = f"zeuxis evaluate {_typed(folder)} --data {_typed(source)}"
     _next(out, *_use_commands(folder), evaluate)
 
@@ -215,7 +215,7 @@ def show_trained(folder: Path, source: str) -> None:
 def show_scores(report: Mapping[str, Any]) -> None:
     """What is right and wrong, every measure, and where the page lies."""
     out = _console()
-    _verdict(out, report)
+    _verdict(out, report, Path(report["report"]).parent)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("Measure", "Here", "95 %", "Real", "Better"):
         table.add_column(name, no_wrap=name != "Measure")
@@ -245,8 +245,8 @@ def _measured(path: Path) -> Mapping[str, Any]:
     return report
 
 
-def _verdict(out: _Console, report: Mapping[str, Any]) -> None:
-    """The verdict, and the report's own words."""
+def _verdict(out: _Console, report: Mapping[str, Any], run: Path) -> None:
+    """The verdict, the report's own words, and what to do next, where that names the run without folders."""
     out.print("\n[bold]How good it is[/bold]")
     said = report.get("verdict", {})
     if said:
@@ -257,7 +257,8 @@ def _verdict(out: _Console, report: Mapping[str, Any]) -> None:
         out.say(f"  - Not measured: {line}")
     if said.get("command"):
         out.print("\n[bold]What to do next[/bold]")
-        out.say(f"  {said['action']}: {said['command']}")
+        where = f", in {run.parent}" if run.is_absolute() else ""
+        out.say(f"  {said['action']}{where}: {said['command']}")
 
 
 def _made(out: _Console, what: object) -> None:

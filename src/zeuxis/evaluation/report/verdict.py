@@ -121,12 +121,16 @@ def advised(
 ) -> Verdict:
     """The verdict on a trained model with what to do next.
 
+    A report may be given away, so its command names a run by its path only if that is relative; else
+    it is to be typed beside the run.
+
     Args:
         given: the verdict.
         findings: of `zeuxis.evaluation.diagnosis`.
         folder: the run.
         facts: of the model, from `config.json`.
     """
+    folder = Path(folder.name) if folder.is_absolute() else folder
     run, source = shlex.quote(str(folder)), shlex.quote(str(facts.get("source", "SOURCE")))
     if given.word == "unknown" and given.action != LOOK:
         action = given.action or "Measure it"
