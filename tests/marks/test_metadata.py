@@ -178,7 +178,7 @@ def test_a_file_tells_its_recipe_only_if_it_was_asked_to(model):
 
 
 @breaks("data/pictures.py", "said.append(kept_of(content))", "said.append(None)")
-@breaks("inference/sent.py", 'kept_of(file_bytes(value, "a file"))', "None")
+@breaks("inference/sent.py", 'tell(file_bytes(value, "a file"))', "None")
 @breaks(
     "create/pictures.py",
     "kept = hashlib.sha256(content).hexdigest(), kept_of(content)",

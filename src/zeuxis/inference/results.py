@@ -92,8 +92,8 @@ class Result(Tabular):
         return {"name": list(self.names) or [str(index) for index in range(len(self))]}
 
     def known_as(self, provenance: Mapping[str, Any], read: Any = None) -> Self:
-        """The same with its provenance, and the names of a source's files if it was read from one."""
-        if read is None:
+        """The same with its provenance, and the names of a source's files if it was read from some."""
+        if not hasattr(read, "names"):
             return dataclasses.replace(self, provenance=provenance)
         return dataclasses.replace(
             self, provenance=provenance, names=read.names, refused=read.refused

@@ -30,21 +30,17 @@ def file_bytes(value: Any, what: str) -> bytes:
 
 @dataclasses.dataclass(frozen=True)
 class Sent:
-    """Images that came with a request, as `data.originals` and `data.pictures` read them from files.
+    """Images that came with a request. Names of their files are not told; one that is broken refuses all.
 
     Attributes:
         images: as the verb takes them.
         kept: what the file of each said of itself.
         profiles: RGB colour profile of each that has one, if what is made of it is to have it, too.
-        names: of the files, which requests do not tell.
-        refused: none; a request with a file that cannot be read is refused as a whole.
     """
 
     images: "np.ndarray | list[np.ndarray]"
     kept: "Sequence[Kept | None]"
     profiles: Sequence[bytes | None] = ()
-    names: Sequence[str] = ()
-    refused: Sequence[tuple[str, str]] = ()
 
 
 def told(values: Any, tell: Callable[[bytes], Any]) -> list[Any]:

@@ -270,7 +270,7 @@ class Verb:
             given = {name: later[name] for name in stage.arguments}
             result = stage.run(result, **given, progress=progress)
         known = {name: value for name, value in facts.items() if value is not None}
-        read = next((value for value in asked.values() if hasattr(value, "refused")), None)
+        read = next((value for value in asked.values() if hasattr(value, "kept")), None)
         sources = [n for n, a in self.arguments.items() if a.is_source(model, asked[n])]
         kept: Sequence[Kept | None] = ()
         for name in sources[:1]:
