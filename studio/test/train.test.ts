@@ -1,7 +1,15 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import type { Job } from "../src/jobs/jobs";
 import { goalOf, spoken } from "../src/jobs/spoken";
-import { curve, nearest, players, type Row, totals, trend } from "../src/pages/train/run";
+import {
+  curve,
+  Following,
+  nearest,
+  players,
+  type Row,
+  totals,
+  trend,
+} from "../src/pages/train/run";
 
 const rows = (values: number[], name = "main/total"): Row[] =>
   values.map((value, i) => ({ step: i + 1, [name]: value }) as Row);
@@ -57,4 +65,25 @@ test("a job is said in words", () => {
   expect(spoken({ ...job, state: "queued", place: 2, request, progress: null } as Job)).toBe(
     "Waiting for its turn · 2 trainings before it",
   );
+});
+
+test("what is measured later is added once; a training that went back is read again", async () => {
+  const log = [1, 2, 3].map((step) => ({ step, "main/total": step }));
+  let [rows, rollbacks]: [Row[], number] = [log, 0];
+  vi.stubGlobal("fetch", async (request: Request | string) => {
+    const asked = typeof request === "string" ? request : request.url;
+    const after = Number(/after=(-?\d+)/.exec(asked)?.[1] ?? -1);
+    const found = rows.filter((row) => row.step > after);
+    return new Response(JSON.stringify({ log: found, rollbacks, steps: [] }));
+  });
+  const run = new Following("run");
+  await run.refresh();
+  rows = [...log, { step: 3, kernel_distance: 1 } as Row];
+  await Promise.all([run.refresh(), run.refresh()]);
+  expect(run.rows.value).toEqual(rows);
+  [rows, rollbacks] = [[...log.slice(0, 1), { step: 2, "main/total": 9 }], 1];
+  await run.refresh();
+  expect(run.rows.value).toEqual(rows);
+  run.close();
+  vi.unstubAllGlobals();
 });

@@ -203,6 +203,15 @@ def test_interpolate(name, runs, photos, tmp_path):
     assert len(drawn(out)) == 4
 
 
+@breaks("inference/verbs/draw.py", "if value is not None]", "if value is None]")
+def test_a_walk_between_images_says_what_it_does_not_use(runs):
+    model = load(runs("vae"))
+    ends = model.sample(2, seed=7).images
+    (said,) = model.interpolate(*ends, 2, labels={"shape": "square"}).remarks
+    assert said.startswith("labels had no effect: a walk between images shows")
+    assert not model.interpolate(*ends, 2).remarks
+
+
 @breaks("inference/results.py", "std(ddof=1) / len(self.bits) ** 0.5", "std(ddof=1)")
 @pytest.mark.parametrize("name", able(Scores))
 def test_score_prints_the_mean_with_its_error_and_kind_and_writes_each(

@@ -390,3 +390,16 @@ def test_a_host_name_is_served_beside_the_loopback():
         assert ask([("host", host), *key], names="pictures.example")[0] == 200
     assert ask([HOME, KEY, ("origin", "https://pictures.example")], names="pictures.example")[2]
     assert ask([("host", "evil.pictures.example"), *key], names="pictures.example")[0] == 421
+
+
+@breaks("server/serve.py", 'f"{name}:{outside}" if outside else name', "name")
+def test_a_proxy_on_another_port_is_named_with_it():
+    named, key = "pictures.example:8443", [KEY, JSON]
+    for host in (named, "pictures.example:8000", HOST):
+        assert ask([("host", host), *key], names=named)[0] == 200
+    own = [("host", named), KEY, ("origin", f"https://{named}"), ("sec-fetch-site", "same-origin")]
+    assert ask(own, names=named)[2]
+    for host in ("pictures.example", "pictures.example:9000", "evil.example:8443"):
+        assert ask([("host", host), *key], names=named)[0] == 421
+    foreign = ("origin", "https://pictures.example:9000")
+    assert ask([("host", named), KEY, foreign], names=named)[0] == 403

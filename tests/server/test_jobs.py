@@ -280,7 +280,13 @@ def test_jobs_over_http(client, jobs):
     assert near.status_code == 200 and near.content.startswith(b"\x89PNG")
     assert client.get(f"{run}/report/..%2fmodel").status_code in (404, 405, 422)
     rows = client.get(f"{run}/log").json()["log"]
-    assert rows and client.get(f"{run}/log?after={rows[-1]['step']}").json() == {"log": []}
+    last = rows[-1]["step"]
+    assert client.get(f"{run}/log?after={last}").json() == {"log": [], "rollbacks": 0}
+    back = [{"step": last, "action": "rollback"}, {"step": last, "main/total": 0.5}]
+    with (jobs.get(name).run / "log.jsonl").open("a") as file:
+        file.writelines(json.dumps(row) + "\n" for row in back)
+    told = client.get(f"{run}/log").json()
+    assert told["rollbacks"] == 1 and told["log"] == [*rows, *back]
     body = {"kind": "export", "request": {"run": name, "to": "folder"}}
     place = client.post("/api/v1/jobs", json=body).headers["location"]
     assert client.get(f"{place}/export").status_code == 404

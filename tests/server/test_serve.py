@@ -24,6 +24,10 @@ def run(tmp_path):
         (["nowhere"], "holds no trained model; `zeuxis train` writes one"),
         (["RUN", "OTHER"], "two runs are called demo; rename one of their folders"),
         (["RUN", "--host-name", "x.example"], "may only ask with a token: name a file of one"),
+        (
+            ["RUN", "--token-file", "GOOD", "--host-name", "https://x.example"],
+            "--host-name is 'https://x.example'; expected NAME or NAME:PORT",
+        ),
         (["RUN", "--token-file", "SHORT"], "holds no token: expected at least 16 characters"),
         (["RUN", "--token-file", "SPACED"], "holds no token"),
         (["RUN", "--token-file", "none.txt"], "none.txt: there is no such file"),
@@ -37,9 +41,10 @@ def test_bad_words_are_one_sentence(words, sentence, run, tmp_path, capsys):
     other.mkdir(parents=True)
     (other / "config.json").write_text("{}")
     (tmp_path / "short").write_text("secret\n")
+    (tmp_path / "good").write_text("a-token-that-is-long-enough\n")
     (tmp_path / "spaced").write_text("a token of several words\n")
     places = {"RUN": run, "OTHER": other, "JOBS": tmp_path / "jobs"}
-    places |= {"SHORT": tmp_path / "short", "SPACED": tmp_path / "spaced"}
+    places |= {name.upper(): tmp_path / name for name in ("short", "spaced", "good")}
     assert zeuxis("serve", *(places.get(word, word) for word in words)) == 2
     said = capsys.readouterr().err
     assert sentence in said and said.count("\n") == 1

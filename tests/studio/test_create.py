@@ -74,12 +74,12 @@ def opened(content):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_a_page_is_written_downloaded_and_draws_alone(models, studio, tmp_path, theme):
+@pytest.mark.parametrize("way", [("light", 1), ("dark", 1), ("light", 2)])
+def test_a_page_is_written_downloaded_and_draws_alone(models, studio, tmp_path, way):
     """Journey 6, as far as the studio goes: tests/export/test_web.py compares the pictures."""
     need_web()
     pytest.importorskip("onnx")
-    told = json.loads(walk("export.mjs", studio, tmp_path, theme))
+    told = json.loads(walk("export.mjs", studio, tmp_path, *way))
     assert told["count"] > 0 and told["bytes"] < 9e6
     with zipfile.ZipFile(tmp_path / "model.zip") as archive:
         assert any(name.endswith(".safetensors") for name in archive.namelist())

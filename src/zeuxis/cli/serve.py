@@ -39,7 +39,8 @@ def serve(
         str | None,
         typer.Option(
             help="Name under which other machines reach this one; needs --token-file. Without, only this "
-            "machine does.",
+            "machine does. NAME:PORT behind a proxy that answers on another port than 443.",
+            metavar="NAME[:PORT]",
             show_default=False,
         ),
     ] = None,

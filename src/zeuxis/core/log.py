@@ -4,10 +4,11 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from zeuxis.core.files import naming, write_file
 
+Row = TypeVar("Row", bound=Mapping[str, Any])
 LONGEST = 100_000
 """Characters of a line; a longer one is none of ours."""
 
@@ -112,6 +113,21 @@ def read_log(path: Path) -> Iterator[dict[str, float]]:
     """Lines of a log; what a crash or a kill made of others is left out."""
     if path.exists():
         yield from filter(None, map(_row, path.read_bytes().split(b"\n")))
+
+
+def standing(rows: Iterable[Row]) -> list[Row]:
+    """Lines of a log without those that a rollback replaced, so that steps never fall.
+
+    >>> standing([{"step": 1}, {"step": 2}, {"step": 3}, {"step": 2, "again": True}])
+    [{'step': 1}, {'step': 2, 'again': True}]
+    """
+    kept: list[Row] = []
+    for row in rows:
+        back = bool(kept) and row["step"] < kept[-1]["step"]
+        while back and kept and kept[-1]["step"] >= row["step"]:
+            kept.pop()
+        kept.append(row)
+    return kept
 
 
 def parse_line(line: bytes, longest: int = LONGEST) -> dict[str, Any] | None:

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from zeuxis.core import machine
 from zeuxis.core.errors import Invalid
 from zeuxis.core.family import Family
-from zeuxis.core.log import read_log
+from zeuxis.core.log import read_log, standing
 from zeuxis.core.pixels import divided, premultiplied, to_array
 from zeuxis.core.progress import Progress
 from zeuxis.data import Prepared
@@ -546,7 +546,7 @@ def _page(
         exemplar=exemplar_of(model.family),
         translated=model.family.shows() == "translate",
         neighbours=list(near),
-        curves=list(curves(log)),
+        curves=list(curves(standing(log))),
         happenings=happenings(log),
         facts=list(facts(model, prepared, outcome.facts)),
     )

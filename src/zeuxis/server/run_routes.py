@@ -13,7 +13,7 @@ from fastapi.responses import Response
 
 from zeuxis.core.errors import NotFound
 from zeuxis.core.files import inside, read_json, read_plain
-from zeuxis.core.log import read_log
+from zeuxis.core.log import read_log, standing
 from zeuxis.core.request import Request
 from zeuxis.core.settings import Data, Training
 from zeuxis.families import FAMILIES
@@ -43,8 +43,10 @@ def routes(models: Models, runs: Mapping[str, Path]) -> fastapi.APIRouter:
 
     @router.get("/runs/{run}/log", summary="Losses and scores by step.")
     def log(run: str, after: Annotated[int, Query(ge=-1)] = -1) -> dict[str, Any]:
-        rows = (row for row in read_log(find(runs, run) / "log.jsonl") if row["step"] > after)
-        return {"log": [dict(_finite(row)) for row in rows]}
+        rows = list(read_log(find(runs, run) / "log.jsonl"))
+        new = (row for row in standing(rows) if row["step"] > after)
+        again = sum(row.get("action") == "rollback" for row in rows)
+        return {"log": [dict(_finite(row)) for row in new], "rollbacks": again}
 
     @router.get("/runs/{run}/samples", summary="Steps with a sheet of samples.")
     def sheets(run: str) -> dict[str, list[int]]:

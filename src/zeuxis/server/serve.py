@@ -1,6 +1,7 @@
 """What `zeuxis serve` does: check what is served, make the application, answer until it is told to end."""
 
 import asyncio
+import re
 import secrets
 import socket
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +12,8 @@ from zeuxis.core.errors import Conflict, Invalid, NotFound, Unable
 from zeuxis.core.lock import locked
 from zeuxis.core.settings import Settings
 
+NAMED = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,4}))?")
+"""A name as browsers send it or an address, and a port."""
 SHORTEST = 16
 """Characters of a token."""
 
@@ -23,7 +26,8 @@ class Options(Settings):
     token_file: Path | None
     """File with the token; without, one is made up and printed."""
     host_name: str | None
-    """A name under which other machines reach this one; without, only this machine does."""
+    """A name under which other machines reach this one, with the port of a proxy in front if that is not the
+    usual one; without, only this machine does."""
     queue: int
     """Requests that may wait."""
     deadline: float
@@ -66,6 +70,7 @@ def serve(
     files = pages.read_pages() if invite is not None else {}
     served: Mapping[str, Path] = names(runs)
     token, jobs = read_token(options), None
+    name, _ = named_host(options.host_name or "127.0.0.1")
     if options.jobs is not None:
         jobs = Jobs(options.jobs.resolve(), named_sources(options.sources), served)
         served = jobs.runs
@@ -88,7 +93,7 @@ def serve(
             timeout_keep_alive=int(PATIENCE),
             timeout_graceful_shutdown=3,
         )
-        place = f"http://{options.host_name or '127.0.0.1'}:{port}"
+        place = f"http://{name}:{port}"
         if invite is not None:
             listening.listen()  # what connects now is answered in a moment
             invite(f"{place}/#ticket={keys.new_ticket()}")
@@ -160,13 +165,25 @@ def addresses(port: int, host_name: str | None) -> tuple[set[str], set[str]]:
     hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")}
     origins = {f"http://{host}" for host in hosts}
     if host_name is not None:
-        hosts |= {f"{host_name}:{port}", host_name}
-        origins |= {
-            f"http://{host_name}:{port}",
-            f"https://{host_name}:{port}",
-            f"https://{host_name}",
-        }
+        name, outside = named_host(host_name)
+        direct, asked = f"{name}:{port}", f"{name}:{outside}" if outside else name
+        hosts |= {direct, asked}
+        origins |= {f"http://{direct}", f"https://{direct}", f"https://{asked}"}
     return hosts, origins
+
+
+def named_host(text: str) -> tuple[str, str]:
+    """A name, and the port under which a proxy answers to it; "" is that of the protocol.
+
+    Raises:
+        Invalid: it is no NAME or NAME:PORT, such as an address with `https://`.
+    """
+    found = NAMED.fullmatch(text.lower())
+    if found is None:
+        raise Invalid(
+            f"--host-name is {text!r:.80}; expected NAME or NAME:PORT, such as pictures.example:8443"
+        )
+    return found[1], found[2] or ""
 
 
 def _listening(options: Options) -> socket.socket:

@@ -10,7 +10,7 @@ from zeuxis.core.errors import NotFound
 from zeuxis.core.events import read_events
 from zeuxis.core.files import read_json, write_file
 from zeuxis.core.lock import is_held
-from zeuxis.core.log import read_log
+from zeuxis.core.log import read_log, standing
 from zeuxis.core.progress import Event, Watch
 from zeuxis.evaluation import report
 from zeuxis.evaluation.report import charts
@@ -142,7 +142,7 @@ def write_page(entries: Sequence[Entry], out: Path) -> Path:
         path: ["–" if v is None else str(v) for v in row]
         for path, row in differing(entries).items()
     }
-    logs = [list(read_log(each.folder / "log.jsonl")) for each in entries]
+    logs = [standing(read_log(each.folder / "log.jsonl")) for each in entries]
     parts = [
         report.table("Scores", names, rows),
         report.table("Settings that differ", names, differ)

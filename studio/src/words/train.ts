@@ -199,6 +199,7 @@ export const judge = {
   question: (n: number, of: number) => `Picture ${n} of ${of}`,
   real_: "Real",
   made: "Made",
+  guessed: (truth: string, right: boolean) => `${truth} ${right ? "✓" : "✗"}`,
   scored: (right: number, of: number, [low, high]: readonly [number, number]) =>
     `${right} of ${of} right (95 % interval: ${low} to ${high} %; by chance ${of / 2}).`,
   again: "Once more",

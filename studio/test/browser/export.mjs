@@ -1,15 +1,16 @@
 // A web person writes a page, a sheet and a folder, downloads them, and opens the page with no server and no network.
 // Journey 6.
 //
-//   node export.mjs ADDRESS FOLDER THEME
+//   node export.mjs ADDRESS FOLDER THEME ZOOM: by keys alone where the page is larger
 
 import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { chromium } from "playwright-core";
-import { accessible, assert, journey, overflowing, shoot, small } from "./kit.mjs";
+import { accessible, assert, hands, journey, overflowing, shoot, small } from "./kit.mjs";
 
-const [address, folder, theme] = process.argv.slice(2);
-await journey(address, { theme }, async (page) => {
+const [address, folder, theme, zoom] = process.argv.slice(2);
+await journey(address, { theme, zoom: Number(zoom) }, async (page) => {
+  const { press } = hands(page, zoom !== "1");
   page.setDefaultTimeout(300_000);
   const home = page.url().split("#")[0];
   await page.locator(".drop-field").waitFor();
@@ -17,7 +18,7 @@ await journey(address, { theme }, async (page) => {
   const tile = (name) =>
     page.locator(".export", { has: page.getByRole("heading", { name, exact: true }) });
   for (const name of ["A page", "A sheet", "The model"])
-    await tile(name).getByRole("button", { name: "Write it" }).click();
+    await press(tile(name).getByRole("button", { name: "Write it" }));
   for (const [name, file] of [
     ["A sheet", "sheet"],
     ["The model", "model.zip"],
@@ -26,12 +27,12 @@ await journey(address, { theme }, async (page) => {
     const link = tile(name).getByRole("link", { name: /^Download · / });
     await link.waitFor();
     const begun = page.waitForEvent("download");
-    await link.click();
+    await press(link);
     await (await begun).saveAs(`${folder}/${file}`);
   }
   await tile("REST").getByText("/api/v1/runs/gan/sample").waitFor();
   const found = [await accessible(page), await overflowing(page), await small(page)];
-  await shoot(page, `export-${theme}`);
+  await shoot(page, `export-${theme}-${zoom}`);
   assert.deepEqual(found, [[], [], []]);
 });
 

@@ -1,17 +1,17 @@
 // Somebody who doubts at a model of twenty pictures: reads that it copies, sees the originals, guesses, compares, presses
 // the advice, and gets the next training. Journey 7.
 //
-//   node judge.mjs ADDRESS FOLDER THEME
+//   node judge.mjs ADDRESS FOLDER THEME ZOOM: by keys alone where the page is larger
 
-import { accessible, assert, drop, journey, overflowing, shoot, small } from "./kit.mjs";
+import { accessible, assert, drop, hands, journey, overflowing, shoot, small } from "./kit.mjs";
 
-const [address, folder, theme] = process.argv.slice(2);
-await journey(address, { theme }, async (page) => {
+const [address, folder, theme, zoom] = process.argv.slice(2);
+await journey(address, { theme, zoom: Number(zoom) }, async (page) => {
   page.setDefaultTimeout(500_000);
   const home = page.url().split("#")[0];
   const well = async (name) => {
     const found = [await accessible(page), await overflowing(page), await small(page)];
-    await shoot(page, `judge-${name}-${theme}`);
+    await shoot(page, `judge-${name}-${theme}-${zoom}`);
     assert.deepEqual(found, [[], [], []], name);
   };
   await drop(page, ".drop-field", folder);
@@ -27,11 +27,11 @@ await journey(address, { theme }, async (page) => {
     const request = {
       family: "flow",
       source: set,
-      steps: 200,
+      steps: 1500,
       threads: 1,
       overrides: {
         family: { widths: [24, 32] },
-        training: { batch_size: 16, sheet_every: 100, log_every: 50 },
+        training: { batch_size: 16, sheet_every: 500, log_every: 100 },
         data: { size: [8, 8] },
       },
     };
@@ -43,7 +43,8 @@ await journey(address, { theme }, async (page) => {
     return (await answer.json()).id;
   }, source);
   await page.goto(`${home}#/judge/${job}`);
-  await page.locator(".verdict").waitFor();
+  await page.getByText(/near-copies of real ones and the model has memorised/).waitFor();
+  await well("verdict");
 
   // the originals stand beside the samples
   await page.getByRole("heading", { name: "Does it copy?" }).waitFor();
@@ -65,7 +66,7 @@ await journey(address, { theme }, async (page) => {
   const told = await page.locator(".verdict").textContent();
   const next = page.locator(".next .primary");
   const advice = await next.textContent();
-  await next.click();
+  await hands(page, zoom !== "1").press(next);
   await page.waitForURL(/#\/(train\/job|create|train|gather)/);
   const jobs = await page.evaluate(async () => (await (await fetch("/api/v1/jobs")).json()).jobs);
   console.log(JSON.stringify({ told, advice, jobs: jobs.map(({ request }) => request) }));

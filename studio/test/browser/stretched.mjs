@@ -41,6 +41,8 @@ await journey(address, options, async (page, context) => {
     run: [`/train/job/${job}`, ".frame-of-film"],
     create: [`/create/${job}`, ".tiles img"],
     judge: [`/judge/${job}`, ".next button"],
+    export: [`/export/${job}`, ".export"],
+    verify: ["/verify", ".drop-field"],
   };
   for (const zoom of [1, 2]) {
     await page.setViewportSize({ width: 1280 / zoom, height: 800 / zoom });

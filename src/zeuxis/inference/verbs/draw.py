@@ -89,7 +89,8 @@ def interpolate(
 
     Between seeds, what `labels`, `text` (one) and `numbers` leave open is drawn once, as for the first image,
     and holds for the whole walk. The noise goes along a great circle, so that it stays as long as noise is
-    (White, 2016, https://arxiv.org/abs/1609.04468). Between images the latents do, and nothing is asked for.
+    (White, 2016, https://arxiv.org/abs/1609.04468). Between images the latents do, and what is asked for
+    has no effect, which the result's remarks say.
 
     A loop ends where it began: between seeds it goes once around the circle, between images there and back.
     It is drawn three times, so that in the end images change evenly.
@@ -111,7 +112,11 @@ def interpolate(
             return decoded(1 - (1 - 2 * turn_N).abs())
 
         walk = even(back, turn_N) if loop else decoded(share_N)
-        return Walk(images=walk.images, columns=count, loop=loop)
+        asked = {"labels": labels, "text": text, "numbers": numbers}
+        unused = [name for name, value in asked.items() if value is not None]
+        why = "had no effect: a walk between images shows what is on the way from one to the other"
+        said = [f"{' and '.join(unused)} {why}"] if unused else []
+        return Walk(images=walk.images, columns=count, loop=loop, remarks=said)
     if isinstance(start, np.ndarray) or isinstance(end, np.ndarray):
         raise Invalid("a walk leads from a seed to a seed or from an image to an image")
     family = model.able("Generates", "interpolate between seeds; give two images")

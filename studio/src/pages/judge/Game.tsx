@@ -69,7 +69,12 @@ export function Game({ sheet, shown }: { sheet: ImageBitmap; shown: Shown }) {
                     size={shown.size}
                     alt={real ? say.judge.real_ : say.judge.made}
                   />
-                  <span class="small">{real ? say.judge.real_ : say.judge.made}</span>
+                  <span class="small">
+                    {say.judge.guessed(
+                      real ? say.judge.real_ : say.judge.made,
+                      answers[i] === real,
+                    )}
+                  </span>
                 </li>
               );
             })}

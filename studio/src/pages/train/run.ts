@@ -6,12 +6,19 @@ import { onEvent } from "../../api/events";
 
 export type Row = { step: number } & Record<string, number | null>;
 
+interface Logged {
+  log: Row[];
+  rollbacks: number;
+}
+
 const SOONEST = 1500;
 
 export class Following {
   readonly rows = signal<readonly Row[]>([]);
   readonly steps = signal<readonly number[]>([]);
   readonly notes = signal<readonly string[]>([]);
+  /** How often the training has gone back to an older step, whose rows were read again. */
+  private rollbacks = 0;
   private due: ReturnType<typeof setTimeout> | undefined;
   private ended: () => void;
 
@@ -27,15 +34,20 @@ export class Following {
     void this.refresh();
   }
 
-  /** What has come since. */
+  /** What has come since: also of the last step, which may be measured after its losses are there. */
   async refresh(): Promise<void> {
     try {
-      const last = this.rows.value.at(-1)?.step ?? -1;
-      const [log, samples] = await Promise.all([
-        told<{ log: Row[] }>(`${this.path}/log?after=${last}`),
+      const known = Math.max(-1, (this.rows.value.at(-1)?.step ?? 0) - 1);
+      const [newest, samples] = await Promise.all([
+        told<Logged>(`${this.path}/log?after=${known}`),
         told<{ steps: number[] }>(`${this.path}/samples`),
       ]);
-      if (log.log.length > 0) this.rows.value = [...this.rows.value, ...log.log];
+      const back = newest.rollbacks !== this.rollbacks;
+      const { log, rollbacks } = back ? await told<Logged>(`${this.path}/log`) : newest;
+      const kept = back ? [] : this.rows.value.filter((row) => row.step <= known);
+      if (back || kept.length + log.length > this.rows.value.length)
+        this.rows.value = [...kept, ...log];
+      this.rollbacks = rollbacks;
       if (samples.steps.length !== this.steps.value.length) this.steps.value = samples.steps;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error; // before its first step there is no run
