@@ -317,10 +317,10 @@ def keys(folder: Path, size: int, count: int) -> Iterator[dict[str, object]]:
 
 def threshold(limit: float, count: int) -> float:
     """The sum of cosines whose bound is 10^limit."""
-    low, high = 0.0, float(count)
+    low, high, levels = 0.0, float(count), np.full(count, reading.LEVELS)
     for _ in range(50):
         middle = (low + high) / 2
-        low, high = (low, middle) if reading.chernoff(middle, count) <= limit else (middle, high)
+        low, high = (low, middle) if reading.chernoff(middle, levels) <= limit else (middle, high)
     return high
 
 

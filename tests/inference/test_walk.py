@@ -76,8 +76,8 @@ def test_around_the_circle_passes_both_ends_and_stays_as_long():
 @breaks("cli/verbs.py", "result.write_film(film, fps)", "pass")
 @breaks(
     "inference/results.py",
-    "path, fps, self.loop, self",
-    "path, fps, True, self",
+    "Path(path), fps, self.loop)",
+    "Path(path), fps, True)",
 )
 @pytest.mark.parametrize("loop", [False, True])
 def test_the_command_writes_the_images_and_the_film(loop, runs, tmp_path, capsys):

@@ -15,7 +15,7 @@ from zeuxis.core.errors import Invalid
 from zeuxis.marks import crops, reading
 from zeuxis.marks.carriers import FRAMES, Carriers, carriers, frame_of
 from zeuxis.marks.planes import fixed, lapped, times
-from zeuxis.marks.watermark import PUBLIC_KEY, Key, capacity, detect, embed
+from zeuxis.marks.watermark import PUBLIC_KEY, Key, capacity, detect, detect_film, embed
 
 OTHER = Key(b"another key, of more than 16 bytes")
 PAYLOAD = 0x9F3A_55C0_1287_E6D4
@@ -122,7 +122,7 @@ def test_over_keys_unmarked_pictures_are_below_a_bound_no_oftener_than_it_says(f
     for _ in range(100_000 // len(value_K)):
         dithers = drawn.random(len(value_K))
         some = Carriers(plain.at_2K, plain.mix_2K, dithers, plain.role_K, plain.code_CK)
-        lowest.append(reading.read(some, frame, value_K, 0.0).log10_p)
+        lowest.append(reading.read(some, frame, value_K[None], 0.0).log10_p)
     lowest = np.array(lowest)
     assert (lowest <= -1).mean() <= 0.1 and (lowest <= -2).mean() <= 0.01 and lowest.min() > -5
 
@@ -130,11 +130,40 @@ def test_over_keys_unmarked_pictures_are_below_a_bound_no_oftener_than_it_says(f
 @breaks("marks/reading.py", "return float(bound.min())", "return 2 * float(bound.min())")
 def test_bound_holds_against_sums_of_cosines():
     angles = np.random.default_rng(0).random((200_000, 30)) * 2 * np.pi
-    total = np.cos(angles).sum(1)
-    for threshold in (4.0, 8.0, 12.0, 16.0):
-        share = (total >= threshold).mean()
-        assert share <= 10 ** reading.chernoff(threshold, 30) <= max(40 * share, 1e-4)
-    assert reading.chernoff(-1.0, 30) == 0
+    for weight in (np.ones(30), np.linspace(0.1, 1, 30)):
+        total = np.cos(angles) @ weight
+        level = np.ceil(reading.LEVELS * weight).astype(int)
+        for threshold in (4.0, 8.0, 12.0, 16.0):
+            share = (total >= threshold).mean()
+            assert share <= 10 ** reading.chernoff(threshold, level) <= max(40 * share, 1e-4)
+    assert reading.chernoff(-1.0, level) == 0
+
+
+def film(side=64, seed=0, count=6):
+    """A slow pan, (count, side, side, 3) uint8."""
+    wide = picture(side + count, side + count, seed=seed)
+    return np.stack([wide[at : at + side, at : at + side] for at in range(count)])
+
+
+@breaks("marks/reading.py", "drawn.dither_K)).mean(0)", "drawn.dither_K)).sum(0)")
+@breaks("marks/reading.py", "LEVELS * length_K).clip", "0 * length_K).clip")
+def test_frames_of_a_film_prove_together_more_than_alone_and_a_copy_proves_nothing_more():
+    marked = [embed(frame, PUBLIC_KEY, PAYLOAD) for frame in film()]
+    noise = np.random.default_rng(2).normal(0, 6, (len(marked), *marked[0].shape))
+    worse = [np.clip(a + n, 0, 255).astype(np.uint8) for a, n in zip(marked, noise, strict=True)]
+    alone = [detect(frame, PUBLIC_KEY).log10_p for frame in worse]
+    together = detect_film(worse, PUBLIC_KEY)
+    assert together.log10_p < 2 * min(alone) and together.payload == PAYLOAD % 2**32
+    same = detect_film([worse[0]] * 6, PUBLIC_KEY)
+    assert same.log10_p == pytest.approx(alone[0], abs=1e-6)
+
+
+def test_unmarked_films_are_below_a_bound_no_oftener_than_it_says():
+    """Over films by the public key and over keys: frames that are alike are no independent proofs."""
+    lowest = [detect_film(film(seed=seed), PUBLIC_KEY).log10_p for seed in range(30)]
+    frames = film(seed=1)
+    lowest += [detect_film(frames, Key(b"one key of %d" % key)).log10_p for key in range(60)]
+    assert min(lowest) > -2.5
 
 
 def test_pictures_that_cannot_carry_a_mark_are_left():

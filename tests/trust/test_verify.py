@@ -9,10 +9,11 @@ from PIL import Image
 
 from tests.support.front import zeuxis
 from tests.support.sabotage import breaks
-from zeuxis.inference.results import Images
+from zeuxis.core.film import picture_frames, video_frames, write_film
+from zeuxis.inference.results import Images, Walk
 from zeuxis.marks import containers, credentials, metadata
 from zeuxis.marks.metadata import Origin
-from zeuxis.marks.watermark import Key
+from zeuxis.marks.watermark import PUBLIC_KEY, Key, detect
 
 WEIGHTS = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 MARKED = (
@@ -125,7 +126,7 @@ FIXTURES = {
 
 
 @breaks("trust/verify.py", "CERTAIN = -6.0", "CERTAIN = -600.0")
-@breaks("trust/verify.py", "and not (ours or signed)", "and False")
+@breaks("trust/verify.py", "and not (ours or signed or", "and not (True or")
 @breaks("trust/verify.py", "if not metadata.is_plain(packet)", "if False")
 @breaks("trust/verify.py", 'signed.state == "broken"', "False")
 @breaks("marks/mark.py", 'int.from_bytes(model, "little") |', "0 |")
@@ -179,6 +180,59 @@ def test_a_folder_is_told_file_by_file_and_its_size_is_allowed_for(tmp_path, cap
     assert zeuxis("verify", tmp_path) == 4
     said = capsys.readouterr().out
     assert "2 files: 1 made by Zeuxis; 1 no mark found, which proves nothing" in said
+
+
+def pan(count=12):
+    """Frames of a camera that moves, (count, 64, 64, 3)."""
+    wide = photo(64 + count)
+    return np.stack([wide[at : at + 64, at : at + 64] for at in range(count)])
+
+
+@breaks("inference/results.py", "mark.film(frames_NHWC)", "frames_NHWC, None")
+@breaks("trust/verify.py", 'or container_of(content) == "webm")', ")")
+@breaks("core/film.py", "kept, stride = kept[::2], 2 * stride", "pass")
+@pytest.mark.parametrize("kind", ["webp", "gif", "mp4", "webm"])
+def test_frames_of_films_are_marked_and_looked_at_together(kind, tmp_path, capsys):
+    if kind in ("mp4", "webm"):
+        pytest.importorskip("av")
+    facts = {"family": "flow", "weights": WEIGHTS, "credentials": False}
+    film, bare = tmp_path / f"film.{kind}", tmp_path / f"bare.{kind}"
+    walk = Walk(images=pan(), provenance=facts)
+    walk.write_film(film)
+    assert not walk.bare
+    assert zeuxis("verify", film, "--json") == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    stated = [] if kind == "webm" else [STATES]
+    assert found["answer"] == MADE and found["evidence"][:-2] == stated
+    frames = read_back(film)
+    assert found["watermark"]["log10_p"] < detect(frames[0], PUBLIC_KEY).log10_p - 9 < -18
+    assert len(frames) == 12 and len(read_back(film, 4)) == 3
+    assert found["watermark"]["model"] == "9f86d081"
+    Walk(images=pan(), provenance={**facts, "unmarked": True}).write_film(bare)
+    assert zeuxis("verify", bare) == 4 and NOTHING in capsys.readouterr().out
+    write_film(np.stack(frames), tmp_path / f"again.{kind}")
+    assert zeuxis("verify", tmp_path / f"again.{kind}") == (0 if kind == "webm" else 3)
+
+
+def read_back(path, most=120):
+    """Frames of a film, (H, W, C) uint8 each."""
+    if path.suffix in (".mp4", ".webm"):
+        return video_frames(path.read_bytes(), most)
+    with Image.open(path) as film:
+        return picture_frames(film, most)
+
+
+def test_films_without_room_for_a_watermark_are_listed_and_broken_ones_refused(tmp_path, capsys):
+    walk = Walk(images=np.zeros((3, 16, 16, 3), np.uint8), provenance={"credentials": False})
+    walk.write_film(tmp_path / "black.gif")
+    assert list(walk.bare) == ["black.gif"] and zeuxis("verify", tmp_path / "black.gif") == 1
+    (tmp_path / "a.mp4").write_bytes(b"\0\0\0\x18ftypmp42" + bytes(99))
+    (tmp_path / "a.webm").write_bytes(b"\x1a\x45\xdf\xa3" + bytes(99))
+    pytest.importorskip("av")
+    for name in ("a.mp4", "a.webm"):
+        capsys.readouterr()
+        assert zeuxis("verify", tmp_path / name) == 2
+        assert "cannot be read" in capsys.readouterr().err
 
 
 def test_bad_input_is_one_sentence(tmp_path, capsys):

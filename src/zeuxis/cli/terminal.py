@@ -304,7 +304,8 @@ def show_result(
     if film is not None:
         out.say(f"wrote the film {film}")
         if film.suffix.lower() == ".webm" and not result.provenance.get("unmarked"):
-            out.say("  WebM holds no metadata: the film does not say that it is AI-generated")
+            what = "nothing" if film.name in getattr(result, "bare", ()) else "only its watermark"
+            out.say(f"  WebM holds no metadata: {what} says that it is AI-generated")
 
 
 def show_verdicts(verdicts: Sequence[Verdict]) -> None:

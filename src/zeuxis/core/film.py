@@ -1,14 +1,17 @@
-"""Frames into films: lossless WebP, GIF with one palette for all frames, MP4 and WebM (VP9).
+"""Frames into films and back: lossless WebP, GIF with one palette for all frames, MP4 and WebM (VP9).
 
 Shapes: N frames, H height, W width, C channels (1, 3 or 4).
 """
 
-from collections.abc import Callable, Sequence
+import io
+import itertools
+import math
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from zeuxis.core.errors import Invalid, Unable
 from zeuxis.core.files import write_file
@@ -25,6 +28,11 @@ COLOURS = 255
 """Of a GIF; one more entry stands for transparent pixels."""
 QUALITY = {"crf": "12", "deadline": "good", "cpu-used": "4"}
 """Of VP9: noise of the encoding near one level of 255."""
+LOOKED = 120
+"""Frames that are read back at most."""
+MOVING = ("GIF", "WEBP", "PNG")
+"""Formats of pictures that may move."""
+EBML = b"\x1a\x45\xdf\xa3"
 
 
 def check_film(path: Path) -> None:
@@ -82,6 +90,59 @@ def write_film(
             beside.write_bytes(finish(beside.read_bytes()))
 
     write_file(path, write)
+
+
+def container_of(content: bytes) -> str:
+    """mp4 or webm; nothing of what is neither."""
+    if content[4:8] == b"ftyp":
+        return "mp4"
+    return "webm" if content.startswith(EBML) else ""
+
+
+def video_frames(content: bytes, most: int) -> list[np.ndarray]:
+    """Up to `most` frames of an MP4 or WebM file, (H, W, 3) uint8, spread over its first 120.
+
+    Raises:
+        Unable: the package av is missing.
+        Invalid: the file is damaged, or its frames are too large.
+    """
+    av = _av()
+    try:
+        with av.open(io.BytesIO(content), format=container_of(content)) as film:
+            video = film.streams.video[0]
+            if video.width * video.height > (Image.MAX_IMAGE_PIXELS or math.inf):
+                raise Invalid(f"frames of {video.width} x {video.height} pixels are too large")
+            shown = _spread(
+                film.decode(video), lambda frame: frame.to_ndarray(format="rgb24"), most
+            )
+    except (av.FFmpegError, IndexError) as error:
+        raise Invalid(f"no film that can be read ({error})") from error
+    if not shown:
+        raise Invalid("a film without frames")
+    return shown
+
+
+def picture_frames(image: Image.Image, most: int) -> list[np.ndarray]:
+    """The same of a GIF, WebP or PNG file that moves, (H, W, 3 or 4); none of a still picture."""
+    if image.format not in MOVING or getattr(image, "n_frames", 1) < 2:
+        return []
+    return _spread(ImageSequence.Iterator(image), _shown, most)
+
+
+def _spread(
+    frames: Iterable[Any], shown: Callable[[Any], np.ndarray], most: int
+) -> list[np.ndarray]:
+    kept, stride = list[np.ndarray](), 1
+    for number, frame in enumerate(itertools.islice(frames, LOOKED)):
+        if number % stride == 0:
+            kept.append(shown(frame))
+        if len(kept) == 2 * most:
+            kept, stride = kept[::2], 2 * stride
+    return kept[:: math.ceil(len(kept) / most)]
+
+
+def _shown(frame: Image.Image) -> np.ndarray:
+    return np.asarray(frame.convert("RGBA" if frame.has_transparency_data else "RGB"))
 
 
 def _colour(frame_HWC: np.ndarray) -> np.ndarray:

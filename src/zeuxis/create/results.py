@@ -123,9 +123,7 @@ class Pictures(Visual):
             self.bare.update(several.bare)
             return
         if self.fps:
-            from zeuxis.core.film import write_film
-
-            write_film(self.array, path, self.fps, finish=self.film_mark())
+            self.save_film(self.array, path, self.fps, loop=True)
         elif len(self.pictures) == 1:
             content = self._single(path.suffix.lower())
             write_file(path, lambda beside: beside.write_bytes(content))

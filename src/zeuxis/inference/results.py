@@ -225,12 +225,17 @@ class Visual(Result):
         content = self.encoded(image_HWC, png_bytes, name=path.name)
         write_file(path, functools.partial(_write, content))
 
-    def film_mark(self) -> "Callable[[bytes], bytes] | None":
-        """What puts the marks into the file of a film, if it is to have any."""
+    def save_film(self, frames_NHWC: "np.ndarray", path: Path, fps: float, loop: bool) -> None:
+        """Write a film with its marks, if it is to have any: in each frame, and in the file."""
+        from zeuxis.core.film import check_film, write_film
         from zeuxis.marks.mark import Mark
 
+        check_film(path)
         mark = Mark.of(self.provenance, self.key)
-        return None if mark is None else mark.file
+        shown, carried = mark.film(frames_NHWC) if mark else (frames_NHWC, "")
+        finish = functools.partial(mark.file, watermark=carried) if mark else None
+        write_film(shown, path, fps, loop, finish)
+        self.bare.update({path.name: None} if carried is None else {})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -440,9 +445,7 @@ class Walk(Images):
 
     def write_film(self, path: str | Path, fps: float = 12) -> None:
         """Write them as a film, a file that ends in .webp, .gif, .mp4 or .webm; `core.film` says how."""
-        from zeuxis.core.film import write_film
-
-        write_film(self.images, path, fps, self.loop, self.film_mark())
+        self.save_film(self.images, Path(path), fps, self.loop)
 
     def film(self, suffix: str) -> bytes:
         """The file of a film, of the kind of a suffix."""

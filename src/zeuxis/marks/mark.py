@@ -126,9 +126,22 @@ class Mark:
             marked = marked if detect(marked, self.key).log10_p <= SURE else None
         if marked is None:
             return self.file(encode(image_HWC), kept), False
-        bits = capacity(*image_HWC.shape[:2])
-        carried = payload.to_bytes(8, "little")[: bits // 8].hex()
+        carried = _told(payload, capacity(*image_HWC.shape[:2]))
         return self.file(encode(marked), kept, carried), True
+
+    def film(self, frames_NHWC: "np.ndarray") -> "tuple[np.ndarray, str | None]":
+        """Frames with the watermark where they can carry it, and its payload; None if none of them can."""
+        import numpy as np
+
+        from zeuxis.marks.watermark import capacity, embed
+
+        payload = payload_of(self.weights, self.key)
+        marked = [embed(frame, self.key, payload) for frame in frames_NHWC]
+        if all(one is None for one in marked):
+            return frames_NHWC, None
+        pairs = zip(frames_NHWC, marked, strict=True)
+        shown = np.stack([frame if one is None else one for frame, one in pairs])
+        return shown, _told(payload, capacity(*frames_NHWC.shape[1:3]))
 
     def file(
         self, content: bytes, kept: metadata.Kept | None = None, watermark: str | None = None
@@ -143,3 +156,8 @@ class Mark:
         said = metadata.put(content, self.origin, kept)
         source = kept.signed if kept else None
         return credentials.sign(said, self.origin, source, watermark) if self.signs else said
+
+
+def _told(payload: int, bits: int) -> str:
+    """The part of a payload that a picture carries, as hex digits."""
+    return payload.to_bytes(8, "little")[: bits // 8].hex()

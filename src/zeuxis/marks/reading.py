@@ -9,7 +9,14 @@ of independent uniform angles, and for each a > 0
 times all that is tried: gains, frames, words of the payload's code, turns, places of a crop. The proof is
 over keys: it holds for each picture, were the key drawn anew.
 
-Shapes: H, W picture, P, Q plane, S frame, K carriers, G gains, C words of the code.
+Pictures of a film have the same dithers and are much alike, so they are no independent tests. But the mean of
+cos 2 pi (s / step - dither) over them is w cos(angle - 2 pi dither) for each carrier, w and the angle being
+length and direction of the mean of exp(2 pi i s / step), which the key has no part in. So the bound holds for
+the sum of these means with I0(a w) in place of I0(a), whatever the pictures have in common. Each w is rounded
+up to one of 32 levels.
+
+Shapes: N pictures, H, W picture, P, Q plane, S frame, K carriers, G gains, C words of the code, A a's, L
+levels.
 """
 
 import functools
@@ -40,8 +47,9 @@ SMALLEST_PART = 64
 LAP = 4
 """Frame pixels around a block that must be seen for its carriers to count."""
 TILT = np.geomspace(1e-3, 60, 400)
-LOG_BESSEL = np.log(np.i0(TILT))
-"""Some a of the bound, and log I0(a)."""
+LEVELS = 32
+LOG_BESSEL_LA = np.log(np.i0(np.arange(LEVELS + 1)[:, None] / LEVELS * TILT))
+"""Some a of the bound, and log I0(a w) for each level of w."""
 
 
 @dataclass(frozen=True)
@@ -100,15 +108,16 @@ def coefficients(luma_HW: np.ndarray, side: int, block: int) -> np.ndarray:
     return times(rows, luma_HW, columns.T)
 
 
-def whole(luma_HW: np.ndarray, key: Key, copies: int) -> Found:
-    """What a picture says that nothing was cut from, if it is one of `copies` that are looked at."""
+def whole(luma_NHW: np.ndarray, key: Key, copies: int) -> Found:
+    """What pictures that all have a mark say, of which nothing was cut, by one of `copies` ways to look."""
     best = Found(0.0, None, 0)
-    fitting = [frame for frame in FRAMES if frame.smallest * SHRUNK <= min(luma_HW.shape)]
-    planes = {shape: coefficients(luma_HW, *shape) for shape in {f.shape for f in fitting}}
+    fitting = [frame for frame in FRAMES if frame.smallest * SHRUNK <= min(luma_NHW.shape[1:])]
+    shapes = {frame.shape for frame in fitting}
+    planes = {shape: [coefficients(each, *shape) for each in luma_NHW] for shape in shapes}
     for frame in fitting:
         drawn = carriers(frame, key)
-        value_K = drawn.values(planes[frame.shape])
-        found = read(drawn, frame, value_K, math.log10(2 * copies * len(FRAMES)))
+        value_NK = np.stack([drawn.values(plane) for plane in planes[frame.shape]])
+        found = read(drawn, frame, value_NK, math.log10(2 * copies * len(FRAMES)))
         best = min(best, found, key=lambda each: each.log10_p)
     return best
 
@@ -143,11 +152,11 @@ def placed(plane_PQ: np.ndarray, near: crops.Place, frame: Frame, key: Key) -> F
 
     def score(place: crops.Place) -> float:
         some, value_K = seen(place)
-        return float(pilots(some, frame, value_K).max()) / math.sqrt(len(value_K) + 1)
+        return float(pilots(some, frame, value_K[None]).max()) / math.sqrt(len(value_K) + 1)
 
     place = crops.refined(near, score, (4, 2, 1))
     some, value_K = seen(place)
-    return read(some, frame, value_K, tried)
+    return read(some, frame, value_K[None], tried)
 
 
 def shown_blocks(rows: np.ndarray, frame: Frame) -> np.ndarray:
@@ -157,40 +166,41 @@ def shown_blocks(rows: np.ndarray, frame: Frame) -> np.ndarray:
     return np.array([shown[at : at + wide].all() for at in range(0, frame.side, frame.block)])
 
 
-def pilots(drawn: Carriers, frame: Frame, value_K: np.ndarray) -> np.ndarray:
-    """How well the pilots lie on their lattices at each gain: sums of cosines, (G,)."""
+def pilots(drawn: Carriers, frame: Frame, value_NK: np.ndarray) -> np.ndarray:
+    """How well the pilots lie on their lattices at each gain: sums of means of cosines, (G,)."""
     pilot_K = drawn.role_K < 0
-    turn_GK = value_K[pilot_K] / (frame.step * GAIN_G[:, None]) - drawn.dither_K[pilot_K]
-    return np.asarray(np.cos(2 * math.pi * turn_GK).sum(1))
+    turn_GNK = value_NK[:, pilot_K] / (frame.step * GAIN_G[:, None, None]) - drawn.dither_K[pilot_K]
+    return np.asarray(np.cos(2 * math.pi * turn_GNK).mean(1).sum(1))
 
 
-def read(drawn: Carriers, frame: Frame, value_K: np.ndarray, tried: float) -> Found:
+def read(drawn: Carriers, frame: Frame, value_NK: np.ndarray, tried: float) -> Found:
     """What carriers say; `tried`: the logarithm of how much is looked at besides gains."""
-    sum_G = pilots(drawn, frame, value_K)
+    sum_G = pilots(drawn, frame, value_NK)
     gain = int(sum_G.argmax())
-    agree_K = np.cos(2 * math.pi * (value_K / (frame.step * GAIN_G[gain]) - drawn.dither_K))
-    words = [
-        drawn.code_CK[:, drawn.role_K == symbol] @ agree_K[drawn.role_K == symbol]
-        for symbol in range(frame.symbols)
-    ]
+    turn_NK = value_NK / (frame.step * GAIN_G[gain])
+    agree_K = np.cos(2 * math.pi * (turn_NK - drawn.dither_K)).mean(0)
+    length_K = np.abs(np.exp(2j * math.pi * turn_NK).mean(0))
+    level_K = np.ceil(LEVELS * length_K).clip(max=LEVELS).astype(int)
+    held = [drawn.role_K == symbol for symbol in range(frame.symbols)]
+    words = [drawn.code_CK[:, held_K] @ agree_K[held_K] for held_K in held]
     # By the pilots alone, or with the payload, all words of which are tried.
-    total, count = float(sum_G[gain]), int((drawn.role_K < 0).sum())
-    alone = chernoff(total, count)
+    total = float(sum_G[gain])
+    alone = chernoff(total, level_K[drawn.role_K < 0])
     total += float(sum(score_C.max() for score_C in words))
-    together = chernoff(total, len(value_K)) + frame.symbols * math.log10(CODES)
+    together = chernoff(total, level_K) + frame.symbols * math.log10(CODES)
     log10_p = min(0.0, min(alone, together) + math.log10(2 * len(GAIN_G)) + tried)
     clear = [
-        chernoff(float(score_C.max()), int((drawn.role_K == symbol).sum())) + math.log10(CODES)
-        for symbol, score_C in enumerate(words)
+        chernoff(float(score_C.max()), level_K[held_K]) + math.log10(CODES)
+        for score_C, held_K in zip(words, held, strict=True)
     ]
     payload = sum(int(score_C.argmax()) << 8 * j for j, score_C in enumerate(words))
     readable = words and log10_p <= SURE and max(clear) <= CLEAR
     return Found(log10_p, payload if readable else None, frame.bits)
 
 
-def chernoff(total: float, count: int) -> float:
-    """Logarithm of a bound on P(sum of `count` cosines of uniform angles >= total)."""
+def chernoff(total: float, level_K: np.ndarray) -> float:
+    """Logarithm of a bound on P(sum of w cos(uniform angle) >= total), by the level of each w."""
     if total <= 0:
         return 0.0
-    bound = count * LOG_BESSEL - TILT * total
+    bound = np.bincount(level_K, minlength=LEVELS + 1) @ LOG_BESSEL_LA - TILT * total
     return float(bound.min()) / math.log(10)

@@ -14,7 +14,7 @@ Shapes: H, W picture, P, Q plane to work on, S frame, K carriers.
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from zeuxis.marks.carriers import Key, carriers, frame_of
 from zeuxis.marks.planes import blur, fixed, sampler, times
 from zeuxis.marks.reading import LUMA, PLANE, SURE, Found, analysis, coefficients, luma, part, whole
 
-__all__ = ["PUBLIC_KEY", "Found", "Key", "capacity", "detect", "embed"]
+__all__ = ["PUBLIC_KEY", "Found", "Key", "capacity", "detect", "detect_film", "embed"]
 
 PUBLIC_KEY = Key(b"zeuxis-1")
 """The key of every copy of Zeuxis: finds what any of them has marked."""
@@ -108,16 +108,29 @@ def detect(image_HWC: np.ndarray, key: Key, thorough: bool = False) -> Found:
         Invalid: not uint8, or not of such a shape.
     """
     luma_HW = luma(image_HWC)
-    best = whole(luma_HW, key, COPIES if thorough else 1)
+    best = whole(luma_HW[None], key, COPIES if thorough else 1)
     if not thorough:
         return best
     turned = [np.rot90(side, turn) for side in (luma_HW, luma_HW[:, ::-1]) for turn in range(4)]
-    looks = [lambda copy=copy: whole(copy, key, COPIES) for copy in turned[1:]]
+    looks = [lambda copy=copy: whole(copy[None], key, COPIES) for copy in turned[1:]]
     for look in [*looks, lambda: part(luma_HW, key)]:
         if best.log10_p <= SURE:
             break
         best = min(best, look(), key=lambda found: found.log10_p)
     return best
+
+
+def detect_film(frames: Sequence[np.ndarray], key: Key) -> Found:
+    """Look for a key's mark in frames of one film together, each of which has it if the film has.
+
+    Args:
+        frames: uint8 (H, W, C) each, with 1, 3 or 4 channels, all of one height and width.
+        key: the key that the mark was put with.
+
+    Raises:
+        Invalid: not uint8, or not of such a shape.
+    """
+    return whole(np.stack([luma(frame) for frame in frames]), key, 1)
 
 
 def pilot_of(luma_HW: np.ndarray, weight_PQ: np.ndarray, key: Key) -> np.ndarray:

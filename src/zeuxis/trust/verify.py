@@ -6,24 +6,30 @@ taken off, or that puts none.
 
 import dataclasses
 import enum
+import functools
 import math
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from zeuxis.core.errors import Invalid, NotFound, Unable
+from zeuxis.core.film import container_of, picture_frames, video_frames
 from zeuxis.core.progress import Progress
 from zeuxis.core.settings import similar
-from zeuxis.data.preparation.decode import decode, guarded
+from zeuxis.data.preparation.decode import decode, guarded, opened
 from zeuxis.data.source.base import read_file
 from zeuxis.marks import containers, credentials, metadata
 from zeuxis.marks.mark import artefact_of
-from zeuxis.marks.watermark import PUBLIC_KEY, Key, detect
+from zeuxis.marks.watermark import PUBLIC_KEY, Key, detect, detect_film
 
 CERTAIN = -6.0
 """Decimal logarithm of how often an unmarked picture may be taken for a marked one, all files together."""
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".mp4")
+FRAMES = 8
+"""Of a film, that are looked at together at most."""
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".mp4", ".webm")
 SOURCE_TYPE = re.compile(rb"cv\.iptc\.org/newscodes/digitalsourcetype/(\w{1,60})")
 VALUE = rb"Iptc4xmpExt:%s(?:\s*=\s*[\"']|\s*>)([^\"'<>]{1,100})"
 
@@ -136,17 +142,17 @@ def examine(
     """
     signed, about_signature = _signed(content)
     stated, about_metadata = _stated(content)
-    mark = None if containers.kind_of(content) == "mp4" else _mark(content, keys, thorough, tests)
-    evidence = [*about_signature, *about_metadata, *(mark.evidence if mark else ())]
+    mark = _mark(content, keys, thorough, tests)
+    evidence = [*about_signature, *about_metadata, *mark.evidence]
     ours = stated is not None and stated["system"].startswith("Zeuxis")
     if signed is not None and signed.state == "broken":
         answer = Answer.EDITED
-    elif mark is not None and mark.key is not None and not (ours or signed):
+    elif mark.key is not None and not (ours or signed or container_of(content) == "webm"):
         answer = Answer.EDITED
         evidence.append(
             "the metadata that Zeuxis writes beside a watermark is gone: it was edited or saved again"
         )
-    elif (mark is not None and mark.key is not None) or (signed and signed.state == "trusted"):
+    elif mark.key is not None or (signed and signed.state == "trusted"):
         answer = Answer.MADE
     elif (stated and stated["ai"]) or (signed and signed.made_by_ai):
         answer = Answer.SAYS
@@ -155,7 +161,7 @@ def examine(
     facts = {
         "credentials": dataclasses.asdict(signed) if signed else None,
         "metadata": stated,
-        "watermark": mark.facts if mark else None,
+        "watermark": mark.facts,
     }
     return Verdict(name, answer, evidence, facts)
 
@@ -201,18 +207,25 @@ def _stated(content: bytes) -> tuple[dict[str, Any] | None, list[str]]:
 
 @dataclasses.dataclass(frozen=True)
 class _Mark:
-    """What was found of a watermark; no key where none was."""
+    """What was found of a watermark; no key where none was, no facts where it could not be looked for."""
 
     key: Key | None
     evidence: Sequence[str]
-    facts: dict[str, Any]
+    facts: dict[str, Any] | None
 
 
 def _mark(content: bytes, keys: Sequence[Key], thorough: bool, tests: int) -> _Mark:
-    with guarded():
-        pixels_HWC = decode(content, None).pixels_HWC
-    found = [(detect(pixels_HWC, key, thorough), key) for key in keys]
+    try:
+        with guarded():
+            first_HWC, frames = _pictures(content)
+    except Unable:
+        return _Mark(None, ["its frames are not looked at here: pip install 'zeuxis[film]'"], None)
+    looks = [functools.partial(detect_film, frames)] if frames else []
+    if thorough or not frames:
+        looks.append(functools.partial(detect, first_HWC, thorough=thorough))
+    found = [(look(key=key), key) for key in keys for look in looks]
     best, key = min(found, key=lambda pair: pair[0].log10_p)
+    tests *= len(looks)
     logarithm = min(0.0, best.log10_p + math.log10(tests))
     facts = {"log10_p": logarithm, "found": logarithm < CERTAIN, "key": None, "model": None}
     if logarithm >= CERTAIN:
@@ -224,6 +237,16 @@ def _mark(content: bytes, keys: Sequence[Key], thorough: bool, tests: int) -> _M
     if model:
         evidence.append(f"the watermark names a model whose weights' SHA-256 begins with {model}")
     return _Mark(key, evidence, {**facts, "key": f"{key.number:06x}", "model": model})
+
+
+def _pictures(content: bytes) -> tuple[np.ndarray, list[np.ndarray]]:
+    """The first picture of a file, and frames of a film; none of a still picture."""
+    if container_of(content):
+        frames = video_frames(content, FRAMES)
+        return frames[0], frames
+    first_HWC = decode(content, None).pixels_HWC
+    with opened(content) as image:
+        return first_HWC, picture_frames(image, FRAMES)
 
 
 def _among(tests: int) -> str:
