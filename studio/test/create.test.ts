@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { changed, described, filled } from "../src/pages/create/asked";
 import { controlsOf } from "../src/pages/create/made";
+import { modeOf } from "../src/pages/create/modes";
 import { parsed, recipeIn } from "../src/pages/create/recipe";
 import { suggested } from "../src/pages/create/Words";
 
@@ -19,6 +20,40 @@ describe("a recipe", () => {
       verb: "sample",
       index: 3,
       body: { count: 16, seed: 9, text: ['a "red" & <blue> cat'] },
+    });
+  });
+
+  it.each([
+    ["sample", false, "grid"],
+    ["interpolate", false, "walk"],
+    ["complete", false, "edit"],
+    ["vary", false, "picture"],
+    ["denoise", false, "picture"],
+    ["reconstruct", false, "picture"],
+    ["translate", false, "picture"],
+    ["translate", true, "paint"],
+    ["restyle", false, "plain"],
+    ["dream", false, "plain"],
+    ["texture", false, "plain"],
+    ["story", false, undefined],
+  ])("of %s (of a map: %j) belongs to the mode %s", (verb, maps, mode) => {
+    expect(modeOf(verb, maps)).toBe(mode);
+  });
+
+  it("without a model holds its settings, and no files", () => {
+    const told = {
+      file: "0000.png",
+      verb: "texture",
+      mode: "vary",
+      seed: 3,
+      picture: { file: "a" },
+    };
+    const text = JSON.stringify({ ...told, digital_source_type: "compositeSynthetic" });
+    expect(parsed(text)).toEqual({
+      run: "",
+      verb: "texture",
+      index: 0,
+      body: { mode: "vary", seed: 3 },
     });
   });
 

@@ -32,9 +32,9 @@ export class Layer {
   constructor(
     readonly width: number,
     readonly height: number,
-    ground = 0,
+    ground: number | Uint8Array = 0,
   ) {
-    this.base = new Uint8Array(width * height).fill(ground);
+    this.base = typeof ground === "number" ? new Uint8Array(width * height).fill(ground) : ground;
     this.pixels = this.base.slice();
   }
 

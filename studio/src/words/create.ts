@@ -81,6 +81,27 @@ export const create = {
   dropRecipe: "Drop a picture that was made here, and its settings come back.",
   restored: "Its settings are back.",
   noRecipe: "There is no recipe in this picture. Pictures that are downloaded here have one.",
+  restore: "Settings from a picture",
+  noForm: (verb: string) => `It was made by “${verb}”, for which there is no form here.`,
+  /** What recipes cannot hold, by what made the picture. */
+  missing: {
+    map: "Its settings are back, but not the map that it was painted from: open it, drop it here or paint it anew.",
+    interpolate:
+      "Its settings are back, but not the pictures that it leads between: choose two favourites.",
+    complete:
+      "Its settings are back, but not what was filled: choose the picture again, and paint over what should be made anew.",
+    translate:
+      "Its settings are back, but not what it was made from: choose that again, or drop it here.",
+    vary: "Its settings are back, but not the picture that it was made from: choose that again, or drop it here.",
+    denoise:
+      "Its settings are back, but not the picture that it was made from: choose that again, or drop it here.",
+    reconstruct:
+      "Its settings are back, but not the picture that it was made from: choose that again, or drop it here.",
+    restyle: "Its settings are back, but not the pictures: choose the picture and the style again.",
+    dream: "Its settings are back, but not the picture: choose that again.",
+    texture: "Its settings are back, but not the picture: choose that again.",
+  },
+  openMap: "Open a map",
   elsewhere: (run: string) => `It was made by ${run}, which is not here.`,
 
   from: "From",

@@ -49,12 +49,13 @@ await journey(address, { theme }, async (page) => {
   // pictures of the set are there to begin with; then one of their own
   await page.getByRole("link", { name: "See the samples" }).click();
   await page.getByText("Pictures of its set").waitFor();
-  assert.equal(await page.locator(".changes li").count(), 8);
+  await page.locator(".changes li").nth(7).waitFor();
   await well("create");
   const chosen = page.waitForEvent("filechooser");
   await page.getByRole("button", { name: "Choose pictures" }).click();
   await (await chosen).setFiles(picture);
   await page.getByText("Or drop them here").waitFor();
+  await page.getByRole("button", { name: /^Made of/ }).waitFor();
   assert.equal(await page.locator(".changes li").count(), 1);
   await page.getByRole("button", { name: /^Made of/ }).click();
   await page.getByRole("dialog", { name: "Enlarged" }).waitFor();

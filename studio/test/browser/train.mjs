@@ -92,7 +92,10 @@ await journey(address, { theme, zoom: keys ? 2 : 1 }, async (page, context) => {
 
   // What it learned draws: 16 of seed 7, enlarged by Enter.
   await press(again.getByRole("link", { name: "See the samples" }));
-  await again.getByRole("button", { name: /^Picture 16/ }).waitFor();
+  await again.waitForFunction(() => {
+    document.querySelector(".tiles")?.scrollIntoView(); // those out of sight are not drawn
+    return document.querySelectorAll(".tiles img").length === 16;
+  });
   await again.getByRole("button", { name: /^Picture 1\b/ }).focus();
   await again.keyboard.press("ArrowRight");
   await again.keyboard.press("Enter");

@@ -8,10 +8,11 @@ import { Sentence } from "../../parts/Sentence";
 import { say } from "../../words";
 import { DropField, usePicker } from "../gather/DropField";
 import { arrange, type Dropped } from "../gather/files";
-import { anySeed, askedOf, described } from "./asked";
+import { askedOf, described } from "./asked";
 import { Controls } from "./Controls";
 import { Enlarged } from "./Enlarged";
 import { base64, type Described, made, release, type Sample, save } from "./made";
+import { Missing, restored } from "./Restoring";
 import { sharp } from "./Tiles";
 
 /** What a model that takes pictures makes of some: the verb, and the name of what it takes. */
@@ -35,14 +36,20 @@ interface Source {
 /** Pictures, and beside each what a model makes of it. */
 export function Changing({ run, model }: { run: string; model: Described }) {
   const able = CHANGES.filter(({ verb }) => model.verbs[verb] !== undefined);
-  const [change, setChange] = useState<Change>(able[0] ?? CHANGES[0]);
+  const [recipe] = useState(() => restored(run, "picture"));
+  const [change, setChange] = useState<Change>(
+    () => able.find(({ verb }) => verb === recipe?.verb) ?? able[0] ?? CHANGES[0],
+  );
   const [sources, setSources] = useState<Source[]>([]);
   const [samples, setSamples] = useState<Sample[]>([]);
   const [own, setOwn] = useState(false);
   const [trouble, setTrouble] = useState("");
   const [busy, setBusy] = useState(false);
   const [large, setLarge] = useState<number>();
-  const [values, setValues] = useState<Values>({});
+  const [values, setValues] = useState<Values>(() => {
+    const { sigma } = recipe?.body ?? {};
+    return sigma === undefined ? {} : { sigma };
+  });
   const picker = usePicker((files) => void take(files));
   const request = jobs.value.find((one) => one.id === run)?.request;
   const form = askedOf(run);
@@ -94,6 +101,10 @@ export function Changing({ run, model }: { run: string; model: Described }) {
   function choose(files: File[], chosen: boolean): void {
     if (files.length === 0) return;
     setOwn(chosen);
+    setSamples((before) => {
+      release(before); // they are of other pictures
+      return [];
+    });
     setSources(
       files
         .slice(0, MOST)
@@ -125,7 +136,7 @@ export function Changing({ run, model }: { run: string; model: Described }) {
               ))}
             </fieldset>
           )}
-          {takes("seed") && change.verb === "vary" && (
+          {takes("seed") && (
             <Controls
               model={model}
               verb={change.verb}
@@ -146,16 +157,6 @@ export function Changing({ run, model }: { run: string; model: Described }) {
             <Button icon="plus" onClick={picker.pickFiles}>
               {say.gather.pickFiles}
             </Button>
-            {takes("seed") && change.verb === "translate" && (
-              <Button
-                icon="dice"
-                onClick={() => {
-                  form.value = { ...asked, seed: anySeed() };
-                }}
-              >
-                {say.create.dice}
-              </Button>
-            )}
             <p class="soft">
               {over
                 ? say.gather.dropNow
@@ -164,6 +165,7 @@ export function Changing({ run, model }: { run: string; model: Described }) {
                   : say.create.dropHere(MOST)}
             </p>
           </div>
+          <Missing recipe={recipe} there={own} />
           {trouble !== "" && <Sentence tone="bad">{trouble}</Sentence>}
           {busy && <p class="soft">{say.create.drawing} …</p>}
           <ul class="changes" aria-busy={busy}>

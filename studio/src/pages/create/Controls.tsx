@@ -1,9 +1,9 @@
 import { Form } from "../../forms/Form";
 import { labelled as named } from "../../forms/schema";
-import { Button } from "../../parts/Button";
 import { say } from "../../words";
-import { type Asked, anySeed, changed } from "./asked";
+import { type Asked, changed, seedOf } from "./asked";
 import { controlsOf, type Described } from "./made";
+import { SeedField } from "./SeedField";
 import { Words } from "./Words";
 
 const COUNTS = [16, 64, 256];
@@ -113,23 +113,15 @@ export function Controls({
 function Seed({ asked, onChange }: { asked: Asked; onChange: (asked: Asked) => void }) {
   return (
     <div class="line">
-      <label for="seed">{say.create.seed}</label>
-      <div class="seed">
-        <input
-          id="seed"
-          type="text"
-          inputMode="numeric"
-          value={asked.seed}
-          aria-describedby="seed-hint"
-          onInput={(event) => {
-            const typed = Number(event.currentTarget.value.trim() || "0");
-            if (Number.isSafeInteger(typed) && typed >= 0) onChange({ ...asked, seed: typed });
-          }}
-        />
-        <Button icon="dice" onClick={() => onChange({ ...asked, seed: anySeed() })}>
-          {say.create.dice}
-        </Button>
-      </div>
+      <SeedField
+        id="seed"
+        label={say.create.seed}
+        value={String(asked.seed)}
+        read={seedOf}
+        hint="seed-hint"
+        dice={say.create.dice}
+        onChange={(typed) => onChange({ ...asked, seed: Number(typed) })}
+      />
       <label class="lock">
         <input
           type="checkbox"

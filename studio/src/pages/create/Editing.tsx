@@ -15,6 +15,7 @@ import { chosenFor } from "./Drawing";
 import { Enlarged } from "./Enlarged";
 import { type Favourite, fileOf } from "./favourites";
 import { base64, type Described, type Made, made, release } from "./made";
+import { Missing, restored } from "./Restoring";
 import { Tiles } from "./Tiles";
 import { Tray } from "./Tray";
 
@@ -38,6 +39,7 @@ interface Given {
 export function Editing({ run, model }: { run: string; model: Described }) {
   const form = askedOf(run);
   const asked = form.value;
+  const [recipe] = useState(() => restored(run, "edit"));
   const [given, setGiven] = useState<Given>();
   const [made_, setMade] = useState<Made>(NOTHING);
   const [trouble, setTrouble] = useState("");
@@ -51,7 +53,7 @@ export function Editing({ run, model }: { run: string; model: Described }) {
 
   useEffect(() => {
     const chosen = chosenFor.get(run);
-    if (chosen !== undefined) void open(chosen);
+    if (chosen !== undefined && recipe === undefined) void open(chosen);
     return () => release(shown.current.samples);
   }, [run]);
 
@@ -130,6 +132,7 @@ export function Editing({ run, model }: { run: string; model: Described }) {
             </Button>
             <p class="soft">{say.create.orFavourite}</p>
           </div>
+          <Missing recipe={recipe} there={given !== undefined} />
           {trouble !== "" && <Sentence tone="bad">{trouble}</Sentence>}
           {given !== undefined && (
             <>
@@ -142,15 +145,17 @@ export function Editing({ run, model }: { run: string; model: Described }) {
                 value={1}
                 onStroke={() => setTurn((turn) => turn + 1)}
               />
-              <Controls
-                model={model}
-                verb="complete"
-                asked={asked}
-                onChange={(now) => {
-                  form.value = now;
-                }}
-              />
             </>
+          )}
+          {(given !== undefined || recipe !== undefined) && (
+            <Controls
+              model={model}
+              verb="complete"
+              asked={asked}
+              onChange={(now) => {
+                form.value = now;
+              }}
+            />
           )}
           {made_.remarks.map((one) => (
             <Sentence key={one} tone="fair">

@@ -8,9 +8,10 @@ import { Next } from "../../parts/Next";
 import { Sentence } from "../../parts/Sentence";
 import { say } from "../../words";
 import { base64, post, save } from "./made";
+import { PLAIN } from "./modes";
+import { Missing, restored } from "./Restoring";
 
-const VERBS = ["restyle", "dream", "texture"] as const;
-type Verb = (typeof VERBS)[number];
+type Verb = (typeof PLAIN)[number];
 type Described = Record<string, { requestBody: { content: Record<string, { schema: Schema }> } }>;
 
 const OTHERS = [
@@ -31,11 +32,12 @@ const OTHERS = [
 
 /** What needs pictures alone: a style, a dream, a texture. */
 export function Plain() {
-  const [verb, setVerb] = useState<Verb>("restyle");
+  const [recipe] = useState(() => restored("", "plain"));
+  const [verb, setVerb] = useState(() => PLAIN.find((one) => one === recipe?.verb) ?? "restyle");
   const [schemas, setSchemas] = useState<Partial<Record<Verb, Schema>>>({});
   const [picture, setPicture] = useState<File>();
   const [style, setStyle] = useState<File>();
-  const [values, setValues] = useState<Values>({ size: 256 });
+  const [values, setValues] = useState<Values>(recipe?.body ?? { size: 256 });
   const [result, setResult] = useState("");
   const [trouble, setTrouble] = useState("");
   const [busy, setBusy] = useState(false);
@@ -44,7 +46,7 @@ export function Plain() {
   useEffect(() => {
     void (async () => {
       const told = await (await ask(`${API}/openapi.json`)).json();
-      const found = VERBS.map((one) => {
+      const found = PLAIN.map((one) => {
         const route = (told.paths[`${API}/${one}`] as Described | undefined)?.post;
         return [one, route?.requestBody.content["application/json"]?.schema ?? {}];
       });
@@ -60,7 +62,11 @@ export function Plain() {
     setBusy(true);
     setTrouble("");
     const asked = {
-      ...values,
+      ...Object.fromEntries(
+        Object.entries(values).filter(
+          ([name]) => schema?.properties?.[name] !== undefined && !OTHERS.includes(name),
+        ),
+      ),
       picture: await base64(picture),
       ...(verb === "restyle" && style !== undefined && { styles: [await base64(style)] }),
       recipe: true,
@@ -82,7 +88,7 @@ export function Plain() {
       <fieldset class="choice">
         <legend class="unseen">{say.create.plainTitle}</legend>
         <div class="goals">
-          {VERBS.map((one) => (
+          {PLAIN.map((one) => (
             <label key={one} class="goal">
               <input
                 type="radio"
@@ -115,11 +121,12 @@ export function Plain() {
         )}
       </div>
       {schema !== undefined && (
-        <details class="advanced">
+        <details class="advanced" open={recipe !== undefined}>
           <summary>{say.create.controls}</summary>
           <Form key={verb} schema={schema} values={values} onChange={setValues} skip={OTHERS} />
         </details>
       )}
+      <Missing recipe={recipe?.verb === verb ? recipe : undefined} there={ready} />
       {trouble !== "" && <Sentence tone="bad">{trouble}</Sentence>}
       <Next note={busy ? say.create.takes : undefined}>
         <Button

@@ -4,24 +4,34 @@ import { announce } from "../../parts/announce";
 import { Button } from "../../parts/Button";
 import { Sentence } from "../../parts/Sentence";
 import { say } from "../../words";
-import { anySeed, askedOf, described } from "./asked";
+import { askedOf, described, seedOf } from "./asked";
+import { Controls } from "./Controls";
 import { ends, endsOf } from "./Drawing";
 import { type Favourite, placeOf } from "./favourites";
 import { type Body, type Described, type Made, made, post, release, save } from "./made";
+import { Missing, restored } from "./Restoring";
+import { SeedField } from "./SeedField";
 import { sharp, Tiles } from "./Tiles";
 import { Tray } from "./Tray";
 
 const COUNTS = [8, 12, 24, 48];
+const SOON = 350;
 const PACE = 1000 / 12; // as films are written
 const NOTHING: Made = { samples: [], remarks: [] };
 
 /** The way from one picture to another, as a film. */
 export function Walking({ run, model }: { run: string; model: Described }) {
   const form = askedOf(run);
-  const [chosen, setChosen] = useState<readonly Favourite[]>(() => ends.get(run) ?? []);
-  const [seeds, setSeeds] = useState(() => [form.value.seed, form.value.seed + 1] as const);
-  const [count, setCount] = useState(24);
-  const [loop, setLoop] = useState(false);
+  const [recipe] = useState(() => restored(run, "walk"));
+  const [chosen, setChosen] = useState<readonly Favourite[]>(() =>
+    recipe === undefined ? (ends.get(run) ?? []) : [],
+  );
+  const [seeds, setSeeds] = useState<readonly [End, End]>(() => {
+    const { seed } = form.value;
+    return [endIn(recipe?.body.start) ?? seed, endIn(recipe?.body.end) ?? seed + 1];
+  });
+  const [count, setCount] = useState(Number(recipe?.body.count ?? 24));
+  const [loop, setLoop] = useState(recipe?.body.loop === true);
   const [body, setBody] = useState<Body>();
   const [walk, setWalk] = useState<Made>(NOTHING);
   const [at, setAt] = useState(0);
@@ -32,9 +42,10 @@ export function Walking({ run, model }: { run: string; model: Described }) {
   const ofSeeds = model.verbs.sample !== undefined;
   useEffect(() => () => release(shown.current.samples), []);
 
+  const words = JSON.stringify(described(form.value));
   useEffect(() => {
     const stop = new AbortController();
-    void (async () => {
+    const draw = async () => {
       const [one, other] = chosen;
       const own = { start: seeds[0], end: seeds[1], ...described(form.value) };
       const found =
@@ -59,14 +70,19 @@ export function Walking({ run, model }: { run: string; model: Described }) {
       setTrouble("");
       setBusy(false);
       announce(say.create.changed(now.samples.length));
-    })().catch((error) => {
+    };
+    const failed = (error: unknown) => {
       if (stop.signal.aborted) return;
       setBusy(false);
       if (!(error instanceof ApiError)) throw error;
       setTrouble(error.message);
-    });
-    return () => stop.abort();
-  }, [run, chosen, seeds, count, loop]);
+    };
+    const wait = setTimeout(() => void draw().catch(failed), shown.current === NOTHING ? 0 : SOON);
+    return () => {
+      clearTimeout(wait);
+      stop.abort();
+    };
+  }, [run, chosen, seeds, count, loop, words]);
 
   const frames = walk.samples.length;
   useEffect(() => {
@@ -89,25 +105,16 @@ export function Walking({ run, model }: { run: string; model: Described }) {
           !between &&
           seeds.map((seed, i) => (
             <div class="line" key={i === 0 ? "from" : "to"}>
-              <label for={`end-${i}`}>{i === 0 ? say.create.from : say.create.to}</label>
-              <div class="seed">
-                <input
-                  id={`end-${i}`}
-                  type="text"
-                  inputMode="numeric"
-                  value={seed}
-                  onChange={(event) => {
-                    const typed = Number(event.currentTarget.value.trim() || "0");
-                    if (Number.isSafeInteger(typed) && typed >= 0)
-                      setSeeds(i === 0 ? [typed, seeds[1]] : [seeds[0], typed]);
-                  }}
-                />
-                <Button
-                  icon="dice"
-                  aria-label={`${say.create.dice}: ${i === 0 ? say.create.from : say.create.to}`}
-                  onClick={() => setSeeds(i === 0 ? [anySeed(), seeds[1]] : [seeds[0], anySeed()])}
-                />
-              </div>
+              <SeedField
+                id={`end-${i}`}
+                label={i === 0 ? say.create.from : say.create.to}
+                value={typeof seed === "number" ? String(seed) : seed.join(":")}
+                read={endOf}
+                onChange={(typed) => {
+                  const end = endOf(typed) ?? seed;
+                  setSeeds(i === 0 ? [end, seeds[1]] : [seeds[0], end]);
+                }}
+              />
             </div>
           ))}
         {between && (
@@ -126,7 +133,7 @@ export function Walking({ run, model }: { run: string; model: Described }) {
             value={count}
             onChange={(event) => setCount(Number(event.currentTarget.value))}
           >
-            {COUNTS.map((one) => (
+            {[...new Set([...COUNTS, count])].map((one) => (
               <option key={one} value={one}>
                 {one}
               </option>
@@ -142,7 +149,26 @@ export function Walking({ run, model }: { run: string; model: Described }) {
           </label>
         </div>
       </div>
+      {ofSeeds && !between && (
+        <Controls
+          model={model}
+          verb="interpolate"
+          asked={form.value}
+          onChange={(now) => {
+            form.value = now;
+          }}
+        />
+      )}
+      <Missing
+        recipe={endIn(recipe?.body.start) === undefined ? recipe : undefined}
+        there={between}
+      />
       {trouble !== "" && <Sentence tone="bad">{trouble}</Sentence>}
+      {walk.remarks.map((one) => (
+        <Sentence key={one} tone="fair">
+          {one}
+        </Sentence>
+      ))}
       {busy && frames === 0 && <p class="soft">{say.create.drawing} …</p>}
       {frame !== undefined && (
         <figure class="walk" aria-busy={busy}>
@@ -179,6 +205,22 @@ export function Walking({ run, model }: { run: string; model: Described }) {
       />
     </>
   );
+}
+
+/** A seed, or one of its pictures. */
+type End = number | readonly [number, number];
+
+/** What is typed: 7, or 7:3 for picture 3 of seed 7. */
+function endOf(typed: string): End | undefined {
+  const [seed, number, ...more] = typed.split(":").map(seedOf);
+  if (seed === undefined || more.length > 0) return undefined;
+  if (!typed.includes(":")) return seed;
+  return number === undefined || typed.endsWith(":") ? undefined : [seed, number];
+}
+
+/** What a recipe says of an end, unless that was a picture. */
+function endIn(told: unknown): End | undefined {
+  return endOf(Array.isArray(told) ? told.join(":") : String(told));
 }
 
 function nameOf({ recipe }: Favourite): string {

@@ -61,6 +61,12 @@ export function filled(body: Body, now: Asked): Asked {
   };
 }
 
+/** A seed that is typed. */
+export function seedOf(typed: string): number | undefined {
+  const value = Number(typed);
+  return Number.isSafeInteger(value) && value >= 0 ? value : undefined;
+}
+
 export function anySeed(): number {
   return Math.floor(Math.random() * LARGEST_SEED);
 }

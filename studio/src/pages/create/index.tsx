@@ -2,27 +2,20 @@ import { useEffect, useState } from "preact/hooks";
 import { api, data, resource } from "../../api/client";
 import { jobs, over } from "../../jobs/jobs";
 import { GOALS } from "../../jobs/spoken";
-import { announce } from "../../parts/announce";
 import { Loaded } from "../../parts/Loaded";
 import { OfRun } from "../../parts/OfRun";
-import { Sentence } from "../../parts/Sentence";
-import { href, navigate } from "../../router";
+import { href } from "../../router";
 import { say } from "../../words";
-import { DropField } from "../gather/DropField";
-import type { Dropped } from "../gather/files";
-import { askedOf, filled } from "./asked";
 import { CHANGES, Changing } from "./Changing";
 import { Drawing, Unable } from "./Drawing";
 import { Editing } from "./Editing";
 import type { Described } from "./made";
+import { MODES, type Mode } from "./modes";
 import { Painting } from "./Painting";
 import { Plain } from "./Plain";
-import { recipeIn } from "./recipe";
+import { Restore, Restoring, times } from "./Restoring";
 import { Walking } from "./Walking";
 import "./create.css";
-
-const MODES = ["grid", "walk", "edit", "picture", "paint", "plain"] as const;
-type Mode = (typeof MODES)[number];
 
 /** Families whose sources may be painted by hand, be they maps or pictures. */
 const PAINTED = ["paint", "pix2pix", "palette"];
@@ -44,7 +37,7 @@ export function Create({ rest }: { rest: string[] }) {
       <>
         <h1 tabIndex={-1}>{say.create.title}</h1>
         <Modes run={rest[0] ?? ""} mode="plain" />
-        <Plain />
+        <Plain key={times.value} />
       </>
     );
   }
@@ -63,17 +56,20 @@ export function Create({ rest }: { rest: string[] }) {
 function Modes({ run, mode }: { run: string; mode: Mode | undefined }) {
   const shown = run === "" ? (["plain"] as const) : MODES;
   return (
-    <nav class="modes" aria-label={say.create.modes}>
-      {shown.map((one) => (
-        <a
-          key={one}
-          href={href("create", run || "-", one)}
-          aria-current={one === mode ? "page" : undefined}
-        >
-          {say.create.mode[one]}
-        </a>
-      ))}
-    </nav>
+    <>
+      <nav class="modes" aria-label={say.create.modes}>
+        {shown.map((one) => (
+          <a
+            key={one}
+            href={href("create", run || "-", one)}
+            aria-current={one === mode ? "page" : undefined}
+          >
+            {say.create.mode[one]}
+          </a>
+        ))}
+      </nav>
+      <Restore run={run} />
+    </>
   );
 }
 
@@ -101,7 +97,7 @@ function Model({ run, mode }: { run: string; mode: string | undefined }) {
           <>
             <Modes run={run} mode={chosen} />
             {able.includes(chosen) ? (
-              <Shown run={run} model={model} mode={chosen} />
+              <Shown key={times.value} run={run} model={model} mode={chosen} />
             ) : (
               <Unable
                 words={say.create.unable[chosen as keyof typeof say.create.unable]}
@@ -155,36 +151,6 @@ function Shown({ run, model, mode }: { run: string; model: Described; mode: Mode
     case "paint":
       return <Painting run={run} model={model} />;
     case "plain":
-      return <Plain />;
+      return <Plain key={times.value} />;
   }
-}
-
-/** Takes a picture that was made here, and brings the form back that it was made with. */
-function Restoring({ run, children }: { run: string; children: preact.ComponentChildren }) {
-  const [trouble, setTrouble] = useState("");
-
-  async function take(files: Dropped[]): Promise<void> {
-    const file = files[0]?.file;
-    if (file === undefined) return;
-    const recipe = await recipeIn(file);
-    if (recipe === undefined || recipe.verb !== "sample") return setTrouble(say.create.noRecipe);
-    const { runs } = await data(api.GET("/api/v1/runs"));
-    if (!runs?.includes(recipe.run)) return setTrouble(say.create.elsewhere(recipe.run));
-    setTrouble("");
-    const form = askedOf(recipe.run);
-    form.value = filled(recipe.body, form.value);
-    announce(say.create.restored);
-    navigate("create", [recipe.run, "grid"], recipe.run === run);
-  }
-
-  return (
-    <DropField class="restoring" onFiles={(files) => void take(files)}>
-      {() => (
-        <>
-          {trouble !== "" && <Sentence tone="bad">{trouble}</Sentence>}
-          {children}
-        </>
-      )}
-    </DropField>
-  );
 }

@@ -24,6 +24,7 @@ export type Body = Record<string, unknown>;
 
 /** What a picture was asked for with: enough to make it again. */
 export interface Recipe {
+  /** "" of what no model made. */
   run: string;
   verb: string;
   body: Body;

@@ -1,8 +1,22 @@
 /** Recipes in the files of pictures (`zeuxis:Recipe` in XMP), as the server writes them. */
 
 import type { Body, Recipe } from "./made";
+import { PLAIN } from "./modes";
 
-const KEPT = ["count", "seed", "labels", "text", "numbers", "start", "end", "loop", "controls"];
+const KEPT = [
+  "count",
+  "seed",
+  "labels",
+  "text",
+  "numbers",
+  "start",
+  "end",
+  "loop",
+  "controls",
+  "sigma",
+];
+/** What the recipe of a picture that no model made says of it; the rest are settings. */
+const FACTS = ["file", "verb", "digital_source_type", "unmarked", "recipe"];
 const ENTITIES: Record<string, string> = {
   "&quot;": '"',
   "&lt;": "<",
@@ -28,11 +42,13 @@ export function parsed(text: string): Recipe | undefined {
   } catch {
     return undefined;
   }
-  const { run, verb, file } = told;
+  const { run = "", verb, file } = told;
   if (typeof run !== "string" || typeof verb !== "string") return undefined;
-  const body: Body = Object.fromEntries(
-    Object.entries(told).filter(([name, value]) => KEPT.includes(name) && value !== null),
-  );
+  const plain = run === "" && PLAIN.some((one) => one === verb);
+  const kept = ([name, value]: [string, unknown]) =>
+    value !== null &&
+    (plain ? typeof value !== "object" && !FACTS.includes(name) : KEPT.includes(name));
+  const body: Body = Object.fromEntries(Object.entries(told).filter(kept));
   const number = Number(/^\d+/.exec(String(file))?.[0] ?? 0);
   return { run, verb, body, index: number };
 }
