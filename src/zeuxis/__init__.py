@@ -2,8 +2,8 @@
 
 The names of a whole working day are here; the rest is in the submodules.
 
->>> [name for name in __all__ if not name.startswith("_")]
-['Request', 'compare', 'create', 'demo', 'errors', 'evaluate', 'load', 'open_prepared', 'prepare', 'train']
+>>> print(*(name for name in __all__ if not name.startswith("_")))
+Request adopt compare create demo errors evaluate load open_prepared prepare train
 """
 
 import importlib
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from zeuxis.core.request import Request
     from zeuxis.data import open_prepared, prepare
     from zeuxis.evaluation.compare import compare
+    from zeuxis.inference.adopt import adopt
     from zeuxis.inference.model import load
     from zeuxis.training.closing import evaluate
     from zeuxis.training.demo import demo
@@ -28,6 +29,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Request",
     "__version__",
+    "adopt",
     "compare",
     "create",
     "demo",
@@ -41,6 +43,7 @@ __all__ = [
 
 _HOME = {
     "Request": "zeuxis.core.request",
+    "adopt": "zeuxis.inference.adopt",
     "compare": "zeuxis.evaluation.compare",
     "create": "zeuxis.create",
     "demo": "zeuxis.training.demo",

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from zeuxis import __version__
-from zeuxis.cli import export, runs, serve, studio, trust, verbs
+from zeuxis.cli import adopt, export, runs, serve, studio, trust, verbs
 from zeuxis.cli.arguments import DataWords, Source, Trained, data_words, examples, pairs, word
 from zeuxis.cli.help import App, FamilyCommand, Group, usage
 from zeuxis.core.errors import Stopped
@@ -62,6 +62,7 @@ data_app = App(
 )
 app.add_typer(data_app, name="data", rich_help_panel=DATA)
 app.add_typer(verbs.app)
+app.add_typer(adopt.app)
 app.add_typer(export.app)
 app.add_typer(runs.app)
 app.add_typer(serve.app)

@@ -261,6 +261,26 @@ def _verdict(out: _Console, report: Mapping[str, Any], run: Path) -> None:
         out.say(f"  {said['action']}{where}: {said['command']}")
 
 
+def show_adopted(run: Path) -> None:
+    """A run of another's model: what is known of it, and what to do with it."""
+    out, content = _console(), read_json(run / "config.json")
+    config, adopted = content["config"], content["adopted"]
+    _made(out, run)
+    out.say(
+        f"  {config['pipeline']}, {config['height']} x {config['width']}, {config['steps']} steps, guidance "
+        f"{config['guidance_scale']:g}"
+    )
+    out.say(f"  weights  {config['folder']}  (not copied)")
+    out.say(f"  licence  {adopted['licence'] or 'not stated in that folder; ask whoever made it'}")
+    name = _typed(run)
+    _next(
+        out,
+        f"zeuxis sample {name} --count 1 --text 'a red cat' --grid cat.png",
+        f"zeuxis vary {name} PHOTOS/ --text 'an oil painting' strength=0.6",
+        f"zeuxis complete {name} PHOTOS/ --mask hole.png --text 'a garden'",
+    )
+
+
 def _made(out: _Console, what: object) -> None:
     out.print("\n[bold]Made[/bold]  ", end="")
     out.say(what)
@@ -410,10 +430,13 @@ def show_families() -> None:
     """Every family: what it is, what it can do, its conditions and presets."""
     out = _console()
     kinds = " or ".join(typing.get_args(Condition.model_fields["kind"].annotation))
-    for name, (_, line) in families.FAMILIES.items():
+    for name, (_, line) in {**families.FAMILIES, **families.ADOPTED}.items():
         cls = families.get(name)
         out.print(f"[bold]{name}[/bold]  {line}")
         out.print(f"    abilities   {', '.join(abilities(cls))}")
+        if name in families.ADOPTED:
+            out.print("    made by     zeuxis adopt\n")
+            continue
         out.print(f"    conditions  none, one or several columns of {kinds}")
         out.print(f"    presets     {', '.join(recipes.names(name)) or 'none'}\n")
 

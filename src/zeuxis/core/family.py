@@ -180,6 +180,9 @@ class Family(nn.Module, abc.ABC):
     """Side of the squares that images of mixed sizes are cut into, if neither a size nor tiles are asked for;
     None: they are resized."""
 
+    BATCH: ClassVar[int] = 32
+    """Images of every network call once it is trained."""
+
     PARTS: ClassVar[tuple[str, ...]] = ()
     """Names of the trained models that it may build on. A family that names any takes them as the
     second argument, `parts`, and hands them to `super().__init__`."""
@@ -258,6 +261,17 @@ class Family(nn.Module, abc.ABC):
         }
         found = {**unknown(blank), **batch}
         return {name: found[name] for name in config.given}
+
+    def ready(self) -> None:
+        """Once its tensors are loaded from an artefact: open what of it lies elsewhere.
+
+        Raises:
+            Invalid: it is gone, or not what it was.
+        """
+
+    def cut(self, text: str) -> str:
+        """What does not fit of a text that images are asked to show; "" if all does."""
+        return self.config.text.cut(text) if self.config.text else ""
 
     def phases(self) -> tuple[Phase, ...]:
         """The optimisation phases of a step, in order. Default: one, over everything."""

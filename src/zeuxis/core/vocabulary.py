@@ -58,6 +58,10 @@ class Vocabulary(pydantic.BaseModel, frozen=True, extra="forbid"):
         """Number of ids."""
         return FIRST + 256 + len(self.merges)
 
+    def spelled(self, caption: str) -> str:
+        """A caption as models are given it."""
+        return plain(caption)
+
     def encode(self, text: str) -> list[int]:
         """Ids of a text as it is."""
         return [one for piece in PIECE.findall(text) for one in self._ids(piece)]
@@ -72,16 +76,16 @@ class Vocabulary(pydantic.BaseModel, frozen=True, extra="forbid"):
         return fluent(self.decode(ids))
 
     def rows(self, captions: Sequence[str]) -> np.ndarray:
-        """(N, length) int16 of captions, in small letters; one that says nothing is `NO_CAPTION`."""
+        """(N, length) int16 of captions; one that says nothing is `NO_CAPTION`."""
         out = np.full((len(captions), self.length), PADDING, np.int16)
         for row, caption in zip(out, captions, strict=True):
-            ids = self.encode(plain(caption))[: self.length] or [NO_CAPTION]
+            ids = self.encode(self.spelled(caption))[: self.length] or [NO_CAPTION]
             row[: len(ids)] = ids
         return out
 
     def cut(self, caption: str) -> str:
         """What of a caption does not fit; "" if all does."""
-        return self.decode(self.encode(plain(caption))[self.length :]).strip()
+        return self.decode(self.encode(self.spelled(caption))[self.length :]).strip()
 
     @functools.cached_property
     def _order(self) -> dict[tuple[int, int], int]:
@@ -111,6 +115,17 @@ class Vocabulary(pydantic.BaseModel, frozen=True, extra="forbid"):
                 self._found.clear()
             self._found[piece] = tuple(ids)
         return self._found[piece]
+
+
+class Verbatim(Vocabulary):
+    """Texts as they are, a byte an id: of models that bring vocabularies of their own."""
+
+    merges: tuple[()] = ()
+    length: int = pydantic.Field(4096, ge=1, le=1 << 14)
+
+    def spelled(self, caption: str) -> str:
+        """The same."""
+        return caption
 
 
 def plain(caption: str) -> str:

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zeuxis.core.errors import Conflict, NotFound
+from zeuxis.core.errors import Conflict, NotFound, Unable
 from zeuxis.core.progress import Progress
 from zeuxis.core.settings import suggest
 from zeuxis.export import npm, page, plain
 from zeuxis.export.files import Asked, check_folder, networks, write_card
 from zeuxis.export.meta import META
 from zeuxis.export.parity import PARITY
+from zeuxis.families import ADOPTED
 from zeuxis.inference import artefact
 from zeuxis.trust import cards
 
@@ -110,7 +111,11 @@ def export(
     path = Path(out) if out else Path("exports") / f"{run.resolve().name}-{to}{kind.suffix}"
     if kind.suffix and path.suffix.lower() != kind.suffix:
         raise Conflict(f"{path} cannot be that; give --out a name that ends in {kind.suffix}")
-    artefact.read(run)
+    if artefact.read(run)["family"] in ADOPTED and to != "sheet":
+        raise Unable(
+            f"the weights of {run} are another's and are not in it, so they are not exported; a sheet of its "
+            "pictures is, with --to sheet"
+        )
     asked = Asked(run, path, half, **more)
     path.parent.mkdir(parents=True, exist_ok=True)
     return kind.write(asked, progress)

@@ -51,6 +51,14 @@ FAMILIES = {
     "stylise": ("Stylise", "One style for any picture, of any size, in one pass; needs no pairs."),
 }
 
+ADOPTED = {
+    "pretrained": (
+        "Pretrained",
+        "Another's diffusers pipeline, used as it is: text to image, image to image, inpainting.",
+    ),
+}
+"""Families whose models others have trained; `zeuxis adopt` makes runs of them."""
+
 
 def get(name: str) -> "type[Family]":
     """The family class called `name`, imported on first use.
@@ -58,9 +66,10 @@ def get(name: str) -> "type[Family]":
     Raises:
         ValueError: there is no such family; the message names the nearest.
     """
-    if name not in FAMILIES:
+    known = {**FAMILIES, **ADOPTED}
+    if name not in known:
         raise NotFound(f"no family {name!r}; {suggest(name, FAMILIES)}")
-    return getattr(importlib.import_module(f"zeuxis.families.{name}"), FAMILIES[name][0])
+    return getattr(importlib.import_module(f"zeuxis.families.{name}"), known[name][0])
 
 
 def build(

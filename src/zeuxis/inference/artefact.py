@@ -320,6 +320,7 @@ def _rebuild(tree: _Tree) -> Family:
     kept = {key for key in model.state_dict() if not is_dropped(model, key)}
     tensors.fill(model, path, found, kept, renamed)
     model.origin = (folder, sha256(folder / "config.json"))
+    model.ready()
     return model.eval().requires_grad_(False)
 
 
@@ -332,6 +333,22 @@ def is_dropped(model: Family, key: str) -> bool:
 def state(model: torch.nn.Module) -> dict[str, Tensor]:
     """The state dict, detached."""
     return {key: value.detach() for key, value in model.state_dict().items()}
+
+
+def _adopted(content: Mapping[str, Any]) -> str:
+    """The card of a model that others have trained."""
+    config, adopted = content["config"], content.get("adopted", {})
+    licence = adopted.get("licence")
+    return f"""# {code(adopted.get("name", "A pipeline"))}, used with Zeuxis {content["zeuxis"]}
+
+- A {code(config["pipeline"])} of diffusers. Others have trained it: its weights are theirs, lie in a folder
+  of their own, and are only named here, with their hashes.
+- Licence: {code(licence) if licence else "not stated in that folder; ask whoever made it"}
+- Images from this model are generated: say so where you show them.
+
+Use: `zeuxis sample . --text "a red cat"`,
+or `zeuxis.load(".")` in Python.
+"""
 
 
 USES = {
@@ -348,6 +365,8 @@ def usage(family: str, run: str) -> str:
 
 def _card(content: Mapping[str, Any]) -> str:
     """A short model card."""
+    if content["family"] in families.ADOPTED:
+        return _adopted(content)
     config, progress = content["config"], content.get("progress", {})
     size = f"{config['height']} x {config['width']}, {config['channels']} channel(s)"
     conditions = ", ".join(code(condition["name"]) for condition in config["conditions"]) or "none"

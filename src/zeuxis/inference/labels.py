@@ -199,7 +199,7 @@ def with_remarks(model: "Model", made: "Images", text: Sequence[str] | None) -> 
 
 def remarks(model: "Model", text: Sequence[str]) -> list[str]:
     """What the model does not take of texts: words that training never saw, and what is cut."""
-    vocabulary, out = model.family.config.text, list[str]()
+    out = list[str]()
     seen = set(model.facts.get("dataset", {}).get("words") or ())
     asked = dict.fromkeys(word for one in text for word in words(one))
     new = [word for word in asked if word not in seen] if seen else []
@@ -208,6 +208,6 @@ def remarks(model: "Model", text: Sequence[str]) -> list[str]:
         more = f" and {len(new) - NAMED} more" if new[NAMED:] else ""
         out.append(f"{len(new)} of {len(asked)} words were never seen in training: {named}{more}")
     for one in text:
-        if vocabulary and (rest := vocabulary.cut(one)):
+        if rest := model.family.cut(one):
             out.append(f"too long a text: cut before {rest[:60]!r}")
     return out

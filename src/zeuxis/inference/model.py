@@ -1,7 +1,7 @@
 """A trained model: arrays in, arrays out, with a seed for each image and batches of a fixed size.
 
 Measured, a batch of 1 or 4 differs from one of 64 in the last bits, and the same seed is to give the same
-image always. So every network call has `BATCH` images; the last one is padded.
+image always. So every network call has as many images as its family says; the last one is padded.
 """
 
 import dataclasses
@@ -28,8 +28,8 @@ from zeuxis.inference import artefact
 from zeuxis.inference.results import Images
 from zeuxis.inference.verbs import VERBS
 
-BATCH = 32
-"""Images of every network call."""
+BATCH = Family.BATCH
+"""Images of every network call of most families."""
 DESCRIBED = ("number", "text")
 """Inputs that are part of the condition."""
 NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -239,8 +239,9 @@ class Model:
         """
         known, count, parts = torch.from_numpy(labels), len(labels), []
         tensors = {name: tensor_of(value) for name, value in inputs.items()}
-        for start in range(0, count, BATCH):
-            rows = slice(start, start + BATCH)
+        size = self.family.BATCH
+        for start in range(0, count, size):
+            rows = slice(start, start + size)
             made = self.batch(
                 call,
                 self.random(seed, rows),
@@ -249,7 +250,7 @@ class Model:
                 _within(rows, count, progress),
             )
             parts.append((finish(made) if finish else made)[: count - start])
-            if progress:
+            if progress and size > 1:
                 progress(min(rows.stop, count), count)
         return torch.cat(parts)
 
@@ -286,7 +287,9 @@ def _within(rows: slice, count: int, progress: Progress | None) -> Progress | No
     """Progress inside a batch, for families that take many steps: still told in images done."""
     if progress is None:
         return None
-    size = min(BATCH, count - rows.start)
+    if rows.stop - rows.start == 1:  # that takes long, and is told in steps
+        return lambda done, total: progress(rows.start * total + done, count * total)
+    size = min(rows.stop, count) - rows.start
 
     def tick(done: int, total: int) -> None:
         if done < total:

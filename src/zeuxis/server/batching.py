@@ -25,7 +25,7 @@ from zeuxis.core.errors import Stopped
 from zeuxis.core.family import Family
 from zeuxis.core.progress import Progress, is_asked
 from zeuxis.core.rng import Rng
-from zeuxis.inference.model import BATCH, NOTHING, Ask, Model, padded, tensor_of
+from zeuxis.inference.model import NOTHING, Ask, Model, padded, tensor_of
 
 Call = Callable[[Ask], Tensor]
 TURNS = (1, 8, 21)
@@ -66,6 +66,11 @@ class Rows:
     def left(self) -> int:
         """Rows that are still to be made."""
         return len(self.labels) - self.done
+
+    @property
+    def size(self) -> int:
+        """Rows of a batch."""
+        return self.model.family.BATCH
 
     @property
     def key(self) -> Hashable:
@@ -167,7 +172,7 @@ class Batcher:
 
     def _shared(self, rows: Rows) -> tuple[list[tuple[Rows, int]], Tensor]:
         """What is in the batch, and what was made of it."""
-        alone, key = [(rows, min(rows.left, BATCH))], rows.key
+        alone, key = [(rows, min(rows.left, rows.size))], rows.key
         known = self._known.setdefault(rows.model.family, {})
         if not known.get(key, True):
             return alone, _made(alone)
@@ -182,7 +187,8 @@ class Batcher:
         return (taken, made) if known[key] else (alone, _made(alone))
 
     def _taken(self, rows: Rows) -> list[tuple[Rows, int]]:
-        taken, room, key = [(rows, min(rows.left, BATCH))], BATCH - min(rows.left, BATCH), rows.key
+        taken, key = [(rows, min(rows.left, rows.size))], rows.key
+        room = rows.size - taken[0][1]
         for other in self._waiting:
             if other is not rows and room and other.left and other.key == key:
                 taken.append((other, min(other.left, room)))
@@ -191,8 +197,9 @@ class Batcher:
 
 
 def _made(taken: Sequence[tuple[Rows, int]], turn: int = 0) -> Tensor:
-    """What the call of the first gives for all rows, (BATCH, ...), if they stand `turn` places further on."""
-    first, spare = taken[0][0], BATCH - sum(count for _, count in taken)
+    """What the call of the first gives for all rows of a batch, if they stand `turn` places further on."""
+    first = taken[0][0]
+    spare = first.size - sum(count for _, count in taken)
     slices = [(rows, slice(rows.done, rows.done + count)) for rows, count in taken]
     last, end = slices[-1]
     drawn = [rows.model.random(rows.seed, part) for rows, part in slices[:-1]]
@@ -200,7 +207,7 @@ def _made(taken: Sequence[tuple[Rows, int]], turn: int = 0) -> Tensor:
 
     def whole(values: Sequence[Tensor]) -> Tensor:
         parts = [value[part] for value, (_, part) in zip(values, slices, strict=True)]
-        return padded(torch.cat(parts), slice(0, BATCH)).roll(turn, 0)
+        return padded(torch.cat(parts), slice(0, first.size)).roll(turn, 0)
 
     def tick(done: int, total: int) -> None:
         if all(rows.is_cancelled() for rows, _ in taken):

@@ -13,7 +13,7 @@ import torch
 
 from zeuxis import data, families
 from zeuxis.core import machine
-from zeuxis.core.errors import Invalid, OutOfTime
+from zeuxis.core.errors import Invalid, OutOfTime, Unable
 from zeuxis.core.family import Family, Loader
 from zeuxis.core.files import check_disk, read_sealed, write_sealed
 from zeuxis.core.processes import Parallel, join_processes
@@ -140,6 +140,11 @@ class Job:
 
 def _ready(request: Request) -> tuple[Data, torch.device]:
     """How the data is prepared, and the device, which is made ready."""
+    if request.family in families.ADOPTED:
+        raise Unable(
+            f"{request.family} is not trained here: others have done that, and `zeuxis adopt FOLDER RUN` "
+            "makes a run of what they made"
+        )
     settings = override(Data(), dict(words(request)["data"]), "data.")
     ground, register = request.ground()
     if ground == "consented":

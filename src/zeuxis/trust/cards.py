@@ -14,12 +14,13 @@ from typing import Any
 from zeuxis import families
 from zeuxis.core.errors import Invalid
 from zeuxis.core.files import read_json
-from zeuxis.core.words import printable
+from zeuxis.core.words import code, printable
 from zeuxis.data.preparation.people import read as read_register
 from zeuxis.data.preparation.warn import faces_said
 from zeuxis.inference import artefact
 
 UNSTATED = "not stated"
+WEIGHTS = ".safetensors"
 CARD, DATA, RECEIPT = "README.md", "croissant.json", "bom.cdx.json"
 TASKS = {"generate": "unconditional-image-generation"}
 """What the hub calls what a family shows; all else is image-to-image."""
@@ -91,6 +92,9 @@ class Facts:
     @property
     def name(self) -> str:
         """Of the model: the family's and the data's."""
+        adopted = self.config.get("adopted", {})
+        if adopted.get("name"):
+            return str(adopted["name"])
         return f"{self.family}-{plain(self.data.get('name') or 'model')}"
 
     @property
@@ -120,6 +124,7 @@ def facts_of(run: Path, licence: str = "", data_licence: str = "", people: str =
         for name in ("run.json", "report.json")
     )
     retrain = withdrawn(asked)
+    licence = licence or str(config.get("adopted", {}).get("licence") or "")
     return Facts(config, data, asked, report, licence, data_licence, people, retrain)
 
 
@@ -136,6 +141,8 @@ def plain(value: Any) -> Any:
 
 def model_card(facts: Facts) -> str:
     """README.md of a model."""
+    if facts.family in families.ADOPTED:
+        return _written(facts, _of_adopted(facts))
     config, data = facts.config["config"], facts.data
     progress, machine = facts.config.get("progress", {}), facts.config.get("machine", {})
     size = f"{config['height']} x {config['width']} pixels, {config['channels']} channel(s)"
@@ -169,6 +176,32 @@ def model_card(facts: Facts) -> str:
         "Marking": MARKING,
         "Misuse": MISUSE,
     }
+    return _written(facts, sections)
+
+
+def _of_adopted(facts: Facts) -> dict[str, str]:
+    """Sections of the card of a model that others have trained."""
+    config, name = facts.config["config"], facts.name
+    hashes = [
+        f"- {code(file)}: `{h}`" for file, h in config["files"].items() if file.endswith(WEIGHTS)
+    ]
+    return {
+        name: f"A `{config['pipeline']}` of diffusers that others have trained: {config['height']} x "
+        f"{config['width']} pixels. The weights are theirs and are not in this folder. Use: "
+        f'`zeuxis sample . --text "a red cat"`, or `zeuxis.load(".")` in Python.',
+        "Licence": f"Of the weights: {printable(facts.licence) or UNSTATED}. Zeuxis' own licence says "
+        "nothing of them.",
+        "Data": UNSTATED.capitalize() + ": see what whoever trained it says.",
+        "Weights": "SHA-256 when they were adopted:\n\n" + "\n".join(hashes),
+        "Results": _results(facts),
+        "Limits": LIMITS,
+        "Marking": MARKING,
+        "Misuse": MISUSE,
+    }
+
+
+def _written(facts: Facts, sections: Mapping[str, str]) -> str:
+    """A card, under the hub's front matter."""
     body = "\n\n".join(
         f"{'#' if row == 0 else '##'} {title}\n\n{text}"
         for row, (title, text) in enumerate(sections.items())
@@ -215,6 +248,7 @@ def _front(facts: Facts) -> str:
     known = licence in LICENCES
     named = {} if known else {"license_name": facts.licence}
     task = TASKS.get(families.get(facts.family).shows() or "", "image-to-image")
+    task = "text-to-image" if facts.family in families.ADOPTED else task
     data = {"type": "image", "name": plain(facts.data.get("name") or UNSTATED)}
     metrics = [{"type": n, "value": v, "name": n} for n, v, _, _ in facts.measured()]
     kind = {"type": task, "name": task.replace("-", " ")}
@@ -345,6 +379,13 @@ def data_card(facts: Facts) -> dict[str, Any]:
     }
 
 
+def _files(facts: Facts) -> Iterator[dict[str, Any]]:
+    """Those of a model that others have trained, which it is made of."""
+    for name, digest in facts.config["config"].get("files", {}).items():
+        hashes = [{"alg": "SHA-256", "content": digest}]
+        yield {"type": "file", "bom-ref": f"file:{name}", "name": name, "hashes": hashes}
+
+
 def receipt(facts: Facts) -> dict[str, Any]:
     """What went into a model, as a bill of materials in CycloneDX 1.6 (ECMA-424)."""
     data, machine = facts.data, facts.config.get("machine", {})
@@ -399,7 +440,7 @@ def receipt(facts: Facts) -> dict[str, Any]:
         "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_OID, facts.weights)}",
         "version": 1,
         "metadata": {"component": model},
-        "components": [source, *libraries],
+        "components": [source, *_files(facts), *libraries],
         "dependencies": [
             {"ref": "model", "dependsOn": ["data", *(one["bom-ref"] for one in libraries)]}
         ],

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from zeuxis.core.errors import Invalid, NotFound
+from zeuxis.core.errors import Invalid, NotFound, Unable
 from zeuxis.core.files import json_text, parse_json, read_json, sha256, write_file, write_json
+from zeuxis.families import ADOPTED
 from zeuxis.inference import artefact
 from zeuxis.marks import credentials
 from zeuxis.trust import cards
@@ -53,6 +54,11 @@ def release(run: Path, licence: str, data_licence: str = "", people: str = "") -
         Invalid: no licence and no stated unknown, of the model or of its data, or no trained model.
         Unable: the extra `credentials` is missing.
     """
+    if _is_run(run) and artefact.read(run)["family"] in ADOPTED:
+        raise Unable(
+            f"the weights of {run} are another's and are not in it, so there is nothing to release; "
+            "`zeuxis card` writes what is known of them"
+        )
     stated = str(read_json(run / "dataset.json").get("licence") or "") if _is_run(run) else ""
     for what, given, option in (
         ("the model", licence, "--licence"),
