@@ -19,6 +19,7 @@ from tests.support.pipelines import SIDE, edit, write
 from tests.support.sabotage import breaks
 from zeuxis.cli.main import main
 from zeuxis.core.errors import Conflict, Error, Invalid, NotFound, Stopped, Unable
+from zeuxis.core.pipelines import usual
 from zeuxis.core.rng import Rng
 from zeuxis.export.write import export
 from zeuxis.inference.adopt import adopt
@@ -139,7 +140,7 @@ def test_schedulers_with_noise_of_their_own_repeat_it_and_leave_the_global_gener
 
 def test_a_size_is_asked_for_with_height_and_width(model):
     assert model.sample(1, text=TEXT, height=24, width=32, **STEPS).images.shape == (1, 24, 32, 3)
-    with pytest.raises(Invalid, match="15 x 16 are asked for; this pipeline draws multiples of 2"):
+    with pytest.raises(Invalid, match="15 x 16 are asked for; this pipeline draws multiples of 8"):
         model.sample(1, text=TEXT, height=15, **STEPS)
 
 
@@ -306,15 +307,13 @@ def test_without_the_extra_the_sentence_says_what_to_install(folder, tmp_path, m
 
 
 def test_distilled_pipelines_draw_in_few_steps(copied, tmp_path):
-    def usual(folder, name):
-        config = json.loads((adopt(folder, tmp_path / name) / "config.json").read_text())["config"]
-        return config["steps"], config["guidance_scale"]
-
-    assert usual(copied, "plain") == (30, 7.5)
+    assert usual(copied)[:2] == (30, 7.5)
     edit(copied / "scheduler" / "scheduler_config.json", timestep_spacing="trailing")
-    assert usual(copied, "trailing") == (4, 1.0)
+    assert usual(copied)[:2] == (4, 1.0)
+    config = json.loads((adopt(copied, tmp_path / "run") / "config.json").read_text())["config"]
+    assert (config["steps"], config["guidance_scale"]) == (4, 1.0)
     edit(copied / "scheduler" / "scheduler_config.json", timestep_spacing="leading")
-    assert usual(copied.rename(tmp_path / "sd-Turbo"), "named") == (4, 1.0)
+    assert usual(copied.rename(tmp_path / "sd-Turbo"))[:2] == (4, 1.0)
 
 
 def test_another_class_says_what_it_cannot(tmp_path, photos):
@@ -329,14 +328,42 @@ def test_another_class_says_what_it_cannot(tmp_path, photos):
         model.complete(photos, np.ones((SIDE, SIDE), np.uint8), text=TEXT)
 
 
-def test_two_text_encoders_and_weights_of_half_precision(tmp_path, photos):
-    folder = write(tmp_path / "large", "StableDiffusionXLPipeline", variant="fp16")
-    model = load(adopt(folder, tmp_path / "run", {"steps": 2}))
-    assert model.family.config.half and model.sample(1, text=TEXT).images.std() > 0
-    assert model.vary(photos[:1], text=TEXT).images.shape == (1, SIDE, SIDE, 3)
+@breaks("families/pretrained.py", "self._packed(self._latents(seed, *size))", "None")
+@pytest.mark.parametrize(
+    "kind, saved",
+    [
+        ("StableDiffusionXLPipeline", {"variant": "fp16"}),
+        ("StableDiffusion3Pipeline", {}),
+        ("FluxPipeline", {}),
+    ],
+)
+def test_every_class_of_the_table_samples_varies_and_completes(tmp_path, photos, kind, saved):
+    folder = write(tmp_path / "pipeline", kind, **saved)
+    sized = {"steps": 2, "height": SIDE, "width": SIDE}
+    model = load(adopt(folder, tmp_path / "run", sized))
+    assert model.family.config.half == bool(saved)
+    before = torch.get_rng_state()
+    two = model.sample(2, text=[*TEXT, "a hat"])
+    assert two.images.shape == (2, SIDE, SIDE, 3) and two.images.std() > 0
+    assert np.array_equal(model.sample(1, text=TEXT).images, two.images[:1])
+    assert differ(model.sample(1, text=["a blue cat"]), model.sample(1, text=TEXT)) > 0
+    assert model.sample(1, text=TEXT, height=24, width=32).images.shape == (1, 24, 32, 3)
+    varied = model.vary(photos, text=TEXT, strength=0.6)
+    assert np.array_equal(varied.images[:1], model.vary(photos[:1], text=TEXT, strength=0.6).images)
     mask = np.eye(SIDE, dtype=np.uint8)
-    filled = model.complete(photos[:1], mask, text=TEXT).images
-    assert np.array_equal(filled[0][mask == 0], photos[0][mask == 0])
+    filled = model.complete(photos, mask, text=TEXT).images
+    assert np.array_equal(filled[:, mask == 0], photos[:, mask == 0])
+    assert np.array_equal(filled[:1], model.complete(photos[:1], mask, text=TEXT).images)
+    assert torch.equal(before, torch.get_rng_state())
+    if kind == "FluxPipeline":
+        said = model.sample(1, text=["red hat " * LONG]).remarks
+        assert len(said) == 1 and said[0].startswith("too long a text")
+        with pytest.raises(Unable, match="takes no negative text"):
+            model.sample(1, text=TEXT, negative="cat")
+        with pytest.raises(Invalid, match="multiples of 8"):
+            model.sample(1, text=TEXT, height=18)
+        edit(folder / "transformer" / "config.json", guidance_embeds=False)
+        assert usual(folder)[:2] == (4, 1.0)
 
 
 def test_the_card_says_whose_the_weights_are_and_the_licence_if_it_is_stated(copied, tmp_path):

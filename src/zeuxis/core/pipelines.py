@@ -17,16 +17,19 @@ from zeuxis.core.files import read_json
 
 
 class Usual(NamedTuple):
-    """What suits a pipeline: network passes, and guidance."""
+    """What suits a pipeline: network passes, guidance, and cells of a latent that sides are multiples of."""
 
     steps: int
     guidance_scale: float
+    cells: int = 1
 
 
 PIPELINES = {
     "StableDiffusionPipeline": Usual(30, 7.5),
     "StableDiffusionXLPipeline": Usual(30, 5.0),
     "LatentConsistencyModelPipeline": Usual(4, 8.5),
+    "StableDiffusion3Pipeline": Usual(28, 7.0, 2),
+    "FluxPipeline": Usual(28, 3.5, 2),
 }
 """Classes that can be adopted."""
 FEW = Usual(4, 1.0)
@@ -39,7 +42,8 @@ LIBRARIES = ("diffusers", "transformers", "stable_diffusion")
 PICKLES = {".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle"}
 READ = {".safetensors", ".json", ".txt", ".model"}
 """Suffixes of the files of a pipeline's parts that are read."""
-HALF = ".fp16.safetensors"
+HALF = re.compile(r"\.fp16(?=[.-])")
+"""In the name of a file of weights, what says that they are float16."""
 
 
 def needed() -> Any:
@@ -125,7 +129,7 @@ def usual(folder: Path) -> Usual:
     """What suits a pipeline: its class's, or few steps without guidance if it was distilled to that.
 
     Those that were distilled have the same class as those that were not. Their name says so, or their
-    scheduler: one for few steps, or Euler's with steps counted from the end.
+    scheduler (one for few steps, or Euler's with steps counted from the end), or a network without guidance.
     """
     index = index_of(folder)
     known = PIPELINES[index["_class_name"]]
@@ -133,25 +137,25 @@ def usual(folder: Path) -> Usual:
     config = _config(folder, "scheduler", "scheduler_config.json")
     trailing = kind.startswith("Euler") and config.get("timestep_spacing") == "trailing"
     few = kind in ("LCMScheduler", "TCDScheduler") or trailing
+    few |= _config(folder, "transformer", "config.json").get("guidance_embeds") is False
     named = any(word in folder.name.lower() for word in DISTILLED)
-    return FEW if (few or named) and known.steps > FEW.steps else known
+    is_few = (few or named) and known.steps > FEW.steps
+    return FEW._replace(cells=known.cells) if is_few else known
 
 
 def is_half(folder: Path) -> bool:
     """Whether some weights are stored as float16 alone."""
-    names = [name for name in files_of(folder) if name.endswith(".safetensors")]
-    whole = {name for name in names if not name.endswith(HALF)}
-    return any(
-        name.endswith(HALF) and name.replace(HALF, ".safetensors") not in whole for name in names
-    )
+    names = {name for name in files_of(folder) if name.endswith(".safetensors")}
+    return any(HALF.search(name) and HALF.sub("", name) not in names for name in names)
 
 
 def side(folder: Path) -> int:
     """Pixels of a side of the square images that it was trained for."""
     blocks = _config(folder, "vae", "config.json").get("block_out_channels", [0] * 4)
-    cells = _config(folder, "unet", "config.json").get("sample_size")
-    factor = 2 ** (len(blocks) - 1)
-    return cells * factor if type(cells) is int else 64 * factor
+    networks = [_config(folder, part, "config.json") for part in ("unet", "transformer")]
+    given = [net.get("sample_size") for net in networks]
+    cells = next((one for one in given if type(one) is int), 128 if networks[1] else 64)
+    return cells * 2 ** (len(blocks) - 1)
 
 
 def licence(folder: Path) -> str:

@@ -33,6 +33,8 @@ from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Hash, Training
 from zeuxis.core.vocabulary import Verbatim
 
+LEAST_SIDE = 8
+"""Pixels that every side is a multiple of."""
 MOST_SIDE = 4096
 """Pixels of a side that is asked for."""
 
@@ -68,9 +70,9 @@ class PretrainedControls(Controls):
     """Text to move away from when guided."""
     strength: float = pydantic.Field(0.6, gt=0, le=1)
     """How much of an image that is varied becomes noise: 1 is all of it."""
-    height: int | None = pydantic.Field(None, ge=8, le=MOST_SIDE)
+    height: int | None = pydantic.Field(None, ge=LEAST_SIDE, le=MOST_SIDE)
     """Pixels from top to bottom of new images; by default as the pipeline was trained."""
-    width: int | None = pydantic.Field(None, ge=8, le=MOST_SIDE)
+    width: int | None = pydantic.Field(None, ge=LEAST_SIDE, le=MOST_SIDE)
     """Pixels from left to right of new images; by default as the pipeline was trained."""
 
 
@@ -169,8 +171,12 @@ class Pretrained(
         """Images to the texts, of the size that is asked for."""
         size = controls.height or self.config.height, controls.width or self.config.width
         self._check_size(*size)
-        given = {"height": size[0], "width": size[1]}
-        return self._each(self.pipe, noise, cond, controls, progress, lambda row: given, size)
+
+        def given(row: int, seed: int) -> dict[str, Any]:
+            latents = self._packed(self._latents(seed, *size))
+            return {"height": size[0], "width": size[1], "latents": latents}
+
+        return self._each(self.pipe, noise, cond, controls, progress, given)
 
     def vary(
         self,
@@ -185,7 +191,7 @@ class Pretrained(
         steps = max(usual, math.ceil(1 / controls.strength))  # at least one is left of them
         turned = controls.model_copy(update={"steps": steps})
 
-        def given(row: int) -> dict[str, Any]:
+        def given(row: int, seed: int) -> dict[str, Any]:
             return {"image": _shown(image_BCHW[row]), "strength": controls.strength}
 
         return self._each(self._sibling("Image2Image"), noise, cond, turned, progress, given)
@@ -204,13 +210,14 @@ class Pretrained(
         known_BCHW = image_BCHW.masked_fill(open_B1HW, 0)
         size = self.config.height, self.config.width
 
-        def given(row: int) -> dict[str, Any]:
+        def given(row: int, seed: int) -> dict[str, Any]:
             mask_11HW = open_B1HW[row][None].float()
             shown = {"image": _shown(known_BCHW[row]), "mask_image": mask_11HW, "strength": 1.0}
-            return {**shown, "height": size[0], "width": size[1]}
+            latents = self._latents(seed, *size)
+            return {**shown, "height": size[0], "width": size[1], "latents": latents}
 
         pipe = self._sibling("Inpainting")
-        drawn_BCHW = self._each(pipe, noise, cond, controls, progress, given, size)
+        drawn_BCHW = self._each(pipe, noise, cond, controls, progress, given)
         return torch.where(open_B1HW, drawn_BCHW, image_BCHW)
 
     def cut(self, text: str) -> str:
@@ -222,9 +229,11 @@ class Pretrained(
 
     def _tokenizers(self) -> Iterator[tuple[int, Any]]:
         """Those of the pipeline, with the tokens that each takes, marks included."""
+        longest = inspect.signature(self.pipe.__call__).parameters.get("max_sequence_length")
+        most = longest.default if longest else 1 << 30
         for name, part in self.pipe.components.items():
             if name.startswith("tokenizer") and part is not None:
-                yield part.model_max_length, part
+                yield min(part.model_max_length, most), part
 
     def _each(
         self,
@@ -233,14 +242,13 @@ class Pretrained(
         cond: Batch,
         controls: PretrainedControls,
         progress: Progress | None,
-        given: Callable[[int], Mapping[str, Any]],
-        size: tuple[int, int] | None = None,
+        given: Callable[[int, int], Mapping[str, Any]],
     ) -> Tensor:
-        """Images in [-1, 1], a call each; latents of images of `size` are drawn here."""
+        """Images in [-1, 1], a call each, with what is given by row and seed."""
         rows, config = noise["seed"].shape[0], self.config
         takes = inspect.signature(pipe.__call__).parameters
         ids_BT = self.condition(cond, rows)["text"]
-        if controls.negative and "negative_prompt" not in takes:
+        if controls.negative and ("negative_prompt" not in takes or "true_cfg_scale" in takes):
             raise Unable(f"a {config.pipeline} takes no negative text")
         scale = controls.guidance_scale
         made = []
@@ -261,8 +269,7 @@ class Pretrained(
                 "generator": torch.Generator().manual_seed(seed),
                 "output_type": "pt",
                 "callback_on_step_end": tick,
-                **({"latents": self._latents(seed, *size)} if size else {}),
-                **given(row),
+                **given(row, seed),
             }
             try:
                 found = pipe(**{name: asked[name] for name in asked if name in takes}).images
@@ -279,13 +286,19 @@ class Pretrained(
         rng = Rng((seed,), "pretrained", self.fingerprint.device)
         return rng.normal("latents", channels, height // factor, width // factor)
 
+    def _packed(self, latents: Tensor) -> Tensor:
+        """Latents as the pipeline takes those of new images: some want tokens of 2 x 2 cells."""
+        pack = getattr(self.pipe, "_pack_latents", None)
+        return pack(latents, *latents.shape) if pack else latents
+
     def _check_size(self, height: int, width: int) -> None:
         """Refuse sizes that have no latents.
 
         Raises:
             Invalid: they have none.
         """
-        factor = self.pipe.vae_scale_factor
+        cells = PIPELINES[self.config.pipeline].cells
+        factor = math.lcm(LEAST_SIDE, self.pipe.vae_scale_factor * cells)
         if height % factor or width % factor:
             raise Invalid(
                 f"images of {height} x {width} are asked for; this pipeline draws multiples of {factor}"

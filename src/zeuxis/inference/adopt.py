@@ -64,7 +64,8 @@ def adopt(
         "pipeline": pipelines.index_of(folder)["_class_name"],
         "files": hashes,
         "half": pipelines.is_half(folder),
-        **usual._asdict(),
+        "steps": usual.steps,
+        "guidance_scale": usual.guidance_scale,
     }
     config = checked(PretrainedConfig, known, folder)
     model = Pretrained(override(config, {k: str(v) for k, v in (settings or {}).items()}))
