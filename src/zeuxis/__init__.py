@@ -3,7 +3,7 @@
 The names of a whole working day are here; the rest is in the submodules.
 
 >>> print(*(name for name in __all__ if not name.startswith("_")))
-Request adopt compare create demo errors evaluate load open_prepared prepare train
+Request adopt compare create demo errors evaluate load open_prepared prepare train tune
 """
 
 import importlib
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from zeuxis.training.closing import evaluate
     from zeuxis.training.demo import demo
     from zeuxis.training.observers import Observer
+    from zeuxis.training.tune import Tuned
 
 __version__ = "0.1.0"
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "open_prepared",
     "prepare",
     "train",
+    "tune",
 ]
 
 _HOME = {
@@ -85,7 +87,7 @@ def train(
         out: the run's folder; default `runs/<family>-<source>`. A stopped run in it is continued.
         minutes: wall time until a first report; turned into steps once, before step 0.
         steps: instead of minutes. With neither, the family's own number.
-        preset: a recipe of this family.
+        preset: a recipe of this family, by its name or as a file (`recipe.toml` of `zeuxis tune`).
         seed: same seed, machine and threads: same bits.
         device: auto, cpu, cuda or mps.
         threads: CPU threads; default one per core, or with `minutes` one in all where that is quicker.
@@ -107,8 +109,9 @@ def train(
         Diverged: gradients stopped being finite.
     """
     from zeuxis.core.request import Request, nested
-    from zeuxis.training import run
+    from zeuxis.training import recipes, run
 
+    preset, settings = recipes.expanded(family, preset, overrides or {})
     request = Request.read(
         {
             "family": family,
@@ -124,11 +127,93 @@ def train(
             "keep": keep,
             "fresh": fresh,
             "faces": faces,
-            "overrides": nested(overrides or {}),
+            "overrides": nested(settings),
             "evaluate": evaluate,
         }
     )
     return run.train(request, watch, stop, observers)
+
+
+def tune(
+    family: str,
+    source: str | Path,
+    *,
+    trials: int = 20,
+    minutes: float | None = None,
+    out: str | Path | None = None,
+    steps: int | None = None,
+    trial_minutes: float | None = None,
+    sampler: str = "tpe",
+    space: Mapping[str, str] | None = None,
+    confirm: int = 0,
+    preset: str | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    threads: int | None = None,
+    faces: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    watch: "Watch | None" = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> "Tuned":
+    """Search for better settings of a family on some images; the same call goes on with the search.
+
+    >>> tune("gan", "photos", trials=20, minutes=60, space={"lr": "1e-4..1e-2 log"})  # doctest: +SKIP
+
+    Args:
+        family: a name of `zeuxis families`.
+        source: images in any form that `zeuxis.data` reads, or a prepared set.
+        trials: in all, over all calls and processes; the first is the preset as it is.
+        minutes: of work on all trials; one that would not end in time is not begun.
+        out: the search's folder; default `runs/tune-<family>-<source>`.
+        steps: of each trial.
+        trial_minutes: of each trial, instead of steps; by default those of `minutes` that fall to each, or
+            without these the family's own number of steps.
+        sampler: "tpe", "random" or "grid".
+        space: setting -> where it is searched, beside what the family declares: "1e-4..1e-2 log", "16|32".
+        confirm: seeds with which winner and preset are trained again and tried on images that the search
+            never saw, such as 3; 0 leaves that out. It comes after `minutes`.
+        preset: where the search begins, as in `train`.
+        seed: of the search and of every trial.
+        device: as in `train`.
+        threads: as in `train`.
+        faces: as in `train`.
+        overrides: of every trial; what is set is not searched unless `space` names it.
+        watch: told of what happens.
+        stop: asked time and again; true ends the search as Ctrl-C does.
+
+    Raises:
+        Invalid: bad input, a space that cannot be searched, or another search in the folder.
+        Stopped: interrupted; the same call goes on.
+    """
+    import pydantic
+
+    from zeuxis.core.request import Request, nested
+    from zeuxis.core.settings import explain
+    from zeuxis.training import recipes
+    from zeuxis.training import tune as searching
+
+    preset, settings = recipes.expanded(family, preset, overrides or {})
+    request = Request.read(
+        {
+            "family": family,
+            "source": source,
+            "out": out,
+            "minutes": trial_minutes,
+            "steps": steps,
+            "preset": preset,
+            "seed": seed,
+            "device": device,
+            "threads": threads,
+            "faces": faces,
+            "overrides": nested(settings),
+        }
+    )
+    given = {"trials": trials, "minutes": minutes, "sampler": sampler, "confirm": confirm}
+    try:
+        search = searching.Search.model_validate({**given, "space": dict(space or {})})
+    except pydantic.ValidationError as error:
+        raise errors.Invalid(explain(error)) from error
+    return searching.tune(request, search, watch, stop)
 
 
 def __getattr__(name: str) -> Any:

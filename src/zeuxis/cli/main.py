@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from zeuxis import __version__
-from zeuxis.cli import adopt, export, runs, serve, studio, trust, verbs
+from zeuxis.cli import adopt, export, runs, serve, studio, trust, tune, verbs
 from zeuxis.cli.arguments import DataWords, Source, Trained, data_words, examples, pairs, word
 from zeuxis.cli.help import App, FamilyCommand, Group, usage
 from zeuxis.core.errors import Stopped
@@ -68,6 +68,7 @@ app.add_typer(runs.app)
 app.add_typer(serve.app)
 app.add_typer(studio.app)
 app.add_typer(trust.app)
+app.add_typer(tune.app)
 
 
 def _version(wanted: bool) -> None:
@@ -163,7 +164,8 @@ def train(
         ),
     ] = None,
     preset: Annotated[
-        str | None, typer.Option(help="A tested set of settings to start from.")
+        str | None,
+        typer.Option(help="A tested set of settings to start from, or the file of a recipe."),
     ] = None,
     seed: Annotated[
         int,

@@ -38,6 +38,7 @@ from zeuxis.inference.artefact import usage
 from zeuxis.inference.results import Result
 from zeuxis.training import recipes, runs
 from zeuxis.training.doctor.explain import Explanation
+from zeuxis.training.tune import Tuned, scored
 from zeuxis.trust.verify import Verdict
 
 SCORES = ("kernel_distance", "style_distance", "caption_gain")
@@ -377,6 +378,29 @@ def show_explanation(run: Path, found: Explanation) -> None:
     if not found.findings:
         looked = "nothing was found" if found.watched else "it was trained without the doctor"
         out.say(f"  {looked}")
+
+
+def show_tuned(found: Tuned) -> None:
+    """The trials, the best first, and how to train with its settings."""
+    out = _console()
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("Trial", "State", "Score", "Time", "Settings"):
+        table.add_column(title, no_wrap=title != "Settings", overflow="fold")
+    order = sorted(found.rows, key=lambda row: (row.state != "complete", row.score or (0.0,)))
+    for row in order:
+        said = ", ".join(f"{path}={word}" for path, word in row.settings.items())
+        said = "the preset" if row.number == 0 else said
+        words = (str(row.number), row.state, scored(row), duration(row.seconds), said)
+        table.add_row(*map(Text, map(printable, words)))
+    out.print()
+    out.print(table)
+    if found.confirmed:
+        out.print()
+        out.say(found.confirmed.sentence())
+    _made(out, f"{found.page}  (open it in a browser)")
+    if found.recipe is not None:
+        out.say(f"  recipe   {found.recipe}: the settings of trial {found.best}")
+        _next(out, found.command)
 
 
 def show_contest(result: Mapping[str, Any]) -> None:

@@ -50,7 +50,7 @@ class Overrides(Settings):
         """The values as words, of the family, the data and the training."""
         parts = {name: getattr(self, name) for name in type(self).model_fields}
         return {
-            part: {name: _word(value) for name, value in values.items()}
+            part: {name: word(value) for name, value in values.items()}
             for part, values in parts.items()
         }
 
@@ -164,10 +164,10 @@ def nested(words: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return parts
 
 
-def _word(value: Any) -> str:
+def word(value: Any) -> str:
     """A JSON value as it is typed on a command line."""
     if isinstance(value, list | tuple):
-        return ",".join(map(_word, value))
+        return ",".join(map(word, value))
     if value is None:
         return "auto"
     return value if isinstance(value, str) else json.dumps(value)

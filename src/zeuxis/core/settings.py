@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import pydantic
 
 from zeuxis.core.errors import Invalid, NotFound
+from zeuxis.core.space import Around
 
 
 class Settings(
@@ -30,7 +31,7 @@ class Training(Settings):
 
     steps: int = pydantic.Field(1000, ge=1)
     """Optimiser steps. `--minutes` fills this in."""
-    batch_size: int = pydantic.Field(64, ge=1)
+    batch_size: Annotated[int, Around(2)] = pydantic.Field(64, ge=1)
     """Images per step, over all processes and micro-batches."""
     accumulate: int = pydantic.Field(1, ge=1)
     """Micro-batches per step (gradient accumulation): less memory, the same result."""
@@ -38,7 +39,7 @@ class Training(Settings):
     """Random seed: the same seed, machine and thread count give the same weights."""
     optimiser: Literal["adamw", "muon"] = "adamw"
     """`muon` orthogonalises updates of convolution weights: fewer steps than AdamW (`training.muon`)."""
-    lr: float = pydantic.Field(1e-3, gt=0)
+    lr: Annotated[float, Around(5)] = pydantic.Field(1e-3, gt=0)
     """Peak learning rate."""
     warmup: int = pydantic.Field(100, ge=0)
     """Steps over which the learning rate rises linearly (at most a tenth of the run)."""
@@ -230,6 +231,26 @@ def override(settings: S, words: dict[str, str], where: str = "") -> S:
         values[name] = _parse(fields[name].annotation, text, where + name)
     try:
         return type(settings).model_validate(values)
+    except pydantic.ValidationError as error:
+        raise Invalid(explain(error, where)) from error
+
+
+def read_value(settings: type[pydantic.BaseModel], name: str, text: str, where: str = "") -> Any:
+    """The value that a word means for one setting, validated by itself.
+
+    >>> read_value(Training, "betas", "0,0.9")
+    (0.0, 0.9)
+
+    Raises:
+        ValueError: an unknown name (with the nearest known one), or a value that it cannot have.
+    """
+    fields = settings.model_fields
+    if name not in fields:
+        raise NotFound(f"there is no setting {where}{name}; {suggest(name, fields)}")
+    value = _parse(fields[name].annotation, text, where + name)
+    field: Any = (fields[name].annotation, fields[name])
+    try:
+        return getattr(pydantic.create_model("One", **{name: field})(**{name: value}), name)
     except pydantic.ValidationError as error:
         raise Invalid(explain(error, where)) from error
 

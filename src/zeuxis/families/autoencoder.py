@@ -25,7 +25,7 @@ Shapes: B batch, C channels, H height, W width, Z latent size, E embedding, K ki
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import pydantic
 import torch
@@ -39,6 +39,7 @@ from zeuxis.core.family import Context, Family, FamilyConfig, Losses
 from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training, suggest
+from zeuxis.core.space import Among, Span
 from zeuxis.nn import corruption, towers
 from zeuxis.nn.corruption import per_row
 from zeuxis.nn.precision import full
@@ -54,9 +55,9 @@ SMALLEST = 1 / 512
 class AutoencoderConfig(FamilyConfig):
     """Settings of `Autoencoder`; the defaults suit 28 x 28 to 64 x 64 images."""
 
-    widths: tuple[int, ...] = (64, 128)
+    widths: Annotated[tuple[int, ...], Among(("48,96", "64,128", "96,192"))] = (64, 128)
     """Channels of each grid, finest first. Multiples of 32 are fastest."""
-    blocks: int = pydantic.Field(2, ge=1)
+    blocks: Annotated[int, Span(1, 3)] = pydantic.Field(2, ge=1)
     """Residual blocks of each grid, in the encoder and in the decoder."""
     patch: int = pydantic.Field(2, ge=1)
     """Side of the pixel patches that are one position of the finest grid."""
@@ -71,7 +72,7 @@ class AutoencoderConfig(FamilyConfig):
     """Reconstruction loss: squared error gives the best PSNR, absolute error sharper edges."""
     corrupt: tuple[str, ...] = ("gaussian", "mask")
     """Damage to learn to undo, any of gaussian, impulse, mask and jpeg; empty for a plain autoencoder."""
-    clean: float = pydantic.Field(0.5, ge=0, le=1)
+    clean: Annotated[float, Span(0.2, 1)] = pydantic.Field(0.5, ge=0, le=1)
     """Share of training images left undamaged; the latent is learned from them."""
     deviation_min: float = pydantic.Field(0.015, gt=0)
     """Smallest standard deviation of Gaussian noise in training, in units of [-1, 1]."""

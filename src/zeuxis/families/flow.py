@@ -12,7 +12,7 @@ import copy
 import functools
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import pydantic
 import torch
@@ -26,6 +26,7 @@ from zeuxis.core.family import Context, Family, FamilyConfig, Losses, Phase
 from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
+from zeuxis.core.space import Among, Span
 from zeuxis.nn.condition import Conditioner, Told, hide, instead, with_picture
 from zeuxis.nn.frozen import as_buffers
 from zeuxis.nn.latents import decoded, encoded, moments
@@ -50,9 +51,11 @@ SCORING = 16
 class FlowConfig(FamilyConfig):
     """Settings of `Flow`; the defaults suit 32 x 32 images."""
 
-    widths: tuple[int, ...] = pydantic.Field((64, 128, 192), min_length=1)
+    widths: Annotated[tuple[int, ...], Among(("48,96,144", "64,128,192", "96,192,256"))] = (
+        pydantic.Field((64, 128, 192), min_length=1)
+    )
     """Channels of each level, finest first; each level halves the sides. Multiples of 32 are fast."""
-    blocks: int = pydantic.Field(1, ge=1)
+    blocks: Annotated[int, Span(1, 2)] = pydantic.Field(1, ge=1)
     """Residual blocks per level, on the way down and again on the way up."""
     norms: Literal[1, 2] = 1
     """Normalisations in a block: before its first convolution only, or before each."""
@@ -60,13 +63,13 @@ class FlowConfig(FamilyConfig):
     """Size of the embedding of time and labels."""
     stem: int = pydantic.Field(0, ge=0)
     """Side of the pixel patches that are one position of the finest level; 0 chooses by the image's size."""
-    drop_label: float = pydantic.Field(0.05, ge=0, le=1)
+    drop_label: Annotated[float, Span(0, 0.3)] = pydantic.Field(0.05, ge=0, le=1)
     """Dropout of labels and captions in training, for guidance; each of several is also dropped alone."""
     deviation: float = pydantic.Field(0.5, gt=0)
     """Approximate standard deviation of the pixels; the network learns what a Gaussian's flow lacks."""
-    time_mean: float = -0.5
+    time_mean: Annotated[float, Span(-1.5, 0.5)] = -0.5
     """Mean of logit(t) in training; higher trains on noisier images."""
-    time_scale: float = pydantic.Field(1.25, gt=0)
+    time_scale: Annotated[float, Span(0.7, 1.8)] = pydantic.Field(1.25, gt=0)
     """Standard deviation of logit(t) in training."""
     early: float = pydantic.Field(0.0, ge=0, lt=1)
     """Share of the run after which a snapshot is kept for `autoguidance_scale`; 0: none, 0.15 is good."""

@@ -17,7 +17,7 @@ Shapes: B batch, C channels, H height, W width, Z latent, E embedding, A attribu
 
 import itertools
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 import pydantic
 import torch
@@ -31,6 +31,7 @@ from zeuxis.core.family import Context, Family, FamilyConfig, Losses, Phase
 from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
+from zeuxis.core.space import Among, Span
 from zeuxis.nn import pyramid, spectral, strided
 from zeuxis.nn.augment import DRAWS, POLICIES, augment
 from zeuxis.nn.condition import Conditioner, Told, from_mean, hide, picture_error, read, swapped
@@ -46,7 +47,7 @@ class GANConfig(FamilyConfig):
 
     network: Literal["residual", "dcgan"] = "residual"
     """`residual`: the modern default; `dcgan`: strided convolutions, for teaching."""
-    features: int = pydantic.Field(32, ge=1)
+    features: Annotated[int, Among(("16", "32", "48", "64"))] = pydantic.Field(32, ge=1)
     """Channels of the finest grid; each halving doubles them. Multiples of 16 are fastest."""
     features_max: int = pydantic.Field(128, ge=1)
     """Largest number of channels of any grid."""
@@ -54,17 +55,17 @@ class GANConfig(FamilyConfig):
     """Residual blocks per grid in both networks; the finest grid has none, where they would cost most."""
     patch: int = pydantic.Field(1, ge=1)
     """Side of the pixel patches that are one position of the finest grid."""
-    latent: int = pydantic.Field(64, ge=1)
+    latent: Annotated[int, Among(("32", "64", "128"))] = pydantic.Field(64, ge=1)
     """Dimensions of the latent."""
     embedding: int = pydantic.Field(64, ge=1)
     """Dimensions of the embedding of labels and captions."""
-    drop_label: float = pydantic.Field(0.05, ge=0, le=1)
+    drop_label: Annotated[float, Span(0, 0.3)] = pydantic.Field(0.05, ge=0, le=1)
     """Dropout of labels and captions in training, for use without; each of several is also dropped alone."""
     loss: adversarial.Loss = "relativistic"
     """Adversarial loss of generator and discriminator."""
     penalty: Literal["zero_centred", "one_centred", "none"] = "zero_centred"
     """`zero_centred`: R1 + R2; `one_centred`: between real and fake, as Wasserstein GANs have it."""
-    gamma: float = pydantic.Field(1.0, ge=0)
+    gamma: Annotated[float, Span(0.1, 10, log=True)] = pydantic.Field(1.0, ge=0)
     """Weight of the gradient penalty: higher is more stable, lower is sharper. One-centred: 10 is usual."""
     gamma_end: float = pydantic.Field(1.0, gt=0)
     """Factor on gamma at the end of the run: below 1 is sharper, but in long runs D may win."""
@@ -72,7 +73,7 @@ class GANConfig(FamilyConfig):
     """Steps between gradient penalties, each weighted up by this number (lazy regularisation)."""
     augment: tuple[str, ...] = ("translation",)
     """Differentiable augmentations of what the discriminator sees: colour, translation, cutout."""
-    augment_share: float = pydantic.Field(1.0, ge=0, le=1)
+    augment_share: Annotated[float, Span(0, 1)] = pydantic.Field(1.0, ge=0, le=1)
     """Probability that an image is augmented."""
     classify: float = pydantic.Field(0.2, ge=0)
     """Weight of an auxiliary classifier of the labels in the discriminator; 0 leaves it out."""

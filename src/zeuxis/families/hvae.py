@@ -32,6 +32,7 @@ from zeuxis.core.pixels import from_levels, to_levels
 from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
+from zeuxis.core.space import Among, Span
 from zeuxis.nn import pyramid
 from zeuxis.nn.condition import Conditioner, hide
 from zeuxis.nn.hierarchy import Group
@@ -46,7 +47,7 @@ class HVAEConfig(FamilyConfig):
 
     levels: int = pydantic.Field(256, ge=2, le=256)
     """Levels of a pixel in the likelihood; below 256, images are rounded to them."""
-    features: int = pydantic.Field(64, ge=1)
+    features: Annotated[int, Among(("32", "64", "96"))] = pydantic.Field(64, ge=1)
     """Channels of the finest grid; each halving doubles them. Multiples of 32 are fastest."""
     features_max: int = pydantic.Field(128, ge=1)
     """Largest number of channels of any grid."""
@@ -54,19 +55,19 @@ class HVAEConfig(FamilyConfig):
     """Side of the pixel patches that are one position of the finest grid."""
     blocks: int = pydantic.Field(1, ge=1)
     """Residual blocks per grid in the encoder."""
-    layers: int = pydantic.Field(2, ge=1)
+    layers: Annotated[int, Span(1, 4)] = pydantic.Field(2, ge=1)
     """Groups of latents per grid; the coarsest grid, a single position, has one."""
-    latent: int = pydantic.Field(4, ge=1)
+    latent: Annotated[int, Among(("2", "4", "8"))] = pydantic.Field(4, ge=1)
     """Latent dimensions of each position in each group."""
     components: int = pydantic.Field(5, ge=1)
     """Logistic densities mixed for each pixel."""
     embedding: int = pydantic.Field(32, ge=1)
     """Dimensions of the embedding of labels and captions."""
-    beta: float = pydantic.Field(1.0, gt=0)
+    beta: Annotated[float, Span(0.2, 5, log=True)] = pydantic.Field(1.0, gt=0)
     """Weight of the KL divergence (Higgins et al., 2017). The loss is a likelihood bound at 1 only."""
     kl_warmup: float = pydantic.Field(0.0, ge=0, le=1)
     """Share of the run over which the weight of the KL divergence rises from 0 to `beta`."""
-    drop_label: float = pydantic.Field(0.05, ge=0, le=1)
+    drop_label: Annotated[float, Span(0, 0.3)] = pydantic.Field(0.05, ge=0, le=1)
     """Dropout of labels and captions in training, for use without; each of several is also dropped alone."""
 
     @pydantic.model_validator(mode="after")

@@ -15,7 +15,7 @@ K raw outputs of a pixel, L levels.
 """
 
 from collections.abc import Callable
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import pydantic
 import torch
@@ -30,6 +30,7 @@ from zeuxis.core.pixels import from_levels, to_levels
 from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
+from zeuxis.core.space import Among, Span
 from zeuxis.nn.causal import TwoStream, TwoStreamSteps
 from zeuxis.nn.condition import Conditioner, hide
 from zeuxis.nn.precision import full
@@ -43,9 +44,11 @@ FEW_LEVELS = 32
 class PixelCNNConfig(FamilyConfig):
     """Settings of `PixelCNN`; the defaults suit 28 x 28 images."""
 
-    widths: tuple[int, ...] = pydantic.Field((96,), min_length=1)
+    widths: Annotated[tuple[int, ...], Among(("64", "96", "128"))] = pydantic.Field(
+        (96,), min_length=1
+    )
     """Channels of each resolution, finest first; each further one halves the sides. Multiples of 32."""
-    blocks: int = pydantic.Field(5, ge=1)
+    blocks: Annotated[int, Span(3, 7)] = pydantic.Field(5, ge=1)
     """Gated blocks of each resolution; all but the coarsest have as many again on the way up."""
     components: int = pydantic.Field(0, ge=0)
     """Logistics in a pixel's mixture; 0 chooses 5 for grey images and 10 for colour."""
@@ -54,11 +57,11 @@ class PixelCNNConfig(FamilyConfig):
     orders: Literal[1, 2, 4, 8] = 1
     """Raster orders that are learned: from the top; also from the bottom; also from the right; also
     by columns (square images only). More orders complete more masks well, and share the network."""
-    dropout: float = pydantic.Field(0.0, ge=0, lt=1)
+    dropout: Annotated[float, Span(0, 0.5)] = pydantic.Field(0.0, ge=0, lt=1)
     """Dropout of hidden features; for small data sets."""
     embedding: int = pydantic.Field(32, ge=1)
     """Dimensions of the embedding of labels and captions."""
-    drop_label: float = pydantic.Field(0.05, ge=0, le=1)
+    drop_label: Annotated[float, Span(0, 0.3)] = pydantic.Field(0.05, ge=0, le=1)
     """Dropout of labels and captions in training, for use without; each of several is also dropped alone."""
 
     @pydantic.model_validator(mode="after")

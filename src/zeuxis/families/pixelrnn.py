@@ -18,7 +18,7 @@ K parameters of a pixel's distribution, L levels, A label conditions, E label em
 """
 
 import itertools
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import pydantic
 import torch
@@ -33,6 +33,7 @@ from zeuxis.core.pixels import from_levels, to_levels
 from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
+from zeuxis.core.space import Among, Span
 from zeuxis.nn.condition import Conditioner, hide
 from zeuxis.nn.lstm import DiagonalBiLSTM, Product, RowLSTM
 from zeuxis.nn.precision import full
@@ -47,9 +48,9 @@ class PixelRNNConfig(FamilyConfig):
     """Levels of a channel; images are rounded to them."""
     layer: Literal["row", "diagonal"] = "diagonal"
     """`row`: Row LSTM, half the work, sees a triangle above; `diagonal`: BiLSTM, sees all before a pixel."""
-    layers: int = pydantic.Field(3, ge=1)
+    layers: Annotated[int, Span(2, 5)] = pydantic.Field(3, ge=1)
     """LSTM layers, each with a residual connection around it."""
-    features: int = pydantic.Field(64, ge=1)
+    features: Annotated[int, Among(("32", "64", "96"))] = pydantic.Field(64, ge=1)
     """Size of an LSTM's state; the maps between layers have twice as many. Multiples of 32 are fastest."""
     kernel: int = pydantic.Field(7, ge=3)
     """Side of the first, masked convolution; odd."""
@@ -61,7 +62,7 @@ class PixelRNNConfig(FamilyConfig):
     """Logistics in the mixture."""
     embedding: int = pydantic.Field(32, ge=1)
     """Dimensions of the embedding of labels and captions."""
-    drop_label: float = pydantic.Field(0.05, ge=0, le=1)
+    drop_label: Annotated[float, Span(0, 0.3)] = pydantic.Field(0.05, ge=0, le=1)
     """Dropout of labels and captions in training, for use without; each of several is also dropped alone."""
 
     @pydantic.field_validator("kernel")

@@ -18,7 +18,7 @@ Shapes: B batch, C channels, H height, W width, Z latent and style, L layers, A 
 
 import itertools
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 import pydantic
 import torch
@@ -31,6 +31,7 @@ from zeuxis.core.family import Context, Family, FamilyConfig, Losses, Phase
 from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
+from zeuxis.core.space import Among, Span
 from zeuxis.nn import modulated, pyramid
 from zeuxis.nn.augment import DRAWS, POLICIES, augment
 from zeuxis.nn.condition import Conditioner, Told, from_mean, hide, picture_error, read, swapped
@@ -49,7 +50,7 @@ FOLLOW = 0.01
 class StyleGANConfig(FamilyConfig):
     """Settings of `StyleGAN`; the defaults suit 32 to 64 pixels and minutes of training."""
 
-    features: int = pydantic.Field(16, ge=1)
+    features: Annotated[int, Among(("16", "32", "48"))] = pydantic.Field(16, ge=1)
     """Channels of the finest grid; each halving doubles them. Multiples of 16 are fastest."""
     features_max: int = pydantic.Field(128, ge=1)
     """Largest number of channels of any grid."""
@@ -57,15 +58,15 @@ class StyleGANConfig(FamilyConfig):
     """Convolutions on the generator's finest grid; without one, detail comes from the noise alone."""
     latent: int = pydantic.Field(64, ge=1)
     """Dimensions of z, and of the style w of a layer."""
-    mapping_layers: int = pydantic.Field(2, ge=1, le=64)
+    mapping_layers: Annotated[int, Span(2, 6)] = pydantic.Field(2, ge=1, le=64)
     """Layers of the mapping network; 8 in the paper, fewer for small sets."""
     embedding: int = pydantic.Field(32, ge=1)
     """Dimensions of the mapping network's embedding of labels and captions."""
-    drop_label: float = pydantic.Field(0.05, ge=0, le=1)
+    drop_label: Annotated[float, Span(0, 0.3)] = pydantic.Field(0.05, ge=0, le=1)
     """Dropout of labels and captions in training, for use without; each of several is also dropped alone."""
     loss: Literal["non_saturating", "relativistic"] = "relativistic"
     """`non_saturating` with R1, the paper's; `relativistic`: real and fake in pairs, with R1 and R2."""
-    gamma: float = pydantic.Field(1.0, ge=0)
+    gamma: Annotated[float, Span(0.1, 10, log=True)] = pydantic.Field(1.0, ge=0)
     """Weight of the gradient penalty: higher is more stable, lower is sharper."""
     gamma_end: float = pydantic.Field(1.0, gt=0)
     """Factor on gamma at the end of the run, reached geometrically."""
@@ -79,7 +80,7 @@ class StyleGANConfig(FamilyConfig):
     """Probability of style mixing in training: finer layers take the style of a second latent."""
     augment: tuple[str, ...] = ("translation",)
     """Differentiable augmentations of what the discriminator sees: colour, translation, cutout."""
-    augment_share: float = pydantic.Field(1.0, ge=0, le=1)
+    augment_share: Annotated[float, Span(0, 1)] = pydantic.Field(1.0, ge=0, le=1)
     """Probability that an image is augmented."""
     matching: float = pydantic.Field(1.0, ge=0)
     """Weight of real images under other captions, as fakes, in the discriminator's loss."""

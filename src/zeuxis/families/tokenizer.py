@@ -23,7 +23,7 @@ Shapes: B batch, C channels, H height, W width, h, w the grid of tokens, D dimen
 
 import math
 from collections.abc import Iterable
-from typing import Literal
+from typing import Annotated, Literal
 
 import pydantic
 import torch
@@ -36,6 +36,7 @@ from zeuxis.core.errors import Invalid
 from zeuxis.core.family import Context, Family, FamilyConfig, Losses, Phase
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
+from zeuxis.core.space import Among, Span
 from zeuxis.nn import pyramid, quantise, spectral, towers
 from zeuxis.nn.precision import full
 from zeuxis.objectives import adversarial
@@ -74,15 +75,15 @@ class TokenizerConfig(FamilyConfig):
     """VQ: gradient estimator from the code to the encoder's vector."""
     factor: int | None = pydantic.Field(None, ge=2)
     """Side of a token in pixels, a power of two; by default 2, 4 or 8, depending on the image's size."""
-    features: int = pydantic.Field(64, ge=1)
+    features: Annotated[int, Among(("32", "64", "96"))] = pydantic.Field(64, ge=1)
     """Channels of the finest grid; each halving doubles them. Multiples of 32 are fastest."""
     features_max: int = pydantic.Field(128, ge=1)
     """Largest number of channels of any grid."""
-    blocks: int = pydantic.Field(2, ge=1)
+    blocks: Annotated[int, Span(1, 3)] = pydantic.Field(2, ge=1)
     """Residual blocks per grid, in the encoder and in the decoder."""
-    structure: float = pydantic.Field(0.2, ge=0)
+    structure: Annotated[float, Span(0, 0.5)] = pydantic.Field(0.2, ge=0)
     """Weight of structural dissimilarity (1 - SSIM) beside the mean absolute error."""
-    adversarial: float = pydantic.Field(0.2, ge=0)
+    adversarial: Annotated[float, Span(0, 0.5)] = pydantic.Field(0.2, ge=0)
     """Weight of the adversarial loss, after balancing; 0 builds no discriminator."""
     adversarial_start: float = pydantic.Field(0.6, ge=0, le=1)
     """Share of the run after which the adversarial loss counts; the discriminator trains a tenth earlier."""

@@ -22,7 +22,7 @@ S samples of z per image.
 import itertools
 import math
 from collections.abc import Iterable
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import pydantic
 import torch
@@ -37,6 +37,7 @@ from zeuxis.core.pixels import from_levels, to_levels
 from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
+from zeuxis.core.space import Among, Span
 from zeuxis.nn import pyramid
 from zeuxis.nn.condition import Conditioner, hide
 from zeuxis.nn.coupling import Couplings
@@ -63,7 +64,7 @@ class VAEConfig(FamilyConfig):
 
     levels: int = pydantic.Field(256, ge=2, le=256)
     """Levels of a pixel in the likelihood; below 256, images are rounded to them."""
-    features: int = pydantic.Field(64, ge=1)
+    features: Annotated[int, Among(("32", "64", "96"))] = pydantic.Field(64, ge=1)
     """Channels of the finest grid; each halving doubles them. Multiples of 32 are fastest."""
     features_max: int = pydantic.Field(128, ge=1)
     """Largest number of channels of any grid."""
@@ -71,14 +72,14 @@ class VAEConfig(FamilyConfig):
     """Residual blocks per grid, in the encoder and in the decoder."""
     patch: int = pydantic.Field(2, ge=1)
     """Side of the pixel patches that are one position of the finest grid."""
-    latent: int = pydantic.Field(64, ge=2, multiple_of=2)
+    latent: Annotated[int, Among(("32", "64", "128"))] = pydantic.Field(64, ge=2, multiple_of=2)
     """Dimensions of the latent."""
     embedding: int = pydantic.Field(32, ge=1)
     """Dimensions of the embedding of labels and captions."""
     prior: Literal["flow", "fitted_flow", "mixture"] = "flow"
     """Prior of z: couplings trained jointly, or couplings or a mixture of normal distributions fitted to the
     latents of the data after training with a standard normal prior."""
-    prior_depth: int = pydantic.Field(4, ge=0)
+    prior_depth: Annotated[int, Span(2, 6)] = pydantic.Field(4, ge=0)
     """Couplings of either flow; 0 leaves the prior a standard normal, or one of fitted covariance."""
     prior_width: int = pydantic.Field(256, ge=1)
     """Hidden units of each coupling."""
@@ -93,13 +94,13 @@ class VAEConfig(FamilyConfig):
     a small latent, and a prior that does not mix its dimensions."""
     tc_group: int = pydantic.Field(64, ge=2)
     """Consecutive samples of a batch over which `tc` is estimated; micro-batches hold whole groups."""
-    beta: float = pydantic.Field(1.0, gt=0)
+    beta: Annotated[float, Span(0.2, 5, log=True)] = pydantic.Field(1.0, gt=0)
     """Weight of the KL divergence (Higgins et al., 2017). The loss is a likelihood bound at 1 only."""
     free_bits: float = pydantic.Field(0.0, ge=0)
     """Free bits: nats per latent dimension without cost (Kingma et al., 2016, https://arxiv.org/abs/1606.04934)."""
     kl_warmup: float = pydantic.Field(0.0, ge=0, le=1)
     """Share of the run over which the weight of the KL divergence rises from 0 to `beta`."""
-    drop_label: float = pydantic.Field(0.05, ge=0, le=1)
+    drop_label: Annotated[float, Span(0, 0.3)] = pydantic.Field(0.05, ge=0, le=1)
     """Dropout of labels and captions in training, for use without; each of several is also dropped alone."""
 
     @pydantic.model_validator(mode="after")

@@ -11,12 +11,15 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor
 
 from zeuxis.core.family import Family
 from zeuxis.core.progress import Check
+
+if TYPE_CHECKING:
+    from zeuxis.training.looking import Drawing
 
 Probe = Callable[[Family, int, Check], Mapping[str, float]]
 """(averaged model, step, check) -> scores. `check` raises `Stopped` if an end was asked for.
@@ -148,12 +151,18 @@ class Observer(abc.ABC):
     Attributes:
         name: under which its memory is saved.
         every: steps between looks; it looks at the last step, too.
+        draw: of the run, for who was given to `train`: makes of the averaged weights a model that draws.
     """
 
     name: ClassVar[str]
+    draw: "Drawing"
 
     def __init__(self, every: int) -> None:
         self.every = every
+
+    def begin(self, draw: "Drawing") -> None:
+        """Take up a run, before its first step."""
+        self.draw = draw
 
     @abc.abstractmethod
     def see(self, view: View) -> Iterable[Action]:

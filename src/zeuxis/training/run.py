@@ -104,9 +104,7 @@ def estimate(request: Request, watch: Watch | None = None, check: Check = unaske
     Raises:
         Invalid: as in `train`.
     """
-    settings, place = _ready(request)
-    tell: Watch = watch or (lambda event: None)
-    job = _job(request, settings, place, Path(), join_processes(), tell, check)
+    job = begun(request, watch, check)
     model = _initial(job)
     return _planned(job, _loader(job, model), scores=False)
 
@@ -136,6 +134,17 @@ class Job:
     processes: Parallel
     tell: Watch
     check: Check
+
+
+def begun(request: Request, watch: Watch | None = None, check: Check = unasked) -> Job:
+    """What a request comes to on its data, which is prepared; nothing is trained.
+
+    Raises:
+        Invalid: as in `train`.
+    """
+    settings, place = _ready(request)
+    tell: Watch = watch or (lambda event: None)
+    return _job(request, settings, place, Path(), join_processes(), tell, check)
 
 
 def _ready(request: Request) -> tuple[Data, torch.device]:
@@ -341,6 +350,8 @@ def _fit(
     facts = {**_facts(job, planned), "command": _command(job, planned, shared=True)}
     training = Training.model_validate(resolved.training.model_dump() | decided)
     draw = looking.Drawing(job.prepared, facts, planned.precision, of_run(run))
+    for each in observers:
+        each.begin(draw)
     try:
         fit(
             resolved.family,
