@@ -60,6 +60,7 @@ def agreed(root, subject, *names, **more):
 @breaks("data/preparation/faces.py", ">= middle", "> middle")
 @breaks("data/preparation/faces.py", "code << 1", "code << 2")
 @breaks("data/preparation/faces.py", "AGREE = 3, 5", "AGREE = 3, 99")
+@breaks("data/preparation/faces.py", "FLAT = 1 / 3", "FLAT = 1.0")
 def test_a_face_is_found_upright_at_many_sizes_and_nothing_in_noise_or_avatars():
     sides = (24, 40, 64, 200, 400)
     shown = [np.asarray(FACE.resize((side, side), Image.BICUBIC)) for side in sides]
@@ -68,6 +69,7 @@ def test_a_face_is_found_upright_at_many_sizes_and_nothing_in_noise_or_avatars()
     assert faces.seen([np.asarray(portrait(i).convert("L")) for i in range(8)]).count(True) >= 7
     assert not any(faces.seen([np.asarray(photo(i, 64, "L")) for i in range(20)]))
     assert faces.seen([np.zeros((4, 5000), np.uint8)]) == [False]
+    assert faces.seen([each // 64 * 64 for each in shown[3:]]) == [False] * 2  # as if cut of paper
     avatars = open_avatars()
     assert not people.of_rows(np.stack([avatars.read(i) for i in range(0, 2000, 40)]))["found"]
 
