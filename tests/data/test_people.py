@@ -57,7 +57,7 @@ def agreed(root, subject, *names, **more):
     }
 
 
-@breaks("data/preparation/faces.py", ">= middle", "> middle")
+@breaks("data/preparation/faces.py", ">= blocks[1][1]", "> blocks[1][1]")
 @breaks("data/preparation/faces.py", "code << 1", "code << 2")
 @breaks("data/preparation/faces.py", "AGREE = 3, 5", "AGREE = 3, 99")
 @breaks("data/preparation/faces.py", "FLAT = 1 / 3", "FLAT = 1.0")
