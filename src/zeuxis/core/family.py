@@ -22,6 +22,7 @@ from zeuxis.core import abilities
 from zeuxis.core.abilities import Batch, Controls
 from zeuxis.core.fields import STANDARD, Field
 from zeuxis.core.rng import Rng
+from zeuxis.core.sentences import Sentences
 from zeuxis.core.settings import Training
 from zeuxis.core.vocabulary import PADDING, Vocabulary
 
@@ -70,7 +71,7 @@ class FamilyConfig(pydantic.BaseModel, frozen=True, extra="forbid", use_attribut
     """Classes that a sample can be asked to have, in the order of a batch's `label`."""
     numbers: tuple[Number, ...] = ()
     """Numbers that it can be asked to have, in the order of a batch's `number`."""
-    text: Vocabulary | None = None
+    text: Vocabulary | Sentences | None = None
     """Of captions, if a sample can be asked for in words."""
 
     @property

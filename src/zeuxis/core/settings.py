@@ -102,6 +102,9 @@ class Data(Settings):
     conditions: tuple[str, ...] | None = None
     """Label columns that the model is conditioned on, and `text` for captions; by default every column of
     classes, or captions where there is none; or `none`."""
+    text: Literal["own", "minilm"] = "own"
+    """What reads captions: a small transformer that learns from them, or frozen sentence vectors
+    (docs/text.md)."""
     numbers: tuple[str, ...] = ()
     """Columns that the model is conditioned on as numbers, not as classes."""
     flip: bool = False

@@ -16,6 +16,7 @@ import numpy as np
 from zeuxis.core.errors import Invalid
 from zeuxis.core.family import Number
 from zeuxis.core.rng import derive_seed
+from zeuxis.core.sentences import Sentences
 from zeuxis.core.settings import Data
 from zeuxis.core.vocabulary import Vocabulary, words
 from zeuxis.data.prepared import Prepared
@@ -41,24 +42,30 @@ def captions(prepared: Prepared, row: int) -> list[str]:
     return [line.strip() for line in lines if line.strip()]
 
 
-def vocabulary(prepared: Prepared) -> Vocabulary:
-    """What is learned from the captions of the training images.
+def vocabulary(prepared: Prepared, read_by: str = "own") -> Vocabulary:
+    """What is learned from the captions of the training images, or what reads them.
 
     Raises:
         Invalid: there are none.
+        Unable: sentence vectors are asked for and not installed.
     """
-    found = [one for row in prepared.train.tolist() for one in captions(prepared, row)]
+    found = trained_on(prepared)
     if not found:
         raise Invalid(
             f"no image of {prepared.name} to train on has a caption; put it into NAME.txt beside "
             "NAME.jpg, or into the column `text` of metadata.jsonl"
         )
-    return Vocabulary.learn(found)
+    return Sentences.installed() if read_by == "minilm" else Vocabulary.learn(found)
+
+
+def trained_on(prepared: Prepared) -> list[str]:
+    """The captions of the training images."""
+    return [one for row in prepared.train.tolist() for one in captions(prepared, row)]
 
 
 def untrue(prepared: Prepared, settings: Data) -> list[str]:
     """What augmentation makes untrue of the captions of the training images, a sentence each."""
-    lines = [one for row in prepared.train.tolist() for one in captions(prepared, row)]
+    lines = trained_on(prepared)
     asked = [("flip", "mirrors images", SIDED)] if settings.flip else []
     asked += [("colour", "changes colours", COLOURED)] if settings.colour else []
     out = []
@@ -143,8 +150,6 @@ def facts(prepared: Prepared, names: Sequence[str], text: bool) -> dict[str, Any
         known = [None if math.isnan(n) else n for n in table[row].tolist()]
         out["examples"].append([one, known])
     if text:
-        counts = collections.Counter(
-            word for row in train.tolist() for one in captions(prepared, row) for word in words(one)
-        )
+        counts = collections.Counter(word for one in trained_on(prepared) for word in words(one))
         out["words"] = sorted(word for word, _ in counts.most_common(MOST_WORDS))
     return out

@@ -14,6 +14,7 @@ from zeuxis import __version__
 from zeuxis.core import abilities
 from zeuxis.core.errors import Unable
 from zeuxis.core.rng import Rng
+from zeuxis.core.sentences import Sentences
 from zeuxis.core.vocabulary import NO_CAPTION, PADDING
 from zeuxis.export.graphs import NOISE, Graph
 from zeuxis.export.onnx import ROWS, SUFFIX
@@ -98,6 +99,11 @@ def loop(family: Any, graphs: Sequence[Graph]) -> dict[str, Any]:
 def asked(model: Model) -> dict[str, Any]:
     """What an image can be asked to show, and what training images showed: (classes, images) of each kind."""
     config, data = model.family.config, model.facts.get("dataset", {})
+    if isinstance(config.text, Sentences):
+        raise Unable(
+            "this model reads captions by sentence vectors, whose network is not exported; train one with "
+            "data.text=own for that"
+        )
     found: dict[str, Any] = {}
     if config.conditions:
         found["labels"] = [{"name": c.name, "classes": [*c.classes]} for c in config.conditions]

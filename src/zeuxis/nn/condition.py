@@ -19,7 +19,7 @@ from zeuxis.core.family import FamilyConfig, Losses, Number, unknown
 from zeuxis.core.rng import Rng
 from zeuxis.core.vocabulary import NO_CAPTION, Vocabulary
 from zeuxis.nn.precision import full
-from zeuxis.nn.text import WIDTH, TextEncoder
+from zeuxis.nn.text import WIDTH, encoder
 
 COARSE = 16
 """Pixels a side of a mean picture, at most."""
@@ -84,7 +84,7 @@ class Conditioner(nn.ModuleList):
         self.shape: tuple[int, int, int] | None = None
         self.register_buffer("nothing", torch.empty(0), persistent=False)
         if text is not None:
-            self.text = TextEncoder(text) if reads else None
+            self.text = encoder(text) if reads else None
             self.pooled = nn.Linear(WIDTH, size)
             self.pooled.weight.data.mul_(one)
             if image is not None:

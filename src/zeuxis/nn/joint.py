@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zeuxis.core.errors import Invalid
+from zeuxis.core.sentences import Sentences
 from zeuxis.core.vocabulary import NO_CAPTION, PADDING, Vocabulary
 from zeuxis.nn.precision import full
 from zeuxis.nn.transformer import Transformer, before
@@ -54,6 +56,10 @@ class Joint(nn.Module):
         heads: int,
     ) -> None:
         super().__init__()
+        if isinstance(vocabulary, Sentences):
+            raise Invalid(
+                "words are learned one by one here, not sentences; leave data.text at own"
+            )
         self.length = vocabulary.length if vocabulary else 0
         self.marks, self.codes = nn.Embedding(3, size), nn.Embedding(codes_KD.shape[0], size)
         self.pixels = nn.Linear(codes_KD.shape[1], size, bias=False)

@@ -10,7 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zeuxis.core.vocabulary import PADDING, Vocabulary
+from zeuxis.core import sentences
+from zeuxis.core.sentences import Sentences
+from zeuxis.core.vocabulary import NO_CAPTION, PADDING, Vocabulary
 from zeuxis.nn.norm import groups_of
 
 WIDTH, LAYERS, HEADS = 128, 2, 4
@@ -44,6 +46,31 @@ class TextEncoder(nn.Module):
         x_BTD = self.norm(x_BTD)
         share_BT1 = real_BT[..., None].to(x_BTD.dtype)
         return x_BTD, real_BT, (x_BTD * share_BT1).sum(1) / share_BT1.sum(1)
+
+
+class SentenceEncoder(nn.Module):
+    """The same of a frozen sentence vector, (B, E) of its levels: one feature vector for a whole caption."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        hidden = 2 * WIDTH
+        self.net = nn.Sequential(
+            nn.Linear(sentences.WIDTH, hidden), nn.SiLU(), nn.Linear(hidden, WIDTH)
+        )
+        self.norm = nn.LayerNorm(WIDTH)
+        self.unknown_D = nn.Parameter(torch.randn(WIDTH))
+
+    def forward(self, text_BE: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """An unknown caption has a vector of its own."""
+        known_B1 = text_BE[:, :1] != NO_CAPTION
+        number_BE = torch.where(known_B1, sentences.numbers(text_BE), 0)
+        x_BD = torch.where(known_B1, self.norm(self.net(number_BE)), self.unknown_D)
+        return x_BD[:, None], torch.ones_like(known_B1), x_BD
+
+
+def encoder(vocabulary: Vocabulary) -> TextEncoder | SentenceEncoder:
+    """What reads captions as a vocabulary gives them."""
+    return SentenceEncoder() if isinstance(vocabulary, Sentences) else TextEncoder(vocabulary)
 
 
 class Layer(nn.Module):

@@ -156,7 +156,7 @@ def _conditions(cls: type[Family], prepared: data.Prepared, settings: Data) -> d
     if settings.numbers:
         found["numbers"] = described.scales(prepared, settings.numbers)
     if text:
-        found["text"] = described.vocabulary(prepared)
+        found["text"] = described.vocabulary(prepared, settings.text)
     return found
 
 

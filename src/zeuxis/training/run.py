@@ -20,6 +20,7 @@ from zeuxis.core.processes import Parallel, join_processes
 from zeuxis.core.progress import Check, stopping, ticks, unasked
 from zeuxis.core.request import Request
 from zeuxis.core.rng import Rng, of_run
+from zeuxis.core.sentences import Sentences
 from zeuxis.core.settings import Data, Training, override
 from zeuxis.data import described
 from zeuxis.data.preparation.split import announced
@@ -244,6 +245,9 @@ def _loader(job: Job, model: Family) -> Loader:
         Invalid: the data lacks some of it.
     """
     resolved, training = job.resolved, job.resolved.training
+    if isinstance(text := resolved.config.text, Sentences):
+        said = described.trained_on(job.prepared)
+        text.remember(said, ticks(job.tell, "reading captions", check=job.check))
     loader = data.batches(
         job.prepared,
         resolved.data,
