@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import shlex
 import signal
+import sys
 import time
 
 import numpy as np
@@ -15,7 +16,7 @@ from tests.support.front import pictures, tiny, workshop, zeuxis
 from tests.support.sabotage import breaks
 from zeuxis import data, families
 from zeuxis import tune as search
-from zeuxis.core.errors import Invalid, Stopped
+from zeuxis.core.errors import Invalid, Stopped, Unable
 from zeuxis.core.request import Request, nested
 from zeuxis.core.settings import Data
 from zeuxis.core.space import Among, Span, parse
@@ -111,16 +112,10 @@ def test_ranges_are_read_as_they_are_written():
         assert str(parse(text, "x")) == text
 
 
-def axes_of(photos, given, fixed=(), **overrides):
-    overrides = {**SETTINGS, **overrides}
-    request = Request.read(
-        {
-            "family": "autoencoder",
-            "source": photos,
-            "overrides": nested(overrides),
-        }
-    )
-    return space.axes(training.begun(request).resolved, fixed, given)
+def axes_of(photos, given, fixed=(), family="autoencoder"):
+    mine = {k: v for k, v in SETTINGS.items() if family == "autoencoder" or k[:6] != "family"}
+    asked = {"family": family, "source": photos, "overrides": nested(mine)}
+    return space.axes(training.begun(Request.read(asked)).resolved, fixed, given)
 
 
 @breaks("training/tune/space.py", "if path not in fixed}", "if path}")
@@ -134,7 +129,9 @@ def test_what_is_declared_is_searched_but_what_was_set_is_not(photos):
     assert widened[-1] == found["family.widths"].preset == "16,16"
     typed = {axis.path: axis for axis in axes_of(photos, SPACE, fixed=["training.lr"])}
     assert typed["training.lr"].range == Span(1e-4, 1e-2, log=True)
-    assert "family.drop_label" not in found and "data.flip" not in found
+    assert "data.flip" not in found
+    vae = [axis.path for axis in axes_of(photos, {}, family="vae")]
+    assert "family.beta" in vae and "family.drop_label" not in vae  # there are no labels
 
 
 @breaks("training/tune/space.py", "if typed:", "if False:")
@@ -181,6 +178,7 @@ def done(photos, tmp_path_factory):
 
 
 @breaks("training/tune/study.py", "if number == 0:", "if number < 0:")
+@breaks("training/tune/study.py", 'derive_seed(self._seed, "trial", number)', "3")
 def test_the_first_trial_is_the_preset_and_each_is_a_run(done):
     out, found = done
     assert [row.number for row in found.rows] == [0, 1, 2]
@@ -198,7 +196,11 @@ def test_the_first_trial_is_the_preset_and_each_is_a_run(done):
     assert best(found.rows).score[0] == min(row.score[0] for row in found.rows)
 
 
-@breaks("training/tune/study.py", 'derive_seed(self._seed, "trial", number)', "3")
+@breaks(
+    "training/tune/study.py",
+    'seed = derive_seed(self._seed, "trial", number) % 2**32',
+    "seed = None",
+)
 def test_a_search_is_the_same_again_and_goes_on_with_more_trials(done, photos, tmp_path):
     found = done[1]
     with pytest.raises(Stopped, match="same command to continue"):
@@ -263,6 +265,12 @@ DECLARED = ["training.lr", "training.batch_size", "family.widths", "family.block
 
 def enqueued(one, number):
     return one._enqueue(number)
+
+
+def test_without_optuna_there_is_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(Unable, match="pip install 'zeuxis\\[tune\\]'"):
+        study(tmp_path)
 
 
 # Kills and sharing
@@ -334,7 +342,14 @@ def claimed(photos, out, number):
         }
     )
     axes = axes_of(photos, SPACE, fixed=DECLARED)
-    bench = trial.Bench(study(out, axes), request, score.Scoring(), lambda e: None, lambda: False)
+    bench = trial.Bench(
+        study(out, axes),
+        request,
+        data.ensure(photos, Data(holdout=64), None, False),
+        score.Scoring(),
+        lambda e: None,
+        lambda: False,
+    )
     held = contextlib.ExitStack()
     return bench, bench.study.claim(held, number + 1, None), held
 

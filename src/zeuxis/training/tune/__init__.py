@@ -15,7 +15,7 @@ import pydantic
 
 from zeuxis import families
 from zeuxis.core import machine
-from zeuxis.core.errors import Conflict
+from zeuxis.core.errors import Conflict, Unable
 from zeuxis.core.files import read_sealed, write_file, write_sealed
 from zeuxis.core.lock import locked
 from zeuxis.core.progress import Event, Watch, stopping
@@ -112,12 +112,14 @@ def tune(
     if search.confirm:
         confirm.check(search.confirm)
     job = run.begun(request, tell)
+    if job.processes.world > 1:
+        raise Unable("a trial is trained by one process; start the same command several times")
     score.check(families.get(request.family), job.prepared)
     found = axes(job.resolved, request.overrides.paths(), search.space)
     request = _begin(folder, request, search, found)
     study = Study(folder, found, search.sampler, request.seed)
     tell(Event("note", f"searching {', '.join(f'{axis.path} in {axis.range}' for axis in found)}"))
-    bench = Bench(study, request, score.Scoring(), tell, stop)
+    bench = Bench(study, request, job.prepared, score.Scoring(), tell, stop)
     while True:
         with contextlib.ExitStack() as held:
             trial = study.claim(held, search.trials, search.minutes)

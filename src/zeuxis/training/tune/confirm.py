@@ -23,7 +23,6 @@ from zeuxis.core.files import read_json, write_json
 from zeuxis.core.lock import locked
 from zeuxis.core.progress import Event
 from zeuxis.evaluation.report.charts import number
-from zeuxis.inference.alike import prepared_as
 from zeuxis.inference.model import load
 from zeuxis.training.run import train
 from zeuxis.training.tune.score import Score, halves
@@ -146,6 +145,5 @@ def read(folder: Path, winner: int) -> Confirmed | None:
 def _again(bench: Bench, folder: Path, words: dict[str, str], seed: int) -> Score:
     request = settings(bench.request, words).model_copy(update={"out": str(folder), "seed": seed})
     model = load(train(request, bench.tell, bench.stop), bench.request.device)
-    prepared = prepared_as(model, bench.request.source)
-    _, unseen = halves(prepared)
-    return bench.scoring(model, prepared, unseen, SAMPLES, seed, bench.check)
+    _, unseen = halves(bench.prepared)
+    return bench.scoring(model, bench.prepared, unseen, SAMPLES, seed, bench.check)

@@ -66,10 +66,11 @@ def _head(
     if winner.number == 0:
         said, kind = "Nothing was better than the preset so far.", "fair"
     elif confirmed is None:
+        usual = number(rows[0].score[0]) if rows[0].score else "no score"
         said = (
             f"Trial {winner.number} is the best so far: {number(winner.score[0])}, where the preset has "
-            f"{number(rows[0].score[0])}. As the best of many it is flattered: --confirm 3 tries it on "
-            "images that the search never saw."
+            f"{usual}. As the best of many it is flattered: --confirm 3 tries it on images that the search "
+            "never saw."
         )
         kind = "fair"
     else:

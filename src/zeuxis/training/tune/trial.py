@@ -12,8 +12,8 @@ from zeuxis.core.errors import Diverged, Invalid, Stopped
 from zeuxis.core.log import read_log
 from zeuxis.core.progress import Event, Watch
 from zeuxis.core.request import Request, nested
+from zeuxis.data import Prepared
 from zeuxis.evaluation.report.charts import number
-from zeuxis.inference.alike import prepared_as
 from zeuxis.inference.model import load
 from zeuxis.training.observers import Action, Log, Observer, Stop, View
 from zeuxis.training.run import train
@@ -48,6 +48,7 @@ class Bench:
     Attributes:
         study: what they are trials of.
         request: of all trials, but for what is searched.
+        prepared: the data of all trials.
         scoring: of models.
         tell: told of what happens.
         stop: asked time and again.
@@ -55,6 +56,7 @@ class Bench:
 
     study: Study
     request: Request
+    prepared: Prepared
     scoring: Scoring
     tell: Watch
     stop: Callable[[], bool]
@@ -102,9 +104,8 @@ class Bench:
         if why := stopped_for(folder):
             return "pruned", why
         model = load(folder, self.request.device)
-        prepared = prepared_as(model, self.request.source)
-        rows, _ = halves(prepared)
-        score = self.scoring(model, prepared, rows, SAMPLES, check=self.check)
+        rows, _ = halves(self.prepared)
+        score = self.scoring(model, self.prepared, rows, SAMPLES, check=self.check)
         trial.set_user_attr("score", score.ends)
         return "complete", ""
 
@@ -134,6 +135,8 @@ class Bench:
 class Watcher(Observer):
     """Ends a trial that the doctor cannot heal, or whose score's interval lies above that of the best trial.
 
+    What it answers depends on the other trials; once answered it is in the log.
+
     Args:
         bench: where it is trained.
         trial: of the study.
@@ -157,15 +160,13 @@ class Watcher(Observer):
             yield from self._compared(share, view)
 
     def _compared(self, share: int, view: View) -> Iterable[Action]:
-        rows, _ = halves(self.draw.prepared)
-        model = self.draw.model(view.average)
-        score = self._bench.scoring(
-            model, self.draw.prepared, rows, LOOKED_AT, check=view.check
-        ).ends
+        bench, model = self._bench, self.draw.model(view.average)
+        rows, _ = halves(bench.prepared)
+        score = bench.scoring(model, bench.prepared, rows, LOOKED_AT, check=view.check).ends
         self._note(share, score)
         names = ("search_score", "search_score_low", "search_score_high")
         yield Log(dict(zip(names, score, strict=True)), kind="look")
-        first = best(self._bench.study.rows())
+        first = best(bench.study.rows())
         rival = first.looks.get(share) if first else None
         if first and rival and score[1] > rival[2]:
             yield Stop(
