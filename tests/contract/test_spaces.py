@@ -1,5 +1,8 @@
 """What a family declares to be searched: settings that it has, at values that it can have."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from tests.support.kit import ALL
@@ -61,3 +64,13 @@ def test_the_preset_lies_in_the_space_and_its_ends_can_be_trained(name):
 def test_no_setting_is_searched_that_may_not_be(name):
     found = set(dict(declared(families.get(name).TINY))) | set(dict(declared(Training())))
     assert not found & set(space.FIXED)
+
+
+def test_the_page_names_what_is_searched():
+    text = (Path(__file__).parents[2] / "docs" / "tuning.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", text, re.M)
+    said = {family: re.findall(r"`(\w+)`", names) for family, names in rows}
+    found = {name: [each for each, _ in declared(families.get(name).TINY)] for name in ALL}
+    assert {name: sorted(names) for name, names in said.items()} == {
+        name: sorted(names) for name, names in found.items() if names
+    }
