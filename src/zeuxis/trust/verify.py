@@ -220,9 +220,9 @@ def _mark(content: bytes, keys: Sequence[Key], thorough: bool, tests: int) -> _M
             first_HWC, frames = _pictures(content)
     except Unable:
         return _Mark(None, ["its frames are not looked at here: pip install 'zeuxis[film]'"], None)
-    looks = [functools.partial(detect_film, frames)] if frames else []
-    if thorough or not frames:
-        looks.append(functools.partial(detect, first_HWC, thorough=thorough))
+    looks = [functools.partial(detect, first_HWC, thorough=thorough)]
+    if frames:  # the first of a film that was compressed anew may be far better than those after it
+        looks.append(functools.partial(detect_film, frames))
     found = [(look(key=key), key) for key in keys for look in looks]
     best, key = min(found, key=lambda pair: pair[0].log10_p)
     tests *= len(looks)
