@@ -3,6 +3,7 @@
     pip download --no-deps scikit-image==0.26.0 scikit-learn==1.9.1 -d wheels
     for w in wheels/*.whl; do unzip -q $w 'skimage/data/*' 'sklearn/datasets/images/*' -d pictures; done
     python -m benchmarks.marks table pictures --sizes 16 32 64 96 128 192 512 --record
+    python -m benchmarks.marks turned pictures --sizes 128 512 --record
     python -m benchmarks.marks keys pictures --record
     python -m benchmarks.marks photos pictures --record
     python -m benchmarks.marks times pictures --record
@@ -67,6 +68,8 @@ OTHERS = {
 PAYLOAD = 0x9F3A_55C0_1287_E6D4
 CUTS = ("crop 10 %", "crop 25 %", "crop 15 %, x0.8, JPEG 75")
 CUT_PICTURES = 8
+TURNS = (0.7, 2.2, -4.8)
+"""Degrees, none of which is a step of the search."""
 
 
 def drawing(number: int) -> Image.Image:
@@ -256,6 +259,41 @@ def table(folder: Path, sizes: list[int]) -> Iterator[dict[str, object]]:
                     float(np.mean([flat_change(plain[n], a) for n, a in kept.items()])), 2
                 ),
                 "changes": changes,
+            }
+
+
+def turned_and_cut(array: np.ndarray, degrees: float) -> np.ndarray:
+    """A picture turned, and cut to the largest square in its middle that has no corner missing."""
+    angle = np.deg2rad(abs(degrees))
+    side = int(array.shape[0] / (np.cos(angle) + np.sin(angle)))
+    at = (array.shape[0] - side) // 2
+    image = pillow(array).rotate(degrees, Image.Resampling.BICUBIC)
+    return pixels(image.crop((at, at, at + side, at + side)))
+
+
+def turned(folder: Path, sizes: list[int]) -> Iterator[dict[str, object]]:
+    """What is found, looked for as always and thoroughly, of pictures that were turned a little and cut."""
+    for size in sizes:
+        some = list(sources(folder, "others").values())[:CUT_PICTURES]
+        marked = [embed(pixels(image, size), PUBLIC_KEY, PAYLOAD) for image in some]
+        for degrees in TURNS:
+            given = [turned_and_cut(image, degrees) for image in marked if image is not None]
+            plain = [detect(image, PUBLIC_KEY).log10_p for image in given]
+            began = time.process_time()
+            seen = [detect(image, PUBLIC_KEY, thorough=True) for image in given]
+            spent = (time.process_time() - began) / len(given)
+            yield {
+                "part": "turned",
+                "size": size,
+                "set": "others",
+                "degrees": degrees,
+                "side_left": round(given[0].shape[0] / size, 3),
+                "pictures": len(given),
+                "found": sum(value <= reading.SURE for value in plain),
+                "found_thoroughly": sum(found.log10_p <= reading.SURE for found in seen),
+                "payload_right": sum(found.payload == PAYLOAD % 2**found.bits for found in seen),
+                "median_log10_p": round(float(np.median([found.log10_p for found in seen])), 1),
+                "cpu_s_each": round(spent, 1),
             }
 
 
@@ -484,7 +522,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument(
-        "part", choices=["table", "keys", "photos", "times", "paired", "drawn", "look"]
+        "part", choices=["table", "turned", "keys", "photos", "times", "paired", "drawn", "look"]
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("out", type=Path, nargs="?")
@@ -496,6 +534,8 @@ def main() -> None:
         return look(given.folder, given.out)
     if given.part == "table":
         rows = table(given.folder, given.sizes)
+    elif given.part == "turned":
+        rows = turned(given.folder, given.sizes)
     elif given.part == "keys":
         rows = keys(given.folder, given.sizes[0], given.count or 4_000_000)
     elif given.part == "drawn":

@@ -101,6 +101,14 @@ def test_part_of_a_picture_is_found_when_looked_at_thoroughly():
     assert found.log10_p < -20 and found.payload == PAYLOAD
 
 
+@breaks("marks/reading.py", "image.rotate(-angle / 8", "image.rotate(angle / 8")
+@breaks("marks/watermark.py", ", lambda: turned(luma_HW, key)]", "]")
+def test_a_picture_that_was_turned_a_little_and_cut_is_found_when_looked_at_thoroughly():
+    marked = Image.fromarray(embed(picture(150, 160), PUBLIC_KEY, PAYLOAD))
+    turned = np.asarray(marked.rotate(-1.7, Image.Resampling.BICUBIC).crop((4, 4, 156, 146)))
+    assert detect(turned, PUBLIC_KEY, thorough=True).log10_p < -10
+
+
 def test_places_of_a_part_are_as_many_as_are_counted():
     borders = crops.SIDE * crops.GRID - math.ceil(crops.LEAST * crops.SIDE * crops.GRID)
     assert ((borders + 1) * (borders + 2) / 2) ** 2 <= crops.PLACES * 1.01

@@ -136,8 +136,14 @@ def amount(frame_SS: np.ndarray, change_SS: np.ndarray, key: Key) -> float:
     return high
 
 
-def places(plane_PQ: np.ndarray, key: Key) -> Iterator[Place]:
-    """Where in its frame a picture that is a part may lie, the likeliest first."""
+def places(plane_PQ: np.ndarray, key: Key, uneven: int = SIDE) -> Iterator[Place]:
+    """Where in its frame a picture that is a part may lie, the likeliest first.
+
+    Args:
+        plane_PQ: luma of the picture.
+        key: of the pilot.
+        uneven: by how many frame pixels height and width may differ.
+    """
     along = pilot(key)
     wanted = np.zeros((SIDE, SIDE // 2 + 1), np.complex64)
     wanted[along.at_2F] = along.drawn_F * along.white_F
@@ -150,14 +156,15 @@ def places(plane_PQ: np.ndarray, key: Key) -> Iterator[Place]:
     bring = {side: sampler(middle, side).astype(np.float32) for side in sides}
     found: list[tuple[float, Place]] = []
     for height in sides:
-        planes = np.zeros((len(sides), SIDE, SIDE), np.float32)
+        widths = [width for width in sides if abs(width - height) <= uneven]
+        planes = np.zeros((len(widths), SIDE, SIDE), np.float32)
         high = bring[height] @ plain
-        for i, width in enumerate(sides):
+        for i, width in enumerate(widths):
             planes[i, :height, :width] = high @ bring[width].T
         spectrum = np.fft.rfft2(planes) * white
         length = np.sqrt((np.abs(spectrum) ** 2).sum((1, 2)))
         score = np.fft.irfft2(wanted * spectrum.conj(), (SIDE, SIDE))
-        for i, width in enumerate(sides):
+        for i, width in enumerate(widths):
             here = score[i, : SIDE - height + 1, : SIDE - width + 1] / length[i]
             top, left = (int(n) for n in np.unravel_index(here.argmax(), here.shape))
             borders = (top, top + height, left, left + width)

@@ -24,6 +24,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
 
 from zeuxis.core.errors import Invalid
 from zeuxis.marks import crops
@@ -44,6 +45,10 @@ PLANE = 256
 """The longest side of a plane to work on; of what is larger, nothing is lost that carries a mark."""
 SMALLEST_PART = 64
 """The shortest side that is looked for in a larger picture."""
+TURNED, COARSE = 40, 4
+"""Eighths of a degree that a picture may have been turned by before it was cut; steps at first."""
+UNEVEN, LIKELIEST = 2, 3
+"""Frame pixels that sides of what was turned may differ by at first; angles that are looked at closely."""
 LAP = 4
 """Frame pixels around a block that must be seen for its carriers to count."""
 TILT = np.geomspace(1e-3, 60, 400)
@@ -138,9 +143,59 @@ def part(luma_HW: np.ndarray, key: Key) -> Found:
     return best
 
 
-def placed(plane_PQ: np.ndarray, near: crops.Place, frame: Frame, key: Key) -> Found:
-    """What the carriers of a part say around a place."""
-    tried = math.log10(2 * len(FRAMES) * crops.PLACES)
+def turned(luma_HW: np.ndarray, key: Key) -> Found:
+    """What a picture says that was turned by a few degrees, and cut to what has no corner missing."""
+    best = Found(0.0, None, 0)
+    if min(luma_HW.shape) < SMALLEST_PART:
+        return best
+    image = Image.fromarray(luma_HW.astype(np.float32))
+    image.thumbnail((2 * PLANE, 2 * PLANE), Image.Resampling.BICUBIC)
+    planes = {angle: upright(image, angle) for angle in range(-TURNED, TURNED + 1, COARSE) if angle}
+    seen = []
+    for angle, plane_PQ in planes.items():
+        place = next(crops.places(plane_PQ, key, UNEVEN))
+        seen.append((crops.stands_out(plane_PQ, place, key), angle, place))
+    for _, angle, place in sorted(seen, key=lambda one: -one[0])[:LIKELIEST]:
+        for step in (COARSE // 2, COARSE // 4):
+            near = [each for each in (angle, angle - step, angle + step) if abs(each) <= TURNED]
+            looks = [closer(upright(image, each), place, key) for each in near]
+            (_, place), angle = max(zip(looks, near, strict=True), key=lambda one: one[0][0])
+        for frame in (frame for frame in FRAMES if frame.piloted):
+            found = placed(upright(image, angle), place, frame, key, turned=True)
+            best = min(best, found, key=lambda each: each.log10_p)
+        if best.log10_p <= SURE:
+            break
+    return best
+
+
+def closer(plane_PQ: np.ndarray, near: crops.Place, key: Key) -> tuple[float, crops.Place]:
+    """The place around one at which the pilot stands out most, and by how much."""
+    place = crops.refined(near, lambda at: crops.stands_out(plane_PQ, at, key), (16, 8, 4))
+    return crops.stands_out(plane_PQ, place, key), place
+
+
+def upright(image: Image.Image, angle: int) -> np.ndarray:
+    """A picture turned back by eighths of a degree, without missing corners, as a plane to work on."""
+    width, height = image.size
+    cosine, sine = math.cos(math.radians(angle / 8)), abs(math.sin(math.radians(angle / 8)))
+    share = min(n / (n * cosine + m * sine) for n, m in ((width, height), (height, width)))
+    back = image.rotate(-angle / 8, Image.Resampling.BICUBIC)
+    left, top = ((1 - share) / 2 * n for n in (width, height))
+    left, top = round(left), round(top)
+    plane = np.asarray(back.crop((left, top, width - left, height - top)), np.float64)
+    rows, columns = (sampler(n, min(n, PLANE)) for n in plane.shape)
+    return np.asarray(rows @ plane @ columns.T)
+
+
+def placed(
+    plane_PQ: np.ndarray, near: crops.Place, frame: Frame, key: Key, turned: bool = False
+) -> Found:
+    """What the carriers of a part say around a place.
+
+    Of the chance that parts have to be taken for marked, one in 21 is for those that were turned.
+    """
+    share = 1 / (21 * 2 * TURNED) if turned else 20 / 21
+    tried = math.log10(2 * len(FRAMES) * crops.PLACES / share)
     transform, drawn = basis(*frame.shape), carriers(frame, key)
 
     def seen(place: crops.Place) -> tuple[Carriers, np.ndarray]:

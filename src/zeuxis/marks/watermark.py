@@ -21,7 +21,18 @@ import numpy as np
 from zeuxis.marks import crops
 from zeuxis.marks.carriers import Key, carriers, frame_of
 from zeuxis.marks.planes import blur, fixed, sampler, times
-from zeuxis.marks.reading import LUMA, PLANE, SURE, Found, analysis, coefficients, luma, part, whole
+from zeuxis.marks.reading import (
+    LUMA,
+    PLANE,
+    SURE,
+    Found,
+    analysis,
+    coefficients,
+    luma,
+    part,
+    turned,
+    whole,
+)
 
 __all__ = ["PUBLIC_KEY", "Found", "Key", "capacity", "detect", "detect_film", "embed"]
 
@@ -111,9 +122,9 @@ def detect(image_HWC: np.ndarray, key: Key, thorough: bool = False) -> Found:
     best = whole(luma_HW[None], key, COPIES if thorough else 1)
     if not thorough:
         return best
-    turned = [np.rot90(side, turn) for side in (luma_HW, luma_HW[:, ::-1]) for turn in range(4)]
-    looks = [lambda copy=copy: whole(copy[None], key, COPIES) for copy in turned[1:]]
-    for look in [*looks, lambda: part(luma_HW, key)]:
+    copies = [np.rot90(side, turn) for side in (luma_HW, luma_HW[:, ::-1]) for turn in range(4)]
+    looks = [lambda copy=copy: whole(copy[None], key, COPIES) for copy in copies[1:]]
+    for look in [*looks, lambda: part(luma_HW, key), lambda: turned(luma_HW, key)]:
         if best.log10_p <= SURE:
             break
         best = min(best, look(), key=lambda found: found.log10_p)
