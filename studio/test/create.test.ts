@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { changed, described, filled } from "../src/pages/create/asked";
+import { askedOf, changed, described, filled } from "../src/pages/create/asked";
 import { controlsOf } from "../src/pages/create/made";
 import { modeOf } from "../src/pages/create/modes";
 import { parsed, recipeIn } from "../src/pages/create/recipe";
@@ -9,6 +9,14 @@ const TOLD = { run: "flow", verb: "sample", file: "0003.png", count: 16, seed: 9
 const FORM = filled({ seed: 3, count: 64, labels: { hair: "red" }, text: ["a cat"] }, {
   locked: true,
 } as never);
+
+describe("the form of a model", () => {
+  it("asks for few pictures at first where each takes long, and stays", () => {
+    expect(askedOf("slow", 1).value.count).toBe(1);
+    expect(askedOf("slow").value.count).toBe(1);
+    expect(askedOf("quick").value.count).toBe(16);
+  });
+});
 
 describe("a recipe", () => {
   it("is read from a file as the server writes it, and holds only what a form has", async () => {

@@ -11,11 +11,13 @@ import typer
 
 from zeuxis.cli.arguments import examples
 from zeuxis.cli.help import App
-from zeuxis.cli.serve import DEADLINE, QUEUE
+from zeuxis.cli.serve import QUEUE
 
 app = App()
 START = "Start here"
 PORT = 8321
+PATIENCE = 3600.0
+"""Seconds that one waits for pictures: some models take minutes, and whoever leaves the page ends it."""
 SHOWN = 256
 """Images of one request at most: those of the page's largest grid."""
 
@@ -54,7 +56,7 @@ def studio(
         token_file=None,
         host_name=None,
         queue=QUEUE,
-        deadline=DEADLINE,
+        deadline=PATIENCE,
         max_images=SHOWN,
         jobs=folder,
         sources=(),

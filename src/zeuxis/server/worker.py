@@ -292,6 +292,7 @@ def described(run: str, model: Model) -> dict[str, Any]:
         "words": model.facts.get("dataset", {}).get("words") or []
         if model.family.config.text is not None
         else None,
+        "alone": model.family.BATCH == 1,
         "source": _source(model),
         "verbs": verbs,
     }

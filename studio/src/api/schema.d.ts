@@ -1735,6 +1735,14 @@ export interface operations {
                          */
                         source_kind?: ("image" | "map") | null;
                         /**
+                         * Text
+                         * @description What reads captions: a small transformer that learns from them, or frozen sentence vectors
+                         *     (docs/text.md).
+                         * @default own
+                         * @enum {string}
+                         */
+                        text?: "own" | "minilm";
+                        /**
                          * Tiles
                          * @description Cut each image into squares of so many pixels, side by side: a set of one large photo.
                          */

@@ -7,6 +7,8 @@ import { SeedField } from "./SeedField";
 import { Words } from "./Words";
 
 const COUNTS = [16, 64, 256];
+/** Of a model that draws one at a time. */
+export const FEW = [1, 4, 16];
 
 /** What can be set for pictures of a model: seed, count, words, classes, numbers, controls. */
 export function Controls({
@@ -37,7 +39,7 @@ export function Controls({
         {counts && (
           <fieldset class="line counts">
             <legend>{say.create.count}</legend>
-            {[...new Set([...COUNTS, asked.count])].map((one) => (
+            {[...new Set([...(model.alone ? FEW : COUNTS), asked.count])].map((one) => (
               <label key={one}>
                 <input
                   type="radio"

@@ -32,12 +32,14 @@ export function Words({
         value={value}
         maxLength={4000}
         autocomplete="off"
-        aria-describedby={`${id}-hint`}
+        aria-describedby={words.length > 0 ? `${id}-hint` : undefined}
         onInput={(event) => onChange(event.currentTarget.value)}
       />
-      <p id={`${id}-hint`} class="small soft">
-        {say.create.textHint}
-      </p>
+      {words.length > 0 && (
+        <p id={`${id}-hint`} class="small soft">
+          {say.create.textHint}
+        </p>
+      )}
       <ul aria-label={say.create.suggested}>
         {fitting.map((word) => (
           <li key={word}>

@@ -26,10 +26,11 @@ const FIRST: Asked = {
 const LARGEST_SEED = 2 ** 31;
 const forms = new Map<string, Signal<Asked>>();
 
-export function askedOf(run: string): Signal<Asked> {
+/** The form of a model; `count` is how many pictures it asks for at first. */
+export function askedOf(run: string, count = FIRST.count): Signal<Asked> {
   let found = forms.get(run);
   if (found === undefined) {
-    found = signal(FIRST);
+    found = signal({ ...FIRST, count });
     forms.set(run, found);
   }
   return found;

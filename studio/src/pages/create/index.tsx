@@ -6,7 +6,9 @@ import { Loaded } from "../../parts/Loaded";
 import { OfRun } from "../../parts/OfRun";
 import { href } from "../../router";
 import { say } from "../../words";
+import { askedOf } from "./asked";
 import { CHANGES, Changing } from "./Changing";
+import { FEW } from "./Controls";
 import { Drawing, Unable } from "./Drawing";
 import { Editing } from "./Editing";
 import type { Described } from "./made";
@@ -132,6 +134,7 @@ function goalsOf(mode: Mode): string[] {
 }
 
 function Shown({ run, model, mode }: { run: string; model: Described; mode: Mode }) {
+  askedOf(run, model.alone ? FEW[0] : undefined);
   switch (mode) {
     case "grid":
     case "walk":

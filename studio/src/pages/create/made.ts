@@ -14,6 +14,8 @@ export interface Described {
   numbers: { name: string; mean: number; deviation: number }[];
   /** Of the captions that it learned from; null: it knows no words. */
   words: string[] | null;
+  /** Whether it draws one picture at a time, which takes long. */
+  alone: boolean;
   /** What it makes pictures of. */
   source: { kind: string; shape: number[]; classes: string[]; colours: string[] } | null;
   /** What can be asked of it, as schemas. */
