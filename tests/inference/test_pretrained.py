@@ -307,6 +307,9 @@ def test_a_run_that_is_there_is_not_overwritten_and_settings_are_known(folder, r
         adopt(folder, run)
     with pytest.raises(NotFound, match="no setting 'step' of a pipeline; did you mean 'steps'"):
         adopt(folder, tmp_path / "run", {"step": 4})
+    with pytest.raises(Invalid, match="20 x 16 are asked for; this pipeline draws multiples of 8"):
+        adopt(folder, tmp_path / "run", {"height": 20})
+    assert not (tmp_path / "run").exists()
 
 
 def test_without_the_extra_the_sentence_says_what_to_install(folder, tmp_path, monkeypatch):
@@ -337,6 +340,7 @@ def test_another_class_says_what_it_cannot(tmp_path, photos):
         model.complete(photos, np.ones((SIDE, SIDE), np.uint8), text=TEXT)
 
 
+@breaks("families/pretrained.py", '"strength": controls.strength, **size}', '"strength": 0.6}')
 @pytest.mark.parametrize(
     "kind, saved",
     [
@@ -357,6 +361,7 @@ def test_every_class_of_the_table_samples_varies_and_completes(tmp_path, photos,
     assert differ(model.sample(1, text=["a blue cat"]), model.sample(1, text=TEXT)) > 0
     assert model.sample(1, text=TEXT, height=24, width=32).images.shape == (1, 24, 32, 3)
     varied = model.vary(photos, text=TEXT, strength=0.6)
+    assert varied.images.shape == photos.shape
     assert np.array_equal(varied.images[:1], model.vary(photos[:1], text=TEXT, strength=0.6).images)
     mask = np.eye(SIDE, dtype=np.uint8)
     filled = model.complete(photos, mask, text=TEXT).images

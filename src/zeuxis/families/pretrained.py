@@ -170,7 +170,7 @@ class Pretrained(
     ) -> Tensor:
         """Images to the texts, of the size that is asked for."""
         size = controls.height or self.config.height, controls.width or self.config.width
-        self._check_size(*size)
+        self.check_size(*size)
 
         def given(row: int, seed: int) -> dict[str, Any]:
             latents = self._packed(self._latents(seed, *size))
@@ -192,7 +192,8 @@ class Pretrained(
         turned = controls.model_copy(update={"steps": steps})
 
         def given(row: int, seed: int) -> dict[str, Any]:
-            return {"image": _shown(image_BCHW[row]), "strength": controls.strength}
+            size = {"height": self.config.height, "width": self.config.width}
+            return {"image": _shown(image_BCHW[row]), "strength": controls.strength, **size}
 
         return self._each(self._sibling("Image2Image"), noise, cond, turned, progress, given)
 
@@ -291,7 +292,7 @@ class Pretrained(
         pack = getattr(self.pipe, "_pack_latents", None)
         return pack(latents, *latents.shape) if pack else latents
 
-    def _check_size(self, height: int, width: int) -> None:
+    def check_size(self, height: int, width: int) -> None:
         """Refuse sizes that have no latents.
 
         Raises:

@@ -38,7 +38,8 @@ def adopt(
 
     Raises:
         NotFound: there is no pipeline, or no such setting.
-        Invalid: it brings code or pickles, cannot be opened, or is none of those that are known.
+        Invalid: it brings code or pickles, cannot be opened, is none of those that are known, or draws no
+            images of the size that is asked for.
         Conflict: the run's folder holds something.
         Unable: diffusers is not installed.
     """
@@ -70,6 +71,7 @@ def adopt(
     config = checked(PretrainedConfig, known, folder)
     model = Pretrained(override(config, {k: str(v) for k, v in (settings or {}).items()}))
     model.open()
+    model.check_size(model.config.height, model.config.width)
     adopted = {"name": folder.name, "licence": pipelines.licence(folder)}
     artefact.save(
         run,
