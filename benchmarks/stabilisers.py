@@ -1,41 +1,46 @@
 """What keeps adversarial training from losing modes: 25 Gaussians, and stacked digits with 1,000 modes.
 
-    pip download --no-deps scikit-learn        # for the digits: 1,797 of 8 x 8 pixels in its wheel
-    python -m benchmarks.stabilisers [--digits scikit_learn-*.whl] [--seeds 0 1 2] [--picture FILE]
+    python -m benchmarks.stabilisers gaussians [--minutes 8]     # a row a method; finished rows are skipped
+    python -m benchmarks.stabilisers digits                      # needs scikit-learn, for its digits
+    python -m benchmarks.stabilisers sweep                       # learning rate and batch size, two methods
 
-The same small networks, optimiser and steps for every row; nothing is tuned per row. Gaussians: centres on
-a 5 x 5 grid 2 apart, deviation 0.05 (as in Veegan, https://arxiv.org/abs/1705.07761); a sample within three
-deviations of a centre is good, and a mode with a good sample is covered. Stacked digits: three digits as
-red, green and blue; a classifier says which of the 1,000 numbers a sample is. Losses and penalties are
-`zeuxis.objectives.adversarial`'s. Writes one row a method.
+Gaussians: centres on a 5 x 5 grid 2 apart, standard deviation 0.05, scaled to unit variance; a sample within
+three standard deviations of a centre is good, and a mode with a good sample among 2,500 is covered (as in
+VEEGAN, https://arxiv.org/abs/1705.07761, and PacGAN, https://arxiv.org/abs/1712.04086). Stacked digits: three
+digits of 8 x 8 as red, green and blue; a classifier says which of the 1,000 numbers a sample is, 26,000 are
+drawn. Reverse KL divergence: of the modes of samples from the uniform distribution.
+
+Networks, optimiser and steps are the same for every row of a task; nothing is tuned by row. Losses,
+penalties and the spectral norm are the toolkit's own. The networks of all seeds are trained side by side: the
+parameters of each network are one row of a matrix.
+
+Shapes: S seeds, P parameters, B batch, D dimensions of a sample, M modes.
 """
 
 import argparse
-import csv
+import base64
 import dataclasses
-import gzip
-import io
 import itertools
+import json
+import math
 import time
-import zipfile
 from collections.abc import Callable
-from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
 from benchmarks import row
+from zeuxis.nn.spectral import Spectral
 from zeuxis.objectives import adversarial
 from zeuxis.objectives.adversarial import Loss
 
-STEPS, BATCH, CODE, WIDTH = 4000, 128, 32, 128
-GAMMA, LAMBDA = 1.0, 10.0
-"""Of R1 and R2 (half of it weighs each), and of the one-centred penalty, as their papers have them."""
-DEVIATION, SPACING, SIDE = 0.05, 2.0, 5
-DRAWN = 25_600
+BETAS, EMA, SLOPE = (0.5, 0.99), 0.995, 0.2
+SHARE = 0.5
+"""Of what the discriminator sees that is augmented: a half is seen as it is."""
+LOOKS = 20
+"""Measurements on the way, of 2,500 samples."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,28 +51,47 @@ class Method:
         name: in words.
         loss: of `zeuxis.objectives.adversarial`.
         penalty: none, one_centred, r1 or r1_r2.
+        weight: of the penalty: gamma of R1 and R2, lambda of the one-centred one. Gulrajani et al., 2017,
+            have 10 for images; their script for these Gaussians has 0.1.
         spectral: whether each layer of the discriminator has a spectral norm of 1.
-        augment: whether what it sees is moved about at random, real and drawn alike.
+        augment: whether what it sees is shifted at random, real and generated alike.
     """
 
     name: str
     loss: Loss = "non_saturating"
     penalty: str = "none"
+    weight: float = 0.01
     spectral: bool = False
     augment: bool = False
 
 
+REAL = Method("real data")
+"""Trains nothing: the figures that samples could reach."""
+PLAIN = Method("none")
+BEST = Method("relativistic pairs + R1 + R2", "relativistic", "r1_r2")
 METHODS = (
-    Method("none"),
-    Method("gradient penalty", penalty="one_centred"),
+    PLAIN,
+    Method("gradient penalty", penalty="one_centred", weight=10.0),
+    Method("Wasserstein + gradient penalty", "wasserstein", "one_centred", 10.0),
+    Method("gradient penalty of 0.1", penalty="one_centred", weight=0.1),
+    Method("Wasserstein + gradient penalty of 0.1", "wasserstein", "one_centred", 0.1),
     Method("R1", penalty="r1"),
     Method("R1 + R2", penalty="r1_r2"),
     Method("spectral norm", spectral=True),
     Method("augmentation", augment=True),
-    Method("Wasserstein + gradient penalty", "wasserstein", "one_centred"),
     Method("relativistic pairs", "relativistic"),
-    Method("relativistic pairs + R1 + R2", "relativistic", "r1_r2"),
+    BEST,
 )
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """What all rows of a task share, but for the sweep."""
+
+    steps: int
+    batch: int
+    lr: float
+    seeds: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,209 +100,258 @@ class Task:
 
     Attributes:
         name: of the task.
-        size: numbers of a vector.
-        draw: a batch, by a generator.
-        shift: moves rows about, for augmentation.
-        modes: of rows: the mode of each, -1 for none.
+        layers: sizes of the generator's layers, from the latent to the sample.
+        draw: samples of a shape, (..., D).
+        shift: moves samples (N, D), for augmentation.
+        modes: of samples (N, D): the mode of each, and whether it is good.
         count: of modes.
+        drawn: samples to measure.
+        about: what its rows say besides.
     """
 
     name: str
-    size: int
-    draw: Callable[[int, torch.Generator], Tensor]
-    shift: Callable[[Tensor, torch.Generator], Tensor]
-    modes: Callable[[Tensor], Tensor]
+    layers: tuple[int, ...]
+    draw: Callable[[tuple[int, ...]], Tensor]
+    shift: Callable[[Tensor], Tensor]
+    modes: Callable[[Tensor], tuple[Tensor, Tensor]]
     count: int
+    drawn: int
+    about: dict[str, float] = dataclasses.field(default_factory=dict)
 
 
 def gaussians() -> Task:
-    """25 of them, scaled to about unit variance."""
-    axis = (torch.arange(SIDE) - SIDE // 2) * SPACING
-    centres = torch.cartesian_prod(axis, axis) / 2.8
+    """25 of them, scaled to unit variance."""
+    axis = torch.arange(-2.0, 3.0) / math.sqrt(2)
+    centres_MD, deviation = torch.cartesian_prod(axis, axis), 0.05 / 2 / math.sqrt(2)
 
-    def draw(count: int, chance: torch.Generator) -> Tensor:
-        chosen = torch.randint(len(centres), (count,), generator=chance)
-        return centres[chosen] + DEVIATION / 2.8 * torch.randn(count, 2, generator=chance)
+    def draw(shape: tuple[int, ...]) -> Tensor:
+        chosen = torch.randint(len(centres_MD), shape)
+        return centres_MD[chosen] + deviation * torch.randn(*shape, 2)
 
-    def modes(x: Tensor) -> Tensor:
-        distance, nearest = torch.cdist(x, centres).min(1)
-        return torch.where(distance < 3 * DEVIATION / 2.8, nearest, -1)
+    def shift(x: Tensor) -> Tensor:
+        return x + 0.2 * torch.randn(len(x), 2)
 
-    def shift(x: Tensor, chance: torch.Generator) -> Tensor:
-        return x + 0.2 * (torch.rand(len(x), 2, generator=chance) - 0.5)
+    def modes(x: Tensor) -> tuple[Tensor, Tensor]:
+        distance, nearest = torch.cdist(x, centres_MD).min(1)
+        return nearest, distance < 3 * deviation
 
-    return Task("gaussians", 2, draw, shift, modes, len(centres))
+    return Task("gaussians", (2, 64, 64, 64, 2), draw, shift, modes, len(centres_MD), 2500)
 
 
-def digits(wheel: Path) -> Task:
+def digits() -> Task:
     """Three digits of 8 x 8 pixels on one another, as 192 numbers in [-1, 1]."""
-    with zipfile.ZipFile(wheel) as packed:
-        text = gzip.decompress(packed.read("sklearn/datasets/data/digits.csv.gz")).decode()
-    table = np.array([*csv.reader(io.StringIO(text))], float)
-    pixels = torch.tensor(table[:, :-1] / 8 - 1, dtype=torch.float32)
-    labels = torch.tensor(table[:, -1], dtype=torch.int64)
-    judge = classifier(pixels, labels)
+    from sklearn.datasets import load_digits
 
-    def draw(count: int, chance: torch.Generator) -> Tensor:
-        return pixels[torch.randint(len(pixels), (count, 3), generator=chance)].flatten(1)
+    table = load_digits()
+    pixels = torch.tensor(table.data / 8 - 1, dtype=torch.float32)
+    judge, right = classifier(pixels, torch.tensor(table.target))
 
-    def modes(x: Tensor) -> Tensor:
-        with torch.no_grad():
-            three = judge(x.view(-1, 1, 8, 8)).argmax(1).view(-1, 3)
-        return three @ torch.tensor([100, 10, 1])
+    def draw(shape: tuple[int, ...]) -> Tensor:
+        return pixels[torch.randint(len(pixels), (*shape, 3))].flatten(-2)
 
-    def shift(x: Tensor, chance: torch.Generator) -> Tensor:
+    def shift(x: Tensor) -> Tensor:
         padded = F.pad(x.view(-1, 3, 8, 8), (1, 1, 1, 1), value=-1.0)
-        dy, dx = torch.randint(3, (2, len(x)), generator=chance)
-        rows, columns = dy[:, None] + torch.arange(8), dx[:, None] + torch.arange(8)
-        every = torch.arange(len(x))[:, None, None]
-        moved = padded.permute(0, 2, 3, 1)[every, rows[:, :, None], columns[:, None]]
-        return moved.permute(0, 3, 1, 2).flatten(1)
+        dy, dx = torch.randint(3, (2, len(x), 1, 1, 1))
+        columns = (dx + torch.arange(8)).expand(-1, 3, 10, -1)
+        rows = (dy + torch.arange(8)[:, None]).expand(-1, 3, -1, 8)
+        return padded.gather(3, columns).gather(2, rows).flatten(1)
 
-    return Task("stacked digits", 192, draw, shift, modes, 1000)
+    def modes(x: Tensor) -> tuple[Tensor, Tensor]:
+        three = judge(x.view(-1, 1, 8, 8)).argmax(1).view(-1, 3)
+        return three @ torch.tensor([100, 10, 1]), torch.ones(len(x), dtype=torch.bool)
+
+    about = {"classifier_percent": right}
+    return Task("stacked digits", (32, 128, 128, 128, 192), draw, shift, modes, 1000, 26_000, about)
 
 
-def classifier(pixels: Tensor, labels: Tensor) -> nn.Module:
-    """Of single digits; says on stderr how many held-out ones it gets right."""
+def classifier(pixels: Tensor, labels: Tensor) -> tuple[nn.Module, float]:
+    """Of single digits, and the percentage that it gets right of a fifth that it never saw."""
     torch.manual_seed(0)
     net = nn.Sequential(
-        nn.Conv2d(1, 32, 3, padding=1),
-        nn.ReLU(),
-        nn.Conv2d(32, 64, 3, stride=2, padding=1),
-        nn.ReLU(),
-        nn.Flatten(),
-        nn.Linear(1024, 10),
+        *(nn.Conv2d(1, 16, 3, padding=1), nn.ReLU()),
+        *(nn.Conv2d(16, 32, 3, stride=2, padding=1), nn.ReLU()),
+        *(nn.Flatten(), nn.Linear(512, 10)),
     )
     optimiser = torch.optim.AdamW(net.parameters(), 2e-3)
-    train = torch.arange(len(pixels)) % 5 > 0
-    x, y = pixels[train].view(-1, 1, 8, 8), labels[train]
-    for _ in range(600):
+    held = torch.arange(len(pixels)) % 5 == 0
+    x, y = pixels[~held].view(-1, 1, 8, 8), labels[~held]
+    for _ in range(400):
         chosen = torch.randint(len(x), (128,))
-        loss = F.cross_entropy(net(x[chosen]), y[chosen])
         optimiser.zero_grad()
-        loss.backward()
+        F.cross_entropy(net(x[chosen]), y[chosen]).backward()
         optimiser.step()
-    with torch.no_grad():
-        right = (net(pixels[~train].view(-1, 1, 8, 8)).argmax(1) == labels[~train]).float().mean()
-    print(f"the classifier is right about {100 * right:.1f} % of held-out digits")
-    return net.eval().requires_grad_(False)
+    net.requires_grad_(False)
+    right = net(pixels[held].view(-1, 1, 8, 8)).argmax(1) == labels[held]
+    return net, round(100 * right.float().mean().item(), 2)
 
 
-def network(inputs: int, outputs: int, spectral: bool = False) -> nn.Sequential:
-    """Three layers with leaky ReLUs between them."""
-    sizes = (inputs, WIDTH, WIDTH, outputs)
-    layers: list[nn.Module] = []
-    for a, b in itertools.pairwise(sizes):
-        linear = nn.Linear(a, b)
-        layers += [nn.utils.parametrizations.spectral_norm(linear) if spectral else linear]
-        layers += [nn.LeakyReLU(0.2)]
-    return nn.Sequential(*layers[:-1])
+class Side(nn.Module):
+    """Networks of one kind, one a seed, as a matrix of their parameters.
+
+    Linear layers and leaky ReLUs between them, with PyTorch's first values.
+    """
+
+    def __init__(self, layers: tuple[int, ...], seeds: int, spectral: bool = False) -> None:
+        super().__init__()
+        self.shapes = [*itertools.pairwise(layers)]
+        first = [[nn.Linear(a, b) for a, b in self.shapes] for _ in range(seeds)]
+        flat = [torch.cat([p.flatten() for x in net for p in x.parameters()]) for net in first]
+        self.flat_SP = nn.Parameter(torch.stack(flat).detach())
+        self.norms = nn.ModuleList(
+            nn.ModuleList(Spectral(net[i].weight.detach()) for net in first)
+            for i in range(len(self.shapes))
+            if spectral
+        )
+
+    def weights(self) -> list[tuple[Tensor, Tensor]]:
+        """Weight (S, out, in) and bias (S, 1, out) of each layer."""
+        sizes = itertools.chain.from_iterable((a * b, b) for a, b in self.shapes)
+        parts = self.flat_SP.split([*sizes], 1)
+        pairs = zip(parts[::2], parts[1::2], self.shapes, strict=True)
+        return [(w.view(-1, b, a), bias[:, None]) for w, bias, (a, b) in pairs]
+
+    def forward(self, x_SBD: Tensor) -> Tensor:
+        """(S, B, D) -> (S, B, outputs)."""
+        for i, (weight, bias) in enumerate(self.weights()):
+            if self.norms:
+                weight = torch.stack(
+                    [norm(w) for norm, w in zip(self.norms[i], weight, strict=True)]
+                )
+            x_SBD = F.leaky_relu(x_SBD, SLOPE) if i else x_SBD
+            x_SBD = torch.baddbmm(bias, x_SBD, weight.transpose(1, 2))
+        return x_SBD
+
+    def follow(self) -> None:
+        """After a step, the singular vectors follow the weights."""
+        for norms, (weight, _) in zip(self.norms, self.weights(), strict=False):
+            for norm, w in zip(norms, weight.detach(), strict=True):
+                norm.follow(w)
 
 
-def train(method: Method, task: Task, seed: int) -> nn.Sequential:
-    """The generator after all steps, averaged over the last ones."""
-    torch.manual_seed(seed)
-    chance = torch.Generator().manual_seed(seed)
-    maker, judge = network(CODE, task.size), network(task.size, 1, method.spectral)
-    average = network(CODE, task.size).requires_grad_(False)
+def train(method: Method, task: Task, to: Setting) -> tuple[Side, dict[str, Any]]:
+    """The generators' EMA after all steps, and what was measured on the way."""
+    latent, size = task.layers[0], task.layers[-1]
+    maker, average = Side(task.layers, to.seeds), Side(task.layers, to.seeds).requires_grad_(False)
+    judge = Side((size, *task.layers[1:-1], 1), to.seeds, method.spectral)
     average.load_state_dict(maker.state_dict())
-    makes = torch.optim.Adam(maker.parameters(), 5e-4, (0.0, 0.99))
-    judges = torch.optim.Adam(judge.parameters(), 5e-4, (0.0, 0.99))
-    seen = (lambda x: task.shift(x, chance)) if method.augment else (lambda x: x)
+    optimisers = [torch.optim.Adam(x.parameters(), to.lr, BETAS) for x in (maker, judge)]
+    shape = (to.seeds, to.batch)
+    course: dict[str, Any] = {"step": [], "modes": [], "discriminator": [], "generator": []}
 
     def logits(x: Tensor) -> Tensor:
-        return judge(seen(x)).flatten()
+        """(S, B, D) or (S B, D) -> (S, B)."""
+        if method.augment:
+            flat = x.reshape(-1, size)
+            x = torch.where(torch.rand(len(flat), 1) < SHARE, task.shift(flat), flat)
+        return judge(x.view(to.seeds, -1, size)).squeeze(2)
 
-    for _ in range(STEPS):
-        real, noise = task.draw(BATCH, chance), torch.randn(BATCH, CODE, generator=chance)
-        fake = maker(noise).detach()
-        due = method.penalty != "none"
-        real.requires_grad_(due), fake.requires_grad_(due)
-        r, f = logits(real), logits(fake)
-        cost = adversarial.discriminator_loss(method.loss, r, f).mean()
-        if method.penalty == "one_centred":
-            mix = torch.lerp(real, fake, torch.rand(BATCH, 1, generator=chance)).detach()
-            mix.requires_grad_()
-            squared = adversarial.squared_gradient(logits(mix), mix)
-            cost = cost + LAMBDA * adversarial.one_centred(squared).mean()
-        elif due:
-            squared = adversarial.squared_gradient(r, real)
-            if method.penalty == "r1_r2":
-                squared = squared + adversarial.squared_gradient(f, fake)
-            cost = cost + GAMMA / 2 * squared.mean()
-        judges.zero_grad()
-        cost.backward()
-        judges.step()
-
-        real, noise = task.draw(BATCH, chance), torch.randn(BATCH, CODE, generator=chance)
-        r, f = logits(real), logits(maker(noise))
-        cost = adversarial.generator_loss(method.loss, f, r).mean()
-        makes.zero_grad()
-        cost.backward()
-        makes.step()
+    for step in range(to.steps):
+        for optimiser in optimisers:
+            optimiser.param_groups[0]["lr"] = to.lr * (1 - step / to.steps)
         with torch.no_grad():
-            for mine, theirs in zip(average.parameters(), maker.parameters(), strict=True):
-                mine.lerp_(theirs, 0.005)
-    return average
+            both = torch.cat([task.draw(shape), maker(torch.randn(*shape, latent))], 1)
+        both = both.view(-1, size).requires_grad_(method.penalty.startswith("r1"))
+        out = logits(both)
+        real, fake = out.chunk(2, 1)
+        cost = discriminator = adversarial.discriminator_loss(method.loss, real, fake).mean()
+        if method.penalty == "one_centred":
+            real, fake = both.view(to.seeds, -1, size).chunk(2, 1)
+            mix = torch.lerp(real, fake, torch.rand(*shape, 1)).view(-1, size).requires_grad_()
+            squared = adversarial.squared_gradient(logits(mix), mix)
+            cost = cost + method.weight * adversarial.one_centred(squared).mean()
+        elif method.penalty != "none":
+            squared = adversarial.squared_gradient(out, both).view(to.seeds, 2, to.batch)
+            squared = squared if method.penalty == "r1_r2" else squared[:, :1]
+            cost = cost + method.weight / 2 * squared.sum(1).mean()
+        move(optimisers[1], judge, cost * to.seeds)
+        judge.follow()
+
+        both = maker(torch.randn(*shape, latent))
+        if method.loss == "relativistic":
+            both = torch.cat([task.draw(shape), both], 1)
+        out = logits(both)
+        fake, real = out[:, -to.batch :], out[:, : to.batch]
+        generator = adversarial.generator_loss(method.loss, fake, real).mean()
+        move(optimisers[0], maker, generator * to.seeds)
+        average.flat_SP.lerp_(maker.flat_SP.detach(), 1 - EMA)
+        if (step + 1) % (to.steps // LOOKS) == 0:
+            course["step"].append(step + 1)
+            course["modes"].append(scores(task, samples(task, average, to, 2500))["modes"])
+            course["discriminator"].append(round(discriminator.item(), 4))
+            course["generator"].append(round(generator.item(), 4))
+    return average, course
 
 
-def measure(task: Task, maker: nn.Sequential) -> tuple[int, float, Tensor]:
-    """Modes covered, the share of good samples, and samples."""
-    chance = torch.Generator().manual_seed(12345)
-    with torch.no_grad():
-        drawn = maker(torch.randn(DRAWN, CODE, generator=chance))
-    modes = task.modes(drawn)
-    return len(modes[modes >= 0].unique()), float((modes >= 0).float().mean()), drawn
+def move(optimiser: torch.optim.Optimizer, side: Side, cost: Tensor) -> None:
+    """One step: the seeds' parameters are apart, so the gradient of the sum is each one's own."""
+    (side.flat_SP.grad,) = torch.autograd.grad(cost, side.flat_SP)
+    optimiser.step()
 
 
-def scatter(points: Tensor, real: Tensor) -> Image.Image:
-    """Samples in grape over real ones in grey, 200 pixels a side."""
-    panel = Image.new("RGB", (200, 200), "#faf8f4")
-    pen = ImageDraw.Draw(panel)
-    for cloud, colour in ((real, "#d8d2c8"), (points, "#6d2c63")):
-        for x, y in (100 + 55 * cloud[:3000]).tolist():
-            if 0 <= x < 200 and 0 <= y < 200:
-                pen.rectangle((x - 0.5, y - 0.5, x + 0.5, y + 0.5), fill=colour)
-    return panel
+@torch.no_grad()
+def samples(task: Task, maker: Side, to: Setting, count: int) -> Tensor:
+    """So many of each seed, (S, N, D)."""
+    return maker(torch.randn(to.seeds, count, task.layers[0]))
+
+
+def scores(task: Task, drawn: Tensor) -> dict[str, Any]:
+    """Of samples (S, N, D), for each seed: modes covered, percentage of good ones, reverse KL divergence."""
+    found: dict[str, Any] = {"modes": [], "good_percent": [], "reverse_kl": []}
+    for one in drawn:
+        mode, good = task.modes(one)
+        share = torch.bincount(mode, minlength=task.count) / len(one)
+        found["modes"].append(len(mode[good].unique()))
+        found["good_percent"].append(round(100 * good.float().mean().item(), 2))
+        found["reverse_kl"].append(
+            round((share * (share * task.count).clamp_min(1e-9).log()).sum().item(), 4)
+        )
+    return found
+
+
+def packed(drawn: Tensor) -> str:
+    """1,000 points in [-2, 2] as bytes, two a point, in base64."""
+    steps = ((drawn[:1000] + 2) * 63.75).round().clamp(0, 255).to(torch.uint8)
+    return base64.b64encode(steps.numpy().tobytes()).decode()
 
 
 def main() -> None:
-    """All rows of a task, and its picture."""
+    """The rows of a task that are not there yet."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--digits", type=Path)
-    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
-    parser.add_argument("--picture", type=Path)
+    parser.add_argument("task", choices=("gaussians", "digits", "sweep"))
+    parser.add_argument("--minutes", type=float, default=math.inf, help="begin no row after these")
+    parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    task = digits(options.digits) if options.digits else gaussians()
-    panels = []
-    for method in METHODS:
-        began, found, good = time.process_time(), [], []
-        for seed in options.seeds:
-            modes, share, drawn = measure(task, train(method, task, seed))
-            found.append(modes)
-            good.append(round(100 * share, 1))
-            if seed == options.seeds[0] and task.size == 2:
-                real = task.draw(3000, torch.Generator().manual_seed(1))
-                panels.append((method.name, scatter(drawn, real)))
-        row.write_row(
-            "stabilisers",
-            task=task.name,
-            method=method.name,
-            modes=found,
-            of=task.count,
-            good_percent=good,
-            steps=STEPS,
-            cpu_seconds=round(time.process_time() - began, 1),
-        )
-    if options.picture and panels:
-        sheet = Image.new("RGB", (3 * 212 + 12, 3 * 236 + 12), "#faf8f4")
-        pen = ImageDraw.Draw(sheet)
-        for i, (name, panel) in enumerate(panels):
-            x, y = 12 + i % 3 * 212, 12 + i // 3 * 236
-            pen.text((x, y), name, fill="#1f1b18", font_size=13)
-            sheet.paste(panel, (x, y + 20))
-        sheet.save(options.picture)
+    began = time.monotonic()
+    task = digits() if options.task == "digits" else gaussians()
+    plan = [(method, Setting(6000, 128, 1e-3, options.seeds)) for method in (REAL, *METHODS)]
+    if options.task == "sweep":
+        plan = [
+            (method, Setting(4000, batch, lr, options.seeds))
+            for method in (PLAIN, BEST)
+            for lr in (1e-4, 1e-3, 1e-2)
+            for batch in (16, 64, 256)
+        ]
+    path = row.RESULTS / "stabilisers.json"
+    rows = json.loads(path.read_text()) if path.exists() else []
+    keys = ("task", "method", *Setting.__annotations__)
+    done = {tuple(x[key] for key in keys) for x in rows}
+    for method, to in plan:
+        key = {"task": task.name, "method": method.name, **dataclasses.asdict(to)}
+        if tuple(key.values()) in done or time.monotonic() - began > 60 * options.minutes:
+            continue
+        before = time.process_time()
+        torch.manual_seed(0)
+        if method is REAL:
+            drawn, more = task.draw((to.seeds, task.drawn)), {}
+        else:
+            average, course = train(method, task, to)
+            drawn = samples(task, average, to, task.drawn)
+            more = {"course": course} if options.task != "sweep" else {}
+        more["cpu_seconds"] = round(time.process_time() - before, 1)
+        if options.task == "gaussians":
+            more["points"] = packed(drawn[0])
+        row.write_row("stabilisers", **key, **task.about, **scores(task, drawn), **more)
 
 
 if __name__ == "__main__":
