@@ -21,6 +21,7 @@ from zeuxis.cli.main import main
 from zeuxis.core.errors import Conflict, Error, Invalid, NotFound, Stopped, Unable
 from zeuxis.core.pipelines import usual
 from zeuxis.core.rng import Rng
+from zeuxis.evaluation.report.verdict import Verdict, advised
 from zeuxis.export.write import export
 from zeuxis.inference.adopt import adopt
 from zeuxis.inference.model import load
@@ -407,6 +408,13 @@ def test_what_cannot_be_done_with_another_s_weights_is_said(run, tmp_path):
         release.release(run, "Apache-2.0", "unknown")
     with pytest.raises(Unable, match="a pretrained cannot encode"):
         load(run).encode(np.zeros((1, SIDE, SIDE, 3), np.uint8))
+
+
+@breaks("evaluation/report/verdict.py", ' or facts.get("family") in ADOPTED', "")
+def test_nobody_is_advised_to_train_it(run):
+    content = json.loads((run / "config.json").read_text())
+    found = advised(Verdict(word="poor", sentence=""), [], run, content)
+    assert found.command.startswith("zeuxis sample")
 
 
 def test_results_say_what_made_them(model, run):

@@ -11,6 +11,7 @@ from zeuxis.core.words import printable
 from zeuxis.evaluation.diagnosis import Finding
 from zeuxis.evaluation.report import FIRST, Card, Verdict, Word
 from zeuxis.evaluation.report.charts import number
+from zeuxis.families import ADOPTED
 from zeuxis.inference.artefact import usage
 from zeuxis.metrics import Estimate
 
@@ -135,7 +136,7 @@ def advised(
     if given.word == "unknown" and given.action != LOOK:
         action = given.action or "Measure it"
         command = f"zeuxis evaluate {run} --data {source}"
-    elif given.word in ("good", "unknown"):
+    elif given.word in ("good", "unknown") or facts.get("family") in ADOPTED:
         action = given.action or "Draw images"
         command = usage(str(facts.get("family")), run)
     elif given.action == MILDER:
