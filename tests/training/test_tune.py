@@ -4,12 +4,14 @@ import contextlib
 import json
 import multiprocessing
 import os
+import re
 import shlex
 import signal
 import sys
 import time
 
 import numpy as np
+import optuna
 import pytest
 
 from tests.support.front import pictures, tiny, workshop, zeuxis
@@ -28,7 +30,7 @@ from zeuxis.metrics import Estimate
 from zeuxis.training import looking, recipes, runs
 from zeuxis.training import run as training
 from zeuxis.training.doctor.words import WORDS as WORDS_OF_THE_DOCTOR
-from zeuxis.training.tune import confirm, score, space, trial
+from zeuxis.training.tune import confirm, page, score, space, trial
 from zeuxis.training.tune.study import Study, best
 
 FORKS = multiprocessing.get_context("forkserver")
@@ -463,3 +465,36 @@ def seeded(rng, shared_M, value):
     by_image_M = value + shared_M + rng.normal(0, 0.2)
     known = Estimate(value=by_image_M.mean(), interval=(0.0, 0.0), n=50, receipt={})
     return score.Score(known, 0.0, by_image_M)
+
+
+@breaks("training/tune/page.py", '"early" if row.state != "complete" else', "")
+@breaks("training/tune/page.py", "if row.why:", "if False:")
+@breaks("evaluation/report/searches.py", "(high - value)", "(value - low)")
+def test_the_page_shows_trials_their_ends_and_what_mattered(photos, tmp_path):
+    axes = axes_of(photos, SPACE, fixed=DECLARED)
+    one = study(tmp_path, axes)
+    for number in range(12):
+        with contextlib.ExitStack() as held:
+            asked = one.claim(held, 12, None)
+            value = abs(np.log10(asked.params["training.lr"]) + 3)
+            asked.set_user_attr("score", [value, value - 0.1, value + 0.1])
+            asked.report(value, 25)
+            if number == 5:
+                asked.set_user_attr("why", "it was <worse>")
+                one.study.tell(number, state=optuna.trial.TrialState.PRUNED)
+            else:
+                one.study.tell(number, value)
+    rows = one.rows()
+    text = page.render(one, axes, rows, "a search", "kernel distance", "zeuxis train", None)
+    assert text.count('class="trial early" cx') == 1 and text.count('class="trial best" cx') == 1
+    assert text.count("<polyline") == 12 and "it was &lt;worse&gt;" in text
+    assert all(f'href="trials/{number:04d}/report.html"' in text for number in range(12))
+    shares = [float(each) for each in re.findall(r">(\d+) %</text>", text)]
+    assert len(shares) == 2 and shares[0] > 80
+    named = re.findall(r'<text class="name"[^>]*>([^<]*)</text>', text)
+    assert named[0] == "training.lr" and named[-1] == "score"
+    assert not re.search(r"https?:", text.replace("http://www.w3.org", ""))
+    found = re.findall(r'cy="([\d.]+)" r="5"><title>trial (\d+)', text)
+    at = {number: float(height) for height, number in found}
+    worst = max((row for row in rows if row.number != 5), key=lambda row: row.score)
+    assert at["0"] > at[str(worst.number)]  # lower is better, and lower

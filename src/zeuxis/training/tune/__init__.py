@@ -30,7 +30,7 @@ from zeuxis.training.tune import confirm, page, score
 from zeuxis.training.tune.confirm import Confirmed
 from zeuxis.training.tune.space import Axis, axes
 from zeuxis.training.tune.study import Row, Study, best
-from zeuxis.training.tune.trial import Bench
+from zeuxis.training.tune.trial import SAMPLES, Bench
 
 __all__ = ["Search", "Tuned", "tune"]
 
@@ -190,11 +190,15 @@ def _written(study: Study, request: Request, found: list[Axis]) -> Tuned:
         if winner:
             settings = _settings(request, found, winner)
             confirmed = confirm.read(study.folder, winner.number)
-            about = _about(rows, winner, confirmed)
+            about = [
+                score.named(families.get(request.family), SAMPLES),
+                *_about(rows, winner, confirmed),
+            ]
             recipes.write(recipe, request.family, settings, about)
             command = _command(request, recipe)
+        measure = score.named(families.get(request.family), SAMPLES)
         title = f"{request.family} tuned on {name_of(request.source)}"
-        text = page.render(study, found, rows, title, command, confirmed)
+        text = page.render(study, found, rows, title, measure, command, confirmed)
         file = study.folder / "tune.html"
         write_file(file, lambda beside: beside.write_text(text, encoding="utf-8"))
     return Tuned(

@@ -24,6 +24,7 @@ def render(
     axes: Sequence[Axis],
     rows: Sequence[Row],
     title: str,
+    measure: str,
     command: str,
     confirmed: Confirmed | None,
 ) -> str:
@@ -34,6 +35,7 @@ def render(
         axes: what is searched.
         rows: its trials.
         title: of the page.
+        measure: what a score is.
         command: that trains the best.
         confirmed: what became of the winner on images that the search never saw.
     """
@@ -42,10 +44,10 @@ def render(
     points = [Point(str(row.number), row.score, _kind(row, winner)) for row in shown]
     parts = [
         _head(rows, winner, command, confirmed),
-        "<h2>Scores</h2><p>Trials in their order, with 95 % intervals, on the half of the held-out images "
-        "that the search sees; lower is better. Trial 0 is the preset. Hollow ones ended early, and show "
-        f"their last score. The line is the best so far. What lies beyond the chart "
-        f"stands at its edge.</p>{searches.history(points)}",
+        f"<h2>Scores</h2><p>Trials in their order: {markup(measure)}, lower is better, with 95 % intervals, "
+        "on the half of the held-out images that the search sees. Trial 0 is the preset. Hollow ones ended "
+        "early, and show their last score. The line is the best so far. What lies beyond the chart stands at "
+        f"its edge.</p>{searches.history(points)}",
         _importance(study, len(shown)),
         "<h2>Settings beside scores</h2><p>A line a trial; the better, the stronger; the best is thick.</p>"
         f'<div class="wide">{searches.parallel(points, _scales(axes, shown))}</div>',

@@ -69,6 +69,13 @@ def check(family: type[Family], prepared: Prepared) -> None:
         )
 
 
+def named(family: type[Family], count: int) -> str:
+    """What a score is, with so many samples."""
+    if family.shows() == "generate":
+        return f"kernel distance of {count} samples"
+    return "squared error of images that are made again"
+
+
 def halves(prepared: Prepared) -> tuple[np.ndarray, np.ndarray]:
     """Rows of the half that the search sees and of the half that it never sees, the same each time."""
     rows = pick(prepared.holdout, len(prepared.holdout), 0, "tune")
