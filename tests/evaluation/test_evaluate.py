@@ -269,8 +269,13 @@ def test_other_data_is_noted_and_other_shapes_are_refused(prepared, tmp_path):
         evaluate.evaluate(model, prepared)
 
 
-def test_the_probe_reads_training_images_only_and_keeps_their_features(prepared, monkeypatch):
+@breaks("evaluation/probe.py", "dataclasses.field(compare=False)", "dataclasses.field()")
+@breaks("evaluation/probe.py", "prepared.hash, max(count", '"", max(count')
+def test_the_probe_reads_training_images_only_and_keeps_their_features(
+    prepared, tmp_path, monkeypatch
+):
     calls = []
+    probe._learned.cache_clear()
     inner = probe.features
     monkeypatch.setattr(
         probe, "features", lambda pixels: calls.append(len(pixels)) or inner(pixels)
@@ -280,6 +285,11 @@ def test_the_probe_reads_training_images_only_and_keeps_their_features(prepared,
     assert good["kernel_distance"] < bad["kernel_distance"]
     assert calls == [len(prepared.train), 32, 32] or calls == [32, len(prepared.train), 32]
     assert score(toy(2, 3)[0]) == {}
+    again = probe.probe(data.open_prepared(prepared.folder), 32)
+    assert again(toy(32, 3)[0]) == good and len(calls) == 4  # the same set is not looked at again
+    np.savez(tmp_path / "other.npz", images=np.asarray(prepared.images)[:, ::-1])
+    other = data.prepare(tmp_path / "other.npz", tmp_path / "other")
+    assert probe.probe(other, 32)(toy(32, 3)[0]) != good and len(calls) == 6
 
 
 def test_charts_survive_odd_numbers():

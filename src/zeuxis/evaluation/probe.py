@@ -1,5 +1,6 @@
 """A score that is cheap enough to be watched while training goes on."""
 
+import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 
@@ -23,7 +24,8 @@ def probe(
 ) -> Callable[..., dict[str, float]]:
     """A cheap score to watch while training: kernel distance to training images, or distance to a style.
 
-    It never reads the hold-out. The real side's features are computed at the first call and kept.
+    It never reads the hold-out. The real side's features are computed at the first call and kept, for later
+    probes of the same set, too.
 
     Args:
         prepared: what is trained on.
@@ -36,13 +38,7 @@ def probe(
         that were asked for or None, to `{"kernel_distance": ..., "variety": ...}` (variance of features, as a
         share of the real images') with what `shown.scores` says; or to `{"style_distance": ...}`.
     """
-    chosen = pick(prepared.train, max(count, REAL), seed, "probe")
-
-    @functools.cache
-    def learned() -> tuple[Features, list[shown.Column]]:
-        real = features(prepared.images[chosen])
-        known_MA = np.asarray(prepared.labels)[chosen][:, list(columns)]
-        return real, [*shown.columns(real.array, known_MA)]
+    side = _Side(prepared.hash, max(count, REAL), seed, tuple(columns), prepared)
 
     def score(
         samples_NHWC: np.ndarray,
@@ -52,9 +48,9 @@ def probe(
         if exemplar_HWC is not None:
             near = patch_distance(samples_NHWC[:RESTYLED], exemplar_HWC)
             return {"style_distance": float(near.mean())}
-        if min(len(chosen), len(samples_NHWC)) < 3:
+        if min(len(side.rows()), len(samples_NHWC)) < 3:
             return {}
-        real, known = learned()
+        real, known = _learned(side)
         mine = features(samples_NHWC)
         variety = float(mine.array.var(0).sum() / real.array.var(0).sum())
         scores = {"kernel_distance": kernel_distance(mine, real).value, "variety": variety}
@@ -63,3 +59,26 @@ def probe(
         return scores | shown.scores(known, mine.array, asked_NA)
 
     return score
+
+
+@dataclasses.dataclass(frozen=True)
+class _Side:
+    """The real images of a probe; two are equal if they choose the same images of equal sets."""
+
+    hash: str
+    count: int
+    seed: int
+    columns: tuple[int, ...]
+    prepared: Prepared = dataclasses.field(compare=False)
+
+    def rows(self) -> np.ndarray:
+        return pick(self.prepared.train, self.count, self.seed, "probe")
+
+
+@functools.lru_cache(maxsize=2)
+def _learned(side: _Side) -> tuple[Features, list[shown.Column]]:
+    """Features of the real images, and what tells their labels."""
+    rows = side.rows()
+    real = features(side.prepared.images[rows])
+    known_MA = np.asarray(side.prepared.labels)[rows][:, list(side.columns)]
+    return real, [*shown.columns(real.array, known_MA)]
