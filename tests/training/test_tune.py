@@ -81,7 +81,8 @@ def process(photos, out, cache, more):
 
 
 def start(photos, out, **more):
-    worker = FORKS.Process(target=process, args=(photos, out, photos.parent / "cache", more))
+    given = (photos, out, photos.parent / "cache", more)
+    worker = FORKS.Process(target=process, args=given, daemon=True)  # ends with the test
     worker.start()
     return worker
 
@@ -312,7 +313,7 @@ def until(condition, seconds=60):
 @breaks("training/tune/study.py", "if begun >= trials or", "if")
 def test_two_processes_share_one_search(photos, tmp_path):
     out = tmp_path / "search"
-    workers = [start(photos, out, trials=5) for _ in range(2)]
+    workers = [start(photos, out, trials=5, confirm=2) for _ in range(2)]
     for worker in workers:
         worker.join(timeout=120)
     assert [worker.exitcode for worker in workers] == [0, 0]
@@ -320,6 +321,8 @@ def test_two_processes_share_one_search(photos, tmp_path):
     assert [row.number for row in rows] == [0, 1, 2, 3, 4]
     assert {row.state for row in rows} == {"complete"}
     assert len(list((out / "trials").iterdir())) == 5
+    winner = best(rows).number
+    assert confirm.read(out, winner) is not None or winner == 0
     lines = map(json.loads, (out / "journal.log").read_text().splitlines())
     assert len({line["worker_id"] for line in lines if "trial_id" in line}) == 2
 

@@ -7,6 +7,7 @@ by what they are compared, `confirm` tries the winner on images that the search 
 import contextlib
 import dataclasses
 import shlex
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -123,23 +124,29 @@ def tune(
     while True:
         with contextlib.ExitStack() as held:
             trial = study.claim(held, search.trials, search.minutes)
-            if trial is None:
-                break
-            bench.work(trial)
-        _written(study, request, found)
+            if trial is not None:
+                bench.work(trial)
+        if trial is not None:
+            _written(study, request, found)
+        elif search.confirm and any(row.state == "running" for row in study.rows()):
+            bench.check()  # the winner is known when others have ended; what they leave is taken up
+            time.sleep(WAIT)
+        else:
+            break
     if search.confirm:
         _confirm(bench, search.confirm)
     return _written(study, request, found)
+
+
+WAIT = 1.0
+"""Seconds between looks at what other processes are at."""
 
 
 def _confirm(bench: Bench, seeds: int) -> None:
     """Try the winner on images that the search never saw, once all trials are over."""
     rows = bench.study.rows()
     winner = best(rows)
-    if under_way := [row.number for row in rows if row.state == "running"]:
-        listed = ", ".join(map(str, under_way))
-        why = f"other processes are at trial {listed}; run the same command after them"
-    elif winner is None:
+    if winner is None:
         why = "no trial is complete"
     elif winner.number == 0:
         why = "no trial was better than the preset"

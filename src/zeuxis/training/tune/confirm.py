@@ -100,14 +100,14 @@ def run(bench: Bench, winner: int, words: Mapping[int, dict[str, str]], seeds: i
         seeds: how many.
 
     Raises:
-        Invalid: too few or too many seeds, or another process is at it.
+        Invalid: too few or too many seeds.
         Stopped: on request.
     """
     check(seeds)
     folder = bench.study.folder
     new = tuple(bench.request.seed + 1 + each for each in range(seeds))
     scores: dict[int, list[Score]] = {winner: [], 0: []}
-    with locked(folder / ".confirm.lock", f"{folder} is being confirmed"):
+    with locked(folder / ".confirm.lock", f"{folder} is being confirmed", wait=True):
         for seed in new:
             for trial, found in scores.items():
                 name = "the preset" if trial == 0 else f"trial {trial}"
