@@ -47,10 +47,10 @@ def render(
         f"<h2>Scores</h2><p>Trials in their order: {markup(measure)}, lower is better, with 95 % intervals, "
         "on the half of the held-out images that the search sees. Trial 0 is the preset. Hollow ones ended "
         "early, and show their last score. The line is the best so far. What lies beyond the chart stands at "
-        f"its edge.</p>{searches.history(points)}",
+        f"its edge.</p>{_wide(searches.history(points))}",
         _importance(study, len(shown)),
-        "<h2>Settings beside scores</h2><p>A line a trial; the better, the stronger; the best is thick.</p>"
-        f'<div class="wide">{searches.parallel(points, _scales(axes, shown))}</div>',
+        "<h2>Settings beside scores</h2><p>A line a trial; the better, the stronger; the best is thick.</p>",
+        _wide(searches.parallel(points, _scales(axes, shown))),
         _table(rows, winner, axes),
     ]
     return report.document(title, parts, sharp=False)
@@ -112,8 +112,14 @@ def _importance(study: Study, count: int) -> str:
         return f"{title}<p>The scores of the trials are too alike to say that.</p>"
     return (
         f"{title}<p>How much of the difference between good and other trials goes with each setting (PED-"
-        f"ANOVA, Watanabe et al., 2023). Of few trials it is a hint, no more.</p>{searches.bars(shares)}"
+        "ANOVA, Watanabe et al., 2023). Of few trials it is a hint, no more.</p>"
+        f"{_wide(searches.bars(shares))}"
     )
+
+
+def _wide(chart: str) -> str:
+    """A chart that a narrow screen scrolls."""
+    return f'<div class="wide">{chart}</div>'
 
 
 def _scales(axes: Sequence[Axis], rows: Sequence[Row]) -> list[Scale]:
