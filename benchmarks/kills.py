@@ -1,12 +1,13 @@
 """Runs that SIGKILL hits at random moments, from the first 100 ms on, against one that nothing touched.
 
-    python -m benchmarks.kills [--kills 15] [--steps 60] [--seed 1] [FAMILY ...]
+    python -m benchmarks.kills [--kills 15] [--steps 60] [--seed 1] [--doctored] [FAMILY ...]
 
 Each family is trained once to its end on a folder of small pictures. Then victims, each in a folder and
 with a cache of its own (so that preparing the pictures is hit, too), are killed three times and started
 again each time by the same command: the first time before the untouched run had written `run.json`, then
 later. Whatever a victim holds must in the end be what the untouched run holds, byte for byte: weights,
-state, counters, log, sheets. Measuring is left out. Writes one row a family.
+state, counters, log, sheets. Measuring is left out. With `--doctored` a weight becomes NaN at two thirds of
+the first attempt, so that the doctor takes the run back. Writes one row a family.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +29,16 @@ from PIL import Image
 
 from benchmarks import row
 from zeuxis import families
+from zeuxis.core.log import read_log
 from zeuxis.training.resolved import GENERATED
 
 TRAIN = """
 import json, sys, zeuxis
-family, source, out, steps, words = sys.argv[1:]
+from benchmarks.faults import Injector, broken_once
+family, source, out, steps, words, doctored = sys.argv[1:]
 asked = {"steps": int(steps), "overrides": json.loads(words)}
+if json.loads(doctored):
+    asked["observers"] = [Injector(broken_once(2 * int(steps) // 3))]
 zeuxis.train(family, source, out=out, threads=1, evaluate=False, **asked)
 """
 EARLIEST = 0.1
@@ -70,15 +76,16 @@ def settings(name: str, steps: int) -> dict[str, str]:
 class Attempt:
     """One family under attack."""
 
-    def __init__(self, family: str, steps: int, room: Path) -> None:
-        self.family, self.steps, self.room = family, steps, room
+    def __init__(self, family: str, steps: int, room: Path, doctored: bool) -> None:
+        self.family, self.steps, self.room, self.doctored = family, steps, room, doctored
 
     def start(self, name: str) -> subprocess.Popen[bytes]:
         """Begin, or continue, the run called `name`."""
         words = [self.family, self.room / "pictures", self.room / name, str(self.steps)]
+        asked = settings(self.family, self.steps)
         surroundings = {"ZEUXIS_CACHE": str(self.room / f"cache-{name}"), "OMP_NUM_THREADS": "1"}
         return subprocess.Popen(
-            [sys.executable, "-c", TRAIN, *words, json.dumps(settings(self.family, self.steps))],
+            [sys.executable, "-c", TRAIN, *words, *map(json.dumps, (asked, self.doctored))],
             env={**os.environ, **surroundings},
             start_new_session=True,
         )
@@ -121,6 +128,9 @@ class Attempt:
                 path for path in folder.rglob("*") if path.suffix == ".tmp" or path.name == ".lock"
             ]
             found["left_over"] += [str(path.relative_to(folder)) for path in left]
+        if self.doctored:
+            rows = read_log(self.room / "untouched" / "log.jsonl")
+            found["actions"] = Counter(row["action"] for row in rows if "action" in row)
         return {**found, "seconds_until_planned": round(planned, 2), "seconds": round(seconds, 2)}
 
 
@@ -148,12 +158,15 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=15)
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--doctored", action="store_true")
     asked = parser.parse_args()
     for family in asked.families:
         with tempfile.TemporaryDirectory(prefix="zeuxis-kills-") as room:
             make_pictures(Path(room) / "pictures")
-            found = Attempt(family, asked.steps, Path(room)).attack(asked.kills, asked.seed)
-        row.write_row("kills", family=family, steps=asked.steps, seed=asked.seed, **found)
+            attempt = Attempt(family, asked.steps, Path(room), asked.doctored)
+            found = attempt.attack(asked.kills, asked.seed)
+        facts = {"family": family, "steps": asked.steps, "seed": asked.seed}
+        row.write_row("kills", **facts, doctored=asked.doctored, **found)
 
 
 if __name__ == "__main__":

@@ -223,7 +223,7 @@ def test_nothing_planned_nothing_said(clock):
     assert not pace.note(1000.0, 5) and not pace.over()
 
 
-@breaks("training/loop.py", "raise OutOfTime", "pass")
+@breaks("training/loop.py", "self.pace.over())", "0)")
 def test_a_run_whose_time_is_over_is_saved_and_goes_on(tmp_path):
     """Steps of minutes that became slower: what is there is kept, and the end is the same bits."""
     training = Training(steps=6, batch_size=4, seed=3, save_every=100, probe_every=100)

@@ -187,10 +187,32 @@ def test_scores_tell_of_collapse_of_captions_and_of_getting_worse(tmp_path):
         (0.06, 0.1, None),
     ],
 )
-def test_scores_tell_of_labels(tmp_path, told, shown, name):
+def test_scores_tell_of_labels(tmp_path, monkeypatch, told, shown, name):
+    monkeypatch.setattr(signs, "LEARNED", 0)
     score = {"kernel_distance": 1.0, "labels_told": told, "labels_shown": shown}
     run(tmp_path, Scores(80, lambda average, step, check: score))
     assert {each for each, _ in found(tmp_path)} == ({name} if name else set())
+
+
+@breaks("training/doctor/signs.py", "missing >= MISSING and", "False and")
+@breaks("training/doctor/signs.py", "if copied > COPIED:", "if False:")
+@breaks("training/doctor/signs.py", "if grid > GRID:", "if False:")
+@breaks("training/doctor/signs.py", "> LEAKED:", "> 9:")
+@pytest.mark.parametrize(
+    ("score", "high", "low", "name"),
+    [
+        ("kinds_missing", 0.5, 0.2, "kinds missing"),
+        ("copied", 0.5, 0.1, "memorisation"),
+        ("checkerboard", 0.3, 0.05, "checkerboards"),
+        ("augmented", 0.8, 0.2, "augmentation"),
+    ],
+)
+def test_scores_tell_of_samples(tmp_path, monkeypatch, score, high, low, name):
+    monkeypatch.setattr(signs, "LEARNED", 0)
+    for value, expected in ((high, {name}), (low, set())):
+        scores = {"kernel_distance": 1.0, score: value}
+        run(tmp_path / str(value), Scores(30, lambda *_, told=scores: told), steps=60)
+        assert {each for each, _ in found(tmp_path / str(value))} == expected
 
 
 def test_to_say_is_not_to_act(tmp_path):
@@ -244,7 +266,6 @@ def smooth(corner):
     [
         ("too few images", lambda x: x[:10]),
         ("constant images", lambda x: np.full_like(x, 90)),
-        ("repeated images", lambda x: np.concatenate([x, x])),
         ("blurred images", lambda x: smooth(x[:, :2, :2])),
         (None, lambda x: x),
     ],
@@ -253,6 +274,38 @@ def test_pictures_are_looked_at_before_the_first_step(name, make):
     made = make(images(np.random.default_rng(0)))
     names = [each.name for each in pictures._of_pixels(made, len(made))]
     assert name in names if name else not names
+
+
+@breaks("training/doctor/pictures.py", "repeated > REPEATED and", "False and")
+def test_repeats_are_found_wherever_they_lie():
+    made = images(np.random.default_rng(0))
+    rows = np.arange(len(made))
+    assert not [*pictures._of_repeats(made, rows)]
+    repeats = np.concatenate([made, made[:60]])
+    names = [each.name for each in pictures._of_repeats(repeats, np.arange(len(repeats)))]
+    assert names == ["repeated images"]
+
+
+class Facts:
+    """As much of a prepared set as is looked at."""
+
+    def __init__(self, across, words):
+        self.images = images(np.random.default_rng(0))
+        self.train, self.holdout = np.arange(280), np.arange(280, 300)
+        self.labels = np.zeros((300, 0), int)
+        self.facts = {"split": {"copies_across": across}, "columns": {"label": words}}
+
+
+@breaks("training/doctor/pictures.py", "if across > ACROSS", "if across < 0 * ACROSS")
+@breaks("training/doctor/pictures.py", "and words > count / 2", "and words > 2 * count")
+@pytest.mark.parametrize(
+    ("across", "words", "names"),
+    [(0, 3, []), (5, 3, ["held-out images in training"]), (0, 300, ["labels too fine"])],
+)
+def test_what_preparation_found_is_said(across, words, names):
+    usual = Training(steps=1)
+    said = pictures.signs(Facts(across, words), [], usual, usual)
+    assert [each.name for each in said] == names
 
 
 def test_labels_are_looked_at_before_the_first_step():
@@ -277,7 +330,7 @@ def test_what_happened_is_explained(tmp_path):
     assert told.state == f"finished after {STEPS} steps" and told.watched
     first, last = told.findings
     assert (first.name, first.step, first.means) == ("not finite", 101, WORDS["not finite"].means)
-    assert first.done[0] == "went back at step 103" and "0.5 times" in first.done[1]
+    assert first.done == ("went back at step 103",)
     assert (last.name, last.step, last.evidence, last.tries) == (
         "copies",
         None,

@@ -53,13 +53,13 @@ class Parallel:
         dist.broadcast_object_list(box)
         return box[0]
 
-    def any(self, flag: bool) -> bool:
-        """Whether the flag is up on any process."""
+    def highest(self, value: float) -> float:
+        """The largest of all processes' values."""
         if self.world == 1:
-            return flag
-        votes = torch.tensor([float(flag)])
-        dist.all_reduce(votes)
-        return bool(votes.item())
+            return value
+        vote = torch.tensor([float(value)])
+        dist.all_reduce(vote, dist.ReduceOp.MAX)
+        return vote.item()
 
     def wait(self) -> None:
         """Return when all processes are here."""

@@ -1,6 +1,6 @@
 """Whether samples show the labels that were asked for: a cheap look, while training goes on.
 
-Shapes: M real images, N samples, D features, A columns of labels.
+Shapes: M real images, N samples, D features, A columns of labels, K classes.
 """
 
 import dataclasses
@@ -14,6 +14,12 @@ FEWEST, IMAGES_A_CLASS = 64, 10
 """Images whose label is known, and of a class on average, from which on a line is drawn through them."""
 LEAST = 0.05
 """Advantage over chance, below which samples cannot be said to show labels or not."""
+CLEAR = 0.7
+"""Distance of a class from the others, in standard deviations, from which on samples must show it."""
+MISSING = 0.25
+"""Distance in samples, as a share of that in real images, below which a class is missing."""
+ASKED = 8
+"""Samples of a class, fewer of which say nothing of it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,11 +30,13 @@ class Column:
         place: among the columns.
         weights: of the line through their features.
         told: how much more often than by chance labels are told from images.
+        apart_K: how much more images of a class look like it than others do; 0 where they hardly do.
     """
 
     place: int
     weights: np.ndarray
     told: float
+    apart_K: np.ndarray
 
 
 def columns(real_MD: np.ndarray, known_MA: np.ndarray) -> Iterator[Column]:
@@ -38,27 +46,47 @@ def columns(real_MD: np.ndarray, known_MA: np.ndarray) -> Iterator[Column]:
         if is_known.sum() < max(FEWEST, classes * IMAGES_A_CLASS):
             continue
         real, labels = real_MD[is_known], known_M[is_known]
-        told = linear.crossed(real, labels, classes) - linear.by_chance(labels, classes)
-        yield Column(place, linear.fitted(real, labels, classes), told)
+        said_MK = linear.crossed(real, labels, classes)
+        told = linear.right(said_MK, labels) - linear.by_chance(labels, classes)
+        apart_K = _apart(said_MK, labels)
+        clear_K = apart_K > CLEAR * said_MK.std(0)
+        weights = linear.fitted(real, labels, classes)
+        yield Column(place, weights, told, np.where(clear_K, apart_K, 0))
 
 
 def scores(known: list[Column], mine_ND: np.ndarray, asked_NA: np.ndarray) -> dict[str, float]:
     """Of samples beside real images, means over columns.
 
     `labels_told` is how much more often than by chance labels are told from real images, `labels_shown`
-    the same of samples, as a share of it.
+    the same of samples, as a share of it; `kinds_missing` the share of clear classes that samples which
+    were to show them look no more like than others do.
     """
-    shown, told = [], []
+    shown, told, missing = [], [], []
     for column in known:
         asked_N = asked_NA[:, column.place]
         is_asked, classes = asked_N >= 0, column.weights.shape[1]
         if is_asked.sum() < FEWEST:
             continue
-        found = linear.told(column.weights, mine_ND[is_asked])
-        right = float((found == asked_N[is_asked]).mean())
-        shown.append(right - linear.by_chance(asked_N[is_asked], classes))
+        asked, said_NK = asked_N[is_asked], linear.said(column.weights, mine_ND[is_asked])
+        shown.append(linear.right(said_NK, asked) - linear.by_chance(asked, classes))
         told.append(column.told)
+        enough_K = np.bincount(asked, minlength=classes) >= ASKED
+        clear_K = enough_K & (column.apart_K > 0)
+        missing_K = _apart(said_NK, asked) < MISSING * column.apart_K
+        if clear_K.sum() > 1:
+            missing.append(float(missing_K[clear_K].mean()))
     if not told:
         return {}
     mean = float(np.mean(told))
-    return {"labels_told": mean, "labels_shown": float(np.mean(shown)) / max(mean, LEAST)}
+    found = {"labels_told": mean, "labels_shown": float(np.mean(shown)) / max(mean, LEAST)}
+    return found | ({"kinds_missing": max(missing)} if missing else {})
+
+
+def _apart(said_NK: np.ndarray, labels_N: np.ndarray) -> np.ndarray:
+    """How much more images of each class look like it than others do, (K,); 0 of classes without."""
+    is_NK = labels_N[:, None] == np.arange(said_NK.shape[1])
+    mine_K, others_K = (
+        (said_NK * chosen_NK).sum(0) / np.maximum(1, chosen_NK.sum(0))
+        for chosen_NK in (is_NK, ~is_NK)
+    )
+    return np.asarray(np.where(is_NK.any(0), mine_K - others_K, 0))

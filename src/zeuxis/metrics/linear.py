@@ -10,7 +10,7 @@ RIDGE = 1.0
 
 
 def fitted(features_ND: np.ndarray, labels_N: np.ndarray, classes: int) -> np.ndarray:
-    """(D + 1, K) weights that give the most likely class of an image, by ridge regression.
+    """(D + 1, K) weights that say how much an image looks like each class, by ridge regression.
 
     Args:
         features_ND: of images.
@@ -24,20 +24,24 @@ def fitted(features_ND: np.ndarray, labels_N: np.ndarray, classes: int) -> np.nd
     return np.asarray(x_ND.T @ np.linalg.solve(gram_NN, goal_NK))
 
 
-def told(weights: np.ndarray, features_MD: np.ndarray) -> np.ndarray:
-    """Most likely class of each image, (M,)."""
-    return np.asarray((_with_one(features_MD) @ weights).argmax(1))
+def said(weights: np.ndarray, features_MD: np.ndarray) -> np.ndarray:
+    """How much each image looks like each class, (M, K); the largest is the most likely class."""
+    return np.asarray(_with_one(features_MD) @ weights)
 
 
-def crossed(features_ND: np.ndarray, labels_N: np.ndarray, classes: int) -> float:
-    """The share of images whose class is told by what was fitted to the other half of them."""
+def crossed(features_ND: np.ndarray, labels_N: np.ndarray, classes: int) -> np.ndarray:
+    """What is said of each image by what was fitted to the other half of them, (N, K)."""
     even = np.arange(len(labels_N)) % 2 == 0
-    right = [
-        told(fitted(features_ND[half], labels_N[half], classes), features_ND[~half])
-        == labels_N[~half]
-        for half in (even, ~even)
-    ]
-    return float(np.concatenate(right).mean())
+    said_NK = np.zeros((len(labels_N), classes))
+    for half in (even, ~even):
+        weights = fitted(features_ND[half], labels_N[half], classes)
+        said_NK[~half] = said(weights, features_ND[~half])
+    return said_NK
+
+
+def right(said_NK: np.ndarray, labels_N: np.ndarray) -> float:
+    """The share of images whose most likely class is theirs."""
+    return float((said_NK.argmax(1) == labels_N).mean())
 
 
 def by_chance(labels_N: np.ndarray, classes: int) -> float:

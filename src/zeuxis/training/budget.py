@@ -275,7 +275,7 @@ def _seconds_per_step(
             state = states[way[0]]
             before, done = time.perf_counter(), 0
             while done < CYCLE and agree(not done or time.perf_counter() - before < budget / 4):
-                if parallel.any(is_asked(check)):
+                if parallel.highest(is_asked(check)):
                     raise Stopped
                 state.step = _place(counts[way], state.training.steps)
                 step.train_step(state, loader)

@@ -39,7 +39,7 @@ def save(folder: Path, step: int, checkpoint: Checkpoint, every: int = 1) -> Non
         folder: of checkpoints.
         step: of this one.
         checkpoint: what to write.
-        every: planned steps are its multiples; others come of stops.
+        every: planned steps are its multiples; others come of stops and of a clock.
 
     Raises:
         OSError: it could not be written; the older ones are untouched.
@@ -79,7 +79,7 @@ def load(folder: Path) -> Checkpoint | None:
 
 
 def drop(folder: Path, since: int, every: int) -> None:
-    """Remove those of a step and of later ones, and all that come of stops: they depend on chance."""
+    """Remove those of a step and of later ones, and all that were not planned: they depend on chance."""
     _remove(path for path in _finished(folder) if _step(path) >= since or _step(path) % every)
 
 

@@ -75,7 +75,8 @@ def probe(draw: Drawing, columns: Sequence[int] = ()) -> Probe:
 
     def look(average: Family, step: int, check: Check) -> Mapping[str, float]:
         made = draw(average, PROBE_IMAGES, check)
-        return score(made.images, exemplar_of(average), made.labels)
+        policy = getattr(average.config, "augment", ())
+        return score(made.images, exemplar_of(average), made.labels, policy)
 
     return look
 

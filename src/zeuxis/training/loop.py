@@ -156,19 +156,16 @@ class _Loop:
         while True:
             self._look(terms, check)
             state.seconds = before + time.perf_counter() - began
-            if _due(state.step, training.save_every, training.steps):
+            if any(_due(state.step, n, training.steps) for n in (training.save_every, state.back)):
                 self.save()
-            if state.parallel.any(is_asked(check)):
-                raise Stopped
-            if state.parallel.any(self.pace.over()):
-                raise OutOfTime
+            if end := state.parallel.highest(2 if is_asked(check) else self.pace.over()):
+                raise Stopped if end == 2 else OutOfTime
             if state.ended or state.step >= training.steps:
                 return
             now = time.perf_counter()
             terms = train_step(state, self.loader)
-            state.step += 1
+            state.step, done = state.step + 1, done + 1
             slow = self.pace.note(time.perf_counter() - now, training.steps - state.step)
-            done += 1
             self.rate = done / (time.perf_counter() - began)
             if slow:
                 self.watch(Event("note", slow))
@@ -182,7 +179,9 @@ class _Loop:
             if not due or state.seen.get(each.name) == step:
                 continue
             self.log.check()
-            answer = state.parallel.agree(self._answer(each, terms, scores, check))
+            answer = self._answer(each, terms, scores, check)
+            if state.parallel.highest(answer != []):  # mostly it is, and a number is sent sooner
+                answer = state.parallel.agree(answer)
             if answer is None:
                 raise Stopped
             state.seen[each.name] = step
@@ -256,12 +255,11 @@ class _Loop:
 
     def _roll_back(self, before: int, by: str) -> None:
         """The state of an older checkpoint, but for what its author remembers and how often it went back."""
-        state = self.state
+        state, folder = self.state, self.folder / "checkpoints"
         kept = {"attempt": state.attempt + 1, "knobs": state.knobs}
         memory = state.memory.get(by, {})
-        folder = self.folder / "checkpoints"
         if state.parallel.first:
-            checkpoint.drop(folder, before, state.training.save_every)
+            checkpoint.drop(folder, before, state.back)
         state.parallel.wait()
         saved = checkpoint.load(folder)
         state.unpack(saved or self.initial)
@@ -278,11 +276,9 @@ class _Loop:
             return
         if state.parallel.first:
             self.log.check()
-            packed = state.pack()
-            more = {"log_bytes": self.log.sync(), "run": self.run}
+            packed, more = state.pack(), {"log_bytes": self.log.sync(), "run": self.run}
             packed = dataclasses.replace(packed, facts={**packed.facts, **more})
-            every = state.training.save_every
-            checkpoint.save(self.folder / "checkpoints", state.step, packed, every)
+            checkpoint.save(self.folder / "checkpoints", state.step, packed, state.back)
             self.save_model(finished=False)
         state.parallel.wait()
         self.on_disk = now

@@ -24,6 +24,10 @@ KNOBS = {
 """What an observer may set as a run goes on, by the part of its name before a slash."""
 
 
+RETURNS = 8
+"""Checkpoints that a run may go back to, spread over its steps; others are written by the clock."""
+
+
 class Counters(pydantic.BaseModel, strict=True):
     """The plain numbers of a state, as a checkpoint holds them."""
 
@@ -97,6 +101,11 @@ class State:
     def moment(self) -> int:
         """What draws go by: the step, and beyond all steps after the run went back."""
         return self.step + self.attempt * self.training.steps
+
+    @property
+    def back(self) -> int:
+        """Steps between the checkpoints that a run may go back to."""
+        return max(1, self.training.steps // RETURNS)
 
     def pack(self) -> checkpoint.Checkpoint:
         """The state as tensors and plain numbers."""

@@ -1,5 +1,6 @@
 """Signs of trouble in what is trained on, looked for before the first step."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -12,16 +13,20 @@ LOOKED_AT = 2000
 """Images, at most."""
 FEW = 100
 """Images below which a model learns them by heart."""
+COMPARED, BYTES = 20_000, 128 * 2**20
+"""Images among which repeats are looked for, and bytes of them, at most."""
 REPEATED = 0.05
 """Share of images that may be equal to another one."""
+ACROSS = 0.01
+"""Copies of held-out images that may be trained on, as a share of those held out."""
 ONE_CLASS = 0.95
 """Share of images that one class may have."""
 ALONE = 0.5
 """Share of images that may have a combination of labels of their own."""
-SMOOTH = 0.003
+SMOOTH = 0.006
 """Power of the finest details as a share of that of coarse ones, below which images are blurred. Photographs
 of 64 to 96 pixels have 0.016 to 0.05, drawings of 32 0.011 and more, their means over 5 x 5 pixels 0.0002 to
-0.0013."""
+0.0013, and those of drawings of 16 pixels 0.0033."""
 FAR = 30.0
 """Factor by which a learning rate may differ from the family's own."""
 
@@ -38,10 +43,20 @@ def signs(
         usual: how the family is trained by default.
     """
     rows = np.asarray(prepared.train)
-    some = rows[:: max(1, len(rows) // LOOKED_AT)][:LOOKED_AT]
-    images_NHWC = np.asarray(prepared.images[some])
+    images_NHWC = np.asarray(prepared.images[_spread(rows, LOOKED_AT)])
     yield from _of_pixels(images_NHWC, len(rows))
+    if len(images_NHWC):
+        most = min(COMPARED, BYTES // images_NHWC[0].nbytes)
+        yield from _of_repeats(prepared.images, _spread(rows, most))
+    across = prepared.facts["split"].get("copies_across", 0)
+    if across > ACROSS * len(prepared.holdout):
+        evidence = f"{across} images that are trained on have a copy among those held out"
+        yield Finding("held-out images in training", evidence)
     yield from _of_labels(np.asarray(prepared.labels)[rows][:, list(columns)])
+    words, count = prepared.facts.get("columns", {}).get("label", 0), len(prepared.images)
+    if not columns and words > count / 2:
+        evidence = f"{count} images have {words} labels: too many to be classes, so none is learned"
+        yield Finding("labels too fine", evidence)
     times = training.lr / usual.lr
     if not 1 / FAR <= times <= FAR:
         evidence = f"training.lr is {training.lr:g}, {times:.3g} times what this family trains with"
@@ -57,13 +72,24 @@ def _of_pixels(images_NHWC: np.ndarray, count: int) -> Iterator[Finding]:
             "constant images", f"{len(images_NHWC)} images of {count} were looked at: all equal"
         )
         return
-    repeated = 1 - different / len(images_NHWC)
-    if repeated > REPEATED:
-        yield Finding("repeated images", f"{100 * repeated:.0f} % of the images repeat another one")
     fine = _fine_details(images_NHWC)
     if fine < SMOOTH:
         evidence = f"the finest details have {100 * fine:.2g} % of the power of coarse ones"
         yield Finding("blurred images", evidence)
+
+
+def _of_repeats(images: np.ndarray, rows: np.ndarray) -> Iterator[Finding]:
+    seen = {
+        hashlib.blake2b(np.asarray(images[row]).tobytes(), digest_size=8).digest() for row in rows
+    }
+    repeated = 1 - len(seen) / max(1, len(rows))
+    if repeated > REPEATED and len(seen) > 1:
+        yield Finding("repeated images", f"{100 * repeated:.0f} % of the images repeat another one")
+
+
+def _spread(rows: np.ndarray, most: int) -> np.ndarray:
+    """At most so many of the rows, from the first to the last."""
+    return rows[np.linspace(0, len(rows) - 1, min(len(rows), most)).astype(int)]
 
 
 def _fine_details(images_NHWC: np.ndarray) -> float:

@@ -29,6 +29,8 @@ SURE = 0.02
 """Loss of a discriminator, in nats, below which it is sure of 98 pairs of 100."""
 LATE = 0.3
 """Share of the run from which on a model must show what it is to learn."""
+LEARNED = 400
+"""Steps before which nothing is said of a model that does not show yet what it is asked for."""
 SAME = 0.1
 """Variety of samples, as a share of that of real images, below which they are nearly one image."""
 EMPTY = 0.5
@@ -41,6 +43,14 @@ LEAST_TOLD, SHOWN = 0.05, 0.2
 """That above which they have, and the share of it that samples must reach in the second half of a run."""
 LEAST_GAIN = 0.004
 """Of captions: about 2 % of a flow's loss at strong noise."""
+MISSING = 0.3
+"""Share of the clear classes that samples do not show, from which on kinds are missing."""
+COPIED = 0.25
+"""Share of samples that are copies of training images; new images would be 1 %."""
+GRID = 0.3
+"""Share of the finest details that is one pattern repeated, beyond that of real images."""
+LEAKED = 0.5
+"""Place of samples on the line from real images, 0, to augmented ones, 1."""
 WORSE = 1.5
 """Multiple of its best score from which on a run is getting worse, three scores in a row."""
 
@@ -75,7 +85,8 @@ def not_finite(view: View, memory: Memory, heals: bool) -> Iterator[Finding]:
         yield Finding("not finite", f"{bad[0]} is {view.losses[bad[0]]} at step {view.step}")
     if memory["row"] == IN_A_ROW:
         why = f"{bad[0]} was not finite for {IN_A_ROW} steps"
-        yield Finding("not finite", why, _back(view, view.step - IN_A_ROW, 0.5, why))
+        factor = 0.5 if view.attempt else 1.0  # chance may have done it; twice, the rate has
+        yield Finding("not finite", why, _back(view, view.step - IN_A_ROW, factor, why))
 
 
 def gradient_spike(view: View, memory: Memory, heals: bool) -> Iterator[Finding | Action]:
@@ -160,7 +171,7 @@ def one_player_wins(view: View, memory: Memory, heals: bool) -> Iterator[Finding
 def collapse(view: View, memory: Memory, heals: bool) -> Iterator[Finding]:
     """Samples that are nearly one image."""
     variety = view.scores.get("variety")
-    if variety is not None and variety < SAME and view.step >= LATE * view.steps:
+    if variety is not None and variety < SAME and view.step >= max(LEARNED, LATE * view.steps):
         evidence = (
             f"samples vary by {100 * variety:.0f} % of what real images do at step {view.step}"
         )
@@ -205,10 +216,38 @@ def labels(view: View, memory: Memory, heals: bool) -> Iterator[Finding]:
     if told < UNRELATED:
         evidence = f"labels of real images are told from them {100 * told:.1f} points better than by chance"
         yield Finding("labels unrelated", evidence)
-    elif told > 2 * LEAST_TOLD and shown < SHOWN and view.step >= view.steps / 2:
+    elif told > 2 * LEAST_TOLD and shown < SHOWN and view.step >= max(LEARNED, view.steps / 2):
         well = f"{100 * shown:.0f} % as well as real images at step {view.step}"
         evidence = f"samples show the labels that were asked for {well}"
         yield Finding("labels not used", evidence)
+
+
+def kinds_missing(view: View, memory: Memory, heals: bool) -> Iterator[Finding]:
+    """Classes that samples never show."""
+    missing = view.scores.get("kinds_missing", 0.0)
+    if missing >= MISSING and view.step >= max(LEARNED, view.steps / 2):
+        evidence = (
+            f"samples do not show {100 * missing:.0f} % of the classes that can be told apart"
+        )
+        yield Finding("kinds missing", f"{evidence}, at step {view.step}")
+
+
+def samples(view: View, memory: Memory, heals: bool) -> Iterator[Finding]:
+    """Samples that are training images, show a grid, or look augmented."""
+    copied, grid = view.scores.get("copied", 0.0), view.scores.get("checkerboard", 0.0)
+    if copied > COPIED:
+        evidence = f"{100 * copied:.0f} % of the samples are copies of training images"
+        yield Finding("memorisation", f"{evidence}, at step {view.step}")
+    if view.step < max(LEARNED, view.steps / 2):
+        return
+    if grid > GRID:
+        evidence = (
+            f"{100 * grid:.0f} % more of the finest details than in real images is one pattern"
+        )
+        yield Finding("checkerboards", f"{evidence} that repeats, at step {view.step}")
+    if view.scores.get("augmented", 0.0) > LEAKED:
+        evidence = "samples look more like augmented images than like real ones"
+        yield Finding("augmentation", f"{evidence}, at step {view.step}")
 
 
 def getting_worse(view: View, memory: Memory, heals: bool) -> Iterator[Finding]:
@@ -236,12 +275,16 @@ SIGNS: tuple[Sign, ...] = (
     unused_codes,
     captions_unused,
     labels,
+    kinds_missing,
+    samples,
     getting_worse,
 )
 
 
 def _back(view: View, before: int, factor: float, why: str) -> list[Action]:
-    """Go back to before it began, and on with a lower learning rate."""
+    """Go back to before it began, and on, as a rule with a lower learning rate."""
+    if factor == 1:
+        return [Rollback(max(1, before), why)]
     rate = factor * view.knobs.get("lr", 1.0)
     lower = f"the learning rate is {rate:.3g} times what was asked for from here on"
     return [Rollback(max(1, before), why), Set("lr", rate, lower)]

@@ -65,6 +65,26 @@ WORDS = {
         "Whatever label is asked for, the samples do not show it.",
         "train longer, or raise family.classify of a GAN or guidance_scale when drawing",
     ),
+    "kinds missing": Words(
+        "Some of the classes are never drawn, whatever is asked for.",
+        "train longer, or look at how many images those classes have",
+    ),
+    "memorisation": Words(
+        "The model draws training images instead of new ones.",
+        "train for fewer steps, add images, or augment (data.flip, data.crop)",
+    ),
+    "checkerboards": Words(
+        "A pattern of a few pixels lies over the samples.",
+        "use upsampling before convolutions, as family.network=residual does, or train longer",
+    ),
+    "augmentation": Words(
+        "Changes that were to be seen in training only have become part of the samples.",
+        "lower family.augment_share, or leave colour and cutout out of family.augment",
+    ),
+    "held-out images in training": Words(
+        "What is held out to measure with was trained on, so scores are too good.",
+        "remove the copies from the training side",
+    ),
     "getting worse": Words(
         "The samples were closer to real images earlier.",
         "use --keep best, or fewer steps",
