@@ -303,6 +303,26 @@ def test_a_killed_search_goes_on_with_the_trial_that_was_killed(photos, tmp_path
     assert [row.number for row in study(out).rows()] == [0]
 
 
+@breaks(
+    "training/tune/study.py", "self._of(left[0], trials)  #", "self._of(left[0] + 1, trials)  #"
+)
+def test_a_trial_that_was_killed_before_it_had_settings_gets_those_that_it_would_have_had(
+    photos, tmp_path
+):
+    axes = axes_of(photos, SPACE, fixed=DECLARED)
+    found = []
+    for place in ("straight", "killed"):
+        one = study(tmp_path / place, axes)
+        for number in range(3):
+            with contextlib.ExitStack() as held:
+                if place == "killed" and number == 2:
+                    one.study.ask()  # and dies
+                asked = one.claim(held, 3, None)
+                one.study.tell(asked, 1.0)
+        found.append([row.settings for row in one.rows()])
+    assert found[0] == found[1] and len(found[0]) == 3
+
+
 def until(condition, seconds=60):
     end = time.monotonic() + seconds
     while not condition():

@@ -105,6 +105,7 @@ class Study:
             waiting = optuna.trial.TrialState.WAITING
             left = [row.number for row in self.rows() if row.state == "left"]
             if left:
+                self.study.sampler = self._of(left[0], trials)  # it may lack some of its settings
                 trial = optuna.Trial(self.study, known[left[0]]._trial_id)
             else:
                 begun = sum(each.state != waiting for each in known)
