@@ -11,15 +11,24 @@ import pytest
 from PIL import Image
 
 from tests.export.test_onnx import GAN
+from tests.support.kit import ANGLE, CONDITIONS, WORDS, build, wake
 from tests.support.need import ROOT, need, need_web
 from tests.support.sabotage import breaks
 from zeuxis.core.errors import Invalid, Unable
+from zeuxis.core.fields import Field
+from zeuxis.export.parity import sources
 from zeuxis.export.running import fresh
 from zeuxis.export.write import export
+from zeuxis.inference import artefact
 from zeuxis.inference.results import Images
 from zeuxis.marks.watermark import PUBLIC_KEY, detect
 from zeuxis.trust.verify import verify
 
+LEGEND = Field(name="source", kind="map", shape=(8, 8), classes=("grass", "water", "sand"))
+KNOWN = {
+    "labels": [[[0, 0], 1], [[2, 1], 1]],
+    "examples": [["a cat", [1.0]], ["a blue dog", [None]]],
+}
 BEFORE = ROOT / "tests" / "fixtures" / "before"
 RUNS = {"gan": GAN, **{name: BEFORE / name for name in ("flow", "vae", "pixelcnn")}}
 CASES = [pytest.param(n, marks=[] if n == "flow" else [pytest.mark.slow]) for n in RUNS]
@@ -61,7 +70,7 @@ def package(tmp_path_factory):
 def test_a_package_draws_what_the_model_draws(name, package):
     folder, model = package(name), fresh(RUNS[name])
     labels = {c.name: c.classes[1] for c in model.conditions[:1]}
-    found = node("package.mjs", folder, 7, 3, json.dumps(labels))
+    found = node("package.mjs", folder, 7, 3, json.dumps({"labels": labels}))
     ours = model.sample(3, seed=7, labels=labels or None)
     for i, picture in enumerate(found["pictures"]):
         theirs = np.array(picture["levels"]).reshape(ours.array.shape[1:])
@@ -69,7 +78,63 @@ def test_a_package_draws_what_the_model_draws(name, package):
         asked = [c.classes[at] for c, at in zip(ours.conditions, ours.labels[i], strict=True)]
         assert [*picture["labels"].values()] == asked
     assert found["alone"] == found["pictures"][1]["levels"]
-    assert "no condition nothing" in found["refused"]
+    assert "no condition nothing" in found["refused"] and "no control" in found["refused"]
+    assert "no number" in found["refused"]
+
+
+@breaks("export/meta.py", '"merges": config.text.merges', '"merges": ()')
+@breaks("export/meta.py", "yield name, key", "yield name, None")
+@pytest.mark.parametrize("name", ["flow", "gan"])
+def test_words_numbers_and_controls_are_those_of_the_product(name, tmp_path):
+    need_web()
+    described = {"numbers": (ANGLE,), "text": WORDS, "conditions": CONDITIONS}
+    family = wake(build(name, **described if name == "flow" else {}), 0.2)
+    run = tmp_path / "run"
+    artefact.save(run, name, family, family.state_dict(), dataset=KNOWN if name == "flow" else {})
+    asked = {"text": "A red, DOG", "numbers": {"angle": 2}} if name == "flow" else {}
+    controls = {"steps": 3, "guidance_scale": 1.5} if name == "flow" else {"truncation": 0.5}
+    export(run, "npm", tmp_path / "package", half=False, compared=0)
+    options = {**asked, "controls": controls}
+    found = node("package.mjs", tmp_path / "package", 7, 3, json.dumps(options))
+    if asked:
+        asked |= {"text": [asked["text"]]}
+    ours, usual = (fresh(run).sample(3, seed=7, **asked, **more).array for more in (controls, {}))
+    for i, picture in enumerate(found["pictures"]):
+        theirs = np.array(picture["levels"]).reshape(ours.shape[1:])
+        assert np.abs(theirs - ours[i].astype(int)).max() <= 1
+    assert np.abs(ours.astype(int) - usual).max() > 1
+
+
+MADE = {
+    "paint": {"source": LEGEND},
+    "palette": {},
+    "pix2pix": {},
+    "unpaired": {},
+    "enhance": {},
+    "stylise": {},
+}
+
+
+@breaks("export/meta.py", 'SHOWN = ("given", "planes", "mean")', 'SHOWN = ("given",)')
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MADE)
+def test_a_page_makes_pictures_of_others(name, tmp_path):
+    need("chromium")
+    need_web()
+    family = wake(build(name, **MADE[name]), 0.2)
+    run, page, given = tmp_path / "run", tmp_path / "page.html", tmp_path / "given.png"
+    artefact.save(run, name, family, family.state_dict())
+    export(run, "page", page, compared=2)
+    model, field = fresh(run), family.fields()["source"]
+    source = sources(family, 1)
+    Image.fromarray(field.visible(source)[0].squeeze()).save(given)
+    found = node("made.mjs", page, given, 7)
+    ours = model.translate(source, seed=7).array[0]
+    theirs = np.array(found["made"]).reshape(*ours.shape[:2], 4)[..., : ours.shape[2]]
+    assert np.abs(theirs - ours.astype(int)).max() <= 1 and not found["errors"]
+    assert found["maps"] == found["changed"] == (field.kind == "map")
+    with pytest.raises(Unable, match="makes none without others: export it with --to page"):
+        export(run, "npm", tmp_path / "package")
 
 
 @breaks(

@@ -30,6 +30,12 @@ export interface Options {
   count?: number;
   /** Classes by condition, such as {hair: "red"}; the rest is as training images had it. */
   labels?: Record<string, string>;
+  /** What they are to show, in words, if the model knows any; without, captions of training images. */
+  text?: string;
+  /** Numbers by name; the rest is as training images had it. */
+  numbers?: Record<string, number>;
+  /** Values of controls, such as {steps: 8}: those that model/meta.json lists under `controls`. */
+  controls?: Record<string, number>;
   /** Number of the first picture: picture i of a seed is the same alone and among others. Default 0. */
   start?: number;
   /** Told of pictures that are drawn. */
@@ -59,6 +65,7 @@ async function open(): Promise<Model> {
 /** Draw pictures. */
 export async function generate(options: Options = {}): Promise<Picture[]> {
   const { seed = 0, count = 1, labels = {}, start = 0, progress } = options;
+  const { text, numbers = {}, controls = {} } = options;
   if (!Number.isSafeInteger(seed) || seed < 0)
     throw new RangeError(`seed is ${seed}; expected a whole number from 0 on`);
   if (!Number.isSafeInteger(count) || count < 1)
@@ -68,7 +75,14 @@ export async function generate(options: Options = {}): Promise<Picture[]> {
   const pictures: Picture[] = [];
   for (let from = start; from < start + count; from += BATCH) {
     const rows = Array.from({ length: Math.min(BATCH, start + count - from) }, (_, i) => from + i);
-    const drawn = await model.draw(rows.map((row) => ({ seed, row, labels })));
+    const wanted = rows.map((row) => ({
+      seed,
+      row,
+      labels,
+      numbers,
+      ...(text !== undefined && { text }),
+    }));
+    const drawn = await model.draw(wanted, undefined, controls);
     drawn.forEach((pixels, i) => {
       pictures.push(new Drawn(model.meta, pixels, seed, from + i));
     });

@@ -7,7 +7,7 @@ export interface Tensor {
 }
 
 export interface Loop {
-  kind: "once" | "flow" | "places";
+  kind: "once" | "flow" | "bridge" | "places";
   steps?: number;
   churn?: number;
   most_jumps?: number;
@@ -15,6 +15,34 @@ export interface Loop {
   latent?: boolean;
   levels?: number;
   temperature?: number;
+  /** Of the noise that a flow starts from. */
+  spread?: number;
+  /** How far towards noise a bridge goes. */
+  strength?: number;
+  /** Of each channel of a flow's end. */
+  scale?: number[];
+  shift?: number[];
+}
+
+/** What may be turned: of the loop, or a factor of the noise that is named. */
+export interface Control {
+  name: string;
+  hint: string;
+  least: number;
+  most: number;
+  step: number;
+  usual: number;
+  noise: string | null;
+}
+
+/** What pictures are made from. */
+export interface Source {
+  kind: "image" | "map";
+  /** Channels, height, width of an image; height, width of a map. */
+  shape: number[];
+  /** Of a map. */
+  classes?: string[];
+  colours?: string[];
 }
 
 export interface Mark {
@@ -48,10 +76,17 @@ export interface Meta {
   asked: {
     labels?: { name: string; classes: string[] }[];
     table?: [number[], number][];
-    numbers?: { name: string }[];
+    numbers?: { name: string; mean: number; deviation: number }[];
     examples?: { text: string; numbers: (number | null)[] }[];
-    text?: { length: number; examples: number[][]; unknown: number[] };
+    text?: {
+      length: number;
+      merges: [number, number][];
+      examples: number[][];
+      unknown: number[];
+    };
   };
+  source: Source | null;
+  controls: Control[];
   loop: Loop;
   walks: boolean;
   marks: string;

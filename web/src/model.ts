@@ -1,9 +1,10 @@
 // A model in a page or in node: networks, run by onnxruntime, and the loops around them.
 import * as ort from "onnxruntime-web/wasm";
 import { exampleOf, labelsOf } from "./asked";
-import type { Meta } from "./meta";
+import type { Loop, Meta } from "./meta";
 import { normal, shuffled, uniform } from "./random";
 import { round } from "./round";
+import { idsOf } from "./words";
 
 type Given = Record<string, ort.Tensor>;
 
@@ -12,8 +13,11 @@ export interface Wanted {
   seed: number;
   row: number;
   labels?: Record<string, string>;
-  /** Which of the model's example captions it is to show. */
-  example?: number;
+  /** What it is to show, in words; without, the caption of one of the training images. */
+  text?: string;
+  numbers?: Record<string, number>;
+  /** What it is made from: an image in [-1, 1], channels first, or class ids. */
+  source?: Float32Array | BigInt64Array;
   /** On the great circle from the noise of this seed to that of another. */
   towards?: { seed: number; share: number };
 }
@@ -25,8 +29,11 @@ export interface Pixels {
   /** Levels, row by row, the channels innermost. */
   levels: Uint8Array;
   labels: number[];
-  example: number;
+  text: string;
 }
+
+/** Values of controls, by name. */
+export type Turned = Record<string, number>;
 
 export type Told = (done: number, of: number) => Promise<void> | void;
 
@@ -50,29 +57,42 @@ export class Model {
   }
 
   /** Pictures, all in one batch; each is the same as alone. */
-  async draw(wanted: Wanted[], told: Told = () => {}): Promise<Pixels[]> {
+  async draw(wanted: Wanted[], told: Told = () => {}, turned: Turned = {}): Promise<Pixels[]> {
+    const { asked, controls } = this.meta;
+    const known = (kind: string, names: { name: string }[], given: object) => {
+      for (const name of Object.keys(given))
+        if (!names.some((one) => one.name === name))
+          throw new Error(`no ${kind} ${name} in this model`);
+    };
+    known("control", controls, turned);
+    for (const { text, numbers = {} } of wanted) {
+      known("number", asked.numbers ?? [], numbers);
+      if (text !== undefined && !asked.text) throw new Error("this model learned from no captions");
+    }
+    const loop: Loop = { ...this.meta.loop, ...turned };
     const labels = wanted.map((one) => labelsOf(this.meta, one.seed, one.row, one.labels ?? {}));
-    const examples = wanted.map((one) => one.example ?? exampleOf(this.meta, one.seed, one.row));
-    const given = this.given(labels, examples);
-    const noise = this.noise(wanted);
-    const { kind } = this.meta.loop;
-    const image =
-      kind === "once"
-        ? await this.once(noise, given)
-        : kind === "flow"
-          ? await this.flow(noise, given, told)
-          : await this.places(noise, given, told);
+    const examples = wanted.map((one) => exampleOf(this.meta, one.seed, one.row));
+    const given = this.given(wanted, labels, examples);
+    const noise = this.noise(wanted, turned);
+    const source = this.sources(wanted);
+    const draw = {
+      once: () => this.once(noise, { ...given, ...source }),
+      flow: () => this.flow(loop, noise, given, source, told),
+      bridge: () => this.bridge(loop, source, labels, told),
+      places: () => this.places(loop, noise, given, told),
+    };
+    const image = await draw[this.meta.loop.kind]();
     return levelsOf(this.meta, image).map((levels, i) => ({
       width: this.meta.image.width,
       height: this.meta.image.height,
       channels: this.meta.image.channels,
       levels,
       labels: labels[i] ?? [],
-      example: examples[i] ?? -1,
+      text: wanted[i]?.text ?? this.meta.asked.examples?.[examples[i] ?? -1]?.text ?? "",
     }));
   }
 
-  private given(labels: number[][], examples: number[]): Given {
+  private given(wanted: Wanted[], labels: number[][], examples: number[]): Given {
     const { asked } = this.meta;
     const rows = labels.length;
     const given: Given = {};
@@ -82,15 +102,24 @@ export class Model {
         asked.labels.length,
       ]);
     if (asked.numbers) {
-      const columns = asked.numbers.length;
-      const none = Array(columns).fill(null);
-      const known = examples.flatMap((at) => asked.examples?.[at]?.numbers ?? none);
-      const values = Float32Array.from(known, (value) => value ?? Number.NaN);
+      const names = asked.numbers.map(({ name }) => name);
+      const columns = names.length;
+      const known = wanted.flatMap(({ numbers = {} }, row) =>
+        names.map(
+          (name, i) => numbers[name] ?? asked.examples?.[examples[row] ?? -1]?.numbers[i] ?? NaN,
+        ),
+      );
+      const values = Float32Array.from(known);
       given.number = new ort.Tensor("float32", values, [rows, columns]);
     }
     if (asked.text) {
-      const { length, unknown } = asked.text;
-      const ids = examples.flatMap((at) => asked.text?.examples[at] ?? unknown);
+      const { text } = asked;
+      const { length, unknown } = text;
+      const ids = wanted.flatMap((one, row) =>
+        one.text === undefined
+          ? (text.examples[examples[row] ?? -1] ?? unknown)
+          : idsOf(one.text, text),
+      );
       given.text = new ort.Tensor("int64", BigInt64Array.from(ids.map(BigInt)), [rows, length]);
     }
     return given;
@@ -114,7 +143,7 @@ export class Model {
     return out;
   }
 
-  private noise(wanted: Wanted[]): Record<string, ort.Tensor> {
+  private noise(wanted: Wanted[], turned: Turned): Record<string, ort.Tensor> {
     const { draws = [], noise = {} } = this.meta.random;
     const drawn = Object.fromEntries(
       draws.map(({ name, kind, count }) => {
@@ -133,9 +162,28 @@ export class Model {
         const { towards } = one;
         all.set(towards ? between(here, part(towards.seed), towards.share) : here, i * size);
       });
-      out[key] = new ort.Tensor("float32", all, [wanted.length, ...shape]);
+      const factor = this.meta.controls.find((one) => one.noise === key);
+      const by = turned[factor?.name ?? ""] ?? 1;
+      const scaled = by === 1 ? all : all.map((value) => value * by);
+      out[key] = new ort.Tensor("float32", scaled, [wanted.length, ...shape]);
     }
     return out;
+  }
+
+  private sources(wanted: Wanted[]): Given {
+    const { source } = this.meta;
+    if (source === null) return {};
+    const size = source.shape.reduce((a, b) => a * b, 1);
+    const is = source.kind === "map";
+    const all = is
+      ? new BigInt64Array(wanted.length * size)
+      : new Float32Array(wanted.length * size);
+    wanted.forEach((one, i) => {
+      if (one.source?.length !== size) throw new Error(`a source has ${size} numbers`);
+      all.set(one.source as never, i * size);
+    });
+    const type = is ? "int64" : "float32";
+    return { source: new ort.Tensor(type, all as never, [wanted.length, ...source.shape]) };
   }
 
   private async run(name: string, tensors: Given): Promise<ort.Tensor> {
@@ -150,12 +198,76 @@ export class Model {
 
   private async once(noise: Given, given: Given): Promise<ort.Tensor> {
     const named = Object.entries(noise).map(([name, value]) => [`noise_${name}`, value]);
-    return this.run("generate", { ...Object.fromEntries(named), ...given });
+    const name = this.meta.source ? "translate" : "generate";
+    return this.run(name, { ...Object.fromEntries(named), ...given });
+  }
+
+  /** What the steps of a loop are shown of a source. */
+  private async shown(source: Given): Promise<Given> {
+    const out: Given = {};
+    for (const name of ["given", "planes", "mean"]) {
+      const graph = this.meta.graphs[name];
+      if (graph) out[graph.output.name] = await this.run(name, source);
+    }
+    return out;
+  }
+
+  /** To noise as a source and back as a target: `multistep` of src/zeuxis/sampling, twice. */
+  private async bridge(
+    loop: Loop,
+    source: Given,
+    labels: number[][],
+    told: Told,
+  ): Promise<ort.Tensor> {
+    const { steps = 24, strength = 1 } = loop;
+    const { dims, data } = source.source as ort.Tensor;
+    const rows = labels.length;
+    const times = Array.from({ length: steps + 1 }, (_, i) => strength * (1 - i / steps));
+    let x = Float32Array.from(data as Float32Array);
+    let done = 0;
+    for (const [domain, way] of [
+      [0, [...times].reverse()],
+      [1, times],
+    ] as const) {
+      const asked = labels.flatMap((row) => [domain, ...row.map((one) => (domain ? one : -1))]);
+      const told_BA = new ort.Tensor("int64", BigInt64Array.from(asked.map(BigInt)), [
+        rows,
+        asked.length / rows,
+      ]);
+      let start = x;
+      let past: Float32Array = x;
+      for (let i = 0; i < steps; i++) {
+        const [before = 0, t = 0, after = 0] = [way[i - 1], way[i], way[i + 1]];
+        const time = new ort.Tensor("float32", new Float32Array(rows).fill(t), [rows]);
+        const here = { x: new ort.Tensor("float32", x, dims), time, told_BA };
+        const v = (await this.run("velocity", here)).data as Float32Array;
+        let ahead = v;
+        if (i > 0) {
+          x = x.map((_, j) => at(start, j) + ((t - before) * (at(past, j) + at(v, j))) / 2);
+          const share = -(after - t) / (2 * (t - before));
+          ahead = v.map((value, j) => value + share * (at(past, j) - value));
+        }
+        start = x;
+        past = v;
+        x = x.map((value, j) => value + (after - t) * at(ahead, j));
+        done += 1;
+        await told(done, 2 * steps);
+      }
+    }
+    return new ort.Tensor("float32", x, dims);
   }
 
   /** `stochastic` and `long_steps` of src/zeuxis/sampling. */
-  private async flow(noise: Given, given: Given, told: Told): Promise<ort.Tensor> {
-    const { steps = 16, churn = 0, most_jumps = 0, guidance_scale = 1, latent } = this.meta.loop;
+  private async flow(
+    loop: Loop,
+    noise: Given,
+    given: Given,
+    source: Given,
+    told: Told,
+  ): Promise<ort.Tensor> {
+    const { steps = 16, churn = 0, most_jumps = 0, guidance_scale = 1, latent } = loop;
+    const { spread = 1, scale: scales, shift: shifts } = loop;
+    const shown = await this.shown(source);
     const long = "jump" in this.sessions && steps <= most_jumps;
     const { dims } = noise.image as ort.Tensor;
     const first = (noise.image as ort.Tensor).data as Float32Array;
@@ -167,12 +279,12 @@ export class Model {
         new ort.Tensor("float32", new Float32Array(rows).fill(value), [rows]);
       const at = { x: new ort.Tensor("float32", x, dims), time: each(t), length: each(length) };
       const name = long ? "jump" : "velocity";
-      const good = (await this.run(name, { ...at, ...given })).data as Float32Array;
+      const good = (await this.run(name, { ...at, ...given, ...shown })).data as Float32Array;
       if (!without) return good;
       const bad = (await this.run(name, { ...at, ...without })).data as Float32Array;
       return good.map((value, i) => (bad[i] as number) + scale * (value - (bad[i] as number)));
     };
-    let x = Float32Array.from(first);
+    let x = Float32Array.from(first, (value) => spread * value);
     let start = x;
     let past = x;
     let weight = 0;
@@ -204,14 +316,22 @@ export class Model {
       }
       await told(i + 1, steps);
     }
+    if (scales && shifts) {
+      const pixels = (dims[2] ?? 1) * (dims[3] ?? 1);
+      const mean = shown.mean_BCHW?.data as Float32Array | undefined;
+      x = x.map((value, j) => {
+        const channel = Math.floor(j / pixels) % scales.length;
+        return (mean ? at(mean, j) : 0) + value * (scales[channel] ?? 1) + (shifts[channel] ?? 0);
+      });
+    }
     const end = new ort.Tensor("float32", x, dims);
     return latent ? this.run("decode", { x: end }) : end;
   }
 
   /** `draw` of src/zeuxis/sampling/raster.py, a pass over the whole picture for each number. */
-  private async places(noise: Given, given: Given, told: Told): Promise<ort.Tensor> {
+  private async places(loop: Loop, noise: Given, given: Given, told: Told): Promise<ort.Tensor> {
     const { height, width, channels } = this.meta.image;
-    const { levels = 256, temperature = 1 } = this.meta.loop;
+    const { levels = 256, temperature = 1 } = loop;
     const drawn = (noise.uniform as ort.Tensor).data as Float32Array;
     const pixels = height * width;
     const rows = drawn.length / pixels / channels;

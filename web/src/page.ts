@@ -1,7 +1,8 @@
 // The page: draws what a seed and what is asked for say, enlarges, walks, saves.
 import type { Meta } from "./meta";
-import { Model, type Wanted } from "./model";
+import { Model, type Turned, type Wanted } from "./model";
 import { Drawn } from "./picture";
+import { Board } from "./source";
 
 const FRAMES = 24;
 const SMALL = 64;
@@ -53,15 +54,32 @@ const pause = () => new Promise((resolve) => setTimeout(resolve));
 let turn = 0;
 
 /** What the form asks for, but for open ones. */
-function asked(): Record<string, string> {
-  const boxes = [...document.querySelectorAll<HTMLSelectElement>("#asked select[data-name]")];
-  const chosen = boxes.filter((box) => box.value);
-  return Object.fromEntries(chosen.map((box) => [box.dataset.name, box.value]));
+function asked(): Pick<Wanted, "labels" | "numbers" | "text"> {
+  const chosen = (kind: string) =>
+    [...document.querySelectorAll<HTMLInputElement>(`[data-${kind}]`)]
+      .filter((box) => box.value.trim())
+      .map((box): [string, string] => [box.dataset[kind] ?? "", box.value.trim()]);
+  const numbers = chosen("number").map(([name, value]) => [name, Number(value)]);
+  const [text] = chosen("text");
+  return {
+    labels: Object.fromEntries(chosen("label")),
+    numbers: Object.fromEntries(numbers),
+    ...(text && { text: text[1] }),
+  };
 }
 
-function example(): { example?: number } {
-  const box = document.querySelector<HTMLSelectElement>("#example");
-  return box?.value ? { example: Number(box.value) } : {};
+/** Controls that are turned. */
+function turned(model: Model): Turned {
+  return Object.fromEntries(
+    model.meta.controls
+      .map(({ name, usual }): [string, number, number] => [
+        name,
+        Number(of<HTMLInputElement>(`[data-control="${name}"]`).value),
+        usual,
+      ])
+      .filter(([, value, usual]) => value !== usual)
+      .map(([name, value]) => [name, value]),
+  );
 }
 
 function said(picture: Drawn): string {
@@ -118,21 +136,23 @@ function seedNow(): number {
   return Number.isSafeInteger(value) && value >= 0 ? value : 0;
 }
 
-async function draw(model: Model): Promise<void> {
+async function draw(model: Model, board: Board | undefined): Promise<void> {
   const mine = ++turn;
+  if (board) return remade(model, board, mine);
   walk.textContent = "Walk";
-  const [from, number, labels] = [seedNow(), Number(count.value), asked()];
+  const [from, number, show, controls] = [seedNow(), Number(count.value), asked(), turned(model)];
   const boxes = places(model, number);
   const batch = model.meta.loop.kind === "once" ? 1 : 4;
   for (let row = 0; row < number && mine === turn; row += batch) {
     const rows = Array.from({ length: Math.min(batch, number - row) }, (_, i) => row + i);
-    const wanted = rows.map((each): Wanted => ({ seed: from, row: each, labels, ...example() }));
+    const wanted = rows.map((each): Wanted => ({ seed: from, row: each, ...show }));
     status.textContent = `Drawing picture ${row + 1} of ${number} ...`;
     await pause();
-    const drawn = await model.draw(wanted, async () => {
+    const going = async () => {
       await pause();
       if (mine !== turn) throw STOPPED;
-    });
+    };
+    const drawn = await model.draw(wanted, going, controls);
     if (mine !== turn) return;
     drawn.forEach((pixels, i) => {
       const picture = new Drawn(model.meta, pixels, from, row + i);
@@ -146,6 +166,32 @@ async function draw(model: Model): Promise<void> {
   if (mine === turn) status.textContent = "Choose a picture to enlarge and save it.";
 }
 
+/** What is made of a source; what is there stays until then, so that it follows a brush. */
+async function remade(model: Model, board: Board, mine: number): Promise<void> {
+  if (!board.filled) {
+    status.textContent = "Choose a picture to begin with, or drop one.";
+    return;
+  }
+  const [box] = grid.childElementCount ? [...grid.children] : places(model, 1);
+  const from = seedNow();
+  await pause();
+  if (mine !== turn) return; // a brush has gone on
+  const wanted = { seed: from, row: 0, ...asked(), source: board.read() };
+  const going = async (done: number, all: number) => {
+    status.textContent = `Step ${done} of ${all} ...`;
+    await pause();
+    if (mine !== turn) throw STOPPED;
+  };
+  const [pixels] = await model.draw([wanted], going, turned(model));
+  if (!pixels || mine !== turn) return;
+  const picture = new Drawn(model.meta, pixels, from, 0);
+  const button = box as HTMLButtonElement;
+  paint(button.firstElementChild as HTMLCanvasElement, picture);
+  button.setAttribute("aria-label", said(picture));
+  button.onclick = () => enlarge(picture);
+  status.textContent = "Choose the picture to enlarge and save it.";
+}
+
 const STOPPED = new Error("something else is drawn");
 
 /** From the first picture of the seed to that of the next, and on: what `zeuxis interpolate` draws. */
@@ -154,45 +200,139 @@ async function stroll(model: Model): Promise<void> {
   walk.textContent = "Stop";
   const [box] = places(model, 1);
   const canvas = box?.firstElementChild as HTMLCanvasElement;
-  const labels = asked();
+  const [show, controls] = [asked(), turned(model)];
   for (let from = seedNow(); mine === turn; from++) {
     seed.value = String(from);
     status.textContent = `On the way from seed ${from} to ${from + 1}`;
-    const first = await model.draw([{ seed: from, row: 0, labels }]);
+    const first = await model.draw([{ seed: from, row: 0, ...show }]);
     const kept = new Drawn(model.meta, first[0] as never, from, 0).labels;
     for (let frame = 0; frame < FRAMES && mine === turn; frame++) {
       const towards = { seed: from + 1, share: frame / FRAMES };
-      const [pixels] = await model.draw([{ seed: from, row: 0, labels: kept, towards }]);
+      const [pixels] = await model.draw(
+        [{ seed: from, row: 0, ...show, labels: kept, towards }],
+        undefined,
+        controls,
+      );
       if (pixels && mine === turn) paint(canvas, new Drawn(model.meta, pixels, from, 0));
       await new Promise((resolve) => setTimeout(resolve, 40));
     }
   }
 }
 
-/** A list of choices for each condition, and one of captions. */
-function offer(model: Model): void {
-  const { labels = [], examples = [], text } = model.meta.asked;
-  const choice = (name: string, options: [string, string][]) => {
+/** A field for each thing that may be asked for, and a slider for each control. */
+function offer({ meta }: Model): void {
+  const { labels = [], numbers = [], examples = [], text } = meta.asked;
+  const line = (into: string, name: string, ...fields: HTMLElement[]) => {
     const label = document.createElement("label");
-    const box = document.createElement("select");
-    box.append(new Option("any", ""), ...options.map(([shown, value]) => new Option(shown, value)));
-    label.append(name.replaceAll("_", " "), box);
-    of("#asked").append(label);
-    return box;
+    label.append(name.replaceAll("_", " "), ...fields);
+    of(into).append(label);
+    return label;
   };
-  for (const { name, classes } of labels)
-    choice(
-      name,
-      classes.map((one) => [one.replaceAll("_", " "), one]),
-    ).dataset.name = name;
-  if (text && examples.length)
-    choice(
-      "Caption",
-      examples.map((one, i) => [one.text || "(none)", String(i)]),
-    ).id = "example";
-  const choices = document.querySelectorAll("#asked select").length;
-  of<HTMLDetailsElement>("#more").hidden = !choices;
-  of<HTMLDetailsElement>("#more").open = choices > 0 && choices <= FEW;
+  if (text) {
+    const typed = document.createElement("input");
+    typed.type = "text";
+    typed.dataset.text = "";
+    typed.setAttribute("list", "captions");
+    const list = document.createElement("datalist");
+    list.id = "captions";
+    const texts = [...new Set(examples.map((one) => one.text))].filter(Boolean);
+    list.append(...texts.map((one) => new Option(one, one)));
+    line("#asked", "In words", typed, list).className = "wide";
+  }
+  for (const { name, classes } of labels) {
+    const box = document.createElement("select");
+    const shown = classes.map((one) => new Option(one.replaceAll("_", " "), one));
+    box.append(new Option("any", ""), ...shown);
+    box.dataset.label = name;
+    line("#asked", name, box);
+  }
+  for (const { name, mean } of numbers) {
+    const box = document.createElement("input");
+    Object.assign(box, {
+      type: "number",
+      step: "any",
+      placeholder: `such as ${+mean.toPrecision(2)}`,
+    });
+    box.dataset.number = name;
+    line("#asked", name, box);
+  }
+  for (const { name, hint, least, most, step, usual } of meta.controls) {
+    const slider = document.createElement("input");
+    Object.assign(slider, {
+      type: "range",
+      min: least,
+      max: most,
+      step,
+      value: usual,
+      title: hint,
+    });
+    slider.dataset.control = name;
+    const shown = document.createElement("output");
+    const tell = () => {
+      shown.value = slider.value;
+    };
+    slider.oninput = tell;
+    line("#turned", name, slider, shown);
+    tell();
+  }
+  const fields = document.querySelectorAll("#asked select, #asked input").length;
+  of<HTMLDetailsElement>("#more").hidden = !fields;
+  of<HTMLDetailsElement>("#more").open = fields > 0 && fields <= FEW;
+  of<HTMLDetailsElement>("#settings").hidden = !meta.controls.length;
+}
+
+/** What a model that makes pictures of others is given: painted, chosen, or dropped anywhere. */
+function sources(model: Model, redraw: () => void): Board | undefined {
+  const { source } = model.meta;
+  if (source === null) return undefined;
+  const map = source.kind === "map";
+  const from = of<HTMLElement>("#from");
+  const board = new Board(of<HTMLCanvasElement>("#from canvas"), source, redraw);
+  from.hidden = false;
+  from.classList.toggle("small", Math.max(board.width, board.height) <= SMALL);
+  of("#pair").classList.add("two");
+  of("#from figcaption").textContent = map
+    ? "Paint here. A picture in these colours may be dropped, too."
+    : "Drop a picture anywhere; its middle is taken.";
+  of<HTMLElement>("#file-line").hidden = false;
+  const legend = of<HTMLFieldSetElement>("#legend");
+  legend.hidden = !map;
+  (source.classes ?? []).forEach((name, i) => {
+    const label = document.createElement("label");
+    const radio = Object.assign(document.createElement("input"), {
+      type: "radio",
+      name: "brush",
+      checked: i === 0,
+      oninput: () => board.choose(i),
+    });
+    const swatch = document.createElement("span");
+    swatch.style.background = source.colours?.[i] ?? "";
+    label.append(radio, swatch, name.replaceAll("_", " "));
+    legend.append(label);
+  });
+  const take = (file: File | undefined) =>
+    file &&
+    board.take(file).catch(() => {
+      status.textContent = `${file.name} is no picture that this browser can read.`;
+    });
+  const file = of<HTMLInputElement>("#file");
+  file.onchange = (event) => {
+    event.stopPropagation(); // it draws once it is read
+    take(file.files?.[0]);
+  };
+  document.ondragover = (event) => event.preventDefault();
+  document.ondrop = (event) => {
+    event.preventDefault();
+    take(event.dataTransfer?.files[0]);
+  };
+  count.closest("label")?.remove();
+  of("#same").textContent =
+    "The same picture and seed give the same, here and by zeuxis translate, for pictures of this size.";
+  if (!Object.keys(model.meta.random.noise ?? {}).length) {
+    again.hidden = true;
+    seed.closest("label")?.remove();
+  }
+  return board;
 }
 
 async function start(): Promise<void> {
@@ -201,9 +341,10 @@ async function start(): Promise<void> {
   of("#said").textContent =
     `A picture that you save says that it is AI-generated: in its metadata${model.meta.mark ? ", and in its pixels" : ""}.`;
   const redraw = () =>
-    draw(model).catch((error) => {
+    draw(model, board).catch((error) => {
       if (error !== STOPPED) status.textContent = `The pictures could not be drawn (${error}).`;
     });
+  const board = sources(model, () => redraw());
   again.onclick = () => {
     seed.value = String(crypto.getRandomValues(new Uint32Array(1))[0]);
     redraw();

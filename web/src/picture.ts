@@ -23,7 +23,7 @@ export class Drawn implements Picture {
     this.height = pixels.height;
     this.channels = pixels.channels;
     this.levels = pixels.levels;
-    this.text = meta.asked.examples?.[pixels.example]?.text ?? "";
+    this.text = pixels.text;
     const named = (meta.asked.labels ?? []).map((each, column) => {
       const found = each.classes[pixels.labels[column] ?? -1];
       return [each.name, found];

@@ -11,7 +11,7 @@ from zeuxis.core.files import write_file, write_json
 from zeuxis.core.progress import Progress
 from zeuxis.export import marks, onnx
 from zeuxis.export.graphs import graphs
-from zeuxis.export.meta import META, loop, meta, needed
+from zeuxis.export.meta import META, loop, meta, needed, turned
 from zeuxis.export.parity import PARITY, receipt
 from zeuxis.export.running import fresh
 from zeuxis.inference import artefact
@@ -59,7 +59,7 @@ def networks(
         asked: what is asked for.
         folder: where they go.
         progress: told of each.
-        drawing: only those that draw new pictures, with what marks these.
+        drawing: only those that draw pictures, with what marks these.
 
     Raises:
         Unable: the model draws none, or a package is missing.
@@ -78,7 +78,9 @@ def networks(
         content["walks"] = content["loop"]["kind"] == "once" and isinstance(
             family, abilities.Interpolates
         )
-        content |= marks.said(model)
+        content["controls"] = turnable(family, content, names)
+        given = content["source"]
+        content |= marks.said(model, given is not None and given["kind"] == "image")
     folder.mkdir(parents=True, exist_ok=True)
     for number, graph in enumerate(found):
         made = onnx.convert(family, graph)
@@ -89,6 +91,22 @@ def networks(
     write_text(folder / META, text)
     write_json(folder / PARITY, receipt(asked.run, found, folder, asked.compared))
     return content
+
+
+def turnable(family: Any, content: dict[str, Any], names: list[str]) -> list[dict[str, Any]]:
+    """Controls of what is drawn by these networks, as the product would have it."""
+    most = content["loop"].get("most_jumps", 0)
+    guided = bool(content["asked"])
+    found = []
+    for one in turned(family, content["loop"]):
+        if "jump" in names and one["name"] == "churn":  # long steps redraw nothing
+            continue
+        if one["name"] == "guidance_scale" and not guided:
+            continue
+        if one["name"] == "steps" and getattr(family.config, "jumps", 0):  # by the other network
+            one |= {"most": most} if "jump" in names else {"least": most + 1}
+        found.append(one)
+    return found
 
 
 def write_card(asked: Asked, folder: Path, use: str = "") -> Path:

@@ -19,9 +19,15 @@ from zeuxis.marks.reading import analysis
 from zeuxis.marks.watermark import PUBLIC_KEY
 
 
-def said(model: Model) -> dict[str, Any]:
-    """What the metadata of a picture says, and what puts the watermark (None: not at this size)."""
-    origin = metadata.Origin(f"Zeuxis {model.facts['family']}", __version__)
+def said(model: Model, edits: bool) -> dict[str, Any]:
+    """What the metadata of a picture says, and what puts the watermark (None: not at this size).
+
+    Args:
+        model: that draws.
+        edits: whether it changes pictures rather than drawing new ones.
+    """
+    kind = metadata.EDITED if edits else metadata.DRAWN
+    origin = metadata.Origin(f"Zeuxis {model.facts['family']}", __version__, kind)
     return {
         "xmp": metadata.packet(origin).decode(),
         "software": origin.software,

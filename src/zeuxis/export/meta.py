@@ -4,7 +4,7 @@ Shapes: N images, A conditions.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -13,17 +13,31 @@ from torch import Tensor
 from zeuxis import __version__
 from zeuxis.core import abilities
 from zeuxis.core.errors import Unable
+from zeuxis.core.fields import Field
 from zeuxis.core.rng import Rng
 from zeuxis.core.sentences import Sentences
 from zeuxis.core.vocabulary import NO_CAPTION, PADDING
-from zeuxis.export.graphs import NOISE, Graph
+from zeuxis.export.graphs import NOISE, Graph, condition
 from zeuxis.export.onnx import ROWS, SUFFIX
+from zeuxis.families.unpaired import Unpaired
 from zeuxis.inference.model import Model
 from zeuxis.trust import cards
 
 META = "meta.json"
 FORMAT = 1
 TYPES = {torch.float32: "float32", torch.int64: "int64"}
+SHOWN = ("given", "planes", "mean")
+"""Networks whose output the steps of a loop are shown of a source."""
+LOOPED = {
+    "flow": ("steps", "churn", "spread", "guidance_scale"),
+    "bridge": ("steps", "strength"),
+    "places": ("temperature",),
+}
+"""Controls that loops read, by their kind."""
+MOST = {"steps": 64, "guidance_scale": 8}
+"""Of controls that may be larger, in pages."""
+STEP = 0.05
+ROWS_TRIED = 2
 UNMARKED = (
     "What these networks give carries no mark that it is AI-generated: whoever shows it must say so. "
     "`zeuxis sample` and the exported page mark what they write."
@@ -84,6 +98,8 @@ def loop(family: Any, graphs: Sequence[Graph]) -> dict[str, Any]:
         return {"kind": "tokens", **controls}
     if "velocity" not in names:
         return {"kind": "once", **controls}
+    if isinstance(family, Unpaired):
+        return {"kind": "bridge", **controls}
     guided = bool(config.text) and isinstance(family, abilities.Generates)
     found = {"kind": "flow", "guidance_scale": 2.0 if guided else 1.0, **controls}
     if getattr(config, "latent", None):
@@ -119,28 +135,101 @@ def asked(model: Model) -> dict[str, Any]:
         unknown[0], unknown[1:] = NO_CAPTION, PADDING
         found["text"] = {
             "length": config.text.length,
+            "merges": config.text.merges,
             "examples": ids.tolist(),
             "unknown": unknown.tolist(),
         }
     return found
 
 
+def source(family: Any, graphs: Sequence[Graph]) -> dict[str, Any] | None:
+    """What pictures are made from, as the networks take it; None where a seed is enough."""
+    draws = isinstance(family, abilities.Generates)
+    if draws or not isinstance(family, abilities.Translates):
+        return None
+    fields: Mapping[str, Field] = family.fields()  # type: ignore[attr-defined]
+    field = fields["source"]
+    if field.kind == "map":
+        colours = [f"#{bytes(colour).hex()}" for colour in field.palette.tolist()]
+        return {"kind": "map", "shape": field.shape, "classes": field.classes, "colours": colours}
+    inputs = graphs[0].inputs
+    taken = inputs["source"] if "source" in inputs else inputs["x"]
+    return {"kind": "image", "shape": [*taken.shape[1:]]}
+
+
+def turned(family: Any, loop: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Controls that may be turned where pictures are drawn: those of the loop, and factors of the noise."""
+    schema = family.Controls.model_json_schema()["properties"]
+    named: list[tuple[str, str | None]]
+    named = [(name, None) for name in LOOPED.get(loop["kind"], ()) if name in schema]
+    if loop["kind"] == "once" and isinstance(family, abilities.Generates):
+        named = [*factors(family)]
+    found = []
+    for name, key in named:
+        told = schema[name]
+        numeric = next((one for one in told.get("anyOf", []) if one["type"] != "null"), told)
+        whole = numeric["type"] == "integer"
+        least = numeric.get("minimum", numeric.get("exclusiveMinimum", 0))
+        found.append(
+            {
+                "name": name,
+                "hint": told.get("description", ""),
+                "least": least if whole or "minimum" in numeric else least + STEP,
+                "most": min(numeric.get("maximum", math.inf), MOST.get(name, 2)),
+                "step": 1 if whole else STEP,
+                "usual": loop[name],
+                "noise": key,
+            }
+        )
+    return found
+
+
+def factors(family: Any) -> Iterator[tuple[str, str]]:
+    """Controls of one that do nothing but scale one input of the noise, with that input's name."""
+    noise, cond = family.noise(Rng(range(ROWS_TRIED), "example")), condition(family)
+    cond = {name: value[:ROWS_TRIED] for name, value in cond.items()}
+    usual = family.Controls()
+    with torch.no_grad():
+        whole = family.generate(noise, cond, usual)
+        for name, value in usual.model_dump().items():
+            if not isinstance(value, float) or value != 1:
+                continue
+            changed = family.generate(noise, cond, usual.model_copy(update={name: 0.5}))
+            for key in noise:
+                scaled = family.generate({**noise, key: 0.5 * noise[key]}, cond, usual)
+                if torch.allclose(changed, scaled, atol=1e-6) and not torch.equal(changed, whole):
+                    yield name, key
+
+
 def needed(content: Mapping[str, Any]) -> list[str]:
-    """The networks that draw new pictures with the loop's usual controls, of a `meta`.
+    """The networks that draw pictures, new ones or of others, with the loop's usual controls, of a `meta`.
 
     Raises:
-        Unable: the model draws none, or its noise is not a seed's as it is.
+        Unable: the model does neither, or its noise is not a seed's as it is.
     """
     loop, graphs = content["loop"], content["graphs"]
-    drawing = {"once": ["generate"], "places": ["log_p"], "flow": ["velocity"]}.get(
-        loop["kind"], ["nothing"]
-    )
-    if "jump" in graphs and loop["steps"] <= loop["most_jumps"]:
-        drawing = ["jump"]
+    jumps = "jump" in graphs and loop["steps"] <= loop["most_jumps"]
+    whole = "generate" if content["source"] is None else "translate"
+    drawing = {
+        "once": [whole],
+        "places": ["log_p"],
+        "flow": ["jump" if jumps else "velocity"],
+        "bridge": ["velocity"],
+    }.get(loop["kind"], ["nothing"])
     drawing += ["decode"] if loop.get("latent") else []
-    if not content["random"].get("noise") or not {*drawing} <= {*graphs}:
+    drawing += [name for name in SHOWN if name in graphs]
+    noise = content["random"].get("noise")
+    if not {*drawing} <= {*graphs} or not (noise or content["source"]):
         raise Unable(
             f"a {content['family']} draws nothing new from a seed that a page could; export it with --to onnx"
+        )
+    if (
+        loop["kind"] == "flow"
+        and noise["image"]["shape"] != graphs[drawing[0]]["inputs"][0]["shape"][1:]
+    ):
+        raise Unable(
+            "this model's pictures have sides that its networks do not divide, which a page cannot draw; "
+            "export it with --to onnx, or serve it"
         )
     return drawing
 
@@ -164,7 +253,7 @@ def meta(model: Model, graphs: Sequence[Graph], half: bool, licence: str = "") -
             "inputs": [shape_of(graph, name, value) for name, value in graph.inputs.items()],
             "output": shape_of(graph, graph.output, out),
         }
-    draws = isinstance(family, abilities.Generates)
+    draws = isinstance(family, abilities.Generates | abilities.Translates)
     return {
         "format": FORMAT,
         "zeuxis": __version__,
@@ -189,6 +278,7 @@ def meta(model: Model, graphs: Sequence[Graph], half: bool, licence: str = "") -
         "random": randomness(family) if draws else {},
         "noise_prefix": NOISE,
         "asked": asked(model),
+        "source": source(family, graphs),
         "loop": loop(family, graphs),
         "marks": UNMARKED,
     }

@@ -6,12 +6,15 @@ import re
 from pathlib import Path
 from typing import Any
 
+from zeuxis.core import abilities
+from zeuxis.core.errors import Unable
 from zeuxis.core.files import write_file, write_json
 from zeuxis.core.progress import Progress
 from zeuxis.export.files import Asked, check_folder, networks, write_card
 from zeuxis.export.meta import META
 from zeuxis.export.page import static
 from zeuxis.export.parity import PARITY
+from zeuxis.inference import artefact
 from zeuxis.trust.cards import CARD, UNSTATED
 
 MODEL = "model"
@@ -51,6 +54,11 @@ def write(asked: Asked, progress: Progress | None = None) -> list[Path]:
         "LICENCES.txt": static("LICENCES.txt"),
         "ort.wasm": gzip.decompress(static("ort.wasm.gz")),
     }
+    if not isinstance(artefact.load(asked.run), abilities.Generates):
+        raise Unable(
+            f"a package draws new pictures, and {asked.run.name} makes none without others: export it with "
+            "--to page or --to onnx"
+        )
     content = networks(asked, folder / MODEL, progress, drawing=True)
     for name, each in files.items():
         write_file(folder / name, lambda beside, each=each: beside.write_bytes(each))  # type: ignore[misc]

@@ -75,7 +75,8 @@ def _credits(content: dict[str, Any], parity: dict[str, Any]) -> str:
     stated = (
         f"Licence of the model: {licence}." if licence != UNSTATED else "Its licence is not stated."
     )
+    family = content["family"]
     return (
-        f"A {content['family']} that was trained with Zeuxis {content['zeuxis']}. {stated}{near} "
-        "It runs on ONNX Runtime Web (MIT)."
+        f"{'An' if family[0] in 'aeiou' else 'A'} {family} that was trained with Zeuxis "
+        f"{content['zeuxis']}. {stated}{near} It runs on ONNX Runtime Web (MIT)."
     )

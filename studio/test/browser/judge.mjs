@@ -19,7 +19,7 @@ await journey(address, { theme, zoom: Number(zoom) }, async (page) => {
     .getByText(/^Only 20|20:|20 pictures/)
     .first()
     .waitFor();
-  await page.waitForFunction(() => document.querySelectorAll("[role=option]").length === 20);
+  await page.getByText("20 pictures", { exact: true }).waitFor(); // all of them have been sent
   const source = page.url().split("/").at(-1);
 
   // a model that learns twenty pictures by heart; how a person asks for it is another journey

@@ -2,7 +2,7 @@
 
 import { signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { api, data } from "../../api/client";
+import { ApiError, api, data } from "../../api/client";
 import { announce } from "../../parts/announce";
 import { Button } from "../../parts/Button";
 import { Sentence } from "../../parts/Sentence";
@@ -33,7 +33,11 @@ export async function restore(file: Blob, now: string): Promise<boolean> {
   trouble.value = "";
   const recipe = await recipeIn(file);
   if (recipe === undefined) trouble.value = say.create.noRecipe;
-  else trouble.value = await goTo(recipe, now);
+  else
+    trouble.value = await goTo(recipe, now).catch((error) => {
+      if (error instanceof ApiError) return error.message;
+      throw error;
+    });
   return recipe !== undefined;
 }
 
