@@ -1,6 +1,7 @@
 """What of the invisible mark is left in films: each frame is marked, written, and read back.
 
-    python -m benchmarks.films pictures --record
+    python -m benchmarks.films pictures --sizes 64 256 --record
+    python -m benchmarks.films pictures --sizes 512 --films 4 --record
 
 `pictures` is the folder of benchmarks.marks, of whose pictures each makes a film: 12 frames of a slow pan, so
 that no two frames are equal. Formats are ours. What others may do next is tried on our MP4: VP9 at crf 33,
@@ -89,14 +90,14 @@ def poorer(frames: Sequence[np.ndarray]) -> bytes:
     return buffer.getvalue()
 
 
-def rows(folder: Path, sizes: list[int]) -> Iterator[dict[str, object]]:
+def rows(folder: Path, sizes: list[int], most: int) -> Iterator[dict[str, object]]:
     """What is found, a row for each size and set of pictures."""
     for size in sizes:
         for which in ("chosen", "others"):
             looked = dict[str, list[tuple[float, float, bool]]]()
             larger = {kind: list[float]() for kind in KINDS}
             quality, spent, unmarked, bare = list[float](), list[float](), list[float](), 0
-            films = sources(folder, which).values()
+            films = list(sources(folder, which).values())[:most]
             for image in films:
                 plain = pan(image, size)
                 began = time.process_time()
@@ -151,9 +152,10 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 256, 512])
+    parser.add_argument("--films", type=int, default=20, help="of each set of pictures, at most")
     parser.add_argument("--record", action="store_true", help="append to benchmarks/results")
     given = parser.parse_args()
-    for row in rows(given.folder, given.sizes):
+    for row in rows(given.folder, given.sizes, given.films):
         print(row, flush=True)
         if given.record:
             write_row("films", **row)

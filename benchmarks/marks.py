@@ -9,6 +9,7 @@
     python -m benchmarks.marks times pictures --record
     python -m benchmarks.marks paired pictures --sizes 16 32 64 --record
     python -m benchmarks.marks drawn RUN SET --record
+    python -m benchmarks.marks restored RUN pictures --sizes 32 64 --record
     python -m benchmarks.marks look pictures ../docs/images/marks.png
 
 The steps and bands were chosen on the first 12 pictures; the 20 others were fixed before any was tried, and
@@ -460,6 +461,17 @@ def drawn(run: Path, source: Path, count: int) -> Iterator[dict[str, object]]:
     yield compared(plain, real, network) | {"part": "drawn", "set": learned.name, **facts}
 
 
+def restored(run: Path, folder: Path, sizes: list[int], count: int) -> Iterator[dict[str, object]]:
+    """The same of what a model that enlarges makes of cuts of photos at half their size."""
+    network, model = extractor("efficientnet-lite0"), load(run)
+    facts = {"family": model.facts["family"], "steps": model.facts["progress"]["steps"]}
+    for size in sizes:
+        cuts, real = crops_of(folder, size, count, 1), crops_of(folder, size, count, 2)
+        small = [pixels(Image.fromarray(cut).reduce(2)) for cut in cuts]
+        plain = np.stack(model.translate(small).images)
+        yield compared(plain, real, network) | {"part": "restored", **facts}
+
+
 def compared(plain: np.ndarray, real: np.ndarray, network: Extractor) -> dict[str, object]:
     """Kernel distance to real pictures, unmarked and marked, and the difference."""
     made = [embed(image, PUBLIC_KEY, PAYLOAD) for image in plain]
@@ -522,7 +534,18 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument(
-        "part", choices=["table", "turned", "keys", "photos", "times", "paired", "drawn", "look"]
+        "part",
+        choices=[
+            "table",
+            "turned",
+            "keys",
+            "photos",
+            "times",
+            "paired",
+            "drawn",
+            "restored",
+            "look",
+        ],
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("out", type=Path, nargs="?")
@@ -540,6 +563,8 @@ def main() -> None:
         rows = keys(given.folder, given.sizes[0], given.count or 4_000_000)
     elif given.part == "drawn":
         rows = drawn(given.folder, given.out, given.count or 5000)
+    elif given.part == "restored":
+        rows = restored(given.folder, given.out, given.sizes, given.count or 5000)
     elif given.part == "paired":
         rows = paired(given.folder, given.sizes, given.count or 5000)
     else:
