@@ -67,6 +67,25 @@ def test_a_generator_learns_the_mean_picture_of_a_caption(name):
     assert (larger - found["total"]).item() == pytest.approx(2 * found["picture"].item(), rel=1e-4)
 
 
+@breaks("families/gan.py", '"variety": config.variety', '"variety": 0.0')
+@breaks("families/gan.py", 'ctx.rng.normal("other", config.latent)', "z_BZ")
+def test_images_to_one_caption_are_taught_to_differ():
+    """Black and white images under one caption: what the energy score alone teaches a generator."""
+    model = made("gan", drop_label=0.0, augment=(), picture=0.0, variety=1000.0)
+    batch = captioned(model, ["a red cat"] * 16)
+    batch["image"] = torch.tensor([-1.0, 1.0]).repeat(8)[:, None, None, None].expand(-1, 1, 8, 8)
+    optimiser = torch.optim.Adam(model.generator.parameters(), 1e-2)
+    for step in range(60):
+        optimiser.zero_grad()
+        model.loss("generator", batch, context(16, step=step))["total"].backward()
+        optimiser.step()
+    noise = model.noise(Rng(list(range(32))))
+    cond = {"text": torch.from_numpy(WORDS.rows(["a red cat"] * 32)).long()}
+    with torch.no_grad():
+        level_B = model.eval().generate(noise, cond, model.Controls()).mean((1, 2, 3))
+    assert level_B.std() > 0.4
+
+
 @breaks("families/gan.py", " if self.upon_mean else image_BCHW", "")
 @breaks("nn/condition.py", "image_BCHW + F.interpolate(", "F.interpolate(")
 @torch.no_grad()

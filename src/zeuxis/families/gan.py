@@ -40,6 +40,7 @@ from zeuxis.nn.precision import full
 from zeuxis.nn.residual import SLOPE, Block, StyledBlock, conv, leaky
 from zeuxis.nn.wrapping import Double, Tileable, check_sides, rolled, wrapped
 from zeuxis.objectives import adversarial
+from zeuxis.objectives.energy import energy_score
 
 
 class GANConfig(FamilyConfig):
@@ -81,6 +82,8 @@ class GANConfig(FamilyConfig):
     """Weight of real images under other captions, as fakes, in the discriminator's loss."""
     picture: float = pydantic.Field(30.0, ge=0)
     """Weight of the error of the mean picture of a caption: where it is low, what D says drowns it."""
+    variety: float = pydantic.Field(3.0, ge=0)
+    """Weight of the energy score of two images to a caption, without which they hardly differ."""
     spectral_norm: bool = False
     """Divide each weight of the discriminator by its largest singular value."""
     tileable: Tileable = "none"
@@ -293,7 +296,15 @@ class GAN(Family, abilities.Generates[GANControls], abilities.Interpolates):
         }
         if (error := picture_error(told, real_BCHW)) is not None:
             losses["picture"] = error
-        weights = {"beyond": 1.0, "classify": config.classify, "picture": config.picture}
+        if config.text and config.variety:
+            other_BCHW = self.generator(ctx.rng.normal("other", config.latent), told)
+            losses["variety"] = energy_score(image_BCHW, other_BCHW, real_BCHW).mean()
+        weights = {
+            "beyond": 1.0,
+            "classify": config.classify,
+            "picture": config.picture,
+            "variety": config.variety,
+        }
         return self._total(losses, weights)
 
     def _discriminator_loss(
