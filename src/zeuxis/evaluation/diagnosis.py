@@ -281,7 +281,7 @@ def _no_variety(found: Found) -> float:
 
 def _no_better(found: Found) -> float:
     """Translations that are certainly further from the truth than a baseline."""
-    return 1.0 if "paired_margin" in found and found["paired_margin"].interval[1] < 0 else 0.0
+    return POOR if "paired_margin" in found and found["paired_margin"].interval[1] < 0 else 0.0
 
 
 def _say_no_better(found: Found) -> str:
