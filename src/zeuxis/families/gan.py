@@ -82,7 +82,7 @@ class GANConfig(FamilyConfig):
     """Weight of real images under other captions, as fakes, in the discriminator's loss."""
     picture: float = pydantic.Field(30.0, ge=0)
     """Weight of the error of the mean picture of a caption: where it is low, what D says drowns it."""
-    variety: float = pydantic.Field(3.0, ge=0)
+    variety: float = pydantic.Field(10.0, ge=0)
     """Weight of the energy score of two images to a caption, without which they hardly differ."""
     spectral_norm: bool = False
     """Divide each weight of the discriminator by its largest singular value."""
