@@ -56,6 +56,8 @@ SETTINGS = {
 STORIES = 80
 MOST = 400
 """Pictures that are captioned."""
+DRAWN, ASKED = 8, 12
+"""Pictures to each caption, and captions, by which it is told how much pictures differ."""
 CLASSIFIER = {"epochs": 16, "batch": 128, "lr": 2e-3}
 
 
@@ -205,6 +207,17 @@ def prompts(
     return [made[k][0] for k in kept], [made[k][1] for k in kept], chosen[kept]
 
 
+def between(sets: Sequence[np.ndarray]) -> float:
+    """Mean absolute difference in levels of two images of a set, over all pairs and sets."""
+    levels = [
+        np.abs(one.astype(np.float32) - other).mean()
+        for images in sets
+        for row, one in enumerate(images)
+        for other in images[:row].astype(np.float32)
+    ]
+    return round(float(np.mean(levels)), 1)
+
+
 def measured(
     model: Model,
     judge: Judge,
@@ -226,6 +239,16 @@ def measured(
         "mean_of_shuffled_captions": share(
             [one for ok in judge.right(np.roll(images, 1, 0), said) for one in ok.values()]
         ),
+        "levels_between": {
+            "to_one_caption": between(
+                [
+                    model.sample(DRAWN, seed=4, text=[text] * DRAWN, **controls).images
+                    for text in texts[:ASKED]
+                ]
+            ),
+            "without": between([model.sample(DRAWN * ASKED, seed=4).images]),
+            "real": between([prepared.images[rows[: DRAWN * ASKED]]]),
+        },
         "withheld": {},
         **(
             {"words": words.measured(model, judge, prepared, side[:MOST], controls)}
