@@ -14,7 +14,7 @@ def test_it_is_half_the_sum_of_two_distances_less_the_third():
 @breaks("objectives/energy.py", " - away(a_BCHW, b_BCHW)", "")
 @pytest.mark.parametrize("other", [0.0, 0.4, 2.5])
 def test_it_is_least_for_the_spread_of_the_data(other):
-    """Draws of the right, no, a smaller and a larger spread about the right mean."""
+    """Draws of no spread about the right mean, of too little and of too much."""
     a, b, real = torch.randn(3, 4000, 1, 2, 2, generator=torch.Generator().manual_seed(0))
     right = energy_score(a, b, real).mean()
     assert right < energy_score(other * a, other * b, real).mean() - 0.01
