@@ -62,7 +62,9 @@ def folder(tmp_path_factory):
 
 @breaks("evaluation/paired.py", "family.POINT)", "{})")
 @breaks("evaluation/evaluate.py", "paired=section(found, true.strips)", 'paired=""')
-@breaks("evaluation/diagnosis.py", "return POOR if \"paired_margin\"", "return 1.0 if \"paired_margin\"")
+@breaks(
+    "evaluation/diagnosis.py", 'return POOR if "paired_margin"', 'return 1.0 if "paired_margin"'
+)
 def test_a_model_with_variety_is_measured_by_point_mean_and_sample(folder, tmp_path):
     words = ["family.detail=4", "family.embedding=16", *TINY]
     assert zeuxis("train", "palette", folder, *words, "--out", tmp_path / "run") == 0
@@ -77,7 +79,10 @@ def test_a_model_with_variety_is_measured_by_point_mean_and_sample(folder, tmp_p
     assert scores["paired_margin"] < 0
     said = " ".join(one["sentence"] for one in report["findings"])
     assert "a regression of colours is (" in said and "no variety" not in said
-    assert next(one for one in report["findings"] if "a regression" in one["sentence"])["mood"] == "poor"
+    assert (
+        next(one for one in report["findings"] if "a regression" in one["sentence"])["mood"]
+        == "poor"
+    )
     page = (tmp_path / "run" / "report.html").read_text()
     for words in (
         "Best and worst",
