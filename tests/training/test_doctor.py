@@ -146,6 +146,13 @@ def test_a_gradient_far_beyond_all_others_is_not_taken(tmp_path):
 
 
 @breaks("training/doctor/signs.py", 'if typical["row"] == 2 * IN_A_ROW:', "if False:")
+def test_a_loss_that_runs_away_is_named(tmp_path):
+    """Where nothing is done about it, no gradient is left out."""
+    run(tmp_path, Fault(BEGINS, lambda view: [Set("lr", 1e4, "fault")]), heals=False)
+    [evidence] = [x["evidence"] for x in rows(tmp_path, "finding") if x["finding"] == "diverging"]
+    assert "the loss of main is" in evidence
+
+
 def test_a_run_whose_steps_become_too_long_is_taken_back(tmp_path):
     run(tmp_path, Fault(BEGINS, lambda view: [Set("lr", 1e4, "fault")]))
     assert "diverging" in [name for name, _ in found(tmp_path)]
