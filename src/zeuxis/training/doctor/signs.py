@@ -181,7 +181,7 @@ def collapse(view: View, memory: Memory, heals: bool) -> Iterator[Finding]:
 def posterior_collapse(view: View, memory: Memory, heals: bool) -> Iterator[Finding]:
     """A code that says nothing of the image."""
     rate = view.losses.get("main/rate")
-    if rate is None or view.step % LOOK or view.step < LATE * view.steps:
+    if rate is None or view.step % LOOK or view.step < max(LEARNED, LATE * view.steps):
         return
     if rate < EMPTY:
         yield Finding(
@@ -192,7 +192,7 @@ def posterior_collapse(view: View, memory: Memory, heals: bool) -> Iterator[Find
 def unused_codes(view: View, memory: Memory, heals: bool) -> Iterator[Finding]:
     """A codebook of which little is used."""
     usage = next((v for k, v in view.losses.items() if k.endswith("/usage")), None)
-    if usage is None or view.step % LOOK or view.step < LATE * view.steps:
+    if usage is None or view.step % LOOK or view.step < max(LEARNED, LATE * view.steps):
         return
     if usage < UNUSED:
         yield Finding(
@@ -203,7 +203,7 @@ def unused_codes(view: View, memory: Memory, heals: bool) -> Iterator[Finding]:
 def captions_unused(view: View, memory: Memory, heals: bool) -> Iterator[Finding]:
     """Captions that do not make a flow's loss smaller, even where nearly all is noise."""
     gain = view.scores.get("caption_gain")
-    if gain is not None and view.step >= view.steps / 3 and gain < LEAST_GAIN:
+    if gain is not None and view.step >= max(LEARNED, view.steps / 3) and gain < LEAST_GAIN:
         evidence = f"captions lower the loss at strong noise by {gain:.2g} at step {view.step}"
         yield Finding("captions unused", evidence)
 
