@@ -71,16 +71,16 @@ PLAIN = Method("none")
 BEST = Method("relativistic pairs + R1 + R2", "relativistic", "r1_r2")
 METHODS = (
     PLAIN,
-    Method("gradient penalty", penalty="one_centred", weight=10.0),
-    Method("Wasserstein + gradient penalty", "wasserstein", "one_centred", 10.0),
-    Method("gradient penalty of 0.1", penalty="one_centred", weight=0.1),
-    Method("Wasserstein + gradient penalty of 0.1", "wasserstein", "one_centred", 0.1),
+    Method("relativistic pairs", "relativistic"),
     Method("R1", penalty="r1"),
     Method("R1 + R2", penalty="r1_r2"),
+    BEST,
     Method("spectral norm", spectral=True),
     Method("augmentation", augment=True),
-    Method("relativistic pairs", "relativistic"),
-    BEST,
+    Method("gradient penalty", penalty="one_centred", weight=10.0),
+    Method("gradient penalty of 0.1", penalty="one_centred", weight=0.1),
+    Method("Wasserstein + gradient penalty", "wasserstein", "one_centred", 10.0),
+    Method("Wasserstein + penalty of 0.1", "wasserstein", "one_centred", 0.1),
 )
 
 

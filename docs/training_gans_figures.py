@@ -1,6 +1,6 @@
 """Draw the figures of docs/training-gans.md and renew its tables, from rows of `benchmarks/stabilisers.py`.
 
-    python docs/training_gans_figures.py
+    python -m docs.training_gans_figures
 
 `gan-dirac.svg` needs no rows: it plays the smallest game there is with the toolkit's losses and penalties.
 """
@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from benchmarks.stabilisers import METHODS
 from zeuxis.objectives import adversarial
 from zeuxis.objectives.adversarial import Loss
 
@@ -162,9 +163,14 @@ def table(rows: list[dict[str, Any]], stacked: dict[str, dict[str, Any]]) -> str
 
 
 def sweep(rows: list[dict[str, Any]]) -> str:
-    """Modes and good samples by learning rate and batch size."""
+    """Modes and good samples by learning rate and batch size; nothing before it has been run."""
+    if not rows:
+        return ""
     batches = sorted({row["batch"] for row in rows})
     lines = [
+        "Modes of 25 and good samples by batch size, 4,000 steps, three seeds"
+        " (`python -m benchmarks.stabilisers sweep`):",
+        "",
         f"| method, learning rate | {' | '.join(f'batch {batch}' for batch in batches)} |",
         f"|---|{'---|' * len(batches)}",
     ]
@@ -183,7 +189,8 @@ def main() -> None:
     """All figures and tables."""
     games()
     rows = json.loads((HERE.parent / "benchmarks" / "results" / "stabilisers.json").read_text())
-    grid = [row for row in rows if "points" in row]
+    names = ["real data", *(method.name for method in METHODS)]
+    grid = sorted((r for r in rows if "points" in r), key=lambda r: names.index(r["method"]))
     trained = [row for row in grid if "course" in row]
     clouds(trained)
     courses(trained)
