@@ -42,7 +42,7 @@ await journey(address, options, async (page, context) => {
     create: [`/create/${job}`, ".tiles img"],
     judge: [`/judge/${job}`, ".next button"],
     export: [`/export/${job}`, ".export"],
-    verify: ["/verify", ".drop-field"],
+    verify: ["/verify", ".verify"],
   };
   for (const zoom of [1, 2]) {
     await page.setViewportSize({ width: 1280 / zoom, height: 800 / zoom });
