@@ -473,15 +473,17 @@ def measured(fault: Fault | None, family: str, seed: int, policy: str, out: Path
 
 
 def table(seeds: list[int], out: Path) -> str:
-    """What was measured with these seeds, as Markdown; rows that were not run are left out."""
+    """What was measured with these seeds, as Markdown, and what was not."""
     lines = [
         "| what is broken | noticed | after steps | as | what was done | score beside clean |",
         "|---|---|---|---|---|---|",
     ]
+    missing: list[str] = []
     for fault in FAULTS:
         files = [_file(fault, fault.family, seed, "heal", out) for seed in seeds]
         rows = [json.loads(path.read_text()) for path in files if path.exists()]
         if not rows:
+            missing.append(fault.name)
             continue
         delays = sorted(each["delay"] for each in rows if each["noticed"])
         names = {each["finding"] for one in rows for each in _named(fault, one["findings"])}
@@ -500,7 +502,8 @@ def table(seeds: list[int], out: Path) -> str:
             ", ".join(scores),
         ]
         lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+    listed = f"\nNot run with these seeds: {', '.join(missing)}.\n" if missing else ""
+    return "\n".join(lines) + "\n" + listed
 
 
 def _done(found: dict[str, Any]) -> Iterator[str]:

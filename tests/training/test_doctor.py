@@ -245,7 +245,6 @@ def test_to_say_is_not_to_act(tmp_path):
     assert found(tmp_path)[0][0] == "not finite" and not rows(tmp_path, "action")
 
 
-@breaks("training/loop.py", "state.memory[by] = memory", "pass")
 def test_a_run_that_cannot_be_saved_ends(tmp_path):
     def always(model):
         times(float("nan"), 0)(model)
