@@ -29,6 +29,7 @@ import zeuxis
 from benchmarks import row
 from zeuxis import data
 from zeuxis.core.abilities import Batch
+from zeuxis.core.errors import Stopped
 from zeuxis.core.family import unknown
 from zeuxis.core.log import read_log
 from zeuxis.core.progress import Event
@@ -428,6 +429,8 @@ def run(fault: Fault | None, family: str, seed: int, policy: str) -> dict[str, A
                 overrides=words,
                 watch=notes.append,
             )
+        except Stopped:
+            raise
         except Exception as raised:  # a row says so
             error = f"{type(raised).__name__}: {raised}"
         rows = [*read_log(folder / "run" / "log.jsonl")]

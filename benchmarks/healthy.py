@@ -21,6 +21,7 @@ from PIL import Image
 import zeuxis
 from benchmarks import row
 from zeuxis import data
+from zeuxis.core.errors import Stopped
 from zeuxis.core.log import read_log
 from zeuxis.core.settings import Data
 
@@ -120,6 +121,8 @@ def run(name: str, seed: int) -> dict[str, Any]:
                 evaluate=False,
                 overrides=SMALL | words,
             )
+        except Stopped:
+            raise
         except Exception as raised:  # a row says so
             error = f"{type(raised).__name__}: {raised}"
         rows = [*read_log(folder / "run" / "log.jsonl")]
