@@ -11,8 +11,9 @@ import torch
 from tests.support.kit import ALL, build, loader_for
 from tests.support.sabotage import breaks
 from tests.training.test_crash import outcome
+from zeuxis import data
 from zeuxis.core.errors import Diverged, NotFound, Stopped
-from zeuxis.core.settings import Training
+from zeuxis.core.settings import Data, Training
 from zeuxis.training import loop
 from zeuxis.training.doctor import Doctor, pictures, signs
 from zeuxis.training.doctor.explain import explain
@@ -331,6 +332,9 @@ def test_what_preparation_found_is_said(across, words, names):
     assert [each.name for each in said] == names
 
 
+@breaks("training/doctor/pictures.py", "(np.bincount(known) == 1).sum()", "len(known)")
+@breaks("training/doctor/pictures.py", "[(labels_NA >= 0).any(1)]", "")
+@breaks("training/doctor/pictures.py", "counts.max() > ONE_CLASS * len(told_NA)", "True")
 def test_labels_are_looked_at_before_the_first_step():
     even = np.arange(300)[:, None] % 3
     assert not [*pictures._of_labels(even)] and not [*pictures._of_labels(even[:, :0])]
@@ -339,6 +343,16 @@ def test_labels_are_looked_at_before_the_first_step():
     assert [each.name for each in pictures._of_labels(one)] == ["one class"]
     fine = np.arange(300)[:, None]
     assert [each.name for each in pictures._of_labels(fine)] == ["labels too fine"]
+    unknown = np.where(np.arange(300)[:, None] < 290, -1, even)
+    assert not [*pictures._of_labels(unknown)]
+    several = np.concatenate([fine // 17, fine % 17, np.zeros((300, 1), int)], 1)
+    several[:3, 2] = 1  # all combinations differ, and the third column is uneven
+    assert not [*pictures._of_labels(several)]
+
+
+def test_nothing_is_wrong_with_the_avatars():
+    prepared, usual = data.ensure("avatars", Data()), Training(steps=1)
+    assert not [*pictures.signs(prepared, range(len(prepared.conditions)), usual, usual)]
 
 
 def test_what_happened_is_explained(tmp_path):

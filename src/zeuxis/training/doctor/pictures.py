@@ -20,9 +20,9 @@ REPEATED = 0.05
 ACROSS = 0.01
 """Copies of held-out images that may be trained on, as a share of those held out."""
 ONE_CLASS = 0.95
-"""Share of images that one class may have."""
+"""Share of images that one class may have; of several columns, that have the same class in all."""
 ALONE = 0.5
-"""Share of images that may have a combination of labels of their own."""
+"""Share of images that may have a label of their own in a column."""
 SMOOTH = 0.006
 """Power of the finest details as a share of that of coarse ones, below which images are blurred. Photographs
 of 64 to 96 pixels have 0.016 to 0.05, drawings of 32 0.011 and more, their means over 5 x 5 pixels 0.0002 to
@@ -107,15 +107,18 @@ def _fine_details(images_NHWC: np.ndarray) -> float:
 
 
 def _of_labels(labels_NA: np.ndarray) -> Iterator[Finding]:
-    if not labels_NA.size:
+    """Columns are learned one by one: combinations may be rare, and one of several columns may be uneven."""
+    told_NA = labels_NA[(labels_NA >= 0).any(1)]
+    if not told_NA.size:
         return
-    counts = np.unique(labels_NA, axis=0, return_counts=True)[1]
-    alone = int((counts == 1).sum())
-    if alone > ALONE * len(labels_NA):
-        evidence = f"{alone} of {len(labels_NA)} images have a combination of labels that no other image has"
-        yield Finding("labels too fine", evidence)
-    for column_N in labels_NA.T:
-        most = np.bincount(column_N[column_N >= 0]).max(initial=0) / len(column_N)
-        if most > ONE_CLASS and len(np.unique(column_N)) > 1:
-            yield Finding("one class", f"{100 * most:.0f} % of the images are of one class")
-            return
+    for column_N in told_NA.T:
+        known = column_N[column_N >= 0]
+        alone = int((np.bincount(known) == 1).sum())
+        if alone > ALONE * len(known) > 0:
+            evidence = f"{alone} of {len(known)} images have a label that no other image has"
+            yield Finding("labels too fine", evidence)
+            break
+    counts = np.unique(told_NA, axis=0, return_counts=True)[1]
+    if len(counts) > 1 and counts.max() > ONE_CLASS * len(told_NA):
+        share = 100 * counts.max() / len(told_NA)
+        yield Finding("one class", f"{share:.0f} % of the images are of one class")
