@@ -21,9 +21,9 @@ import zeuxis
 from benchmarks.row import write_row
 from zeuxis import data
 from zeuxis.core.pixels import grid, save_png
+from zeuxis.core.wilson import wilson
 from zeuxis.features import features
 from zeuxis.metrics import linear
-from zeuxis.core.wilson import wilson
 
 LEARNED = 3000
 """Training pictures that the line is fitted to."""
@@ -73,7 +73,11 @@ def main() -> None:
         found_N = linear.said(weights, features(images).array).argmax(1)
         good = int((found_N == truth_N).sum())
         low, high = wilson(good, len(truth_N))
-        return {"share": round(good / len(truth_N), 3), "low": round(low, 3), "high": round(high, 3)}
+        return {
+            "share": round(good / len(truth_N), 3),
+            "low": round(low, 3),
+            "high": round(high, 3),
+        }
 
     made, truth = drawn(texts, 3), categories[held]
     row = {
@@ -94,7 +98,10 @@ def main() -> None:
         for half in (picked[:16], picked[16:]):
             parts += [prepared.images[held[half]], made[half]]
         parts += [drawn(list(NEW), seed) for seed in (1, 2, 3)]
-        save_png(args.sheet, np.kron(grid(np.concatenate(parts), columns=16), np.ones((2, 2, 1), np.uint8)))
+        save_png(
+            args.sheet,
+            np.kron(grid(np.concatenate(parts), columns=16), np.ones((2, 2, 1), np.uint8)),
+        )
         print([texts[each] for each in picked], NEW)
     if args.record:
         write_row("emoji", **row)
