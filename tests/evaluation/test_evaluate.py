@@ -384,6 +384,7 @@ def test_sheets_show_what_is_held_out_and_probes_do_not(restyled):
 @breaks(
     "evaluation/shown.py", "linear.right(said_NK, asked) - linear.by_chance(asked, classes)", "0.0"
 )
+@breaks("evaluation/shown.py", "(sum_KD / count_K[:, None])[class_N]", "x_ND.mean(0)")
 def test_a_probe_says_whether_samples_show_their_labels():
     """Features are two numbers: which class an image is of, and noise."""
     rng = np.random.default_rng(0)
@@ -399,6 +400,9 @@ def test_a_probe_says_whether_samples_show_their_labels():
 
     good = scores(known_MA, made(asked_NA[:, 0], 9.0))
     assert good["labels_told"] > 0.4 and good["labels_shown"] > 0.9
+    assert 0.8 < good["variety_of_a_class"] < 1.2
+    one_each = np.stack([9.0 * asked_NA[:, 0], np.zeros(200)], 1).astype(np.float32)
+    assert scores(known_MA, one_each)["variety_of_a_class"] < 1e-6
     blind = scores(known_MA, made(rng.integers(0, 2, 200), 9.0))
     assert abs(blind["labels_shown"]) < 0.2 and blind["labels_told"] == good["labels_told"]
     assert abs(scores(rng.permutation(known_MA), real[:200])["labels_told"]) < 0.1

@@ -192,8 +192,8 @@ def test_scores_tell_of_collapse_of_captions_and_of_getting_worse(tmp_path):
 
 @breaks(
     "training/doctor/signs.py",
-    "max(LEARNED, LATE * view.steps):\n        evidence = (",
-    "0:\n        evidence = (",
+    "max(LEARNED, LATE * view.steps):\n        return\n    for name",
+    "0:\n        return\n    for name",
 )
 @breaks("training/doctor/signs.py", "max(LEARNED, view.steps / 3)", "0")
 def test_nothing_is_asked_of_a_model_that_has_hardly_begun(tmp_path, monkeypatch):
@@ -201,6 +201,13 @@ def test_nothing_is_asked_of_a_model_that_has_hardly_begun(tmp_path, monkeypatch
     score = {"kernel_distance": 1.0, "variety": 0.0, "caption_gain": 0.0, "kinds_missing": 1.0}
     run(tmp_path, Scores(40, lambda *_: score))
     assert not found(tmp_path)
+
+
+@breaks("training/doctor/signs.py", '("variety_of_a_class", " of one class")', "")
+def test_one_image_of_each_class_is_a_collapse(tmp_path):
+    score = {"kernel_distance": 1.0, "variety": 1.2, "variety_of_a_class": 0.01}
+    run(tmp_path, Scores(80, lambda average, step, check: score))
+    assert [name for name, _ in found(tmp_path)] == ["collapse"]
 
 
 @breaks("training/doctor/signs.py", "if told < UNRELATED:", "if False:")

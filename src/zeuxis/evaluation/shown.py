@@ -31,12 +31,14 @@ class Column:
         weights: of the line through their features.
         told: how much more often than by chance labels are told from images.
         apart_K: how much more images of a class look like it than others do; 0 where they hardly do.
+        within: variance of the features of images of one class.
     """
 
     place: int
     weights: np.ndarray
     told: float
     apart_K: np.ndarray
+    within: float
 
 
 def columns(real_MD: np.ndarray, known_MA: np.ndarray) -> Iterator[Column]:
@@ -51,7 +53,8 @@ def columns(real_MD: np.ndarray, known_MA: np.ndarray) -> Iterator[Column]:
         apart_K = _apart(said_MK, labels)
         clear_K = apart_K > CLEAR * said_MK.std(0)
         weights = linear.fitted(real, labels, classes)
-        yield Column(place, weights, told, np.where(clear_K, apart_K, 0))
+        shown_K, within = np.where(clear_K, apart_K, 0), _within(real, labels)
+        yield Column(place, weights, told, shown_K, within)
 
 
 def scores(known: list[Column], mine_ND: np.ndarray, asked_NA: np.ndarray) -> dict[str, float]:
@@ -59,9 +62,10 @@ def scores(known: list[Column], mine_ND: np.ndarray, asked_NA: np.ndarray) -> di
 
     `labels_told` is how much more often than by chance labels are told from real images, `labels_shown`
     the same of samples, as a share of it; `kinds_missing` the share of clear classes that samples which
-    were to show them look no more like than others do.
+    were to show them look no more like than others do. `variety_of_a_class` is the least of all columns:
+    the variance of features of samples of one class, as a share of that of real images of one.
     """
-    shown, told, missing = [], [], []
+    shown, told, missing, variety = [], [], [], []
     for column in known:
         asked_N = asked_NA[:, column.place]
         is_asked, classes = asked_N >= 0, column.weights.shape[1]
@@ -70,6 +74,7 @@ def scores(known: list[Column], mine_ND: np.ndarray, asked_NA: np.ndarray) -> di
         asked, said_NK = asked_N[is_asked], linear.said(column.weights, mine_ND[is_asked])
         shown.append(linear.right(said_NK, asked) - linear.by_chance(asked, classes))
         told.append(column.told)
+        variety.append(_within(mine_ND[is_asked], asked) / max(column.within, 1e-12))
         enough_K = np.bincount(asked, minlength=classes) >= ASKED
         clear_K = enough_K & (column.apart_K > 0)
         missing_K = _apart(said_NK, asked) < MISSING * column.apart_K
@@ -78,7 +83,11 @@ def scores(known: list[Column], mine_ND: np.ndarray, asked_NA: np.ndarray) -> di
     if not told:
         return {}
     mean = float(np.mean(told))
-    found = {"labels_told": mean, "labels_shown": float(np.mean(shown)) / max(mean, LEAST)}
+    found = {
+        "labels_told": mean,
+        "labels_shown": float(np.mean(shown)) / max(mean, LEAST),
+        "variety_of_a_class": min(variety),
+    }
     return found | ({"kinds_missing": max(missing)} if missing else {})
 
 
@@ -90,3 +99,13 @@ def _apart(said_NK: np.ndarray, labels_N: np.ndarray) -> np.ndarray:
         for chosen_NK in (is_NK, ~is_NK)
     )
     return np.asarray(np.where(is_NK.any(0), mine_K - others_K, 0))
+
+
+def _within(features_ND: np.ndarray, labels_N: np.ndarray) -> float:
+    """Variance of features about the mean of their class, summed over dimensions."""
+    x_ND = features_ND.astype(np.float64)
+    _, class_N, count_K = np.unique(labels_N, return_inverse=True, return_counts=True)
+    sum_KD = np.zeros((len(count_K), x_ND.shape[1]))
+    np.add.at(sum_KD, class_N, x_ND)
+    away_ND = x_ND - (sum_KD / count_K[:, None])[class_N]
+    return float(np.square(away_ND).sum() / max(1, len(x_ND) - len(count_K)))

@@ -169,13 +169,16 @@ def one_player_wins(view: View, memory: Memory, heals: bool) -> Iterator[Finding
 
 
 def collapse(view: View, memory: Memory, heals: bool) -> Iterator[Finding]:
-    """Samples that are nearly one image."""
-    variety = view.scores.get("variety")
-    if variety is not None and variety < SAME and view.step >= max(LEARNED, LATE * view.steps):
-        evidence = (
-            f"samples vary by {100 * variety:.0f} % of what real images do at step {view.step}"
-        )
-        yield Finding("collapse", evidence)
+    """Samples that are nearly one image, or one of each class."""
+    if view.step < max(LEARNED, LATE * view.steps):
+        return
+    for name, of in (("variety", ""), ("variety_of_a_class", " of one class")):
+        variety = view.scores.get(name)
+        if variety is not None and variety < SAME:
+            share = f"{100 * variety:.0f} % of what real images{of} do"
+            evidence = f"samples{of} vary by {share} at step {view.step}"
+            yield Finding("collapse", evidence)
+            return
 
 
 def posterior_collapse(view: View, memory: Memory, heals: bool) -> Iterator[Finding]:
