@@ -36,10 +36,11 @@ class _Compose:
 def torch_fidelity():
     """The module torch_fidelity, or skip.
 
-    It imports torchvision, which nothing here may install: small modules take its place.
+    It imports torchvision, which nothing here may install: small modules take its place while it does, and
+    not longer, since diffusers looks whether there is one.
     """
     pytest.importorskip("tqdm", reason="`make peers` installs torch-fidelity")
-    if "torchvision" not in sys.modules:
+    if "torch_fidelity" not in sys.modules:
         root = types.ModuleType("torchvision")
         modules = {"": root} | {name: types.ModuleType(f"torchvision.{name}") for name in STUBBED}
         for name in ("CIFAR10", "CIFAR100", "STL10"):
@@ -51,7 +52,12 @@ def torch_fidelity():
                 parent, _, last = name.rpartition(".")
                 setattr(modules[parent], last, module)
             sys.modules[module.__name__] = module
-    return pytest.importorskip("torch_fidelity", reason="`make peers` installs it")
+        try:
+            pytest.importorskip("torch_fidelity", reason="`make peers` installs it")
+        finally:
+            for module in modules.values():
+                del sys.modules[module.__name__]
+    return sys.modules["torch_fidelity"]
 
 
 def inception_weights(seed=0, scales=True):

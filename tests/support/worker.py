@@ -72,13 +72,14 @@ def losses(precision, accumulate=1, processes=None, names=ALL):
 
 
 def alone(family, folder, steps, waits=0):
-    """What a process of its own does; if it `waits` at a step, then for Ctrl-C."""
+    """What a process of its own does; if it `waits` at a step, then for Ctrl-C, once FOLDER.waits is there."""
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
 
     def watch(event):
         if event.kind == "saved" and event.done == waits:
             signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+            Path(f"{folder}.waits").touch()
             while signal.SIGINT not in signal.sigpending():
                 time.sleep(0.002)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])

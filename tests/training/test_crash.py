@@ -112,7 +112,7 @@ def test_twenty_kills(name, tmp_path, capsys):
 def test_stopped_by_ctrl_c_and_continued(name, tmp_path):
     folder = tmp_path / "a"
     process = start(name, folder, waits=3)
-    while not (folder / "checkpoints" / "step-00000003").exists():
+    while not (tmp_path / "a.waits").exists():
         assert process.exitcode is None
         time.sleep(0.002)
     for _ in range(2):  # an impatient user
