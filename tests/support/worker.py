@@ -72,7 +72,7 @@ def losses(precision, accumulate=1, processes=None, names=ALL):
 
 
 def alone(family, folder, steps, waits=0):
-    """What a process of its own does; if it `waits` at a step, then for Ctrl-C, once FOLDER.waits is there."""
+    """What a process of its own does; if it `waits` at a step, then for Ctrl-C, from FOLDER.waits on."""
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
 
