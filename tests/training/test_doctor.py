@@ -18,7 +18,7 @@ from zeuxis.training import loop
 from zeuxis.training.doctor import Doctor, pictures, signs
 from zeuxis.training.doctor.explain import explain
 from zeuxis.training.doctor.words import WORDS
-from zeuxis.training.observers import Observer, Scores, Set
+from zeuxis.training.observers import Observer, Scores, Set, View
 
 STEPS, BEGINS = 160, 100
 
@@ -208,6 +208,41 @@ def test_one_image_of_each_class_is_a_collapse(tmp_path):
     score = {"kernel_distance": 1.0, "variety": 1.2, "variety_of_a_class": 0.01}
     run(tmp_path, Scores(80, lambda average, step, check: score))
     assert [name for name, _ in found(tmp_path)] == ["collapse"]
+
+
+@breaks("training/doctor/signs.py", "0.0) < UNLIKE", "0.0) < 9 * UNLIKE")
+def test_samples_that_look_like_nothing_yet_are_not_asked_what_they_show(tmp_path):
+    score = {"labels_told": 0.3, "labels_shown": 0.1, "kinds_missing": 1.0}
+    for distance, names in (
+        (4.0, set()),
+        (1.0, {"labels not used", "kinds missing"}),
+    ):
+        told = {"kernel_distance": distance, **score}
+        run(tmp_path / str(distance), Scores(80, lambda average, step, check, told=told: told))
+        assert {name for name, _ in found(tmp_path / str(distance))} == names
+
+
+@breaks("training/doctor/signs.py", "rate * view.model.config.nats_per_bit", "rate")
+@pytest.mark.parametrize(("nats", "names"), [(0.3, ["posterior collapse"]), (40.0, [])])
+def test_a_code_is_empty_by_its_nats_and_not_by_its_bits_per_dimension(tmp_path, nats, names):
+    model = build("vae")
+    bits = torch.tensor(nats / model.config.nats_per_bit)
+    view = View(
+        model=model,
+        average=model,
+        step=500,
+        steps=1000,
+        terms={"main/rate": bits},
+        scores={},
+        skipped=0,
+        attempt=0,
+        knobs={},
+        folder=tmp_path,
+        rate=0.0,
+        memory={},
+        check=lambda: None,
+    )
+    assert [each.name for each in signs.posterior_collapse(view, {}, True)] == names
 
 
 @breaks("training/doctor/signs.py", "if told < UNRELATED:", "if False:")

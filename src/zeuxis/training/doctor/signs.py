@@ -33,8 +33,11 @@ LEARNED = 400
 """Steps before which nothing is said of a model that does not show yet what it is asked for."""
 SAME = 0.1
 """Variety of samples, as a share of that of real images, below which they are nearly one image."""
-EMPTY = 0.5
+EMPTY = 1.0
 """Nats of an image in its code, below which the code says nothing."""
+UNLIKE = 2.0
+"""Kernel distance to real images, beyond which samples are not asked what they show: a model that has hardly
+learned anything has 2 to 9 on small drawings, a usable one less than 1."""
 UNUSED = 0.2
 """Share of the codes in use below which a codebook is too large."""
 UNRELATED = 0.02
@@ -186,9 +189,10 @@ def posterior_collapse(view: View, memory: Memory, heals: bool) -> Iterator[Find
     rate = view.losses.get("main/rate")
     if rate is None or view.step % LOOK or view.step < max(LEARNED, LATE * view.steps):
         return
-    if rate < EMPTY:
+    nats = rate * view.model.config.nats_per_bit  # logged in bits per dimension
+    if nats < EMPTY:
         yield Finding(
-            "posterior collapse", f"the code holds {rate:.2g} nats of an image at step {view.step}"
+            "posterior collapse", f"the code holds {nats:.2g} nats of an image at step {view.step}"
         )
 
 
@@ -219,7 +223,7 @@ def labels(view: View, memory: Memory, heals: bool) -> Iterator[Finding]:
     if told < UNRELATED:
         evidence = f"labels of real images are told from them {100 * told:.1f} points better than by chance"
         yield Finding("labels unrelated", evidence)
-    elif told > 2 * LEAST_TOLD and shown < SHOWN and view.step >= max(LEARNED, view.steps / 2):
+    elif told > 2 * LEAST_TOLD and shown < SHOWN and _may_be_asked(view):
         well = f"{100 * shown:.0f} % as well as real images at step {view.step}"
         evidence = f"samples show the labels that were asked for {well}"
         yield Finding("labels not used", evidence)
@@ -228,7 +232,7 @@ def labels(view: View, memory: Memory, heals: bool) -> Iterator[Finding]:
 def kinds_missing(view: View, memory: Memory, heals: bool) -> Iterator[Finding]:
     """Classes that samples never show."""
     missing = view.scores.get("kinds_missing", 0.0)
-    if missing >= MISSING and view.step >= max(LEARNED, view.steps / 2):
+    if missing >= MISSING and _may_be_asked(view):
         evidence = (
             f"samples do not show {100 * missing:.0f} % of the classes that can be told apart"
         )
@@ -282,6 +286,12 @@ SIGNS: tuple[Sign, ...] = (
     samples,
     getting_worse,
 )
+
+
+def _may_be_asked(view: View) -> bool:
+    """Whether samples look enough like real images, and late enough, that what they show can be told."""
+    late = view.step >= max(LEARNED, view.steps / 2)
+    return late and view.scores.get("kernel_distance", 0.0) < UNLIKE
 
 
 def _back(view: View, before: int, factor: float, why: str) -> list[Action]:
