@@ -118,7 +118,7 @@ def stop_gradients(path):
 @pytest.mark.parametrize("name", ALL)
 def test_nothing_is_found_in_a_sound_run(tmp_path, name):
     run(tmp_path, name=name, steps=60)
-    nothing_to_say = {"posterior collapse"}  # of images that are noise
+    nothing_to_say = {"posterior collapse"} if name == "hvae" else set()  # of images that are noise
     assert {name for name, _ in found(tmp_path)} <= nothing_to_say
     assert all(row["knob"].startswith("limit/") for row in rows(tmp_path, "action"))
 
