@@ -76,14 +76,14 @@ def settings(name: str, steps: int) -> dict[str, str]:
 class Attempt:
     """One family under attack."""
 
-    def __init__(self, family: str, steps: int, room: Path, doctored: bool) -> None:
-        self.family, self.steps, self.room, self.doctored = family, steps, room, doctored
+    def __init__(self, family: str, steps: int, place: Path, doctored: bool) -> None:
+        self.family, self.steps, self.place, self.doctored = family, steps, place, doctored
 
     def start(self, name: str) -> subprocess.Popen[bytes]:
         """Begin, or continue, the run called `name`."""
-        words = [self.family, self.room / "pictures", self.room / name, str(self.steps)]
+        words = [self.family, self.place / "pictures", self.place / name, str(self.steps)]
         asked = settings(self.family, self.steps)
-        surroundings = {"ZEUXIS_CACHE": str(self.room / f"cache-{name}"), "OMP_NUM_THREADS": "1"}
+        surroundings = {"ZEUXIS_CACHE": str(self.place / f"cache-{name}"), "OMP_NUM_THREADS": "1"}
         return subprocess.Popen(
             [sys.executable, "-c", TRAIN, *words, *map(json.dumps, (asked, self.doctored))],
             env={**os.environ, **surroundings},
@@ -95,12 +95,12 @@ class Attempt:
         began, planned = time.perf_counter(), 0.0
         process = self.start("untouched")
         while process.poll() is None:
-            if not planned and (self.room / "untouched" / "run.json").exists():
+            if not planned and (self.place / "untouched" / "run.json").exists():
                 planned = time.perf_counter() - began
             time.sleep(0.01)
         if process.returncode:
             raise SystemExit(f"{self.family}: the untouched run ended with {process.returncode}")
-        return outcome(self.room / "untouched"), planned, time.perf_counter() - began
+        return outcome(self.place / "untouched"), planned, time.perf_counter() - began
 
     def attack(self, kills: int, seed: int) -> dict[str, Any]:
         """Kill until so many kills have hit; the figures of the row."""
@@ -109,7 +109,7 @@ class Attempt:
         found: dict[str, Any] = {"kills": 0, "while_planning": 0, "half_written": 0, "victims": 0}
         found |= {"identical": 0, "left_over": [], "failed": 0}
         while found["kills"] < kills:
-            folder = self.room / f"victim-{found['victims']}"
+            folder = self.place / f"victim-{found['victims']}"
             found["victims"] += 1
             for number in range(KILLS_A_VICTIM):
                 process = self.start(folder.name)
@@ -129,7 +129,7 @@ class Attempt:
             ]
             found["left_over"] += [str(path.relative_to(folder)) for path in left]
         if self.doctored:
-            rows = read_log(self.room / "untouched" / "log.jsonl")
+            rows = read_log(self.place / "untouched" / "log.jsonl")
             found["actions"] = Counter(row["action"] for row in rows if "action" in row)
         return {**found, "seconds_until_planned": round(planned, 2), "seconds": round(seconds, 2)}
 
@@ -161,9 +161,9 @@ def main() -> None:
     parser.add_argument("--doctored", action="store_true")
     asked = parser.parse_args()
     for family in asked.families:
-        with tempfile.TemporaryDirectory(prefix="zeuxis-kills-") as room:
-            make_pictures(Path(room) / "pictures")
-            attempt = Attempt(family, asked.steps, Path(room), asked.doctored)
+        with tempfile.TemporaryDirectory(prefix="zeuxis-kills-") as place:
+            make_pictures(Path(place) / "pictures")
+            attempt = Attempt(family, asked.steps, Path(place), asked.doctored)
             found = attempt.attack(asked.kills, asked.seed)
         facts = {"family": family, "steps": asked.steps, "seed": asked.seed}
         row.write_row("kills", **facts, doctored=asked.doctored, **found)

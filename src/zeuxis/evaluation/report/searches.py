@@ -157,7 +157,7 @@ def said(point: Point) -> str:
 
 
 def _ends(values: Sequence[float]) -> tuple[float, float]:
-    """What a chart shows: the values, with some room about them."""
+    """What a chart shows: the values, with a margin about them."""
     low, high = min(values, default=0.0), max(values, default=1.0)
-    room = 0.06 * (high - low) or 0.5 * (abs(low) or 1)
-    return low - room, high + room
+    margin = 0.06 * (high - low) or 0.5 * (abs(low) or 1)
+    return low - margin, high + margin
