@@ -53,6 +53,26 @@ def quick(tmp_path_factory):
         yield
 
 
+@breaks("training/run.py", "job.resolved.unused(", "dict.keys(")
+def test_what_is_set_and_changes_nothing_is_said_before_training(photos, tmp_path):
+    events = []
+    zeuxis.train(
+        "tokenizer",
+        photos,
+        out=tmp_path / "run",
+        steps=1,
+        threads=1,
+        overrides=tiny_words("tokenizer") | {"family.quantiser": "fsq", "family.codes": "16"},
+        evaluate=False,
+        watch=events.append,
+    )
+    notes = [event.text for event in events]
+    said = "family.codes=16 is not used with family.quantiser=fsq, only with vq"
+    first = next(i for i, event in enumerate(events) if event.kind == "step")
+    assert notes.index(said) < first
+    assert not [note for note in notes if note.startswith("family.levels")]
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_train_load_sample(name, photos, tmp_path):
     events = []

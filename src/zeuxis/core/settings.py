@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import pydantic
 
 from zeuxis.core.errors import Invalid, NotFound
-from zeuxis.core.space import Around
+from zeuxis.core.space import Around, When
 
 
 class Settings(
@@ -43,7 +43,7 @@ class Training(Settings):
     """Peak learning rate."""
     warmup: int = pydantic.Field(100, ge=0)
     """Steps over which the learning rate rises linearly (at most a tenth of the run)."""
-    final_lr: float = pydantic.Field(0.02, ge=0, le=1)
+    final_lr: Annotated[float, When("decay", "linear", "cosine")] = pydantic.Field(0.02, ge=0, le=1)
     """Learning rate at the end, as a share of the peak."""
     decay: Literal["linear", "cosine", "constant"] = "linear"
     """Shape of the learning-rate decay after the warm-up."""
@@ -55,7 +55,7 @@ class Training(Settings):
     """Largest norm of a phase's gradient; 0 does not clip."""
     average: float = pydantic.Field(0.05, ge=0, le=1)
     """Length of the EMA of the weights, as a share of the images seen so far; 0 keeps the last weights."""
-    average_max: float = pydantic.Field(0.999, ge=0, lt=1)
+    average_max: Annotated[float, When("average")] = pydantic.Field(0.999, ge=0, lt=1)
     """Upper limit of the EMA's decay per step."""
     precision: Literal["auto", "float32", "bfloat16", "float64"] = "auto"
     """Number format of the networks; `auto` goes by the processor, and with `--minutes` by what is faster."""
@@ -102,7 +102,7 @@ class Data(Settings):
     conditions: tuple[str, ...] | None = None
     """Label columns that the model is conditioned on, and `text` for captions; by default every column of
     classes, or captions where there is none; or `none`."""
-    text: Literal["own", "minilm"] = "own"
+    text: Annotated[Literal["own", "minilm"], When("text")] = "own"
     """What reads captions: a small transformer that learns from them, or frozen sentence vectors
     (docs/text.md)."""
     numbers: tuple[str, ...] = ()

@@ -1,14 +1,18 @@
-"""Ranges that a search may take a setting from, declared beside the setting or typed by a user.
+"""What is declared beside a setting: the range that a search may take it from, and when it is used at all.
 
-    gamma: Annotated[float, Span(0.1, 10, log=True)] = pydantic.Field(1.0, ge=0)
+    gamma: Annotated[float, Span(0.1, 10, log=True), When("penalty")] = pydantic.Field(1.0, ge=0)
 
-is searched from 0.1 to 10, evenly on a logarithmic scale. What is not declared is searched only if a user
-asks for it.
+is searched from 0.1 to 10, evenly on a logarithmic scale, and changes nothing unless `penalty` is on. Without
+a range, declared or typed by a user, nothing is searched.
 """
 
 import dataclasses
 import math
+import operator
 import re
+from typing import Any
+
+import pydantic
 
 from zeuxis.core.errors import Invalid
 
@@ -59,6 +63,29 @@ class Around:
             powers = range(-int(math.log2(self.factor)), int(math.log2(self.factor)) + 1)
             return Among(tuple(str(round(default * 2.0**power)) for power in powers))
         return Span(default / self.factor, default * self.factor, log=True)
+
+
+class When:
+    """The setting is used only with some values of another, or without these while that is on.
+
+    Attributes:
+        name: of the other setting, or of what a config knows of its data (`given`, `source.kind`).
+        values: of which it has, or holds, one; by default any but 0, nothing and `none`.
+    """
+
+    def __init__(self, name: str, *values: str) -> None:
+        self.name, self.values = name, values
+
+    def found(self, settings: pydantic.BaseModel) -> Any:
+        """What the other setting is."""
+        return operator.attrgetter(self.name)(settings)
+
+    def met(self, settings: pydantic.BaseModel) -> bool:
+        """Whether a setting that is declared so is used."""
+        found = self.found(settings)
+        if not self.values:
+            return bool(found) and found != "none"
+        return not {*self.values}.isdisjoint(found if isinstance(found, tuple) else (found,))
 
 
 Range = Span | Among

@@ -39,7 +39,7 @@ from zeuxis.core.family import Context, Family, FamilyConfig, Losses
 from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training, suggest
-from zeuxis.core.space import Among, Span
+from zeuxis.core.space import Among, Span, When
 from zeuxis.nn import corruption, towers
 from zeuxis.nn.corruption import per_row
 from zeuxis.nn.precision import full
@@ -72,21 +72,21 @@ class AutoencoderConfig(FamilyConfig):
     """Reconstruction loss: squared error gives the best PSNR, absolute error sharper edges."""
     corrupt: tuple[str, ...] = ("gaussian", "mask")
     """Damage to learn to undo, any of gaussian, impulse, mask and jpeg; empty for a plain autoencoder."""
-    clean: Annotated[float, Span(0.2, 1)] = pydantic.Field(0.5, ge=0, le=1)
+    clean: Annotated[float, Span(0.2, 1), When("corrupt")] = pydantic.Field(0.5, ge=0, le=1)
     """Share of training images left undamaged; the latent is learned from them."""
-    deviation_min: float = pydantic.Field(0.015, gt=0)
+    deviation_min: Annotated[float, When("corrupt", "gaussian")] = pydantic.Field(0.015, gt=0)
     """Smallest standard deviation of Gaussian noise in training, in units of [-1, 1]."""
-    deviation_max: float = pydantic.Field(0.6, gt=0)
+    deviation_max: Annotated[float, When("corrupt", "gaussian")] = pydantic.Field(0.6, gt=0)
     """Largest standard deviation; strengths in between are drawn log-uniformly."""
-    impulse_max: float = pydantic.Field(0.5, gt=0, le=1)
+    impulse_max: Annotated[float, When("corrupt", "impulse")] = pydantic.Field(0.5, gt=0, le=1)
     """Largest share of pixels replaced by salt and pepper noise."""
-    mask_max: float = pydantic.Field(0.5, gt=0, le=1)
+    mask_max: Annotated[float, When("corrupt", "mask")] = pydantic.Field(0.5, gt=0, le=1)
     """Largest share of the image that is hidden."""
-    quality_min: float = pydantic.Field(5, ge=1, le=100)
+    quality_min: Annotated[float, When("corrupt", "jpeg")] = pydantic.Field(5, ge=1, le=100)
     """Worst quality of a JPEG; the best is 95."""
-    skips: bool = True
+    skips: Annotated[bool, When("corrupt")] = True
     """Skip connections from damaged images to the decoder: far better repairs, same latent."""
-    embedding: int = pydantic.Field(64, ge=1)
+    embedding: Annotated[int, When("corrupt")] = pydantic.Field(64, ge=1)
     """Dimensions of the embedding of the damage."""
 
     @pydantic.model_validator(mode="after")

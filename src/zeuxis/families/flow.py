@@ -26,7 +26,7 @@ from zeuxis.core.family import Context, Family, FamilyConfig, Losses, Phase
 from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
-from zeuxis.core.space import Among, Span
+from zeuxis.core.space import Among, Span, When
 from zeuxis.nn.condition import Conditioner, Told, hide, instead, with_picture
 from zeuxis.nn.frozen import as_buffers
 from zeuxis.nn.latents import decoded, encoded, moments
@@ -63,7 +63,7 @@ class FlowConfig(FamilyConfig):
     """Size of the embedding of time and labels."""
     stem: int = pydantic.Field(0, ge=0)
     """Side of the pixel patches that are one position of the finest level; 0 chooses by the image's size."""
-    drop_label: Annotated[float, Span(0, 0.3)] = pydantic.Field(0.05, ge=0, le=1)
+    drop_label: Annotated[float, Span(0, 0.3), When("given")] = pydantic.Field(0.05, ge=0, le=1)
     """Dropout of labels and captions in training, for guidance; each of several is also dropped alone."""
     deviation: float = pydantic.Field(0.5, gt=0)
     """Approximate standard deviation of the pixels; the network learns what a Gaussian's flow lacks."""

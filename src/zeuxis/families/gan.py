@@ -31,7 +31,7 @@ from zeuxis.core.family import Context, Family, FamilyConfig, Losses, Phase
 from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
-from zeuxis.core.space import Among, Span
+from zeuxis.core.space import Among, Span, When
 from zeuxis.nn import pyramid, spectral, strided
 from zeuxis.nn.augment import DRAWS, POLICIES, augment
 from zeuxis.nn.condition import Conditioner, Told, from_mean, hide, picture_error, read, swapped
@@ -58,31 +58,31 @@ class GANConfig(FamilyConfig):
     """Side of the pixel patches that are one position of the finest grid."""
     latent: Annotated[int, Among(("32", "64", "128"))] = pydantic.Field(64, ge=1)
     """Dimensions of the latent."""
-    embedding: int = pydantic.Field(64, ge=1)
+    embedding: Annotated[int, When("given")] = pydantic.Field(64, ge=1)
     """Dimensions of the embedding of labels and captions."""
-    drop_label: Annotated[float, Span(0, 0.3)] = pydantic.Field(0.05, ge=0, le=1)
+    drop_label: Annotated[float, Span(0, 0.3), When("given")] = pydantic.Field(0.05, ge=0, le=1)
     """Dropout of labels and captions in training, for use without; each of several is also dropped alone."""
     loss: adversarial.Loss = "relativistic"
     """Adversarial loss of generator and discriminator."""
     penalty: Literal["zero_centred", "one_centred", "none"] = "zero_centred"
     """`zero_centred`: R1 + R2; `one_centred`: between real and fake, as Wasserstein GANs have it."""
-    gamma: Annotated[float, Span(0.1, 10, log=True)] = pydantic.Field(1.0, ge=0)
+    gamma: Annotated[float, Span(0.1, 10, log=True), When("penalty")] = pydantic.Field(1.0, ge=0)
     """Weight of the gradient penalty: higher is more stable, lower is sharper. One-centred: 10 is usual."""
-    gamma_end: float = pydantic.Field(1.0, gt=0)
+    gamma_end: Annotated[float, When("penalty")] = pydantic.Field(1.0, gt=0)
     """Factor on gamma at the end of the run: below 1 is sharper, but in long runs D may win."""
-    penalty_every: int = pydantic.Field(8, ge=1)
+    penalty_every: Annotated[int, When("penalty")] = pydantic.Field(8, ge=1)
     """Steps between gradient penalties, each weighted up by this number (lazy regularisation)."""
     augment: tuple[str, ...] = ("translation",)
     """Differentiable augmentations of what the discriminator sees: colour, translation, cutout."""
-    augment_share: Annotated[float, Span(0, 1)] = pydantic.Field(1.0, ge=0, le=1)
+    augment_share: Annotated[float, Span(0, 1), When("augment")] = pydantic.Field(1.0, ge=0, le=1)
     """Probability that an image is augmented."""
-    classify: float = pydantic.Field(0.2, ge=0)
+    classify: Annotated[float, When("conditions")] = pydantic.Field(0.2, ge=0)
     """Weight of an auxiliary classifier of the labels in the discriminator; 0 leaves it out."""
-    matching: float = pydantic.Field(1.0, ge=0)
+    matching: Annotated[float, When("text")] = pydantic.Field(1.0, ge=0)
     """Weight of real images under other captions, as fakes, in the discriminator's loss."""
-    picture: float = pydantic.Field(30.0, ge=0)
+    picture: Annotated[float, When("text")] = pydantic.Field(30.0, ge=0)
     """Weight of the error of the mean picture of a caption: where it is low, what D says drowns it."""
-    variety: float = pydantic.Field(10.0, ge=0)
+    variety: Annotated[float, When("text")] = pydantic.Field(10.0, ge=0)
     """Weight of the energy score of two images to a caption, without which they hardly differ."""
     spectral_norm: bool = False
     """Divide each weight of the discriminator by its largest singular value."""

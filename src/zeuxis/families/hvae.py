@@ -32,7 +32,7 @@ from zeuxis.core.pixels import from_levels, to_levels
 from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
-from zeuxis.core.space import Among, Span
+from zeuxis.core.space import Among, Span, When
 from zeuxis.nn import pyramid
 from zeuxis.nn.condition import Conditioner, hide
 from zeuxis.nn.hierarchy import Group
@@ -61,13 +61,13 @@ class HVAEConfig(FamilyConfig):
     """Latent dimensions of each position in each group."""
     components: int = pydantic.Field(5, ge=1)
     """Logistic densities mixed for each pixel."""
-    embedding: int = pydantic.Field(32, ge=1)
+    embedding: Annotated[int, When("given")] = pydantic.Field(32, ge=1)
     """Dimensions of the embedding of labels and captions."""
     beta: Annotated[float, Span(0.2, 5, log=True)] = pydantic.Field(1.0, gt=0)
     """Weight of the KL divergence (Higgins et al., 2017). The loss is a likelihood bound at 1 only."""
     kl_warmup: float = pydantic.Field(0.0, ge=0, le=1)
     """Share of the run over which the weight of the KL divergence rises from 0 to `beta`."""
-    drop_label: Annotated[float, Span(0, 0.3)] = pydantic.Field(0.05, ge=0, le=1)
+    drop_label: Annotated[float, Span(0, 0.3), When("given")] = pydantic.Field(0.05, ge=0, le=1)
     """Dropout of labels and captions in training, for use without; each of several is also dropped alone."""
 
     @pydantic.model_validator(mode="after")

@@ -20,7 +20,7 @@ E features, R rows of a network call (B, or 2 B when guided).
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Self
+from typing import Annotated, Self
 
 import pydantic
 import torch
@@ -34,6 +34,7 @@ from zeuxis.core.family import Context, Family, FamilyConfig, Losses
 from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
+from zeuxis.core.space import When
 from zeuxis.core.vocabulary import NO_CAPTION, PADDING, Vocabulary
 from zeuxis.nn.condition import Conditioner, hide, instead
 from zeuxis.nn.joint import Joint, Nats, there, told
@@ -64,7 +65,7 @@ class IllustrateConfig(FamilyConfig):
     """Different patches that images are made of: more keep smaller things, and are learned more slowly."""
     text_first: float = pydantic.Field(0.6, ge=0, le=1)
     """Share of images that training shows after their text; the others come before it."""
-    text_weight: float = pydantic.Field(2.0, ge=0)
+    text_weight: Annotated[float, When("text")] = pydantic.Field(2.0, ge=0)
     """Weight of a text's token in the loss, beside an image's."""
     dropout: float = pydantic.Field(0.1, ge=0, lt=1)
     """Dropout of features in training, against learning images by heart."""

@@ -15,6 +15,7 @@ Shapes: B batch, C channels, H height, W width of images; K channels of what a s
 """
 
 import functools
+from typing import Annotated
 
 import pydantic
 import torch
@@ -29,6 +30,7 @@ from zeuxis.core.fields import Field
 from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
+from zeuxis.core.space import When
 from zeuxis.nn import planes
 from zeuxis.nn.towers import pad_edge
 from zeuxis.nn.unet import UNet
@@ -46,7 +48,7 @@ class PaintConfig(FamilyConfig):
 
     source: Field
     """What is painted from: a map of class ids, or an image."""
-    shown: int = pydantic.Field(8, ge=1, le=256)
+    shown: Annotated[int, When("source.kind", "map")] = pydantic.Field(8, ge=1, le=256)
     """Channels as which a class id is shown to the network."""
     widths: tuple[int, ...] = pydantic.Field((64, 128, 192), min_length=1, max_length=6)
     """Channels of each level of the network, finest first; each level halves the sides."""

@@ -15,6 +15,7 @@ Shapes: B batch, C channels, H height, W width of images; c, h, w of sources; K 
 """
 
 import functools
+from typing import Annotated
 
 import pydantic
 import torch
@@ -29,6 +30,7 @@ from zeuxis.core.fields import Field
 from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
+from zeuxis.core.space import When
 from zeuxis.nn import planes
 from zeuxis.nn.patchgan import PatchDiscriminator
 from zeuxis.nn.plain import PlainUNet
@@ -54,11 +56,11 @@ class Pix2PixConfig(FamilyConfig):
     """Pixels a side of a position of the finest level; 0: 2 for images of up to 64 pixels a side, else 4."""
     adversarial: float = pydantic.Field(0.0, ge=0)
     """Weight of the adversarial term beside the mean absolute error; 0 trains the point estimate alone."""
-    loss: Loss = "non_saturating"
+    loss: Annotated[Loss, When("adversarial")] = "non_saturating"
     """Adversarial loss, patch by patch."""
-    gamma: float = pydantic.Field(1.0, ge=0)
+    gamma: Annotated[float, When("adversarial")] = pydantic.Field(1.0, ge=0)
     """Weight of R1, the penalty on the discriminator's gradient at real pairs."""
-    penalty_every: int = pydantic.Field(4, ge=1)
+    penalty_every: Annotated[int, When("adversarial")] = pydantic.Field(4, ge=1)
     """Updates of the discriminator between penalties, which are scaled up by it."""
 
     @pydantic.model_validator(mode="after")

@@ -30,7 +30,7 @@ from zeuxis.core.pixels import from_levels, to_levels
 from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
-from zeuxis.core.space import Among, Span
+from zeuxis.core.space import Among, Span, When
 from zeuxis.nn.causal import TwoStream, TwoStreamSteps
 from zeuxis.nn.condition import Conditioner, hide
 from zeuxis.nn.precision import full
@@ -61,7 +61,7 @@ class PixelCNNConfig(FamilyConfig):
     """Dropout of hidden features; for small data sets."""
     embedding: int = pydantic.Field(32, ge=1)
     """Dimensions of the embedding of labels and captions."""
-    drop_label: Annotated[float, Span(0, 0.3)] = pydantic.Field(0.05, ge=0, le=1)
+    drop_label: Annotated[float, Span(0, 0.3), When("given")] = pydantic.Field(0.05, ge=0, le=1)
     """Dropout of labels and captions in training, for use without; each of several is also dropped alone."""
 
     @pydantic.model_validator(mode="after")

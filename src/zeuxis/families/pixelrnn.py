@@ -33,7 +33,7 @@ from zeuxis.core.pixels import from_levels, to_levels
 from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
-from zeuxis.core.space import Among, Span
+from zeuxis.core.space import Among, Span, When
 from zeuxis.nn.condition import Conditioner, hide
 from zeuxis.nn.lstm import DiagonalBiLSTM, Product, RowLSTM
 from zeuxis.nn.precision import full
@@ -58,11 +58,11 @@ class PixelRNNConfig(FamilyConfig):
     """Hidden features of the output layers."""
     output: Literal["mixture", "softmax"] = "mixture"
     """Distribution of a channel: a mixture of discretised logistics, or a softmax over all levels."""
-    components: int = pydantic.Field(10, ge=1)
+    components: Annotated[int, When("output", "mixture")] = pydantic.Field(10, ge=1)
     """Logistics in the mixture."""
-    embedding: int = pydantic.Field(32, ge=1)
+    embedding: Annotated[int, When("given")] = pydantic.Field(32, ge=1)
     """Dimensions of the embedding of labels and captions."""
-    drop_label: Annotated[float, Span(0, 0.3)] = pydantic.Field(0.05, ge=0, le=1)
+    drop_label: Annotated[float, Span(0, 0.3), When("given")] = pydantic.Field(0.05, ge=0, le=1)
     """Dropout of labels and captions in training, for use without; each of several is also dropped alone."""
 
     @pydantic.field_validator("kernel")

@@ -31,7 +31,7 @@ from zeuxis.core.family import Context, Family, FamilyConfig, Losses, Phase
 from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
-from zeuxis.core.space import Among, Span
+from zeuxis.core.space import Among, Span, When
 from zeuxis.nn import modulated, pyramid
 from zeuxis.nn.augment import DRAWS, POLICIES, augment
 from zeuxis.nn.condition import Conditioner, Told, from_mean, hide, picture_error, read, swapped
@@ -60,31 +60,31 @@ class StyleGANConfig(FamilyConfig):
     """Dimensions of z, and of the style w of a layer."""
     mapping_layers: Annotated[int, Span(2, 6)] = pydantic.Field(2, ge=1, le=64)
     """Layers of the mapping network; 8 in the paper, fewer for small sets."""
-    embedding: int = pydantic.Field(32, ge=1)
+    embedding: Annotated[int, When("given")] = pydantic.Field(32, ge=1)
     """Dimensions of the mapping network's embedding of labels and captions."""
-    drop_label: Annotated[float, Span(0, 0.3)] = pydantic.Field(0.05, ge=0, le=1)
+    drop_label: Annotated[float, Span(0, 0.3), When("given")] = pydantic.Field(0.05, ge=0, le=1)
     """Dropout of labels and captions in training, for use without; each of several is also dropped alone."""
     loss: Literal["non_saturating", "relativistic"] = "relativistic"
     """`non_saturating` with R1, the paper's; `relativistic`: real and fake in pairs, with R1 and R2."""
     gamma: Annotated[float, Span(0.1, 10, log=True)] = pydantic.Field(1.0, ge=0)
     """Weight of the gradient penalty: higher is more stable, lower is sharper."""
-    gamma_end: float = pydantic.Field(1.0, gt=0)
+    gamma_end: Annotated[float, When("gamma")] = pydantic.Field(1.0, gt=0)
     """Factor on gamma at the end of the run, reached geometrically."""
-    penalty_every: int = pydantic.Field(8, ge=1)
+    penalty_every: Annotated[int, When("gamma")] = pydantic.Field(8, ge=1)
     """Steps between gradient penalties, each weighted up by this number (lazy regularisation)."""
     path_weight: float = pydantic.Field(0.0, ge=0)
     """Weight of the path-length penalty, which makes equal steps in w change the image equally; 0 is off."""
-    path_every: int = pydantic.Field(8, ge=1)
+    path_every: Annotated[int, When("path_weight")] = pydantic.Field(8, ge=1)
     """Steps between path-length penalties, each weighted up by this number."""
     mixing: float = pydantic.Field(0.0, ge=0, le=1)
     """Probability of style mixing in training: finer layers take the style of a second latent."""
     augment: tuple[str, ...] = ("translation",)
     """Differentiable augmentations of what the discriminator sees: colour, translation, cutout."""
-    augment_share: Annotated[float, Span(0, 1)] = pydantic.Field(1.0, ge=0, le=1)
+    augment_share: Annotated[float, Span(0, 1), When("augment")] = pydantic.Field(1.0, ge=0, le=1)
     """Probability that an image is augmented."""
-    matching: float = pydantic.Field(1.0, ge=0)
+    matching: Annotated[float, When("text")] = pydantic.Field(1.0, ge=0)
     """Weight of real images under other captions, as fakes, in the discriminator's loss."""
-    picture: float = pydantic.Field(30.0, ge=0)
+    picture: Annotated[float, When("text")] = pydantic.Field(30.0, ge=0)
     """Weight of the error of the mean picture of a caption: where it is low, what D says drowns it."""
     tileable: Tileable = "none"
     """Axes along which images continue on their opposite side: x, y or both."""

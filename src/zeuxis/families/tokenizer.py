@@ -36,7 +36,7 @@ from zeuxis.core.errors import Invalid
 from zeuxis.core.family import Context, Family, FamilyConfig, Losses, Phase
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
-from zeuxis.core.space import Among, Span
+from zeuxis.core.space import Among, Span, When
 from zeuxis.nn import pyramid, quantise, spectral, towers
 from zeuxis.nn.precision import full
 from zeuxis.objectives import adversarial
@@ -59,19 +59,21 @@ class TokenizerConfig(FamilyConfig):
 
     quantiser: Literal["fsq", "vq"] = "fsq"
     """`fsq` rounds a few dimensions to a few levels; `vq` takes the nearest vector of a codebook."""
-    levels: tuple[int, ...] = (8, 6, 5)
+    levels: Annotated[tuple[int, ...], When("quantiser", "fsq")] = (8, 6, 5)
     """FSQ: levels of each dimension; their product is the number of codes. 8,5,5,5 gives 1000."""
-    codes: int = pydantic.Field(256, ge=2, le=MOST_CODES)
+    codes: Annotated[int, When("quantiser", "vq")] = pydantic.Field(256, ge=2, le=MOST_CODES)
     """VQ: vectors in the codebook."""
-    code_size: int = pydantic.Field(8, ge=2)
+    code_size: Annotated[int, When("quantiser", "vq")] = pydantic.Field(8, ge=2)
     """VQ: dimensions of each vector."""
-    commitment: float = pydantic.Field(0.25, ge=0)
+    commitment: Annotated[float, When("quantiser", "vq")] = pydantic.Field(0.25, ge=0)
     """VQ: weight of the squared distance from the encoder's vector to its code."""
-    decay: float = pydantic.Field(0.99, ge=0, lt=1)
+    decay: Annotated[float, When("quantiser", "vq")] = pydantic.Field(0.99, ge=0, lt=1)
     """VQ: decay of the codebook's EMA."""
-    dead: float = pydantic.Field(0.03, ge=0, lt=1)
+    dead: Annotated[float, When("quantiser", "vq")] = pydantic.Field(0.03, ge=0, lt=1)
     """VQ: a code used less often than this share of 1 / codes is reset."""
-    gradient: Literal["rotation", "straight_through"] = "rotation"
+    gradient: Annotated[Literal["rotation", "straight_through"], When("quantiser", "vq")] = (
+        "rotation"
+    )
     """VQ: gradient estimator from the code to the encoder's vector."""
     factor: int | None = pydantic.Field(None, ge=2)
     """Side of a token in pixels, a power of two; by default 2, 4 or 8, depending on the image's size."""
@@ -85,9 +87,9 @@ class TokenizerConfig(FamilyConfig):
     """Weight of structural dissimilarity (1 - SSIM) beside the mean absolute error."""
     adversarial: Annotated[float, Span(0, 0.5)] = pydantic.Field(0.2, ge=0)
     """Weight of the adversarial loss, after balancing; 0 builds no discriminator."""
-    adversarial_start: float = pydantic.Field(0.6, ge=0, le=1)
+    adversarial_start: Annotated[float, When("adversarial")] = pydantic.Field(0.6, ge=0, le=1)
     """Share of the run after which the adversarial loss counts; the discriminator trains a tenth earlier."""
-    critic: int = pydantic.Field(64, ge=1)
+    critic: Annotated[int, When("adversarial")] = pydantic.Field(64, ge=1)
     """Channels of the discriminator's first layer."""
 
     @pydantic.model_validator(mode="after")

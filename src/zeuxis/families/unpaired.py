@@ -17,7 +17,7 @@ Shapes: B batch, C channels, H height, W width, A attributes (label conditions),
 """
 
 import functools
-from typing import Literal
+from typing import Annotated, Literal
 
 import pydantic
 import torch
@@ -32,6 +32,7 @@ from zeuxis.core.fields import Field
 from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
+from zeuxis.core.space import When
 from zeuxis.nn.condition import Conditioner
 from zeuxis.nn.patchgan import PatchDiscriminator
 from zeuxis.nn.plain import PlainUNet
@@ -67,17 +68,17 @@ class UnpairedConfig(FamilyConfig):
     """Channels of each level of the network, finest first; each level halves the sides."""
     blocks: int = pydantic.Field(1, ge=1)
     """Residual blocks a level, on the way down and again on the way up."""
-    embedding: int = pydantic.Field(256, ge=8, multiple_of=2)
+    embedding: Annotated[int, When("method", "bridge")] = pydantic.Field(256, ge=8, multiple_of=2)
     """Size of the flow's embedding of time, domain and labels."""
-    deviation: float = pydantic.Field(0.5, gt=0)
+    deviation: Annotated[float, When("method", "bridge")] = pydantic.Field(0.5, gt=0)
     """Approximate standard deviation of the pixels, for the flow."""
-    contrast: float = pydantic.Field(3.0, ge=0)
+    contrast: Annotated[float, When("method", "contrast")] = pydantic.Field(3.0, ge=0)
     """Weight of the contrast between places, beside the adversarial term; 10 gives the source back."""
-    temperature: float = pydantic.Field(0.07, gt=0)
+    temperature: Annotated[float, When("method", "contrast")] = pydantic.Field(0.07, gt=0)
     """Of the contrast."""
-    places: int = pydantic.Field(64, ge=2)
+    places: Annotated[int, When("method", "contrast")] = pydantic.Field(64, ge=2)
     """Places of an image that are compared with one another."""
-    cycle: float = pydantic.Field(10.0, ge=0)
+    cycle: Annotated[float, When("method", "cycle")] = pydantic.Field(10.0, ge=0)
     """Weight of there and back, beside the adversarial terms."""
 
     @pydantic.model_validator(mode="after")

@@ -36,8 +36,8 @@ from zeuxis.core.family import Context, Family, FamilyConfig, Losses
 from zeuxis.core.pixels import from_levels, to_levels
 from zeuxis.core.progress import Progress
 from zeuxis.core.rng import Rng
-from zeuxis.core.settings import Training
-from zeuxis.core.space import Among, Span
+from zeuxis.core.settings import Natural, Training
+from zeuxis.core.space import Among, Span, When
 from zeuxis.nn import pyramid
 from zeuxis.nn.condition import Conditioner, hide
 from zeuxis.nn.coupling import Couplings
@@ -74,25 +74,25 @@ class VAEConfig(FamilyConfig):
     """Side of the pixel patches that are one position of the finest grid."""
     latent: Annotated[int, Among(("32", "64", "128"))] = pydantic.Field(64, ge=2, multiple_of=2)
     """Dimensions of the latent."""
-    embedding: int = pydantic.Field(32, ge=1)
+    embedding: Annotated[int, When("given")] = pydantic.Field(32, ge=1)
     """Dimensions of the embedding of labels and captions."""
     prior: Literal["flow", "fitted_flow", "mixture"] = "flow"
     """Prior of z: couplings trained jointly, or couplings or a mixture of normal distributions fitted to the
     latents of the data after training with a standard normal prior."""
-    prior_depth: Annotated[int, Span(2, 6)] = pydantic.Field(4, ge=0)
+    prior_depth: Annotated[Natural, Span(2, 6), When("prior", "flow", "fitted_flow")] = 4
     """Couplings of either flow; 0 leaves the prior a standard normal, or one of fitted covariance."""
-    prior_width: int = pydantic.Field(256, ge=1)
+    prior_width: Annotated[int, When("prior", "flow", "fitted_flow")] = pydantic.Field(256, ge=1)
     """Hidden units of each coupling."""
-    prior_steps: int = pydantic.Field(400, ge=0)
+    prior_steps: Annotated[int, When("prior", "fitted_flow")] = pydantic.Field(400, ge=0)
     """Steps for which `fitted_flow` is fitted."""
-    prior_components: int = pydantic.Field(16, ge=1)
+    prior_components: Annotated[int, When("prior", "mixture")] = pydantic.Field(16, ge=1)
     """Components of the mixture."""
     iwae: int = pydantic.Field(1, ge=1)
     """Samples of z per image in training (IWAE, Burda et al., 2016): more tighten the bound and cost time."""
     tc: float = pydantic.Field(0.0, ge=0)
     """Weight of the total correlation (Chen et al., 2018), on top of `beta`, for disentangled dimensions. Use
     a small latent, and a prior that does not mix its dimensions."""
-    tc_group: int = pydantic.Field(64, ge=2)
+    tc_group: Annotated[int, When("tc")] = pydantic.Field(64, ge=2)
     """Consecutive samples of a batch over which `tc` is estimated; micro-batches hold whole groups."""
     beta: Annotated[float, Span(0.2, 5, log=True)] = pydantic.Field(1.0, gt=0)
     """Weight of the KL divergence (Higgins et al., 2017). The loss is a likelihood bound at 1 only."""
@@ -100,7 +100,7 @@ class VAEConfig(FamilyConfig):
     """Free bits: nats per latent dimension without cost (Kingma et al., 2016, https://arxiv.org/abs/1606.04934)."""
     kl_warmup: float = pydantic.Field(0.0, ge=0, le=1)
     """Share of the run over which the weight of the KL divergence rises from 0 to `beta`."""
-    drop_label: Annotated[float, Span(0, 0.3)] = pydantic.Field(0.05, ge=0, le=1)
+    drop_label: Annotated[float, Span(0, 0.3), When("given")] = pydantic.Field(0.05, ge=0, le=1)
     """Dropout of labels and captions in training, for use without; each of several is also dropped alone."""
 
     @pydantic.model_validator(mode="after")

@@ -1,7 +1,7 @@
 """What a request comes to on a set of images: settings and config, the same for the same run."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,9 @@ from zeuxis import data, families
 from zeuxis.core.errors import Invalid
 from zeuxis.core.family import Family, FamilyConfig
 from zeuxis.core.fields import Field
-from zeuxis.core.request import Request, nested
+from zeuxis.core.request import Request, nested, word
 from zeuxis.core.settings import Data, Training, override, suggest
+from zeuxis.core.space import When
 from zeuxis.data import described
 from zeuxis.inference import artefact
 from zeuxis.inference.latents import set_by_latents
@@ -20,6 +21,13 @@ GENERATED = ("conditions", "numbers", "text", "height", "width", "channels", "so
 """Fields of a family's config that the data decides."""
 TEXT = "text"
 """Captions, among the columns that a model is conditioned on."""
+BY_DATA = {
+    "given": "since nothing conditions the model (data.conditions)",
+    "conditions": "since no classes condition the model (data.conditions)",
+    "text": "since no captions condition the model (data.conditions=text)",
+    "source.kind": "since the sources are images",
+}
+"""Why a setting is not used, where the data decides."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -51,6 +59,27 @@ class Resolved:
     def conditions(self) -> tuple[str, ...]:
         """Names of the columns of classes that the model is told of."""
         return tuple(condition.name for condition in self.config.conditions)
+
+    def unmet(self, path: str) -> When | None:
+        """What a setting would need to be used; None if it is used."""
+        part, _, name = path.partition(".")
+        owner = {"family": self.config, "data": self.data, "training": self.training}[part]
+        declared = (e for e in type(owner).model_fields[name].metadata if isinstance(e, When))
+        return next((each for each in declared if not each.met(self._about(part))), None)
+
+    def unused(self, given: Mapping[str, str]) -> Iterator[str]:
+        """A sentence for each of the settings `path: word` that changes nothing."""
+        for path, text in given.items():
+            if need := self.unmet(path):
+                part = path.partition(".")[0]
+                value = word(need.found(self._about(part))) or "none"
+                only = f", only with {' or '.join(need.values)}" if need.values else ""
+                why = BY_DATA.get(need.name) or f"with {part}.{need.name}={value}{only}"
+                yield f"{path}={text} is not used {why}"
+
+    def _about(self, part: str) -> Training | FamilyConfig:
+        """Whose settings decide whether one is used; what the data is used for, the family's config says."""
+        return self.training if part == "training" else self.config
 
     def defaults(self) -> dict[str, Any]:
         """What settings mean that a run does not name, as one of before they existed: their defaults."""

@@ -329,6 +329,8 @@ def _announced(job: Job, planned: budget.Plan, run: Mapping[str, Any]) -> Iterat
             f"this run was planned with other {', '.join(moved)}; it continues, but its bits "
             "differ from those of a run that stayed",
         )
+    for sentence in job.resolved.unused(job.request.overrides.paths()):
+        yield Event("note", sentence)
     if job.resolved.config.text:
         for sentence in described.untrue(prepared, job.resolved.data):
             yield Event("note", sentence)

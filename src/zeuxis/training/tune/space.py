@@ -19,7 +19,6 @@ AUGMENTATIONS = ("flip", "flip_vertical", "crop", "rotate", "colour")
 """Settings of the data that may be searched: others change the images that all trials are compared by."""
 FIXED = ("steps", "seed", "log_every", "save_every", "probe_every", "sheet_every", "doctor")
 """Settings of the training that may not: budget, luck and what looks on."""
-LABELS = "drop_label"
 POINTS = 3
 """Values of a span in a grid."""
 
@@ -101,8 +100,7 @@ def axes(resolved: Resolved, fixed: Collection[str], given: Mapping[str, str]) -
         "data": resolved.data,
     }
     found = {path: each for path, each in _declared(parts) if path not in fixed}
-    if not resolved.config.given:
-        found = {path: each for path, each in found.items() if not path.endswith(f".{LABELS}")}
+    found = {path: each for path, each in found.items() if resolved.unmet(path) is None}
     typed = {_path(name, parts): text for name, text in given.items()}
     found |= {path: parse(text, path) for path, text in typed.items()}
     if not found:
