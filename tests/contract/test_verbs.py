@@ -204,11 +204,14 @@ def test_interpolate(name, runs, photos, tmp_path):
 
 
 @breaks("inference/verbs/draw.py", "if value is not None]", "if value is None]")
+@breaks("inference/verbs/draw.py", "exclude_defaults=True", "include=set()")
 def test_a_walk_between_images_says_what_it_does_not_use(runs):
     model = load(runs("vae"))
     ends = model.sample(2, seed=7).images
     (said,) = model.interpolate(*ends, 2, labels={"shape": "square"}).remarks
     assert said.startswith("labels had no effect: a walk between images shows")
+    (said,) = model.interpolate(*ends, 2, temperature=0.5).remarks
+    assert said.startswith("temperature had no effect: a walk between images shows")
     assert not model.interpolate(*ends, 2).remarks
 
 

@@ -112,7 +112,8 @@ def interpolate(
             return decoded(1 - (1 - 2 * turn_N).abs())
 
         walk = even(back, turn_N) if loop else decoded(share_N)
-        asked = {"labels": labels, "text": text, "numbers": numbers}
+        turned = controls.model_dump(exclude_defaults=True) if controls else {}
+        asked = {"labels": labels, "text": text, "numbers": numbers, **turned}
         unused = [name for name, value in asked.items() if value is not None]
         why = "had no effect: a walk between images shows what is on the way from one to the other"
         said = [f"{' and '.join(unused)} {why}"] if unused else []
