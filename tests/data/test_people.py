@@ -1,5 +1,6 @@
 """Faces are counted when a set is prepared, and files whose consent was revoked stay out of it."""
 
+import collections
 import hashlib
 import json
 from pathlib import Path
@@ -15,8 +16,11 @@ from zeuxis import data
 from zeuxis.core.files import read_sealed
 from zeuxis.core.settings import Data
 from zeuxis.data.preparation import faces, people
+from zeuxis.data.preparation.rows import Rows
 from zeuxis.data.preparation.warn import many_faces
+from zeuxis.data.source import open_source
 from zeuxis.data.source.avatars import open_avatars
+from zeuxis.data.source.base import Chosen
 
 FACE = Image.open(Path(__file__).with_name("astronaut.png")).convert(
     "L"
@@ -168,6 +172,29 @@ def test_consent_covers_both_sides_of_pairs(pairs, paired, tmp_path):
     consent = prepared.facts["consent"]
     assert consent["subjects"] == ["p1"]
     assert consent["missing"] == {"count": 3, "first": ["A/2.png", "A/3.png", "A/4.png"]}
+
+
+class Counted(Chosen):
+    """A source that counts how often each item is read."""
+
+    def read(self, index):
+        self.times[index] += 1
+        return super().read(index)
+
+
+@breaks("data/preparation/people.py", "if key not in self.named", "if True")
+def test_a_file_is_read_once_whatever_the_register_is_asked(mixed, tmp_path):
+    whole = open_source(mixed)
+    source = Counted(whole, enumerate(whole.items))
+    source.times = collections.Counter()
+    gone = agreed(mixed, "p2", "02.png", revoked="2026-11-30")
+    register = people.read(written(tmp_path / "r.jsonl", agreed(mixed, "p1", "00.png"), gone))
+    rows = Rows([*range(16)], [], *(collections.Counter() for _ in range(4)))
+    keep = people.kept(register, [source], rows, np.arange(16))
+    found = people.agreed(register, [people.Side(source, keep.tolist(), [0, 1], {})])
+    assert len(keep) == 15 and found["subjects"] == ["p1"]
+    assert found["missing"] == {"count": 1, "first": ["01.png"]}
+    assert set(source.times.values()) == {1} and len(source.times) == 16
 
 
 TRAIN = ["--steps", "1", "--threads", "1", "--no-evaluate", "data.size=8", *tiny("vae")]

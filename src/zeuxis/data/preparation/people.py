@@ -55,14 +55,30 @@ class Register:
     Attributes:
         sha256: of the file.
         entries: one a person.
+        named: entries by source and item, of what was looked up: no file is read twice.
     """
 
     sha256: str
     entries: tuple[Entry, ...]
+    named: dict[tuple[Source, int], list[Entry]] = dataclasses.field(default_factory=dict)
 
-    def of(self, file: str) -> list[Entry]:
-        """The entries that name a file, by its SHA-256."""
-        return [entry for entry in self.entries if file in entry.files]
+    def of(self, source: Source, item: int) -> list[Entry]:
+        """The entries that name a source's file.
+
+        Raises:
+            Invalid: the source holds arrays.
+        """
+        key = source, item
+        if key not in self.named:
+            content = source.read(item)
+            if not isinstance(content, bytes):
+                raise Invalid(
+                    f"data.consent: a register names files, and {source.name} holds arrays; give a folder or "
+                    "an archive of pictures"
+                )
+            file = hashlib.sha256(content).hexdigest()
+            self.named[key] = [entry for entry in self.entries if file in entry.files]
+        return self.named[key]
 
 
 def read(path: str | Path) -> Register:
@@ -158,32 +174,13 @@ def of_rows(images_NHWC: np.ndarray) -> dict[str, Any]:
     return facts(np.array(faces.seen(list(some.round().astype(np.uint8))), bool))
 
 
-def hashes(source: Source, items: Sequence[int]) -> dict[int, str]:
-    """SHA-256 of these items' files.
-
-    Raises:
-        Invalid: the source holds arrays.
-    """
-    files = {}
-    for item in items:
-        content = source.read(item)
-        if not isinstance(content, bytes):
-            raise Invalid(
-                f"data.consent: a register names files, and {source.name} holds arrays; give a folder or "
-                "an archive of pictures"
-            )
-        files[item] = hashlib.sha256(content).hexdigest()
-    return files
-
-
 def kept(register: Register, sources: Sequence[Source], rows: Rows, keep: np.ndarray) -> np.ndarray:
     """The rows of `keep` for which nobody took consent back, in any source; others go to `rows.left_out`."""
     for source in sources:
         stay = []
-        files = hashes(source, [rows.item[row] for row in keep])
         for row in keep.tolist():
             item = rows.item[row]
-            back = [entry for entry in register.of(files[item]) if entry.revoked]
+            back = [entry for entry in register.of(source, item) if entry.revoked]
             if back:
                 why = f"that of {back[0].subject}, on {back[0].revoked}"
                 rows.left_out.append(("consent revoked", source.items[item].name, why))
@@ -197,7 +194,7 @@ def agreed(register: Register, sides: Sequence[Side]) -> dict[str, Any]:
     """What `dataset.json` says of consent: who agreed to what stays, and what nobody agreed to."""
     subjects, missing = set[str](), list[str]()
     for side in sides:
-        named = {i: register.of(file) for i, file in hashes(side.source, side.items).items()}
+        named = {item: register.of(side.source, item) for item in side.items}
         subjects |= {entry.subject for entries in named.values() for entry in entries}
         missing += [plain(side.source.items[item].name) for item in side.shows if not named[item]]
     return {
