@@ -1,5 +1,6 @@
 """Verbs of pictures: Python and the command line give the same; bad input is one sentence."""
 
+import html
 import importlib
 import json
 import pkgutil
@@ -16,6 +17,7 @@ from zeuxis import create
 from zeuxis.core import errors
 from zeuxis.create import style
 from zeuxis.create.verbs import VERBS
+from zeuxis.marks import containers
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +77,17 @@ def test_python_gives_the_files_of_the_command_line_and_a_recipe_gives_them_agai
     for other in (same, again):
         assert other.read_bytes() == out.read_bytes()
         assert other.with_suffix(".json").read_bytes() == out.with_suffix(".json").read_bytes()
+
+
+@breaks("marks/mark.py", "PurePath(v).name for k", "v for k")
+@breaks("marks/mark.py", "[_bare(one) for one in told]", "told")
+def test_a_picture_names_no_folder_of_the_machine(folder, tmp_path):
+    made = create.restyle(
+        folder / "cat.png", [folder / "wave.png"], size=64, recipe=True, credentials=False
+    )
+    made.write(tmp_path / "made.png")
+    said = html.unescape(containers.xmp_of((tmp_path / "made.png").read_bytes()).decode())
+    assert '"file": "cat.png"' in said and '"file": "wave.png"' in said
 
 
 @pytest.mark.parametrize(

@@ -469,8 +469,8 @@ class FileOf(Argument):
         return value if isinstance(value, Upload) else Path(value)
 
     def plain(self, value: Any) -> Any:
-        """The path."""
-        return str(value)
+        """Its name."""
+        return (value if isinstance(value, Upload) else Path(value)).name
 
 
 def _white(pixels_HWC: "np.ndarray", what: str) -> "np.ndarray":

@@ -251,7 +251,7 @@ class Verb:
         origin, takes = {"verb": self.name}, []
         if self.needs:
             model.able(self.needs, self.name)
-            known_by = {"run": str(model.folder), "family": model.facts["family"]}
+            known_by = {"run": model.folder.resolve().name, "family": model.facts["family"]}
             known_by |= {"weights": model.weights} if model.weights else {}
             origin = {**known_by, **origin}
             takes = [model]

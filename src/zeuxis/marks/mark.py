@@ -20,6 +20,8 @@ VERSION = 1
 """Of the watermark, in its payload."""
 LONGEST_RECIPE = 20_000
 """Characters; with what else is said it fits into a segment of JPEG."""
+PLACES = ("file", "run")
+"""Names under which a recipe has paths."""
 
 
 def payload_of(weights: str, key: "Key") -> int:
@@ -49,14 +51,21 @@ def artefact_of(payload: int | None, bits: int) -> str:
 def recipe_of(provenance: Mapping[str, Any], name: str) -> str:
     """What was asked for, as JSON, if a result's provenance says that its pictures tell it.
 
-    The run is named without its folder.
+    Pictures are given away: files and runs are named without their folders.
     """
     told = dict(provenance)
     if not told.pop("recipe", False):
         return ""
-    run = {"run": PurePath(str(told["run"])).name} if "run" in told else {}
-    text = json.dumps({"file": name, **told, **run})
+    text = json.dumps({"file": name, **_bare(told)})
     return text if len(text) <= LONGEST_RECIPE else ""
+
+
+def _bare(told: Any) -> Any:
+    """What a recipe tells, with the last part of each path."""
+    if isinstance(told, Mapping):
+        named = {k: PurePath(v).name for k, v in told.items() if k in PLACES and isinstance(v, str)}
+        return {key: _bare(value) for key, value in told.items()} | named
+    return [_bare(one) for one in told] if isinstance(told, list | tuple) else told
 
 
 @dataclasses.dataclass(frozen=True)
