@@ -346,7 +346,7 @@ FAULTS = (
         name="16,384 codes of 2,000 images",
         found=("unused codes",),
         family="tokenizer",
-        words={"family.codes": "16384"},
+        words={"family.codes": "16384", "family.quantiser": "vq"},
         source=lambda x, y, rng: kept(x, y, np.arange(2000)),
     ),
     Fault(name="two programs beside it", found=("busy machine",), spoil=lambda fit: crowd(fit)),

@@ -1,14 +1,18 @@
 """What is watched while training goes on: labels that samples show, copies, traces of augmentation."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
+from tests.support.kit import build, wake
 from tests.support.sabotage import breaks
 from zeuxis import data
 from zeuxis.core import pixels
 from zeuxis.core.settings import Data
 from zeuxis.evaluation import probe, shown
+from zeuxis.inference.model import Model
 from zeuxis.nn.augment import DRAWS, augment
 
 KINDS = 4
@@ -75,3 +79,16 @@ def test_copies_are_counted_in_sets_that_are_known_whole(few, avatars):
     copies, new = np.asarray(few.images[few.train[:64]]), np.asarray(avatars.images[4000:4064])
     assert look(copies)["copied"] == 1 and look(new)["copied"] < 0.1
     assert "copied" not in probe.probe(avatars, 64)(new)
+
+
+@breaks("evaluation/shown.py", "value[:1].expand_as(value)", "value")
+@breaks("evaluation/shown.py", "apart_KK.fill_diagonal_(torch.inf)", "pass")
+@pytest.mark.parametrize("name", ["gan", "flow", "pixelcnn"])
+def test_classes_that_give_one_picture_are_merged(name):
+    family = wake(build(name)).eval()
+    model = Model(family, {"family": name}, Path())
+    assert shown.classes_merged(model) == {"classes_merged": 0}
+    table = next(m for m in family.modules() if isinstance(m, torch.nn.Embedding))
+    table.weight.data[3] = table.weight.data[1]
+    assert shown.classes_merged(model)["classes_merged"] == pytest.approx(2 / 3)
+    assert shown.classes_merged(Model(build(name, conditional=False), {}, Path())) == {}

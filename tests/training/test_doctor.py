@@ -222,27 +222,55 @@ def test_samples_that_look_like_nothing_yet_are_not_asked_what_they_show(tmp_pat
         assert {name for name, _ in found(tmp_path / str(distance))} == names
 
 
-@breaks("training/doctor/signs.py", "rate * view.model.config.nats_per_bit", "rate")
-@pytest.mark.parametrize(("nats", "names"), [(0.3, ["posterior collapse"]), (40.0, [])])
-def test_a_code_is_empty_by_its_nats_and_not_by_its_bits_per_dimension(tmp_path, nats, names):
-    model = build("vae")
-    bits = torch.tensor(nats / model.config.nats_per_bit)
-    view = View(
+def seen(model, terms, step=500, scores=None):
+    """A run as an observer is shown it."""
+    return View(
         model=model,
         average=model,
-        step=500,
+        step=step,
         steps=1000,
-        terms={"main/rate": bits},
-        scores={},
+        terms={key: torch.tensor(value) for key, value in terms.items()},
+        scores=scores or {},
         skipped=0,
         attempt=0,
         knobs={},
-        folder=tmp_path,
+        folder=Path(),
         rate=0.0,
         memory={},
         check=lambda: None,
     )
+
+
+@breaks("training/doctor/signs.py", "rate * view.model.config.nats_per_bit", "rate")
+@pytest.mark.parametrize(("nats", "names"), [(0.3, ["posterior collapse"]), (40.0, [])])
+def test_a_code_is_empty_by_its_nats_and_not_by_its_bits_per_dimension(nats, names):
+    model = build("vae")
+    view = seen(model, {"main/rate": nats / model.config.nats_per_bit})
     assert [each.name for each in signs.posterior_collapse(view, {}, True)] == names
+
+
+@breaks("training/doctor/signs.py", "isinstance(view.model, Generates) else", "False else")
+@breaks("training/doctor/signs.py", "isinstance(view.model, Generates) else", "True else")
+@breaks("training/doctor/signs.py", "if view.step >= LEARNED else SURE", "")
+@breaks("training/doctor/signs.py", "2 * math.log(2)", "math.log(2)")
+@pytest.mark.parametrize(
+    ("name", "kind", "loss", "step", "wins"),
+    [
+        ("gan", "relativistic", 0.1, 500, True),
+        ("gan", "relativistic", 0.2, 500, False),
+        ("gan", "relativistic", 0.1, 5, False),
+        ("gan", "relativistic", 0.01, 5, True),
+        ("stylegan", "non_saturating", 0.2, 500, True),  # two terms, undecided at 1.39
+        ("pix2pix", "non_saturating", 0.2, 500, False),  # its source says most of what is to come
+    ],
+)
+def test_a_discriminator_wins_over_a_generator_of_new_images_when_it_is_nearly_sure(
+    monkeypatch, name, kind, loss, step, wins
+):
+    monkeypatch.setattr(signs, "LEARNED", 400)
+    view, memory = seen(build(name, loss=kind), {"discriminator/adversarial": loss}, step), {}
+    names = [each.name for _ in range(120) for each in signs.one_player_wins(view, memory, True)]
+    assert {*names} == ({"one player wins"} if wins else set())
 
 
 @breaks("training/doctor/signs.py", "if told < UNRELATED:", "if False:")
@@ -263,6 +291,7 @@ def test_scores_tell_of_labels(tmp_path, told, shown, name):
 
 
 @breaks("training/doctor/signs.py", "missing >= MISSING and", "False and")
+@breaks("training/doctor/signs.py", "if merged >= MISSING and", "if False and")
 @breaks("training/doctor/signs.py", "if copied > COPIED:", "if False:")
 @breaks("training/doctor/signs.py", "if grid > GRID:", "if False:")
 @breaks("training/doctor/signs.py", "> LEAKED:", "> 9:")
@@ -270,6 +299,7 @@ def test_scores_tell_of_labels(tmp_path, told, shown, name):
     ("score", "high", "low", "name"),
     [
         ("kinds_missing", 0.5, 0.2, "kinds missing"),
+        ("classes_merged", 0.5, 0.2, "kinds missing"),
         ("copied", 0.5, 0.1, "memorisation"),
         ("checkerboard", 0.6, 0.2, "checkerboards"),
         ("augmented", 0.8, 0.2, "augmentation"),
@@ -355,15 +385,22 @@ def test_repeats_are_found_wherever_they_lie():
 class Facts:
     """As much of a prepared set as is looked at."""
 
+    conditions = ()
+
     def __init__(self, across, words):
         self.images = images(np.random.default_rng(0))
         self.train, self.holdout = np.arange(280), np.arange(280, 300)
         self.labels = np.zeros((300, 0), int)
-        self.facts = {"split": {"copies_across": across}, "columns": {"label": words}}
+        self.words = [f"word {row % words}" for row in range(300)]
+        self.facts = {"split": {"copies_across": across}, "columns": {"label": 300}}
+
+    def column(self, name):
+        assert name == "label"
+        return self.words
 
 
 @breaks("training/doctor/pictures.py", "if across > ACROSS", "if across < 0 * ACROSS")
-@breaks("training/doctor/pictures.py", "and words > count / 2", "and words > 2 * count")
+@breaks("training/doctor/pictures.py", "> len(words) / 2:", "> 0:")
 @pytest.mark.parametrize(
     ("across", "words", "names"),
     [(0, 3, []), (5, 3, ["held-out images in training"]), (0, 300, ["labels too fine"])],

@@ -1,13 +1,17 @@
 """Whether samples show the labels that were asked for: a cheap look, while training goes on.
 
-Shapes: M real images, N samples, D features, A columns of labels, K classes.
+Shapes: M real images, N samples, D features, A columns of labels, K classes, B batch, C channels, H height,
+W width.
 """
 
 import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
+import torch
+from torch import Tensor
 
+from zeuxis.inference.model import Ask, Model
 from zeuxis.metrics import linear
 
 FEWEST, IMAGES_A_CLASS = 64, 10
@@ -20,6 +24,11 @@ MISSING = 0.25
 """Distance in samples, as a share of that in real images, below which a class is missing."""
 ASKED = 8
 """Samples of a class, fewer of which say nothing of it."""
+
+SAME = 0.25
+"""Mean difference of two images, in levels, below which they are the same picture."""
+MOST = 64
+"""Classes that are asked for."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +98,39 @@ def scores(known: list[Column], mine_ND: np.ndarray, asked_NA: np.ndarray) -> di
         "variety_of_a_class": min(variety),
     }
     return found | ({"kinds_missing": max(missing)} if missing else {})
+
+
+def classes_merged(model: Model) -> dict[str, float]:
+    """Share of classes that give, of the same noise, the picture of another class of their column.
+
+    Returns:
+        `{"classes_merged": ...}`, that of the column with the largest; nothing of a model that draws nothing
+        by class.
+    """
+    if model.family.shows() != "generate" or not model.conditions:
+        return {}
+    asked = [(a, k) for a, each in enumerate(model.conditions) for k in range(len(each.classes))]
+    asked_NA = np.full((min(MOST, len(asked)), len(model.conditions)), -1)
+    for row, (column, k) in enumerate(asked[:MOST]):
+        asked_NA[row, column] = k
+    start = model.random(0, slice(0, model.family.BATCH))
+
+    def call(ask: Ask) -> Tensor:
+        noise = {
+            name: value[:1].expand_as(value) for name, value in ask.family.noise(start).items()
+        }
+        image_BCHW: Tensor = ask.family.generate(noise, ask.cond, ask.family.Controls())
+        return image_BCHW
+
+    image_NCHW = model.batches(call, asked_NA, finish=model.visible).float()
+    merged = []
+    for column in range(len(model.conditions)):
+        image_KD = image_NCHW[torch.from_numpy(asked_NA[:, column] >= 0)].flatten(1)
+        if len(image_KD) > 1:
+            apart_KK = torch.cdist(image_KD, image_KD, 1) / image_KD.shape[1]
+            apart_KK.fill_diagonal_(torch.inf)
+            merged.append(float((apart_KK.amin(1) < SAME).float().mean()))
+    return {"classes_merged": max(merged)} if merged else {}
 
 
 def _apart(said_NK: np.ndarray, labels_N: np.ndarray) -> np.ndarray:

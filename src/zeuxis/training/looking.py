@@ -13,7 +13,7 @@ from zeuxis.core.progress import Check
 from zeuxis.core.rng import Rng
 from zeuxis.core.settings import Training
 from zeuxis.data import Prepared
-from zeuxis.evaluation import captions
+from zeuxis.evaluation import captions, shown
 from zeuxis.evaluation import probe as scoring
 from zeuxis.evaluation.drawn import Drawn, exemplar_of, first, laid_out, pick
 from zeuxis.inference.model import BATCH, Model
@@ -76,7 +76,8 @@ def probe(draw: Drawing, columns: Sequence[int] = ()) -> Probe:
     def look(average: Family, step: int, check: Check) -> Mapping[str, float]:
         made = draw(average, PROBE_IMAGES, check)
         policy = getattr(average.config, "augment", ())
-        return score(made.images, exemplar_of(average), made.labels, policy)
+        found = score(made.images, exemplar_of(average), made.labels, policy)
+        return found | (shown.classes_merged(draw.model(average)) if columns else {})
 
     return look
 

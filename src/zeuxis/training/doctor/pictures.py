@@ -53,10 +53,12 @@ def signs(
         evidence = f"{across} images that are trained on have a copy among those held out"
         yield Finding("held-out images in training", evidence)
     yield from _of_labels(np.asarray(prepared.labels)[rows][:, list(columns)])
-    words, count = prepared.facts.get("columns", {}).get("label", 0), len(prepared.images)
-    if not columns and words > count / 2:
-        evidence = f"{count} images have {words} labels: too many to be classes, so none is learned"
-        yield Finding("labels too fine", evidence)
+    is_class = any(condition.name == "label" for condition in prepared.conditions)
+    if "label" in prepared.facts["columns"] and not is_class:
+        words = [word for word in prepared.column("label") if word]
+        if (different := len(set(words))) > len(words) / 2:
+            evidence = f"{len(words)} images have {different} labels"
+            yield Finding("labels too fine", f"{evidence}: too many to be classes")
     times = training.lr / usual.lr
     if not 1 / FAR <= times <= FAR:
         evidence = f"training.lr is {training.lr:g}, {times:.3g} times what this family trains with"

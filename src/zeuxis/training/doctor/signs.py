@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from zeuxis.core.abilities import Generates
 from zeuxis.training.observers import Action, Rollback, Set, View
 
 Memory = dict[str, Any]
@@ -27,6 +28,11 @@ IN_A_ROW = 3
 """Steps in a row that are skipped before the run goes back."""
 SURE = 0.02
 """Loss of a discriminator, in nats, below which it is sure of 98 pairs of 100."""
+EASY = 0.2
+"""Loss of a discriminator beside a generator of new images, as a share of what it is when nothing can be told
+apart, below which the generator has lost: sound runs have 0.3 and more."""
+UNDECIDED = {"relativistic": math.log(2), "non_saturating": 2 * math.log(2)}
+"""That loss, in nats."""
 LATE = 0.3
 """Share of the run from which on a model must show what it is to learn."""
 LEARNED = 400
@@ -164,8 +170,11 @@ def one_player_wins(view: View, memory: Memory, heals: bool) -> Iterator[Finding
         return
     memory["n"] = memory.get("n", 0) + 1
     memory["loss"] = memory.get("loss", loss) + (1 - DECAY) * (loss - memory.get("loss", loss))
-    wasserstein = getattr(view.model.config, "loss", "") == "wasserstein"
-    if not wasserstein and memory["n"] >= 2 * SEEN and memory["loss"] < SURE:
+    kind = getattr(view.model.config, "loss", "")
+    if kind == "wasserstein" or memory["n"] < 2 * SEEN:
+        return
+    usual = UNDECIDED.get(kind, 0.0) if isinstance(view.model, Generates) else 0.0
+    if memory["loss"] < (max(SURE, EASY * usual) if view.step >= LEARNED else SURE):
         sure = 100 * math.exp(-memory["loss"])
         evidence = f"the discriminator is sure of {sure:.0f} pairs of 100, about step {view.step}"
         yield Finding("one player wins", evidence)
@@ -230,7 +239,14 @@ def labels(view: View, memory: Memory, heals: bool) -> Iterator[Finding]:
 
 
 def kinds_missing(view: View, memory: Memory, heals: bool) -> Iterator[Finding]:
-    """Classes that samples never show."""
+    """Classes that samples never show, or that give the pictures of others."""
+    merged = view.scores.get("classes_merged", 0.0)
+    if merged >= MISSING and view.step >= LEARNED:
+        evidence = (
+            f"of the same noise, {100 * merged:.0f} % of the classes give another one's picture"
+        )
+        yield Finding("kinds missing", f"{evidence}, at step {view.step}")
+        return
     missing = view.scores.get("kinds_missing", 0.0)
     if missing >= MISSING and _may_be_asked(view):
         evidence = (
