@@ -26,6 +26,8 @@ from zeuxis.export.write import export
 from zeuxis.inference.adopt import adopt
 from zeuxis.inference.model import load
 from zeuxis.training import run as training
+from zeuxis.training import runs as listing
+from zeuxis.training.doctor.explain import explain
 from zeuxis.trust import cards, release
 
 pytestmark = [
@@ -66,6 +68,20 @@ def photos():
 
 def differ(a, b):
     return np.abs(a.images.astype(int) - b.images).mean()
+
+
+@breaks("training/runs.py", '.get("adopted"), dict)', '.get("adopted"), list)')
+@breaks("training/runs.py", '"source": adopted.get("name")', '"source": ""')
+def test_it_is_listed_among_the_runs(run, tmp_path, capsys):
+    (run.parent / "other").mkdir(exist_ok=True)
+    (run.parent / "other" / "config.json").write_text('{"family": "of another program"}')
+    (found,) = listing.find([run.parent])
+    assert (found.folder, found.family, found.source) == (run, "pretrained", "tiny")
+    assert (found.state, listing.reached(found)) == ("adopted", "")
+    assert explain(run).state == "others have trained it (zeuxis adopt)"
+    assert main(["runs", str(run), "--compare", str(tmp_path / "page.html")]) == 0
+    assert "pretrained adopted" in " ".join(capsys.readouterr().out.split())
+    assert ">adopted<" in (tmp_path / "page.html").read_text()
 
 
 def test_a_pipeline_becomes_a_run_without_a_copy_of_its_weights(folder, run):

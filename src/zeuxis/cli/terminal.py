@@ -350,9 +350,10 @@ def show_runs(found: Sequence[runs.Entry], page: Path | None) -> None:
     for title in ("Family", "State", "Step", "Time", "Distance", "Verdict"):
         table.add_column(title, no_wrap=True)
     for each in found:
-        step = f"{each.step:,}" if each.step == each.steps else f"{each.step:,} of {each.steps:,}"
         took = duration(each.seconds) if each.seconds else ""
-        words = map(printable, (str(each.folder), each.family, each.state, step, took))
+        words = map(
+            printable, (str(each.folder), each.family, each.state, runs.reached(each), took)
+        )
         table.add_row(*map(Text, (*words, runs.scored(each), each.verdict)))
     out.print(table)
     if page:

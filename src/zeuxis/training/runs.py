@@ -1,5 +1,6 @@
 """Runs beside each other: what there is, how they differ, and what one under way is at."""
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +31,7 @@ class Entry:
         folder: where it is.
         family: what is trained.
         source: on what.
-        state: training, finished, or stopped.
+        state: training, finished, stopped, or adopted (others have trained it).
         step: the last one that was logged.
         steps: of the plan.
         seconds: of training so far.
@@ -61,17 +62,28 @@ def find(places: Sequence[Path]) -> list[Entry]:
     Raises:
         NotFound: a folder is missing, or none holds a run.
     """
-    folders: dict[Path, None] = {}
+    folders: dict[Path, Path] = {}
     for place in places:
         if not place.is_dir():
             raise NotFound(f"{place} is no folder; give runs, or folders of runs")
-        inside = [place, *sorted(path.parent for path in place.glob("*/run.json"))]
-        folders |= dict.fromkeys(path for path in inside if (path / "run.json").is_file())
+        for path in (place, *sorted(place.glob("*/"))):
+            if made := _told(path):
+                folders[path] = made
     if not folders:
         listed = ", ".join(map(str, places))
         raise NotFound(f"{listed}: no runs there; `zeuxis train` makes one")
-    newest = sorted(folders, key=lambda path: -(path / "run.json").stat().st_mtime)
+    newest = sorted(folders, key=lambda path: -folders[path].stat().st_mtime)
     return [entry(folder) for folder in newest]
+
+
+def _told(folder: Path) -> Path | None:
+    """The file that says how the run in a folder came to be; None if there is no run."""
+    if (folder / "run.json").is_file():
+        return folder / "run.json"
+    with contextlib.suppress(OSError, ValueError):
+        if isinstance(read_json(folder / "config.json").get("adopted"), dict):
+            return folder / "config.json"
+    return None
 
 
 def entry(folder: Path) -> Entry:
@@ -80,13 +92,17 @@ def entry(folder: Path) -> Entry:
     Raises:
         ValueError: they are damaged.
     """
-    made = read_json(folder / "run.json", finite=False)
+    made, content = (
+        read_json(path, finite=False) if path.exists() else {}
+        for path in (folder / "run.json", folder / "config.json")
+    )
+    adopted = content.get("adopted")
     asked, plan = made.get("request", {}), made.get("plan", {})
-    config = folder / "config.json"
-    content = read_json(config, finite=False) if config.exists() else {}
+    if adopted:
+        asked = {"family": content.get("family"), "source": adopted.get("name")}
     log = list(read_log(folder / "log.jsonl"))
-    finished = "finished" if content.get("finished") else "stopped"
-    state = "training" if is_held(folder / LOCK) else finished
+    ended = "adopted" if adopted else "finished" if content.get("finished") else "stopped"
+    state = "training" if is_held(folder / LOCK) else ended
     score, verdict = _measured(folder, log)
     return Entry(
         folder=folder,
@@ -134,7 +150,10 @@ def write_page(entries: Sequence[Entry], out: Path) -> Path:
     names = [each.folder.name for each in entries]
     rows: dict[str, list[str]] = {
         "family": [each.family for each in entries],
-        "state": [f"{each.state}, step {each.step:,} of {each.steps:,}" for each in entries],
+        "state": [
+            f"{each.state}, step {far}" if (far := reached(each)) else each.state
+            for each in entries
+        ],
         "kernel distance": [scored(each) for each in entries],
         "verdict": [each.verdict or "–" for each in entries],
     }
@@ -153,6 +172,13 @@ def write_page(entries: Sequence[Entry], out: Path) -> Path:
     page = report.document(f"{len(entries)} runs", parts, sharp=False)
     write_file(out, lambda beside: beside.write_text(page, encoding="utf-8"))
     return out
+
+
+def reached(each: Entry) -> str:
+    """The last step and how many there are to be; "" of a run that is not trained here."""
+    if each.state == "adopted":
+        return ""
+    return f"{each.step:,}" if each.step == each.steps else f"{each.step:,} of {each.steps:,}"
 
 
 def scored(each: Entry) -> str:
