@@ -29,6 +29,7 @@ from zeuxis.inference.model import load
 from zeuxis.metrics import Estimate
 from zeuxis.training import looking, recipes, runs
 from zeuxis.training import run as training
+from zeuxis.training.doctor.explain import explain
 from zeuxis.training.doctor.words import WORDS as WORDS_OF_THE_DOCTOR
 from zeuxis.training.tune import confirm, page, score, space, trial
 from zeuxis.training.tune.study import Study, best
@@ -380,6 +381,7 @@ def claimed(photos, out, number):
 
 
 @breaks("training/tune/trial.py", "score[1] > rival[2]", "score[1] > 1e9")
+@breaks("training/doctor/explain.py", 'row.get("action") == "stop" and', "False and")
 def test_a_trial_that_is_surely_worse_ends_early(photos, tmp_path):
     bench, first, held = claimed(photos, tmp_path, 0)
     first.set_user_attr("looks", {"25": [1e9, 0.0, 1e9], "50": [0.0, 0.0, 0.0]})
@@ -393,7 +395,10 @@ def test_a_trial_that_is_surely_worse_ends_early(photos, tmp_path):
     assert row.state == "pruned" and set(row.looks) == {25, 50}
     assert row.why.startswith("after 50 % of the training it scores ")
     assert "worse than trial 0 did then: 0 (0 to 0)" in row.why
-    assert runs.entry(tmp_path / "trials" / "0001").step == 4
+    ended = tmp_path / "trials" / "0001"
+    assert runs.entry(ended).step == 4
+    told = "the search (zeuxis tune) ended it at step 4: after 50 % of the training it scores "
+    assert explain(ended).state.startswith(told)
     assert best(bench.study.rows()).number == 0
 
 

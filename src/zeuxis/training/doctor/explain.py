@@ -12,6 +12,8 @@ from zeuxis.training.doctor.words import WORDS
 
 DONE = {"set": "", "rollback": "went back", "stop": "ended the run"}
 """What the actions of observers are called; a knob is set without many words."""
+ENDED = {"tune": "the search (zeuxis tune)"}
+"""What observers are called that end a run; others by their name."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +77,12 @@ def _state(folder: Path, rows: list[dict[str, Any]]) -> str:
     content = read_json(config, finite=False) if config.exists() else {}
     step = max((row["step"] for row in rows), default=0)
     steps = content.get("progress", {}).get("steps")
+    for row in rows:
+        if row.get("action") == "stop" and (by := row.get("by")) != "doctor":
+            who = ENDED.get(str(by), f"the observer {by}")
+            return f"{who} ended it at step {row['step']:,}: {row.get('why')}"
+    if "adopted" in content:
+        return "others have trained it (zeuxis adopt)"
     if content.get("finished"):
         return f"finished after {step:,} steps"
     return f"not finished: at step {step:,}" + (f" of {steps:,}" if steps else "")
