@@ -142,7 +142,7 @@ def test_weights_that_are_not_finite_are_those_of_before_again(tmp_path):
     assert rows(tmp_path, "main/total")[-1]["step"] == STEPS
 
 
-@breaks("training/doctor/signs.py", "> math.log(SPIKE)", "> math.log(SPIKE) * 1e9")
+@breaks("training/doctor/signs.py", "and size > _limit(typical):", "and False:")
 def test_a_gradient_far_beyond_all_others_is_not_taken(tmp_path):
     run(tmp_path / "spike", spoil=times(1e5, BEGINS))
     assert found(tmp_path / "spike") == [("gradient spike", BEGINS + 1)]
@@ -150,6 +150,40 @@ def test_a_gradient_far_beyond_all_others_is_not_taken(tmp_path):
     run(tmp_path / "clean")
     clean = [row["main/total"] for row in rows(tmp_path / "clean", "main/total")]
     assert totals[-1] < 1.2 * clean[-1]
+
+
+@breaks("training/doctor/signs.py", 'typical["top"] + math.log(ABOVE)', "0.0")
+def test_the_large_gradients_of_penalties_that_are_taken_now_and_then_are_no_spikes():
+    model, memory = build("gan"), {}
+    limits = {}
+    for step in range(1, 301):
+        norm = 3e4 if step == 299 else 700.0 if step % 8 == 0 else 2.0
+        view = seen(model, {"discriminator/grad_norm": norm}, step, knobs=limits)
+        for each in signs.gradient_spike(view, memory, True):
+            assert isinstance(each, Set) == (step != 299)
+            limits |= {each.knob: each.value} if isinstance(each, Set) else {}
+    assert 700 < limits["limit/discriminator"] < 3e4
+
+
+@breaks("training/step.py", "if state.skipped > skipped else 0", "if False else 0")
+@breaks("training/loop.py", 'if not k.startswith("limit/")', "")
+def test_a_player_none_of_whose_steps_is_taken_takes_the_run_back(tmp_path):
+    """Though the other one's are."""
+
+    def spoil(model):
+        whole, taken = model.loss, [0]
+
+        def loss(phase, batch, ctx):
+            terms = dict(whole(phase, batch, ctx))
+            taken[0] += phase == "discriminator" and ctx.step >= BEGINS
+            stuck = phase == "discriminator" and 0 < taken[0] <= 5
+            return {**terms, "total": terms["total"] * (1e7 if stuck else 1.0)}
+
+        model.loss = loss
+
+    run(tmp_path, name="gan", spoil=spoil)
+    assert [name for name, _ in found(tmp_path)] == ["gradient spike", "diverging"]
+    assert "rollback" in [row["action"] for row in rows(tmp_path, "action")]
 
 
 @breaks("training/doctor/signs.py", 'if typical["row"] == 2 * IN_A_ROW:', "if False:")
@@ -222,7 +256,7 @@ def test_samples_that_look_like_nothing_yet_are_not_asked_what_they_show(tmp_pat
         assert {name for name, _ in found(tmp_path / str(distance))} == names
 
 
-def seen(model, terms, step=500, scores=None):
+def seen(model, terms, step=500, scores=None, knobs=None):
     """A run as an observer is shown it."""
     return View(
         model=model,
@@ -233,7 +267,7 @@ def seen(model, terms, step=500, scores=None):
         scores=scores or {},
         skipped=0,
         attempt=0,
-        knobs={},
+        knobs=knobs or {},
         folder=Path(),
         rate=0.0,
         memory={},

@@ -256,7 +256,11 @@ class _Loop:
     def _roll_back(self, before: int, by: str) -> None:
         """The state of an older checkpoint, but for what its author remembers and how often it went back."""
         state, folder = self.state, self.folder / "checkpoints"
-        kept = {"attempt": state.attempt + 1, "knobs": state.knobs}
+        turned = {k: v for k, v in state.knobs.items() if not k.startswith("limit/")}
+        kept = {
+            "attempt": state.attempt + 1,
+            "knobs": turned,
+        }  # limits were learned from what is gone
         memory = state.memory.get(by, {})
         if state.parallel.first:
             checkpoint.drop(folder, before, state.back)

@@ -25,7 +25,7 @@ from zeuxis.training import muon
 from zeuxis.training.state import State
 
 MOST_SKIPS = 10
-"""So many steps in a row without finite gradients end the run."""
+"""So many steps in a row in which a player's gradient is not taken end the run."""
 
 
 def start(
@@ -87,7 +87,7 @@ def train_step(state: State, loader: Loader) -> dict[str, Tensor]:
     """One step over all phases; returns the global batch's losses as `phase/term`."""
     phases = state.model.phases()
     per_step = 1 + sum(phase.own_batch for phase in phases)
-    own, logged = 0, dict[str, Tensor]()
+    own, skipped, logged = 0, state.skipped, dict[str, Tensor]()
     for phase in phases:
         own += phase.own_batch
         progress = state.step / state.training.steps
@@ -95,9 +95,10 @@ def train_step(state: State, loader: Loader) -> dict[str, Tensor]:
             continue
         draw = state.moment * per_step + (own if phase.own_batch else 0)
         logged |= _update(state, phase, loader, draw, progress)
+    state.skips_in_a_row = state.skips_in_a_row + 1 if state.skipped > skipped else 0
     if state.skips_in_a_row > MOST_SKIPS:
         raise Diverged(
-            f"gradients were not finite for {state.skips_in_a_row} steps in a row "
+            f"gradients were not finite, or far too large, for {state.skips_in_a_row} steps in a row "
             f"at step {state.step}; lower training.lr (now {state.training.lr})"
         )
     follow(state)
@@ -139,13 +140,11 @@ def _update(
             group["lr"] = rate
         state.optimisers[phase.name].step()
         state.updates[phase.name] += 1
-        state.skips_in_a_row = 0
         stats = {key: value for key, value in terms.items() if key.startswith("stat/")}
         with torch.no_grad():
             model.update(phase.name, stats, ctx)
     else:
         state.skipped += 1
-        state.skips_in_a_row += 1
     named = {f"{phase.name}/{k}": v for k, v in terms.items() if not k.startswith("stat/")}
     return {**named, f"{phase.name}/grad_norm": norm.detach()}
 

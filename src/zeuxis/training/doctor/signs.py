@@ -20,8 +20,9 @@ SEEN = 50
 """Steps after which what is typical is known."""
 DECAY = 0.98
 """Of moving averages, a step."""
-SPIKE = 100.0
-"""Multiple of the typical gradient norm beyond which a gradient is not taken."""
+SPIKE, ABOVE = 100.0, 10.0
+"""Multiples of the typical gradient norm, and of the largest of late, beyond both of which a gradient is not
+taken. The largest are those of the steps that have a penalty, every eighth or so."""
 RUN_AWAY = 20.0
 """Multiple of its typical size beyond which a loss runs away, if it stays there."""
 IN_A_ROW = 3
@@ -104,19 +105,20 @@ def gradient_spike(view: View, memory: Memory, heals: bool) -> Iterator[Finding 
         phase, _, term = key.partition("/")
         if term != "grad_norm" or not 0 < norm < math.inf:
             continue
-        typical = memory.setdefault(phase, {"n": 0, "log": 0.0})
-        if typical["n"] >= SEEN and math.log(norm) - typical["log"] > math.log(SPIKE):
-            times = norm / math.exp(typical["log"])
+        size, typical = math.log(norm), memory.setdefault(phase, {"n": 0, "log": 0.0})
+        if typical["n"] >= SEEN and size > _limit(typical):
+            times = math.exp(size - typical["log"])
             evidence = (
                 f"the gradient of {phase} is {times:,.0f} times its usual size at step {view.step}"
             )
             yield Finding("gradient spike", evidence)
             continue
         typical["n"] += 1
-        rate = max(1 - DECAY, 1 / typical["n"])
-        typical["log"] += rate * (math.log(norm) - typical["log"])
+        typical["log"] += max(1 - DECAY, 1 / typical["n"]) * (size - typical["log"])
+        top = typical.get("top", size)
+        typical["top"] = max(size, top + (1 - DECAY) * (size - top))
         if heals and typical["n"] >= SEEN and typical["n"] % LOOK == 0:
-            limit = SPIKE * math.exp(typical["log"])
+            limit = math.exp(_limit(typical))
             now = view.knobs.get(f"limit/{phase}", math.inf)
             if not 0.25 < limit / now < 4:
                 yield Set(f"limit/{phase}", limit, "")
@@ -302,6 +304,11 @@ SIGNS: tuple[Sign, ...] = (
     samples,
     getting_worse,
 )
+
+
+def _limit(typical: Memory) -> float:
+    """Logarithm of the gradient norm beyond which a gradient is not taken."""
+    return max(typical["log"] + math.log(SPIKE), typical["top"] + math.log(ABOVE))
 
 
 def _may_be_asked(view: View) -> bool:
