@@ -178,6 +178,20 @@ def test_a_page_draws_from_a_file_without_a_network(tmp_path):
     assert "trainedAlgorithmicMedia" in json.dumps(verdict.values())
 
 
+@breaks("export/meta.py", 'data.get("words") or []', "[]")
+def test_a_page_names_words_that_training_never_saw(tmp_path):
+    need("chromium")
+    need_web()
+    family = wake(build("gan", text=WORDS), 0.2)
+    for words in (["a", "blue", "cat", "red"], []):
+        run, page = tmp_path / f"run-{len(words)}", tmp_path / f"{len(words)}.html"
+        artefact.save(run, "gan", family, family.state_dict(), dataset={**KNOWN, "words": words})
+        export(run, "page", page, compared=0)
+        found = node("words.mjs", page, "-", "A red BICYCLE, bicycle and cat", "a blue cat", "")
+        named = "Not seen in training: bicycle, and" if words else ""
+        assert found == {"said": [named, "", ""], "errors": []}
+
+
 def test_a_page_is_of_what_draws_from_a_seed(tmp_path):
     need_web()
     encoder = ROOT / "tests" / "fixtures" / "encoded" / "encoder"

@@ -83,6 +83,8 @@ export interface Meta {
       merges: [number, number][];
       examples: number[][];
       unknown: number[];
+      /** Of the training images' captions; none if that is not known. */
+      words: string[];
     };
   };
   source: Source | null;

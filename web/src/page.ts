@@ -3,10 +3,12 @@ import type { Meta } from "./meta";
 import { Model, type Turned, type Wanted } from "./model";
 import { Drawn } from "./picture";
 import { Board } from "./source";
+import { unseen } from "./words";
 
 const FRAMES = 24;
 const SMALL = 64;
 const FEW = 4;
+const NAMED = 8;
 
 function of<T extends Element>(selector: string): T {
   const found = document.querySelector<T>(selector);
@@ -237,7 +239,18 @@ function offer({ meta }: Model): void {
     list.id = "captions";
     const texts = [...new Set(examples.map((one) => one.text))].filter(Boolean);
     list.append(...texts.map((one) => new Option(one, one)));
+    const note = document.createElement("p");
+    note.id = "unseen";
+    note.setAttribute("role", "status");
+    typed.onchange = () => {
+      const found = unseen(typed.value, text.words);
+      const more = found.length > NAMED ? ` and ${found.length - NAMED} more` : "";
+      note.textContent = found.length
+        ? `Not seen in training: ${found.slice(0, NAMED).join(", ")}${more}`
+        : "";
+    };
     line("#asked", "In words", typed, list).className = "wide";
+    of("#asked").append(note);
   }
   for (const { name, classes } of labels) {
     const box = document.createElement("select");

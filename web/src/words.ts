@@ -3,6 +3,8 @@ const NO_CAPTION = 1;
 const FIRST = 2;
 const WORD = /[\p{L}\p{N}_]+|[^\p{L}\p{N}_\s]/gu;
 
+const LETTERS = /[\p{L}\p{N}_]+/gu;
+
 export interface Vocabulary {
   length: number;
   merges: [number, number][];
@@ -15,6 +17,13 @@ export function idsOf(text: string, { length, merges }: Vocabulary): number[] {
   const ids = words.flatMap((word) => joined(` ${word}`, order)).slice(0, length);
   if (ids.length === 0) ids.push(NO_CAPTION);
   return [...ids, ...Array<number>(length - ids.length).fill(0)];
+}
+
+/** Words of a text that are not among those of training, as inference/labels.py names them. */
+export function unseen(text: string, words: readonly string[]): string[] {
+  const known = new Set(words);
+  const asked = new Set(text.toLowerCase().match(LETTERS) ?? []);
+  return known.size ? [...asked].filter((word) => !known.has(word)) : [];
 }
 
 function joined(piece: string, order: Map<string, number>): number[] {

@@ -138,6 +138,7 @@ def asked(model: Model) -> dict[str, Any]:
             "merges": config.text.merges,
             "examples": ids.tolist(),
             "unknown": unknown.tolist(),
+            "words": data.get("words") or [],
         }
     return found
 
