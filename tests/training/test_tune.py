@@ -19,6 +19,7 @@ from tests.support.sabotage import breaks
 from zeuxis import data, families
 from zeuxis import tune as search
 from zeuxis.core.errors import Invalid, Stopped, Unable
+from zeuxis.core.files import read_json, write_json
 from zeuxis.core.request import Request, nested
 from zeuxis.core.settings import Data
 from zeuxis.core.space import Among, Span, parse
@@ -447,14 +448,17 @@ def test_the_parts_of_a_score_make_it_up():
 # What became of the winner
 
 
-@breaks("training/tune/confirm.py", "_, unseen = halves", "unseen, _ = halves")
-@breaks("training/tune/confirm.py", '"seed": seed})', '"seed": 0})')
-def test_a_winner_is_tried_again_with_new_seeds_on_the_other_half(photos, tmp_path):
-    """Of two learning rates, one so low that nothing is learned, the other is better."""
-    space = {"lr": "1e-7|1e-2"}
-    given = {"trials": 2, "steps": 10, "sampler": "grid", "space": space, "confirm": 2}
+def of_two_rates(photos, out, **more):
+    """With one of them, the preset's, next to nothing is learned, so that the other is better."""
+    given = {"trials": 2, "steps": 10, "sampler": "grid", "space": {"lr": "1e-7|1e-2"}, **more}
     low = {**SETTINGS, "training.lr": "1e-7", "family.clean": "0.5"}
-    found = search("autoencoder", photos, out=tmp_path, overrides=low, threads=1, **given)
+    return search("autoencoder", photos, out=out, overrides=low, threads=1, **given)
+
+
+@breaks("training/tune/confirm.py", "_, unseen = halves", "unseen, _ = halves")
+@breaks("training/tune/confirm.py", '"seed": seed}', '"seed": 0}')
+def test_a_winner_is_tried_again_with_new_seeds_on_the_other_half(photos, tmp_path):
+    found = of_two_rates(photos, tmp_path, confirm=2)
     word = found.confirmed.word
     assert found.best == found.confirmed.winner == 1 and word in (
         "better",
@@ -473,6 +477,18 @@ def test_a_winner_is_tried_again_with_new_seeds_on_the_other_half(photos, tmp_pa
     assert f"Trial 1 is {word} than the preset" in page and "seed 2" in page
     assert f"is {word} than the preset" in found.recipe.read_text()
     assert found.values()["confirmed"]["word"] == word
+
+
+@breaks("training/tune/confirm.py", '"steps": planned["steps"]', '"steps": 4')
+def test_a_trial_is_tried_again_with_as_many_steps_as_it_had(photos, tmp_path):
+    """However busy the machine is by then."""
+    of_two_rates(photos, tmp_path)
+    path = tmp_path / "trials" / "0000" / "run.json"
+    facts = read_json(path)
+    write_json(path, {**facts, "plan": {**facts["plan"], "steps": 6}})
+    of_two_rates(photos, tmp_path, confirm=2)
+    made = read_json(tmp_path / "confirm" / "0000-2" / "config.json")
+    assert made["progress"]["steps"] == 6
 
 
 @breaks("training/tune/confirm.py", "1.96 * float(by_image_M", "0 * float(by_image_M")

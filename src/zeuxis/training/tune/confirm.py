@@ -112,9 +112,7 @@ def run(bench: Bench, winner: int, words: Mapping[int, dict[str, str]], seeds: i
             for trial, found in scores.items():
                 name = "the preset" if trial == 0 else f"trial {trial}"
                 bench.tell(Event("note", f"{name} again, with seed {seed}"))
-                found.append(
-                    _again(bench, folder / "confirm" / f"{trial:04d}-{seed}", words[trial], seed)
-                )
+                found.append(_again(bench, trial, words[trial], seed))
     value, interval = difference(scores[winner], scores[0])
     mine, usual = (tuple(one.estimate.value for one in scores[each]) for each in (winner, 0))
     confirmed = Confirmed(winner, new, mine, usual, value, interval)
@@ -142,8 +140,14 @@ def read(folder: Path, winner: int) -> Confirmed | None:
     return Confirmed(**lists) if values["winner"] == winner else None
 
 
-def _again(bench: Bench, folder: Path, words: dict[str, str], seed: int) -> Score:
-    request = settings(bench.request, words).model_copy(update={"out": str(folder), "seed": seed})
+def _again(bench: Bench, trial: int, words: dict[str, str], seed: int) -> Score:
+    """As many steps as the trial was planned to have, however busy the machine is now."""
+    folder, name = bench.study.folder, f"{trial:04d}"
+    planned = read_json(folder / "trials" / name / "run.json", finite=False)["plan"]
+    words = {**words, "training.precision": planned["precision"]}
+    given = {"out": str(folder / "confirm" / f"{name}-{seed}"), "seed": seed}
+    given |= {"minutes": None, "steps": planned["steps"]}
+    request = settings(bench.request, words).model_copy(update=given)
     model = load(train(request, bench.tell, bench.stop), bench.request.device)
     _, unseen = halves(bench.prepared)
     return bench.scoring(model, bench.prepared, unseen, SAMPLES, seed, bench.check)
