@@ -28,7 +28,12 @@ def prepared_as(
         if name in recorded
     }
     if data.is_prepared(Path(source)):
-        form |= {"holdout": None, "tiles": None, "withhold": ""}  # it keeps what it is
+        form |= {
+            "holdout": None,
+            "tiles": None,
+            "withhold": "",
+            "fit": Data().fit,
+        }  # it keeps what it is
     settings = checked(Data, form, model.folder)
     translates = "source" in type(config).model_fields
     return data.ensure(source, settings, progress, translates)

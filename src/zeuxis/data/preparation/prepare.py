@@ -421,10 +421,13 @@ def _check_agrees(prepared: Prepared, settings: Data) -> None:
                 f"{prepared.folder} was not prepared with {settings.consent} as it is now; prepare it "
                 f"anew from its source, with data.consent={settings.consent}"
             )
-    if settings.withhold:
-        raise Invalid(
-            f"{prepared.folder} is prepared; give data.withhold with the source that it was prepared from"
-        )
+    fit = settings.fit not in (Data().fit, prepared.facts.get("settings", {}).get("fit"))
+    over = {"withhold": settings.withhold, "tiles": settings.tiles, "fit": fit}
+    for name, given in over.items():
+        if given:
+            raise Invalid(
+                f"{prepared.folder} is prepared; give data.{name} with the source that it was prepared from"
+            )
     if settings.holdout is not None:
         raise Invalid(
             f"{prepared.folder} is prepared, with {len(prepared.holdout):,} images held out; give "
