@@ -73,7 +73,7 @@ def test_around_the_circle_passes_both_ends_and_stays_as_long():
     assert torch.allclose(points.norm(dim=1), torch.full((8,), 3.0))
 
 
-@breaks("cli/verbs.py", "result.write_film(film, fps)", "pass")
+@breaks("cli/verbs.py", "result.write_film(film, fps or PACE)", "pass")
 @breaks(
     "inference/results.py",
     "Path(path), fps, self.loop)",
@@ -91,10 +91,13 @@ def test_the_command_writes_the_images_and_the_film(loop, runs, tmp_path, capsys
     assert len(frames) == 6 and len(list((tmp_path / "out").glob("*.png"))) == 6
 
 
+@breaks("cli/verbs.py", "elif fps is not None:", "elif False:")
 def test_a_name_that_is_no_film_is_refused_before_anything_is_drawn(runs, tmp_path, capsys):
     words = ["--film", tmp_path / "walk.avi", "--out", tmp_path / "out"]
     assert zeuxis("interpolate", runs["gan"], 3, 4, *words) == 2
     assert "cannot be a film; give a name that ends in" in capsys.readouterr().err
+    assert zeuxis("interpolate", runs["gan"], 3, 4, "--fps", 5, "--out", tmp_path / "out") == 2
+    assert "--fps is the pace of a film; give --film" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

@@ -10,6 +10,7 @@ import typer
 
 from zeuxis.cli.arguments import Controls, Trained, examples, pairs
 from zeuxis.cli.help import App
+from zeuxis.core.errors import Invalid
 from zeuxis.core.progress import Event, Watch, stopping, ticks
 from zeuxis.create.verbs import VERBS as CREATE
 from zeuxis.inference.results import Images, Result, Scores, Walk, check_sheet
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 MANY = 320
 """From so many images on, time and size are said before they are drawn."""
+PACE = 12
+"""Images a second of a film."""
 BLOCK = 4096
 """Bytes of a file on most disks at least."""
 KEPT = "files already written are complete; run the same command to start again"
@@ -52,13 +55,13 @@ def _command(verb: Verb) -> Callable[..., None]:
     if issubclass(verb.gives, Walk):
         film = typer.Option(help="Also write a film: .webp, .gif, .mp4 or .webm.")
         takes.append(_parameter("film", Annotated[Path | None, film], None))
-        pace = typer.Option(help="Images a second of the film.", min=1, max=50)
-        takes.append(_parameter("fps", Annotated[float, pace], 12.0))
+        pace = typer.Option(help=f"Images a second of the film, by default {PACE}.", min=1, max=50)
+        takes.append(_parameter("fps", Annotated[float | None, pace], None))
 
     def command(**words: Any) -> None:
         run = words.pop("run") if verb.needs else None
         out, grid = words.pop("out"), words.pop("grid", None)
-        film, fps = words.pop("film", None), words.pop("fps", 12.0)
+        film, fps = words.pop("film", None), words.pop("fps", None)
         turned = words.pop("controls", None)
         if several:  # a command line has one list of words, in which controls come among the inputs
             turned = [word for word in words[several] if _is_control(word)]
@@ -98,7 +101,7 @@ def perform(
     out: Path | None = None,
     grid: Path | None = None,
     film: Path | None = None,
-    fps: float = 12.0,
+    fps: float | None = None,
 ) -> Result:
     """Do what a command says: read its files, call the verb, write the result and say so.
 
@@ -110,7 +113,7 @@ def perform(
         out: where the result is written; by default where its class says.
         grid: a PNG file for a sheet of images.
         film: a file for a film of a walk.
-        fps: images a second of it.
+        fps: images a second of it, `PACE` by default.
 
     Raises:
         Invalid: a word, a file or a control is wrong.
@@ -129,6 +132,10 @@ def perform(
         from zeuxis.core.film import check_film
 
         check_film(film)
+    elif fps is not None:
+        raise Invalid(
+            "--fps is the pace of a film; give --film FILE, too, such as --film walk.webp"
+        )
     doing = verb.name.removesuffix("e") + "ing"
     with stopping(f"stopped while {doing}; {KEPT}"), terminal.watching() as watch:
         model = _model(verb, run)
@@ -147,7 +154,7 @@ def perform(
         if grid is not None:
             result.write_sheet(grid)  # type: ignore[attr-defined]
         if film is not None and isinstance(result, Walk):
-            result.write_film(film, fps)
+            result.write_film(film, fps or PACE)
     terminal.show_result(result, path, grid, film)
     return result
 
