@@ -301,7 +301,8 @@ def _planned(job: Job, loader: Loader, scores: bool = True) -> budget.Plan:
     facts = {"dataset": _dataset(job), "family": resolved.family}
     threads = ["threads"] if job.request.threads else []
     draw = looking.Drawing(job.prepared, facts, "bfloat16")
-    probe, sheet = looking.probe(draw), looking.sheet(None, draw)
+    columns = job.prepared.label_columns(resolved.conditions)
+    probe, sheet = looking.probe(draw, columns), looking.sheet(None, draw)
     return budget.make(
         resolved.family,
         resolved.config,
