@@ -194,10 +194,13 @@ def test_a_loss_that_runs_away_is_named(tmp_path):
     assert "the loss of main is" in evidence
 
 
+@breaks("training/doctor/signs.py", "min(1.0, factor * view.knobs", "(factor * view.knobs")
 def test_a_run_whose_steps_become_too_long_is_taken_back(tmp_path):
     run(tmp_path, Fault(BEGINS, lambda view: [Set("lr", 1e4, "fault")]))
     assert "diverging" in [name for name, _ in found(tmp_path)]
     assert "rollback" in [row["action"] for row in rows(tmp_path, "action")]
+    mine = [row for row in rows(tmp_path, "knob") if row["by"] == "doctor"]
+    assert [row["value"] for row in mine if row["knob"] == "lr"] == [1.0]
 
 
 @breaks("training/doctor/signs.py", "memory.get(phase.name) == total", "False")

@@ -318,9 +318,9 @@ def _may_be_asked(view: View) -> bool:
 
 
 def _back(view: View, before: int, factor: float, why: str) -> list[Action]:
-    """Go back to before it began, and on, as a rule with a lower learning rate."""
+    """Go back to before it began, and on, as a rule with a lower learning rate, never more than asked for."""
     if factor == 1:
         return [Rollback(max(1, before), why)]
-    rate = factor * view.knobs.get("lr", 1.0)
+    rate = min(1.0, factor * view.knobs.get("lr", 1.0))
     lower = f"the learning rate is {rate:.3g} times what was asked for from here on"
     return [Rollback(max(1, before), why), Set("lr", rate, lower)]
