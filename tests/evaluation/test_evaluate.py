@@ -10,10 +10,11 @@ from PIL import Image
 from tests.support.kit import build, changed
 from tests.support.sabotage import breaks
 from zeuxis import data, families
+from zeuxis.core.log import happenings
 from zeuxis.core.pixels import grid, save_png
 from zeuxis.core.settings import Data
 from zeuxis.evaluation import evaluate, probe, report, shown, sides
-from zeuxis.evaluation.report import training
+from zeuxis.evaluation.report import charts, training
 from zeuxis.evaluation.report.charts import curve, ladder
 from zeuxis.features import Features
 from zeuxis.features.foreign import of_module
@@ -298,6 +299,8 @@ def test_charts_survive_odd_numbers():
     assert "&lt;loss&gt;" in flat and "nan" not in flat
     many = curve("many", range(5000), np.sin(np.arange(5000)).tolist())
     assert len(many) < 20_000 and "step 4,999" in many
+    for wild in (8.7e27, -2.2e15, 123456.0, 99999.7, 3e-12):  # labels have room for so many
+        assert len(charts.number(wild)) <= 7 and "e" in charts.number(wild)
     marked = curve("marked", [1, 2, 3], [1.0, 2.0, 3.0], marks=[2, 9])
     assert marked.count('class="mark"') == 1
     drawn = ladder([("this model", -0.1, "model"), ("real", 0.0, "reference")], (-0.2, -0.01))
@@ -305,17 +308,25 @@ def test_charts_survive_odd_numbers():
 
 
 @breaks("evaluation/report/__init__.py", "happenings[:MOST_SAID]", "[]")
+@breaks("evaluation/report/training.py", 'if "action" not in line else ()', "")
+@breaks("core/log.py", "said in found[-1][1]", "False")
 def test_what_the_doctor_found_and_did_stands_above_the_curves():
     log = [
         {"step": 2, "main/total": 1.0},
         {"step": 3, "finding": "not finite", "evidence": "a <loss> is nan"},
         {"step": 3, "by": "doctor", "action": "set", "knob": "limit/main", "why": ""},
-        {"step": 3, "by": "doctor", "action": "rollback", "before": 2, "why": "it went back"},
+        {"step": 3, "by": "doctor", "action": "rollback", "before": 2, "why": "a <loss> is nan"},
+        {"step": 2, "by": "doctor", "action": "set", "knob": "lr", "value": 0.5, "why": "slower"},
         {"step": 4, "main/total": 1.0},
     ]
-    said = training.happenings(log)
-    assert said == [(3, "not finite: a <loss> is nan"), (3, "it went back")]
+    said = happenings(log)
+    assert said == [(3, "not finite: a <loss> is nan"), (3, "went back"), (2, "slower")]
+    assert happenings(log[-2:-1]) == [(2, "slower")] and happenings([]) == []
+    assert happenings([{"step": 5, "action": "stop", "why": "no gain"}]) == [
+        (5, "ended the run: no gain")
+    ]
     page = report._curves(training.curves(log), said)
+    assert page.count("<figure") == 1  # the value that a knob was given is no curve
     assert "Step 3: not finite: a &lt;loss&gt; is nan" in page and 'class="mark"' in page
     assert "log.jsonl" in report._curves(training.curves(log), said * 20)
     assert "<ul>" not in report._curves(training.curves(log), [])

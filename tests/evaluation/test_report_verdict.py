@@ -1,5 +1,6 @@
 """The sentence a report opens with, and the command it ends with."""
 
+import json
 import shlex
 from pathlib import Path
 
@@ -181,6 +182,22 @@ def test_what_to_do_next_is_a_command_that_parses(word, damage, expected):
     given = UNMEASURED.__class__(word=word, sentence="")
     said = advised(given, diagnosis.findings(found), Path("runs/a b"), FACTS)
     assert said.action and expected in said.command and "precision" not in said.command
+    check(shlex.split(said.command)[1:])
+
+
+@breaks("evaluation/report/verdict.py", "elif rate:", "elif False:")
+def test_a_rate_that_the_doctor_had_to_lower_is_not_advised_again(tmp_path):
+    rows = [{"step": 1, "action": "set", "knob": "lr", "value": value} for value in (0.1, 0.0125)]
+    (tmp_path / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    facts = {
+        **FACTS,
+        "training": {"lr": 1.0},
+        "command": "train gan photos training.lr=1 data.size=32",
+    }
+    given = UNMEASURED.__class__(word="not yet", sentence="")
+    said = advised(given, [], tmp_path, facts)
+    assert "data.size=32 training.lr=0.013" in said.command and "--from" not in said.command
+    assert "lr=1 " not in said.command and "doctor" in said.action
     check(shlex.split(said.command)[1:])
 
 

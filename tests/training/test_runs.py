@@ -1,6 +1,8 @@
 """Runs beside each other: the list, the page, the run that is followed, the files for TensorBoard."""
 
+import dataclasses
 import json
+import shutil
 
 import pytest
 
@@ -59,7 +61,32 @@ def test_what_is_no_run_is_said(two, tmp_path):
     "all(value != row[0] for value in row)",
 )
 def test_settings_that_differ_are_told(two):
-    assert runs.differing(runs.find([two])) == {"family": ["gan", "vae"], "steps": [8, 6]}
+    assert runs.differing(runs.find([two])) == {"family": ["gan", "vae"], "steps": ["8", "6"]}
+    flat = [
+        dataclasses.replace(entry, settings=dict(runs._flat(asked)))
+        for entry, asked in zip(
+            runs.find([two]),
+            (
+                {"config": {"own": True, "gamma": 2.0, "augment": ["a", "b"]}},
+                {"config": {"gamma": 1.0}},
+            ),
+            strict=True,
+        )
+    ]
+    assert list(runs.differing(flat).items()) == [  # as they are typed; those of one family last
+        ("family.gamma", ["2.0", "1.0"]),
+        ("family.own", ["true", "–"]),
+        ("family.augment", ["a,b", "–"]),
+    ]
+
+
+@breaks("training/runs.py", "len({*short}) == len(short)", "True")
+def test_runs_of_the_same_name_are_told_apart(two, tmp_path):
+    shutil.copytree(two / "first", tmp_path / "first")
+    both = runs.find([two / "first", tmp_path / "first"])
+    assert {*runs.names(both)} == {str(two / "first"), str(tmp_path / "first")}
+    assert runs.names(both[:1]) == ["first"]
+    assert runs.write_page(both, tmp_path / "page.html").read_text().count('class="key"') == 2
 
 
 def test_the_page_compares_scores_settings_and_curves(two, tmp_path):
@@ -88,7 +115,11 @@ def test_a_run_is_followed_to_its_end(two):
     told = []
     runs.follow(two / "first", told.append)
     assert {event.kind for event in told} >= {"step", "saved"}
-    assert all(isinstance(event, Event) for event in told) and told[-1].done == 6
+    assert all(isinstance(event, Event) for event in told) and told[-2].done == 6
+    assert told[-1].text == "finished at step 6"
+    told.clear()
+    runs.follow(two / "second", told.append)
+    assert told[-1].text == "finished at step 8; kernel distance 0.50 ± 0.10"
 
 
 def test_tensorboard_reads_losses_scores_and_samples(tmp_path):

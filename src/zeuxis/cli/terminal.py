@@ -360,7 +360,8 @@ def show_runs(found: Sequence[runs.Entry], page: Path | None) -> None:
         differing = runs.differing(found)
         out.print()
         for path, values in differing.items() if len(found) <= SIDE_BY_SIDE else ():
-            out.say(f"{path}: {' | '.join('–' if v is None else str(v) for v in values)}")
+            if "–" not in values:  # those of one family alone are on the page
+                out.say(f"{path}: {' | '.join(values)}")
         _made(out, f"{page}: {len(differing)} settings differ (open it in a browser)")
 
 
@@ -391,7 +392,7 @@ def show_tuned(found: Tuned) -> None:
     for row in order:
         said = ", ".join(f"{path}={word}" for path, word in row.settings.items())
         said = "the preset" if row.number == 0 else said
-        words = (str(row.number), row.state, scored(row), duration(row.seconds), said)
+        words = (str(row.number), row.said, scored(row), duration(row.seconds), said)
         table.add_row(*map(Text, map(printable, words)))
     out.print()
     out.print(table)

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,6 +11,8 @@ from zeuxis.core.files import naming, write_file
 Row = TypeVar("Row", bound=Mapping[str, Any])
 LONGEST = 100_000
 """Characters of a line; a longer one is none of ours."""
+ACTIONS = {"rollback": "went back", "stop": "ended the run"}
+"""Actions in words; a knob is set by a sentence of its own."""
 
 
 class Log:
@@ -128,6 +130,19 @@ def standing(rows: Iterable[Row]) -> list[Row]:
             kept.pop()
         kept.append(row)
     return kept
+
+
+def happenings(log: Sequence[Mapping[str, Any]]) -> list[tuple[int, str]]:
+    """(Step, sentence): what was found wrong as the run went on, and what was done about it."""
+    found: list[tuple[int, str]] = []
+    for row in log:
+        said = row.get("evidence") if "finding" in row else row.get("why")
+        if isinstance(said, str) and said:
+            what = row.get("finding") or ACTIONS.get(str(row.get("action")), "")
+            known = "action" in row and found and said in found[-1][1]
+            told = [str(what)] if known else [str(what), said]
+            found.append((int(row["step"]), ": ".join(filter(None, told))))
+    return found
 
 
 def parse_line(line: bytes, longest: int = LONGEST) -> dict[str, Any] | None:

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from zeuxis.core import machine
 from zeuxis.core.errors import Invalid
 from zeuxis.core.family import Family
-from zeuxis.core.log import read_log, standing
+from zeuxis.core.log import happenings, read_log, standing
 from zeuxis.core.pixels import divided, premultiplied, to_array
 from zeuxis.core.progress import Progress
 from zeuxis.data import Prepared
@@ -31,7 +31,7 @@ from zeuxis.evaluation.report import Page, write
 from zeuxis.evaluation.report.measures import REFERENCES, cards
 from zeuxis.evaluation.report.outcome import Outcome
 from zeuxis.evaluation.report.pictures import HIDDEN, TILES, beside, hide
-from zeuxis.evaluation.report.training import curves, facts, happenings, sheets, summary
+from zeuxis.evaluation.report.training import curves, facts, sheets, summary
 from zeuxis.evaluation.report.translated import section
 from zeuxis.evaluation.report.verdict import UNMEASURED, advised, verdict
 from zeuxis.evaluation.sides import Side, look, measure

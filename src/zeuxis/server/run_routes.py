@@ -13,7 +13,7 @@ from fastapi.responses import Response
 
 from zeuxis.core.errors import NotFound
 from zeuxis.core.files import inside, read_json, read_plain
-from zeuxis.core.log import read_log, standing
+from zeuxis.core.log import happenings, read_log, standing
 from zeuxis.core.request import Request
 from zeuxis.core.settings import Data, Training
 from zeuxis.families import FAMILIES
@@ -41,12 +41,19 @@ def routes(models: Models, runs: Mapping[str, Path]) -> fastapi.APIRouter:
         answer = await models.ask(Order(number=0, verb=FAMILY, body=family.encode()))
         return Response(answer.body, answer.status, media_type=answer.media)
 
-    @router.get("/runs/{run}/log", summary="Losses and scores by step.")
+    @router.get(
+        "/runs/{run}/log", summary="Losses and scores by step, and what the doctor found and did."
+    )
     def log(run: str, after: Annotated[int, Query(ge=-1)] = -1) -> dict[str, Any]:
         rows = list(read_log(find(runs, run) / "log.jsonl"))
         new = (row for row in standing(rows) if row["step"] > after)
         again = sum(row.get("action") == "rollback" for row in rows)
-        return {"log": [dict(_finite(row)) for row in new], "rollbacks": again}
+        happened = [{"step": step, "text": text} for step, text in happenings(rows)]
+        return {
+            "log": [dict(_finite(row)) for row in new],
+            "rollbacks": again,
+            "happened": happened,
+        }
 
     @router.get("/runs/{run}/samples", summary="Steps with a sheet of samples.")
     def sheets(run: str) -> dict[str, list[int]]:

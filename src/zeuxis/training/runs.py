@@ -13,12 +13,18 @@ from zeuxis.core.files import read_json, write_file
 from zeuxis.core.lock import is_held
 from zeuxis.core.log import read_log, standing
 from zeuxis.core.progress import Event, Watch
+from zeuxis.core.request import word
 from zeuxis.evaluation import report
 from zeuxis.evaluation.report import charts
 from zeuxis.training.folder import EVENTS, LOCK
 
 SHOWN = ("kernel_distance", "total")
 """Parts of the names of what is drawn in the comparison's curves."""
+LEDE = (
+    "Kernel distance is how far samples are from real images: lower is better, and only runs on the same "
+    "images compare. After ± is half of the 95 % interval; without it the score was taken during training, "
+    "of fewer samples."
+)
 LOOK = 0.5
 """Seconds between looks at a run that is followed."""
 
@@ -135,21 +141,36 @@ def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, value[:12] if path == "dataset" and isinstance(value, str) else value
         return
     for key, inner in value.items():
+        key = "family" if (path, key) == ("", "config") else key  # as it is typed
         yield from _flat(inner, f"{path}.{key}" if path else key)
 
 
-def differing(entries: Sequence[Entry]) -> dict[str, list[Any]]:
-    """Settings that are not the same in all runs, by path: the value in each, None where it has none."""
+def differing(entries: Sequence[Entry]) -> dict[str, list[str]]:
+    """Settings that are not the same in all runs, by path: as typed for each, "–" where it has none.
+
+    Those that all of them have come first.
+    """
     paths = dict.fromkeys(path for each in entries for path in each.settings)
-    rows = {path: [each.settings.get(path) for each in entries] for path in paths}
-    return {path: row for path, row in rows.items() if any(value != row[0] for value in row)}
+    rows = {
+        path: [word(each.settings[path]) if path in each.settings else "–" for each in entries]
+        for path in paths
+    }
+    differ = {path: row for path, row in rows.items() if any(value != row[0] for value in row)}
+    return dict(sorted(differ.items(), key=lambda item: "–" in item[1]))
+
+
+def names(entries: Sequence[Entry]) -> list[str]:
+    """What runs are called: the names of their folders, or whole paths where two have the same."""
+    short = [each.folder.name for each in entries]
+    return short if len({*short}) == len(short) else [str(each.folder) for each in entries]
 
 
 def write_page(entries: Sequence[Entry], out: Path) -> Path:
     """Write a page that compares runs: scores, settings that differ, curves beside each other."""
-    names = [each.folder.name for each in entries]
+    called = names(entries)
     rows: dict[str, list[str]] = {
         "family": [each.family for each in entries],
+        "images": [each.source for each in entries],
         "state": [
             f"{each.state}, step {far}" if (far := reached(each)) else each.state
             for each in entries
@@ -157,19 +178,18 @@ def write_page(entries: Sequence[Entry], out: Path) -> Path:
         "kernel distance": [scored(each) for each in entries],
         "verdict": [each.verdict or "–" for each in entries],
     }
-    differ = {
-        path: ["–" if v is None else str(v) for v in row]
-        for path, row in differing(entries).items()
-    }
+    differ = differing(entries)
     logs = [standing(read_log(each.folder / "log.jsonl")) for each in entries]
     parts = [
-        report.table("Scores", names, rows),
-        report.table("Settings that differ", names, differ)
+        f'<p class="summary">{LEDE}</p>',
+        report.table("Scores", called, rows),
+        report.table("Settings that differ", called, differ)
         if differ
         else "<p>All settings are equal.</p>",
-        f'<h2>Curves</h2><div class="curves">{"".join(_curves(entries, logs))}</div>',
+        f'<h2>Curves</h2><div class="curves">{"".join(_curves(called, logs))}</div>',
     ]
-    page = report.document(f"{len(entries)} runs", parts, sharp=False)
+    title = " and ".join(called) if len(called) < 3 else f"{len(called)} runs"
+    page = report.document(title, parts, sharp=False)
     write_file(out, lambda beside: beside.write_text(page, encoding="utf-8"))
     return out
 
@@ -178,7 +198,7 @@ def reached(each: Entry) -> str:
     """The last step and how many there are to be; "" of a run that is not trained here."""
     if each.state == "adopted":
         return ""
-    return f"{each.step:,}" if each.step == each.steps else f"{each.step:,} of {each.steps:,}"
+    return f"{each.step:,}" if each.steps in (0, each.step) else f"{each.step:,} of {each.steps:,}"
 
 
 def scored(each: Entry) -> str:
@@ -189,17 +209,25 @@ def scored(each: Entry) -> str:
     return charts.number(each.score[0]) if each.score else "–"
 
 
-def _curves(entries: Sequence[Entry], logs: Sequence[Sequence[Mapping[str, Any]]]) -> Iterator[str]:
+def _curves(called: Sequence[str], logs: Sequence[Sequence[Mapping[str, Any]]]) -> Iterator[str]:
     """One figure a quantity, a line a run."""
     quantities = dict.fromkeys(
         name for log in logs for row in log for name in row if name.endswith(SHOWN)
     )
     for name in sorted(quantities, key=lambda name: ("/" in name, name)):
         lines = {
-            each.folder.name: [(row["step"], float(row[name])) for row in log if name in row]
-            for each, log in zip(entries, logs, strict=True)
+            run: [(row["step"], float(row[name])) for row in log if name in row]
+            for run, log in zip(called, logs, strict=True)
         }
-        yield charts.lines(name.replace("/", ": ").replace("_", " "), lines)
+        yield charts.lines(charts.quantity(name), lines)
+
+
+def _ended(folder: Path) -> str:
+    """How a run stands that nobody trains."""
+    each = entry(folder)
+    score = f"; kernel distance {scored(each)}" if each.score else ""
+    again = "" if each.state == "finished" else "; the command that began it goes on with it"
+    return f"{each.state} at step {reached(each)}{score}{again}"
 
 
 def follow(folder: Path, watch: Watch) -> None:
@@ -220,5 +248,6 @@ def follow(folder: Path, watch: Watch) -> None:
             watch(Event(row["kind"], row.get("text", ""), row["done"], row["total"], numbers))
         size, seen = now, len(events) or seen
         if not held:
+            watch(Event("note", _ended(folder)))
             return
         time.sleep(LOOK)

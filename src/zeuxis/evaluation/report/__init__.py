@@ -3,6 +3,7 @@
 import base64
 import dataclasses
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -186,13 +187,18 @@ def table(title: str, heads: Sequence[str], rows: Mapping[str, Sequence[str]]) -
     """A heading and a table of words: a line for each of `rows`, a column for each of `heads`."""
     head = "".join(f"<th>{markup(one)}</th>" for one in heads)
     body = "".join(
-        f"<tr><td>{markup(name)}</td>{''.join(f'<td>{markup(value)}</td>' for value in row)}</tr>"
+        f"<tr><td>{_foldable(markup(name))}</td>{''.join(f'<td>{markup(value)}</td>' for value in row)}</tr>"
         for name, row in rows.items()
     )
     return (
         f'<h2>{markup(title)}</h2><div class="wide"><table class="measures"><thead><tr><th></th>{head}'
         f"</tr></thead><tbody>{body}</tbody></table></div>"
     )
+
+
+def _foldable(name: str) -> str:
+    """A setting's path that a narrow screen breaks at dots and underscores."""
+    return re.sub("([._])", r"\1<wbr>", name)
 
 
 def image(pixels_HWC: np.ndarray, alt: str = "", least: int = 0) -> str:

@@ -5,23 +5,35 @@ from collections.abc import Mapping, Sequence
 
 from zeuxis.core.words import markup
 
-WIDTH, HEIGHT, LEFT, BOTTOM = 320, 150, 44, 20
+WIDTH, HEIGHT, LEFT, BOTTOM = 320, 150, 50, 20
 POINTS = 300
 LOOKS = 6
 """Ways in which lines of one chart look (`page.css`); then they begin again."""
 
 
 def number(value: float) -> str:
-    """A number for a label: three digits that matter.
+    """A number for a label: three digits that matter, in at most seven characters.
 
-    >>> number(0.01234), number(12345.6), number(0.0)
-    ('0.0123', '12,346', '0')
+    >>> number(0.01234), number(12345.6), number(0.0), number(-7.89e27), number(2e-5)
+    ('0.0123', '12,346', '0', '-7.9e27', '2.0e-5')
     """
     if value == 0 or not math.isfinite(value):
         return "0" if value == 0 else "not finite"
-    if abs(value) >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.3g}" if abs(value) >= 1e-3 else f"{value:.1e}"
+    if not 1e-3 <= abs(value) < 99_999.5:
+        digits, _, exponent = f"{value:.1e}".partition("e")
+        return f"{digits}e{int(exponent)}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def quantity(name: str) -> str:
+    """What is logged as phase/term, or as a score, in words.
+
+    >>> quantity("main/total"), quantity("generator/grad_norm"), quantity("kernel_distance")
+    ('loss', 'generator: gradient norm', 'kernel distance')
+    """
+    phase, _, term = name.rpartition("/")
+    words = {"total": "loss", "grad_norm": "gradient norm"}.get(term, term.replace("_", " "))
+    return words if phase in ("", "main") else f"{phase}: {words}"
 
 
 def with_half(value: float, half: float) -> str:

@@ -1,6 +1,6 @@
 """What a run's folder tells of its training: curves, sheets of samples, facts."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 from zeuxis.data import Prepared
 from zeuxis.data.pictures import picture
 from zeuxis.evaluation.drawn import COLUMNS, cell
-from zeuxis.evaluation.report.charts import number
+from zeuxis.evaluation.report.charts import number, quantity
 from zeuxis.inference.model import Model
 
 SHEETS = 8
@@ -18,23 +18,12 @@ def curves(log: list[dict[str, float]]) -> Iterator[tuple[str, list[int], list[f
     """Each logged quantity, scores first, then totals, then the rest."""
     found: dict[str, dict[int, float]] = {}  # where a run went back, what it did then counts
     for line in log:
-        for name, value in line.items():
+        for name, value in line.items() if "action" not in line else ():
             if name != "step" and isinstance(value, int | float):
                 found.setdefault(name, {})[int(line["step"])] = float(value)
     for name in sorted(found, key=lambda name: ("/" in name, not name.endswith("/total"), name)):
-        title, points = name.replace("/", ": ").replace("_", " "), sorted(found[name].items())
-        yield title, [step for step, _ in points], [value for _, value in points]
-
-
-def happenings(log: Sequence[Mapping[str, Any]]) -> list[tuple[int, str]]:
-    """(Step, sentence): what was found wrong as the run went on, and what was done about it."""
-    found = []
-    for row in log:
-        said = row.get("evidence") if "finding" in row else row.get("why")
-        if isinstance(said, str) and said:
-            what = f"{row['finding']}: " if isinstance(row.get("finding"), str) else ""
-            found.append((int(row["step"]), what + said))
-    return found
+        points = sorted(found[name].items())
+        yield quantity(name), [step for step, _ in points], [value for _, value in points]
 
 
 def sheets(model: Model, log: list[dict[str, float]]) -> Iterator[tuple[str, np.ndarray]]:

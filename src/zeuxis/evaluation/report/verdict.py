@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from zeuxis.core.log import read_log
 from zeuxis.core.words import printable
 from zeuxis.evaluation.diagnosis import Finding
 from zeuxis.evaluation.report import FIRST, Card, Verdict, Word
@@ -131,6 +132,7 @@ def advised(
         folder: the run.
         facts: of the model, from `config.json`.
     """
+    rate = _lowered(folder, facts)
     folder = Path(folder.name) if folder.is_absolute() else folder
     run, source = shlex.quote(str(folder)), shlex.quote(str(facts.get("source", "SOURCE")))
     if given.word == "unknown" and given.action != LOOK:
@@ -146,11 +148,23 @@ def advised(
         action = "Train on more images, or with augmentation"
         words = ["data.flip=true", "data.crop=0.1"]
         command = _train(facts, source, f"{folder}-augmented", words)
+    elif rate:
+        action = "Train again with the learning rate that the doctor came down to"
+        command = _train(facts, source, f"{folder}-slower", [f"training.lr={rate:.2g}"])
     else:
         action = "Train longer"
         command = _train(facts, source, f"{folder}-longer", [], f" --from {run}")
     typed = command == printable(command)
     return dataclasses.replace(given, action=action, command=command if typed else "")
+
+
+def _lowered(folder: Path, facts: Mapping[str, Any]) -> float:
+    """The learning rate that a run ended with, if the doctor had to lower it; else 0."""
+    rows = read_log(folder / "log.jsonl")
+    factors = [row.get("value") for row in rows if row.get("knob") == "lr"]
+    asked = facts.get("training", {}).get("lr")
+    known = factors and isinstance(factors[-1], int | float) and isinstance(asked, int | float)
+    return factors[-1] * asked if known else 0.0
 
 
 def _train(
@@ -159,6 +173,7 @@ def _train(
     """A command that trains such a model again, longer, with the settings that were given then."""
     minutes = math.ceil(LONGER * facts.get("progress", {}).get("seconds", 0) / 60)
     words = [word for word in shlex.split(str(facts.get("command", "")))[1:] if "=" in word]
-    kept = [shlex.quote(w) for w in words if not w.startswith(("training.precision=", *more))]
+    new = ("training.precision=", *(f"{word.partition('=')[0]}=" for word in more))
+    kept = [shlex.quote(word) for word in words if not word.startswith(new)]
     parts = [f"zeuxis train {facts.get('family')} {source}{start} --minutes {max(2, minutes)}"]
     return " ".join([*parts, "--out", shlex.quote(out), *kept, *more])

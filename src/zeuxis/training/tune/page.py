@@ -49,7 +49,8 @@ def render(
         "early, and show their last score. The line is the best so far. What lies beyond the chart stands at "
         f"its edge.</p>{_wide(searches.history(points))}",
         _importance(study, len(shown)),
-        "<h2>Settings beside scores</h2><p>A line a trial; the better, the stronger; the best is thick.</p>",
+        "<h2>Settings beside scores</h2><p>A line a trial; the better its score, the stronger; the best is "
+        "thick. Dashed ones ended early. The score stands at the right, low is good.</p>",
         _wide(searches.parallel(points, _scales(axes, shown))),
         _table(rows, winner, axes),
     ]
@@ -172,7 +173,7 @@ def _line(row: Row, wins: bool, axes: Sequence[Axis]) -> str:
     name = f'<a href="{folder}">{row.number}</a>{" (preset)" if row.number == 0 else ""}'
     value, low, high = (number(end) for end in row.score) if row.score else ("–", "", "")
     ends = f"{low} to {high}" if low else ""
-    cells = [row.state, value, ends, f"{row.seconds:.0f} s"]
+    cells = [row.said, value, ends, f"{row.seconds:.0f} s"]
     cells += [row.settings.get(axis.path, "–") for axis in axes]
     line = "".join(f"<td>{markup(cell)}</td>" for cell in cells)
     why = ""

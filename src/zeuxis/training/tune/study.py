@@ -52,6 +52,11 @@ class Row:
     why: str
     seconds: float
 
+    @property
+    def said(self) -> str:
+        """The state in words."""
+        return {"pruned": "ended early", "left": "stopped"}.get(self.state, self.state)
+
 
 class Study:
     """A search on disk.
