@@ -74,7 +74,8 @@ test("what is measured later is added once; a training that went back is read ag
     const asked = typeof request === "string" ? request : request.url;
     const after = Number(/after=(-?\d+)/.exec(asked)?.[1] ?? -1);
     const found = rows.filter((row) => row.step > after);
-    return new Response(JSON.stringify({ log: found, rollbacks, steps: [] }));
+    const happened = rollbacks > 0 ? [{ step: 3, text: "diverging: far" }] : [];
+    return new Response(JSON.stringify({ log: found, rollbacks, happened, steps: [] }));
   });
   const run = new Following("run");
   await run.refresh();
@@ -84,6 +85,7 @@ test("what is measured later is added once; a training that went back is read ag
   [rows, rollbacks] = [[...log.slice(0, 1), { step: 2, "main/total": 9 }], 1];
   await run.refresh();
   expect(run.rows.value).toEqual(rows);
+  expect(run.happened.value).toEqual([{ step: 3, text: "diverging: far" }]); // though its row is gone
   run.close();
   vi.unstubAllGlobals();
 });

@@ -154,6 +154,9 @@ export const train = {
     early: "Too early to tell.",
   },
   notes: "Notes",
+  doctor: "What the doctor found",
+  marked: "Dashed lines mark it on the curves.",
+  happened: (step: number, text: string) => `Step ${figures.format(step)}: ${text}`,
   curveNames: {
     kernel_distance: "Distance to your pictures, lower is better",
     losses: "What each still gets wrong",

@@ -10,10 +10,13 @@ const HEIGHT = 180;
 /** Curves by step, with the cursor that the film has, too. */
 export function Curves({
   rows,
+  marks,
   at,
   onAt,
 }: {
   rows: readonly Row[];
+  /** Steps at which something went wrong. */
+  marks: readonly number[];
   at: number | undefined;
   onAt: (step: number) => void;
 }) {
@@ -23,7 +26,7 @@ export function Curves({
   return (
     <div class="curves">
       {groups.map((names) => (
-        <Chart key={names.join()} names={names} rows={rows} at={at} onAt={onAt} />
+        <Chart key={names.join()} names={names} rows={rows} marks={marks} at={at} onAt={onAt} />
       ))}
     </div>
   );
@@ -32,11 +35,13 @@ export function Curves({
 function Chart({
   names,
   rows,
+  marks,
   at,
   onAt,
 }: {
   names: string[];
   rows: readonly Row[];
+  marks: readonly number[];
   at: number | undefined;
   onAt: (step: number) => void;
 }) {
@@ -44,6 +49,8 @@ function Chart({
   const plot = useRef<uPlot>(undefined);
   const told = useRef(onAt);
   told.current = onAt;
+  const marked = useRef(marks);
+  marked.current = marks;
   const title =
     say.train.curveNames[
       names.length === 1 && names[0] === "kernel_distance" ? "kernel_distance" : "losses"
@@ -53,6 +60,7 @@ function Chart({
     const box = place.current;
     if (box === null) return;
     const [ink, line] = [colour(box, "--soft"), colour(box, "--line")];
+    const rust = colour(box, "--rust");
     const strokes = [colour(box, "--grape"), colour(box, "--leaf")];
     const axis = {
       stroke: ink,
@@ -78,6 +86,7 @@ function Chart({
           })),
         ],
         hooks: {
+          draw: [(self) => dash(self, marked.current, rust)],
           setCursor: [
             (self) => {
               const event = self.cursor.event;
@@ -101,7 +110,7 @@ function Chart({
     };
   }, [names.join(), theme.value]);
 
-  useEffect(() => plot.current?.setData(aligned(rows, names)), [rows]);
+  useEffect(() => plot.current?.setData(aligned(rows, names)), [rows, marks.length]);
   useEffect(() => {
     const made = plot.current;
     if (made === undefined || at === undefined) return;
@@ -122,6 +131,24 @@ function Chart({
       <div ref={place} class="chart" role="img" aria-label={described(rows, names, title ?? "")} />
     </figure>
   );
+}
+
+/** Dashed lines from top to bottom at these steps. */
+function dash(plot: uPlot, steps: readonly number[], stroke: string): void {
+  const { ctx, bbox } = plot;
+  ctx.save();
+  ctx.strokeStyle = stroke;
+  ctx.lineWidth = devicePixelRatio;
+  ctx.setLineDash([3 * devicePixelRatio, 3 * devicePixelRatio]);
+  for (const step of new Set(steps)) {
+    const x = plot.valToPos(step, "x", true);
+    if (x < bbox.left || x > bbox.left + bbox.width) continue;
+    ctx.beginPath();
+    ctx.moveTo(x, bbox.top);
+    ctx.lineTo(x, bbox.top + bbox.height);
+    ctx.stroke();
+  }
+  ctx.restore();
 }
 
 /** A colour of the page as a canvas takes it. */

@@ -12,7 +12,7 @@ import { href } from "../../router";
 import { say } from "../../words";
 import { Curves } from "./Curves";
 import { Film } from "./Film";
-import { Following, nearest, players, type Row, trend } from "./run";
+import { Following, type Happened, nearest, players, type Row, trend } from "./run";
 
 /** A training as it goes on, and what is left when it has ended. */
 export function RunPage({ id }: { id: string }) {
@@ -73,10 +73,16 @@ export function RunPage({ id }: { id: string }) {
               onPick={(step) => setPicked(step === newest ? undefined : step)}
             />
           )}
-          <Curves rows={run.rows.value} at={at} onAt={(step) => setPicked(nearest(steps, step))} />
+          <Curves
+            rows={run.rows.value}
+            marks={run.happened.value.map((one) => one.step)}
+            at={at}
+            onAt={(step) => setPicked(nearest(steps, step))}
+          />
         </section>
         <aside class="run-side">
           <Standing rows={run.rows.value} />
+          <Doctor happened={run.happened.value} />
           <Notes of={run.notes.value} />
           {going && <p class="soft">{say.train.safe}</p>}
           <div class="run-tools">
@@ -147,6 +153,22 @@ function Standing({ rows }: { rows: readonly Row[] }) {
         </dt>
         <dd>{say.train.discriminatorSays[ahead]}</dd>
       </dl>
+    </section>
+  );
+}
+
+/** What was found wrong, and done about it: of the log, so that it is there after a reload, too. */
+function Doctor({ happened }: { happened: readonly Happened[] }) {
+  if (happened.length === 0) return null;
+  return (
+    <section>
+      <h2>{say.train.doctor}</h2>
+      <p class="small soft">{say.train.marked}</p>
+      <ul class="notes small">
+        {happened.map((one, i) => (
+          <li key={i}>{say.train.happened(one.step, one.text)}</li>
+        ))}
+      </ul>
     </section>
   );
 }

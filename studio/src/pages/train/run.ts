@@ -6,9 +6,16 @@ import { onEvent } from "../../api/events";
 
 export type Row = { step: number } & Record<string, number | null>;
 
+/** What the doctor found at a step, or did. */
+export interface Happened {
+  step: number;
+  text: string;
+}
+
 interface Logged {
   log: Row[];
   rollbacks: number;
+  happened: Happened[];
 }
 
 const SOONEST = 1500;
@@ -16,6 +23,7 @@ const SOONEST = 1500;
 export class Following {
   readonly rows = signal<readonly Row[]>([]);
   readonly steps = signal<readonly number[]>([]);
+  readonly happened = signal<readonly Happened[]>([]);
   readonly notes = signal<readonly string[]>([]);
   /** How often the training has gone back to an older step, whose rows were read again. */
   private rollbacks = 0;
@@ -48,6 +56,8 @@ export class Following {
       if (back || kept.length + log.length > this.rows.value.length)
         this.rows.value = [...kept, ...log];
       this.rollbacks = rollbacks;
+      if (newest.happened.length !== this.happened.value.length)
+        this.happened.value = newest.happened;
       if (samples.steps.length !== this.steps.value.length) this.steps.value = samples.steps;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error; // before its first step there is no run
