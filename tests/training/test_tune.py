@@ -234,7 +234,7 @@ def test_the_recipe_trains_what_won(done, photos, tmp_path):
     more = ["--no-evaluate", "--out", tmp_path / "run", "training.lr=0.01"]
     assert zeuxis(*words, *more) == 0
     made = runs.entry(tmp_path / "run").settings
-    assert made["config.clean"] == 0.75 and made["training.lr"] == 0.01
+    assert made["family.clean"] == 0.75 and made["training.lr"] == 0.01
     command = json.loads((tmp_path / "run" / "config.json").read_text())["command"]
     assert "recipe.toml" not in command and "family.clean=0.75" in command
 
