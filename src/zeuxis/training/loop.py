@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from zeuxis.core.errors import OutOfTime, Stopped
 from zeuxis.core.family import Family, Loader
@@ -152,9 +151,9 @@ class _Loop:
         """Steps, looks and saves, to the end of the run."""
         state, training = self.state, self.state.training
         began, done = time.perf_counter(), 0
-        before, terms = state.seconds, dict[str, Tensor]()
+        before = state.seconds
         while True:
-            self._look(terms, check)
+            self._look(check)
             state.seconds = before + time.perf_counter() - began
             if any(_due(state.step, n, training.steps) for n in (training.save_every, state.back)):
                 self.save()
@@ -163,23 +162,23 @@ class _Loop:
             if state.ended or state.step >= training.steps:
                 return
             now = time.perf_counter()
-            terms = train_step(state, self.loader)
+            state.terms, state.scores = train_step(state, self.loader), {}
             state.step, done = state.step + 1, done + 1
             slow = self.pace.note(time.perf_counter() - now, training.steps - state.step)
             self.rate = done / (time.perf_counter() - began)
             if slow:
                 self.watch(Event("note", slow))
 
-    def _look(self, terms: Mapping[str, Tensor], check: Check) -> None:
+    def _look(self, check: Check) -> None:
         """Each observer whose turn it is looks once, and what it answers is done."""
-        state, attempt, scores = self.state, self.state.attempt, dict[str, float]()
+        state, attempt = self.state, self.state.attempt
         for each in self.observers:
             step = state.step
             due = _due(step, each.every, state.training.steps)
             if not due or state.seen.get(each.name) == step:
                 continue
             self.log.check()
-            answer = self._answer(each, terms, scores, check)
+            answer = self._answer(each, check)
             if state.parallel.highest(answer != []):  # mostly it is, and a number is sent sooner
                 answer = state.parallel.agree(answer)
             if answer is None:
@@ -188,18 +187,12 @@ class _Loop:
             for action in answer:
                 self._do(action, each.name)
                 if isinstance(action, observers.Log) and action.kind == "probe":
-                    scores |= action.numbers
+                    state.scores |= action.numbers
             if state.attempt != attempt:
                 self.save()
                 return
 
-    def _answer(
-        self,
-        observer: Observer,
-        terms: Mapping[str, Tensor],
-        scores: Mapping[str, float],
-        check: Check,
-    ) -> list[Action] | None:
+    def _answer(self, observer: Observer, check: Check) -> list[Action] | None:
         """What an observer says, on the first process; None if it was stopped."""
         state = self.state
         if not state.parallel.first:
@@ -209,8 +202,8 @@ class _Loop:
             average=state.average,
             step=state.step,
             steps=state.training.steps,
-            terms=terms,
-            scores=scores,
+            terms=state.terms,
+            scores=state.scores,
             skipped=state.skips_in_a_row,
             attempt=state.attempt,
             knobs=state.knobs,
@@ -256,11 +249,9 @@ class _Loop:
     def _roll_back(self, before: int, by: str) -> None:
         """The state of an older checkpoint, but for what its author remembers and how often it went back."""
         state, folder = self.state, self.folder / "checkpoints"
+        # limits were learned from what is gone
         turned = {k: v for k, v in state.knobs.items() if not k.startswith("limit/")}
-        kept = {
-            "attempt": state.attempt + 1,
-            "knobs": turned,
-        }  # limits were learned from what is gone
+        kept = {"attempt": state.attempt + 1, "knobs": turned}
         memory = state.memory.get(by, {})
         if state.parallel.first:
             checkpoint.drop(folder, before, state.back)

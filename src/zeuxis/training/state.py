@@ -42,6 +42,7 @@ class Counters(pydantic.BaseModel, strict=True):
     knobs: dict[str, float]
     seen: dict[str, Natural]
     memory: dict[str, dict[str, Any]]
+    scores: dict[str, float] = {}
     log_bytes: Natural = 0
 
     @pydantic.model_validator(mode="before")
@@ -70,6 +71,8 @@ class State:
     Attributes:
         seen: the step at which each observer looked last.
         memory: what each remembers.
+        terms: losses and gradient norms of the last step, as phase/term.
+        scores: what observers have logged at this step: a stop comes between two of them, too.
         attempt: how often the run went back, and on with other draws.
         ended: whether an observer ended it before its last step.
     """
@@ -94,6 +97,8 @@ class State:
     knobs: dict[str, float] = dataclasses.field(default_factory=dict)
     seen: dict[str, int] = dataclasses.field(default_factory=dict)
     memory: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
+    terms: dict[str, Tensor] = dataclasses.field(default_factory=dict)
+    scores: dict[str, float] = dataclasses.field(default_factory=dict)
 
     COUNTERS = tuple(name for name in Counters.model_fields if name != "log_bytes")
 
@@ -115,6 +120,7 @@ class State:
             for index, slots in optimiser.state_dict()["state"].items():
                 tensors |= {f"optimiser/{name}/{index}/{k}": v for k, v in slots.items()}
         tensors |= {f"best/{key}": value for key, value in (self.best or {}).items()}
+        tensors |= {f"terms/{key}": value for key, value in self.terms.items()}
         return checkpoint.Checkpoint(
             tensors, {key: copy.deepcopy(getattr(self, key)) for key in self.COUNTERS}
         )
@@ -136,14 +142,14 @@ class State:
             setattr(self, key, getattr(counters, key))
 
     def _take(self, tensors: Mapping[str, Tensor]) -> None:
-        parts = ("model", "average", "optimiser", "best")
+        parts = ("model", "average", "optimiser", "best", "terms")
         groups: dict[str, dict[str, Tensor]] = {part: {} for part in parts}
         for key, value in tensors.items():
             group, _, rest = key.partition("/")
             groups[group][rest] = value
         self.model.load_state_dict(groups["model"])
         self.average.load_state_dict(groups["average"])
-        self.best = groups["best"] or None
+        self.best, self.terms = groups["best"] or None, groups["terms"]
         slots: dict[str, dict[int, dict[str, Tensor]]] = {}
         for key, value in groups["optimiser"].items():
             name, index, slot = key.split("/")

@@ -15,9 +15,7 @@ from zeuxis.training.observers import Action, Rollback, Set, View
 Memory = dict[str, Any]
 
 LOOK = 50
-"""Steps between looks at what changes slowly."""
-SEEN = 50
-"""Steps after which what is typical is known."""
+"""Steps between looks at what changes slowly, and after which what is typical is known."""
 DECAY = 0.98
 """Of moving averages, a step."""
 SPIKE, ABOVE = 100.0, 10.0
@@ -63,6 +61,8 @@ LEAKED = 0.5
 """Place of samples on the line from real images, 0, to augmented ones, 1."""
 WORSE = 1.5
 """Multiple of its best score from which on a run is getting worse, three scores in a row."""
+NEAR = 0.1
+"""Kernel distance below which 256 samples are as near as real images, and scores differ by chance."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,7 +106,8 @@ def gradient_spike(view: View, memory: Memory, heals: bool) -> Iterator[Finding 
         if term != "grad_norm" or not 0 < norm < math.inf:
             continue
         size, typical = math.log(norm), memory.setdefault(phase, {"n": 0, "log": 0.0})
-        if typical["n"] >= SEEN and size > _limit(typical):
+        known = typical.get("limit", math.inf)
+        if norm > known:
             times = math.exp(size - typical["log"])
             evidence = (
                 f"the gradient of {phase} is {times:,.0f} times its usual size at step {view.step}"
@@ -117,10 +118,12 @@ def gradient_spike(view: View, memory: Memory, heals: bool) -> Iterator[Finding 
         typical["log"] += max(1 - DECAY, 1 / typical["n"]) * (size - typical["log"])
         top = typical.get("top", size)
         typical["top"] = max(size, top + (1 - DECAY) * (size - top))
-        if heals and typical["n"] >= SEEN and typical["n"] % LOOK == 0:
-            limit = math.exp(_limit(typical))
-            now = view.knobs.get(f"limit/{phase}", math.inf)
-            if not 0.25 < limit / now < 4:
+        if typical["n"] % LOOK:
+            continue
+        limit = max(SPIKE * math.exp(typical["log"]), ABOVE * math.exp(typical["top"]))
+        if not 0.25 < limit / known <= 1:  # raised at once, so that none is left out for its age
+            typical["limit"] = limit
+            if heals:
                 yield Set(f"limit/{phase}", limit, "")
 
 
@@ -159,7 +162,7 @@ def does_not_move(view: View, memory: Memory, heals: bool) -> Iterator[Finding]:
             for p in view.model.get_submodule(path).parameters()
         )
         due = phase.start * view.steps <= view.step - LOOK and view.step <= phase.stop * view.steps
-        if due and memory.get(phase.name) == total and view.skipped < LOOK:
+        if due and memory.get(phase.name) == total:
             evidence = f"no weight of {phase.name} changed between steps {view.step - LOOK} and {view.step}"
             yield Finding("does not move", evidence)
         memory[phase.name] = total
@@ -173,7 +176,7 @@ def one_player_wins(view: View, memory: Memory, heals: bool) -> Iterator[Finding
     memory["n"] = memory.get("n", 0) + 1
     memory["loss"] = memory.get("loss", loss) + (1 - DECAY) * (loss - memory.get("loss", loss))
     kind = getattr(view.model.config, "loss", "")
-    if kind == "wasserstein" or memory["n"] < 2 * SEEN:
+    if kind == "wasserstein" or memory["n"] < 2 * LOOK:
         return
     usual = UNDECIDED.get(kind, 0.0) if isinstance(view.model, Generates) else 0.0
     if memory["loss"] < (max(SURE, EASY * usual) if view.step >= LEARNED else SURE):
@@ -281,7 +284,10 @@ def getting_worse(view: View, memory: Memory, heals: bool) -> Iterator[Finding]:
     if score is None or not math.isfinite(score):
         return
     best = min(score, memory.get("best", score))
-    memory["best"], memory["row"] = best, memory.get("row", 0) + 1 if score > WORSE * best else 0
+    memory["best"], memory["row"] = (
+        best,
+        memory.get("row", 0) + 1 if score > WORSE * max(best, NEAR) else 0,
+    )
     if memory["row"] == IN_A_ROW:
         evidence = (
             f"the distance to real images is {score:.2f} at step {view.step}, and was {best:.2f}"
@@ -304,11 +310,6 @@ SIGNS: tuple[Sign, ...] = (
     samples,
     getting_worse,
 )
-
-
-def _limit(typical: Memory) -> float:
-    """Logarithm of the gradient norm beyond which a gradient is not taken."""
-    return max(typical["log"] + math.log(SPIKE), typical["top"] + math.log(ABOVE))
 
 
 def _may_be_asked(view: View) -> bool:
