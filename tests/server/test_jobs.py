@@ -130,6 +130,24 @@ def test_a_job_that_cannot_train_says_why_without_folders_of_the_server(jobs, tm
     assert str(tmp_path) not in (jobs.folder / of_jobs.EVENTS).read_text()
 
 
+@breaks("server/jobs.py", "sentence.replace(path, name)", "sentence")
+@breaks("server/job.py", "text=plain(event.text)", "text=event.text")
+@breaks("server/job.py", 'return "failed", plain(str(error))', 'return "failed", str(error)')
+def test_what_a_job_says_names_sources_as_clients_do(jobs, icons, tmp_path):
+    """Also the command that would repeat it."""
+    asked = {name: value for name, value in REQUEST.items() if name != "steps"}
+    job, _ = jobs.create({"request": {**asked, "minutes": 0.01}})
+    work(jobs, job)
+    said = (jobs.folder / of_jobs.EVENTS).read_text()
+    assert "zeuxis train gan icons --seed" in said and str(tmp_path) not in said
+    job, _ = jobs.create({"request": {**REQUEST, "source": "icons"}})
+    for picture in icons.iterdir():
+        picture.unlink()
+    work(jobs, job)
+    assert job.facts().state == "failed" and "icons" in job.facts().sentence
+    assert str(tmp_path) not in job.facts().sentence
+
+
 @breaks("server/jobs.py", "!= (kind, request):", "if False:")
 def test_the_same_key_makes_one_job(jobs):
     first, new = jobs.create(BODY, key="k1")

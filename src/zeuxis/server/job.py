@@ -17,7 +17,7 @@ from zeuxis.core.lock import locked
 from zeuxis.core.progress import Event, Watch, leaving, ticks
 from zeuxis.core.request import Request
 from zeuxis.core.settings import Data
-from zeuxis.server.jobs import ASKED, EVENTS, EXPORT, LOCK, STOP, Job
+from zeuxis.server.jobs import ASKED, EVENTS, EXPORT, LOCK, STOP, Job, without_folders
 
 NICE = 10
 Values = Mapping[str, Any]
@@ -41,29 +41,36 @@ def _work(job: Job, paths: dict[str, Any]) -> tuple[str, str]:
     """How it ended: a state, and a sentence."""
     stop, kind = job.folder / STOP, job.asked["kind"]
 
+    def plain(sentence: str) -> str:
+        """Without the folders of this machine."""
+        sentence = sentence.replace(str(job.run), job.id).replace(str(job.folder), job.id)
+        return without_folders(sentence, paths, job.asked["request"])
+
     def asked() -> bool:
         return os.path.lexists(stop)
 
     try:
-        with _recording(job) as tell:
+        with _recording(job, plain) as tell:
             WORK[kind]({**job.asked["request"], **paths}, job, tell, asked)
     except Stopped as stopped:
-        return (ASKED.get(stop.read_text(), "stopped") if asked() else "queued"), str(stopped)
+        return (ASKED.get(stop.read_text(), "stopped") if asked() else "queued"), plain(
+            str(stopped)
+        )
     except (Error, OSError) as error:
-        return "failed", str(error).replace(str(job.run), job.id)
+        return "failed", plain(str(error))
     return "finished", ""
 
 
 @contextlib.contextmanager
-def _recording(job: Job) -> Iterator[Watch]:
-    """A watcher that writes into the events of all jobs, and into the job's own where no run does."""
+def _recording(job: Job, plain: Callable[[str], str]) -> Iterator[Watch]:
+    """A watcher that writes, plainly, into events of all jobs, and into the job's own where no run does."""
     recorders = [Recorder(job.folder.parent.parent / EVENTS, {"job": job.id}, bounded=False)]
     if job.asked["kind"] != "train":
         recorders.append(Recorder(job.folder / EVENTS))
 
     def tell(event: Event) -> None:
         for recorder in recorders:
-            recorder(_told(job, event))
+            recorder(dataclasses.replace(event, text=plain(event.text)))
 
     try:
         yield tell
@@ -131,11 +138,6 @@ WORK: Mapping[str, Callable[[Values, Job, Watch, Asked], None]] = {
     "export": _export,
 }
 """What is done for a job, by its kind."""
-
-
-def _told(job: Job, event: Event) -> Event:
-    """An event without the folders of this machine."""
-    return dataclasses.replace(event, text=event.text.replace(str(job.run), job.id))
 
 
 if __name__ == "__main__":

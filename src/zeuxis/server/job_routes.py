@@ -22,7 +22,7 @@ from fastapi.responses import (
 from zeuxis.core.errors import Invalid, NotFound
 from zeuxis.server.bodies import json_object, unless_gone
 from zeuxis.server.guard import API
-from zeuxis.server.jobs import EVENTS, EXPORT, KINDS, JobFacts, Jobs, read_request
+from zeuxis.server.jobs import EVENTS, EXPORT, KINDS, JobFacts, Jobs, read_request, without_folders
 from zeuxis.server.problems import Late, Refused
 from zeuxis.server.stream import events
 
@@ -221,13 +221,13 @@ class Estimates:
         async with self._lock:
             if key not in self._kept:
                 await asyncio.to_thread(self._jobs.sets.tend)
-                self._kept[key] = await _measured(given)
+                self._kept[key] = await _measured(given, paths, asked)
                 while len(self._kept) > KEPT:
                     self._kept.popitem(last=False)
             return self._kept[key]
 
 
-async def _measured(request: str) -> Estimate:
+async def _measured(request: str, paths: Mapping[str, str], asked: Mapping[str, Any]) -> Estimate:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "zeuxis.server.estimate", request),
         stdin=asyncio.subprocess.DEVNULL,
@@ -245,7 +245,8 @@ async def _measured(request: str) -> Estimate:
             process.kill()
     told = json.loads(written.splitlines()[-1]) if written.strip() else {}
     if "detail" in told:
-        raise Refused(told["status"], told["detail"], told.get("code", ""))
+        detail = without_folders(told["detail"], paths, asked)
+        raise Refused(told["status"], detail, told.get("code", ""))
     if not told:
         raise Late("the process that estimates ended without a word; the server's log may say why")
     return Estimate.model_validate(told)

@@ -32,7 +32,7 @@ from typing import Any, Literal, cast
 import pydantic
 
 from zeuxis.core.errors import Conflict, Invalid, NotFound
-from zeuxis.core.files import read_json, sync_folder, write_json
+from zeuxis.core.files import cache_folder, read_json, sync_folder, write_json
 from zeuxis.core.lock import is_held
 from zeuxis.core.log import append, parse_line
 from zeuxis.core.request import Request
@@ -275,6 +275,20 @@ def _told(path: Path) -> Known:
         elif "asked" in row:
             known = Known()
     return known
+
+
+def without_folders(sentence: str, paths: Mapping[str, str], asked: Mapping[str, Any]) -> str:
+    """A sentence for clients, in which folders of this server have the names that clients know.
+
+    Args:
+        sentence: that may name them.
+        paths: of what a request names, by its field.
+        asked: the request, as the client wrote it.
+    """
+    known = {path: str(asked[field]) for field, path in paths.items() if Path(path).is_absolute()}
+    for path, name in {**known, str(cache_folder()): "the cache"}.items():
+        sentence = sentence.replace(path, name)
+    return sentence
 
 
 def read_request(kind: str, asked: Mapping[str, Any]) -> Settings:
