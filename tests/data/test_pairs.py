@@ -205,6 +205,14 @@ def test_folders_stay_classes_unless_pairs_are_asked_for_and_inspect_says_what_t
     assert any("hold pairs (10 files" in remark for remark in prepared.facts["remarks"])
     halves(source, target)(tmp_path / "wide")
     assert any("data.pairs=left:right" in line for line in data.inspect(tmp_path / "wide").lines())
+    both = data.prepare(tmp_path / "raw", tmp_path / "both", Data(pairs="A:B"))
+    same = Data(paired=True, source_kind="image")
+    assert (
+        data.ensure(both.folder, same).hash == both.hash
+    )  # as they are, so there is nothing to refuse
+    for other in (Data(paired=False), Data(source_kind="map")):
+        with pytest.raises(ValueError, match="is prepared; give data"):
+            data.ensure(both.folder, other)
     said = "\n".join(data.inspect(tmp_path / "raw", Data(pairs="A:B")).lines())
     assert (
         "look as if" not in said and "each image has a source: an image 16 x 16, 3 channels" in said

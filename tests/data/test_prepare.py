@@ -240,7 +240,9 @@ def test_how_many_are_held_out(count, asked, held):
         assert split.by_hash([str(i) for i in range(count)], asked).sum() == held
 
 
-@breaks("data/preparation/prepare.py", '"fit": fit}', "}")
+@breaks("data/preparation/prepare.py", ', "fit": fit}', "}")
+@breaks("data/preparation/prepare.py", '{"paired": paired, ', "{")
+@breaks("data/preparation/prepare.py", ', "source_kind": kind}', "}")
 def test_the_hold_out_that_is_asked_for_is_announced_and_kept_apart(tmp_path, monkeypatch):
     monkeypatch.setenv("ZEUXIS_CACHE", str(tmp_path / "cache"))
     np.save(
@@ -263,7 +265,13 @@ def test_the_hold_out_that_is_asked_for_is_announced_and_kept_apart(tmp_path, mo
     assert sorted(split_of.values()) == [0, 0, 30]
     with pytest.raises(ValueError, match="is prepared, with 30 images held out"):
         data.ensure(prepared.folder, Data(holdout=20))
-    for name, value in (("withhold", "a=b"), ("tiles", 8), ("fit", "pad")):
+    for name, value in (
+        ("withhold", "a=b"),
+        ("tiles", 8),
+        ("fit", "pad"),
+        ("paired", False),
+        ("source_kind", "map"),
+    ):
         with pytest.raises(ValueError, match=f"is prepared; give data.{name} with the source"):
             data.ensure(prepared.folder, Data(**{name: value}))
     with pytest.raises(ValueError, match="a whole number of images, or a share below 1"):

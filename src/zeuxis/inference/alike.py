@@ -28,12 +28,8 @@ def prepared_as(
         if name in recorded
     }
     if data.is_prepared(Path(source)):
-        form |= {
-            "holdout": None,
-            "tiles": None,
-            "withhold": "",
-            "fit": Data().fit,
-        }  # it keeps what it is
+        own = ("holdout", "tiles", "withhold", "fit", "paired", "source_kind")
+        form |= {name: getattr(Data(), name) for name in own}  # it keeps what it is
     settings = checked(Data, form, model.folder)
     translates = "source" in type(config).model_fields
     return data.ensure(source, settings, progress, translates)

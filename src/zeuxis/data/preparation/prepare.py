@@ -422,7 +422,11 @@ def _check_agrees(prepared: Prepared, settings: Data) -> None:
                 f"anew from its source, with data.consent={settings.consent}"
             )
     fit = settings.fit not in (Data().fit, prepared.facts.get("settings", {}).get("fit"))
+    source = prepared.fields.get("source")
+    paired = settings.paired not in (None, source and source.paired)
+    kind = settings.source_kind not in (None, source and source.field.kind)
     over = {"withhold": settings.withhold, "tiles": settings.tiles, "fit": fit}
+    over |= {"paired": paired, "source_kind": kind}
     for name, given in over.items():
         if given:
             raise Invalid(
