@@ -353,6 +353,19 @@ def test_time_ends_a_search(photos, tmp_path):
     assert len(searched(photos, tmp_path, minutes=1e-6, trials=5).rows) == 1
 
 
+@breaks("training/tune/study.py", "minutes is None or not rows:", "True:")
+@breaks("training/tune/study.py", "minutes is None or not rows:", "minutes is None or not whole:")
+def test_time_that_trials_took_which_did_not_end_well_counts(photos, tmp_path):
+    one = study(tmp_path, axes_of(photos, SPACE, fixed=DECLARED))
+    for begins in (True, False):
+        with contextlib.ExitStack() as held:
+            asked = one.claim(held, 5, 1.0)
+            assert (asked is not None) == begins
+            if asked:
+                asked.set_user_attr("seconds", 90.0)
+                one.study.tell(asked, state=optuna.trial.TrialState.FAIL)
+
+
 # Ends that come early
 
 

@@ -193,10 +193,10 @@ class Study:
     def _over(self, minutes: float | None) -> bool:
         """Whether one more trial would end after the time, if it takes as long as those before it."""
         rows = self.rows()
-        whole = [row.seconds for row in rows if row.state == "complete"]
-        if minutes is None or not whole:
+        if minutes is None or not rows:
             return False
-        usual = sum(whole) / len(whole)
+        whole = [row.seconds for row in rows if row.state == "complete"]
+        usual = sum(whole) / max(1, len(whole))
         spent = sum(
             max(row.seconds, usual) if row.state == "running" else row.seconds for row in rows
         )
