@@ -70,6 +70,7 @@ def differ(a, b):
     return np.abs(a.images.astype(int) - b.images).mean()
 
 
+@breaks("training/runs.py", '== folder / "config.json":', "== folder:")
 @breaks("training/runs.py", '.get("adopted"), dict)', '.get("adopted"), list)')
 @breaks("training/runs.py", '"source": adopted.get("name")', '"source": ""')
 def test_it_is_listed_among_the_runs(run, tmp_path, capsys):
@@ -79,6 +80,8 @@ def test_it_is_listed_among_the_runs(run, tmp_path, capsys):
     assert (found.folder, found.family, found.source) == (run, "pretrained", "tiny")
     assert (found.state, listing.reached(found)) == ("adopted", "")
     assert explain(run).state == "others have trained it (zeuxis adopt)"
+    with pytest.raises(NotFound, match="no training to watch"):
+        listing.follow(run, lambda event: None)
     assert main(["runs", str(run), "--compare", str(tmp_path / "page.html")]) == 0
     assert "pretrained adopted" in " ".join(capsys.readouterr().out.split())
     assert ">adopted<" in (tmp_path / "page.html").read_text()

@@ -53,6 +53,7 @@ def quick(tmp_path_factory):
         yield
 
 
+@breaks("training/run.py", "planned.probe_every > planned.steps:", "False:")
 @breaks("training/run.py", "job.resolved.unused(", "dict.keys(")
 def test_what_is_set_and_changes_nothing_is_said_before_training(photos, tmp_path):
     events = []
@@ -62,7 +63,9 @@ def test_what_is_set_and_changes_nothing_is_said_before_training(photos, tmp_pat
         out=tmp_path / "run",
         steps=1,
         threads=1,
-        overrides=tiny_words("tokenizer") | {"family.quantiser": "fsq", "family.codes": "16"},
+        keep="best",
+        overrides=tiny_words("tokenizer")
+        | {"family.quantiser": "fsq", "family.codes": "16", "training.probe_every": "9"},
         evaluate=False,
         watch=events.append,
     )
@@ -70,6 +73,7 @@ def test_what_is_set_and_changes_nothing_is_said_before_training(photos, tmp_pat
     said = "family.codes=16 is not used with family.quantiser=fsq, only with vq"
     first = next(i for i, event in enumerate(events) if event.kind == "step")
     assert notes.index(said) < first
+    assert "--keep best is not used since no scores are taken on the way" in str(notes[:first])
     assert not [note for note in notes if note.startswith("family.levels")]
 
 

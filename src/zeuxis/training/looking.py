@@ -59,7 +59,7 @@ def observers(
     prepared = draw.prepared
     columns = prepared.label_columns(resolved.conditions)
     if training.probe_every <= training.steps:
-        yield Scores(training.probe_every, probe(draw, columns), caption_probe(draw))
+        yield Scores(training.probe_every, *probes(draw, columns))
         if resolved.keep == "best":
             yield Best(training.probe_every)
     yield Sheets(training.sheet_every, sheet(folder, draw))
@@ -67,6 +67,11 @@ def observers(
         usual = families.get(resolved.family).TRAINING
         known = pictures.signs(prepared, columns, training, usual)
         yield Doctor(training.doctor == "heal", [*known])
+
+
+def probes(draw: Drawing, columns: Sequence[int]) -> tuple[Probe, ...]:
+    """All that scores a run, whose time is planned."""
+    return probe(draw, columns), caption_probe(draw)
 
 
 def probe(draw: Drawing, columns: Sequence[int] = ()) -> Probe:

@@ -93,7 +93,7 @@ class Rollback:
 
 @dataclasses.dataclass(frozen=True)
 class Stop:
-    """End the run as if this were its last step.
+    """End the run here, with the model as it is.
 
     Attributes:
         why: a sentence.

@@ -302,7 +302,7 @@ def _planned(job: Job, loader: Loader, scores: bool = True) -> budget.Plan:
     threads = ["threads"] if job.request.threads else []
     draw = looking.Drawing(job.prepared, facts, "bfloat16")
     columns = job.prepared.label_columns(resolved.conditions)
-    probe, sheet = looking.probe(draw, columns), looking.sheet(None, draw)
+    probes, sheet = looking.probes(draw, columns), looking.sheet(None, draw)
     return budget.make(
         resolved.family,
         resolved.config,
@@ -311,7 +311,7 @@ def _planned(job: Job, loader: Loader, scores: bool = True) -> budget.Plan:
         job.place,
         job.processes,
         resolved.minutes,
-        (lambda average: probe(average, 0, job.check)) if scores else None,
+        (lambda average: [each(average, 0, job.check) for each in probes]) if scores else None,
         lambda average: sheet(average, 0, job.check),
         looking.PROBE_IMAGES / looking.SHEET_IMAGES,
         frozenset({*words(job.request)["training"], *threads}),
@@ -332,6 +332,9 @@ def _announced(job: Job, planned: budget.Plan, run: Mapping[str, Any]) -> Iterat
         )
     for sentence in job.resolved.unused(job.request.overrides.paths()):
         yield Event("note", sentence)
+    if job.resolved.keep == "best" and planned.probe_every > planned.steps:
+        why = "no scores are taken on the way, so the last weights are kept"
+        yield Event("note", f"--keep best is not used since {why}")
     if job.resolved.config.text:
         for sentence in described.untrue(prepared, job.resolved.data):
             yield Event("note", sentence)

@@ -237,6 +237,10 @@ def follow(folder: Path, watch: Watch) -> None:
         NotFound: there is no run.
     """
     path, seen = folder / EVENTS, 0
+    if not path.exists() and _told(folder) == folder / "config.json":
+        raise NotFound(
+            f"{folder} is a pipeline that others have trained (zeuxis adopt): there is no training to watch"
+        )
     if not path.exists():
         raise NotFound(f"{folder} has no {EVENTS}; is it a run?")
     size = -1
