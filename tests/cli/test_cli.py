@@ -17,6 +17,7 @@ from tests.support.kit import ALL
 from tests.support.sabotage import breaks
 from zeuxis.cli import main, terminal
 from zeuxis.core.errors import Diverged, Stopped
+from zeuxis.core.lock import locked
 from zeuxis.training import demo, recipes
 from zeuxis.training import run as training
 from zeuxis.training.loop import Event
@@ -217,6 +218,17 @@ def test_plain_lines_are_few(capsys):
         for event in EVENTS[-1:] * 500:
             watch(event)
     assert not capsys.readouterr().err
+
+
+@breaks("cli/runs.py", 'stopping(f"no longer follows {run}, which goes on"), ', "")
+def test_who_stops_watching_is_told_that_the_run_goes_on(run, monkeypatch, capsys):
+    def stop(seconds):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("zeuxis.training.runs.time.sleep", stop)
+    with locked(run / ".lock", "it is being trained"):
+        assert zeuxis("watch", run) == 130
+    assert f"zeuxis: no longer follows {run}, which goes on" in capsys.readouterr().err
 
 
 def test_a_terminal_gets_a_bar(monkeypatch):

@@ -44,6 +44,10 @@ def test_runs_are_found_with_how_far_they_came_and_how_good_they_are(two, tmp_pa
         assert runs.entry(two / "first").state == "training"
     (tmp_path / "run.json").write_text("{}")
     assert runs.entry(tmp_path).state == "stopped"
+    shutil.copytree(two / "first", tmp_path / "early")
+    (tmp_path / "early" / "run.json").write_text('{"plan": {"steps": 9}}')
+    early = runs.entry(tmp_path / "early")
+    assert (early.state, runs.reached(early)) == ("ended early", "6 of 9")
 
 
 def test_what_is_no_run_is_said(two, tmp_path):
@@ -162,5 +166,5 @@ def test_tensorboard_reads_losses_scores_and_samples(tmp_path):
     logged = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     expected = [row["generator/total"] for row in logged if "generator/total" in row]
     assert [each.value for each in totals] == pytest.approx(expected, rel=1e-6)
-    assert [each.step for each in read.Scalars("kernel_distance")] == [3, 6]
+    assert [each.step for each in read.Scalars("scores/kernel_distance")] == [3, 6]
     assert [each.step for each in read.Images("samples")] == [3, 6]

@@ -56,11 +56,12 @@ def runs(
 
 @app.command(rich_help_panel=WATCH, epilog=examples("zeuxis watch runs/gan-photos"))
 def watch(run: Trained) -> None:
-    """Follow a run that is trained elsewhere, until it ends; Ctrl-C leaves it alone."""
+    """Follow a run that another process trains, until it ends; Ctrl-C leaves it alone."""
     from zeuxis.cli import terminal
+    from zeuxis.core.progress import stopping
     from zeuxis.training.runs import follow
 
-    with terminal.watching() as tell:
+    with stopping(f"no longer follows {run}, which goes on"), terminal.watching() as tell:
         follow(run, tell)
 
 

@@ -44,6 +44,8 @@ from zeuxis.trust.verify import Verdict
 SCORES = ("kernel_distance", "style_distance", "caption_gain")
 SIDE_BY_SIDE = 4
 """Runs whose differences are printed."""
+LONG = 24
+"""Characters of a folder that is not repeated on each line."""
 EVERY = 10.0
 """Seconds between plain lines."""
 
@@ -349,11 +351,13 @@ def show_runs(found: Sequence[runs.Entry], page: Path | None) -> None:
     table.add_column("Run", overflow="fold", ratio=1)
     for title in ("Family", "State", "Step", "Time", "Distance", "Verdict"):
         table.add_column(title, no_wrap=True)
-    for each in found:
+    called, parent = [str(each.folder) for each in found], found[0].folder.parent
+    if len(str(parent)) > LONG and {each.folder.parent for each in found} == {parent}:
+        called = [each.folder.name for each in found]
+        out.say(f"in {parent}")
+    for name, each in zip(called, found, strict=True):
         took = duration(each.seconds) if each.seconds else ""
-        words = map(
-            printable, (str(each.folder), each.family, each.state, runs.reached(each), took)
-        )
+        words = map(printable, (name, each.family, each.state, runs.reached(each), took))
         table.add_row(*map(Text, (*words, runs.scored(each), each.verdict)))
     out.print(table)
     if page:

@@ -37,7 +37,8 @@ class Entry:
         folder: where it is.
         family: what is trained.
         source: on what.
-        state: training, finished, stopped, or adopted (others have trained it).
+        state: training, finished, ended early (by the doctor or a search), stopped, or adopted (others have
+            trained it).
         step: the last one that was logged.
         steps: of the plan.
         seconds: of training so far.
@@ -107,7 +108,9 @@ def entry(folder: Path) -> Entry:
     if adopted:
         asked = {"family": content.get("family"), "source": adopted.get("name")}
     log = list(read_log(folder / "log.jsonl"))
-    ended = "adopted" if adopted else "finished" if content.get("finished") else "stopped"
+    step, steps = max((row["step"] for row in log), default=0), plan.get("steps", 0)
+    whole = "finished" if step >= steps else "ended early"
+    ended = "adopted" if adopted else whole if content.get("finished") else "stopped"
     state = "training" if is_held(folder / LOCK) else ended
     score, verdict = _measured(folder, log)
     return Entry(
@@ -115,8 +118,8 @@ def entry(folder: Path) -> Entry:
         family=str(asked.get("family")),
         source=Path(str(asked.get("source"))).name,
         state=state,
-        step=int(max((row["step"] for row in log), default=0)),
-        steps=int(plan.get("steps", 0)),
+        step=int(step),
+        steps=int(steps),
         seconds=float(content.get("progress", {}).get("seconds", 0.0)),
         score=score,
         verdict=verdict,
@@ -226,7 +229,7 @@ def _ended(folder: Path) -> str:
     """How a run stands that nobody trains."""
     each = entry(folder)
     score = f"; kernel distance {scored(each)}" if each.score else ""
-    again = "" if each.state == "finished" else "; the command that began it goes on with it"
+    again = "; the command that began it goes on with it" if each.state == "stopped" else ""
     return f"{each.state} at step {reached(each)}{score}{again}"
 
 

@@ -39,7 +39,8 @@ class TensorBoard(Observer):
             # what another process wrote of later steps, or of those that were taken back, is hidden
             self._writer = self._open(view.folder / "tensorboard", purge_step=view.step)
             view.memory["attempt"] = view.attempt
-        for name, value in {**view.losses, **view.scores}.items():
+        scores = {f"scores/{name}": value for name, value in view.scores.items()}  # one group
+        for name, value in {**view.losses, **scores}.items():
             self._writer.add_scalar(name, value, view.step)
         sheet = view.folder / "samples" / f"step-{view.step:08d}.png"
         if sheet.exists():
