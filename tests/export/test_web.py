@@ -201,6 +201,20 @@ def test_a_page_is_of_what_draws_from_a_seed(tmp_path):
         export(GAN, "page", tmp_path / "page")
 
 
+@breaks("export/write.py", "if able and to not in able and", "if False and")
+@pytest.mark.parametrize(
+    ("kind", "setting", "kinds"),
+    [
+        ("page", {"count": 9}, "sheet"),
+        ("folder", {"half": True}, "onnx, page, npm"),
+        ("sheet", {"licence": "MIT"}, "onnx, page, npm, folder"),
+    ],
+)
+def test_what_a_kind_does_not_use_is_refused(kind, setting, kinds):
+    with pytest.raises(Invalid, match=f"{next(iter(setting))} is not used.*, only to {kinds}$"):
+        export(GAN, kind, **setting)
+
+
 def test_what_was_not_built_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr("zeuxis.export.page.STATIC", tmp_path)
     with pytest.raises(Unable, match="run `make web` first"):

@@ -1,11 +1,11 @@
 """Exports by name of their kind: what `zeuxis export RUN --to KIND` writes."""
 
+import dataclasses
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zeuxis.core.errors import Conflict, NotFound, Unable
+from zeuxis.core.errors import Conflict, Invalid, NotFound, Unable
 from zeuxis.core.progress import Progress
 from zeuxis.core.settings import suggest
 from zeuxis.export import npm, page, plain
@@ -17,18 +17,20 @@ from zeuxis.inference import artefact
 from zeuxis.trust import cards
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Kind:
     """A kind of export.
 
     Attributes:
         write: does it, and gives the files that it wrote.
         what: in a sentence.
+        uses: fields of `Asked` beside the run and the place.
         suffix: of the file; none if it is a folder.
     """
 
     write: Callable[[Asked, Progress | None], list[Path]]
     what: str
+    uses: tuple[str, ...]
     suffix: str = ""
 
 
@@ -72,12 +74,16 @@ def network_files(asked: Asked, progress: Progress | None = None) -> list[Path]:
     return [asked.out / name for name in (*names, META, PARITY, cards.CARD)]
 
 
+NETWORKS = ("half", "licence", "compared")
+PICTURES = ("count", "seed")
 KINDS: Mapping[str, Kind] = {
-    "onnx": Kind(network_files, "a folder of ONNX files, for other programs and languages"),
-    "page": Kind(page.write, "one HTML file that draws by itself", ".html"),
-    "npm": Kind(npm.write, "a package for node, bundlers and browsers"),
-    "sheet": Kind(plain.sheet, "one PNG of many pictures, and where each lies", ".png"),
-    "folder": Kind(plain.folder, "the weights with their card"),
+    "onnx": Kind(
+        network_files, "a folder of ONNX files, for other programs and languages", NETWORKS
+    ),
+    "page": Kind(page.write, "one HTML file that draws by itself", NETWORKS, ".html"),
+    "npm": Kind(npm.write, "a package for node, bundlers and browsers", NETWORKS),
+    "sheet": Kind(plain.sheet, "one PNG of many pictures, and where each lies", PICTURES, ".png"),
+    "folder": Kind(plain.folder, "the weights with their card", ("licence",)),
 }
 """By the word after `--to`."""
 
@@ -102,6 +108,7 @@ def export(
 
     Raises:
         NotFound: no such kind, or no model.
+        Invalid: a setting that this kind does not use.
         Conflict: the folder holds something else.
         Unable: this model cannot be exported so, or a package is missing.
     """
@@ -111,11 +118,16 @@ def export(
     path = Path(out) if out else Path("exports") / f"{run.resolve().name}-{to}{kind.suffix}"
     if kind.suffix and path.suffix.lower() != kind.suffix:
         raise Conflict(f"{path} cannot be that; give --out a name that ends in {kind.suffix}")
+    asked = Asked(run, path, half, **more)
+    for field in dataclasses.fields(Asked):
+        able = [name for name, each in KINDS.items() if field.name in each.uses]
+        if able and to not in able and getattr(asked, field.name) != field.default:
+            given = ", ".join(able)
+            raise Invalid(f"{field.name} is not used in an export to {to}, only to {given}")
     if artefact.read(run)["family"] in ADOPTED and to != "sheet":
         raise Unable(
             f"the weights of {run} are another's and are not in it, so they are not exported; a sheet of its "
             "pictures is, with --to sheet"
         )
-    asked = Asked(run, path, half, **more)
     path.parent.mkdir(parents=True, exist_ok=True)
     return kind.write(asked, progress)
