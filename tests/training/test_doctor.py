@@ -167,18 +167,15 @@ def test_the_large_gradients_of_penalties_that_are_taken_now_and_then_are_no_spi
 
 @breaks("training/doctor/signs.py", "limit / known <= 1:", "limit / known < 4:")
 def test_no_gradient_is_left_out_because_its_limit_is_old():
-    """Those of a player that starts to learn, or meets a new term of the loss, grow for good."""
-    model, memory, limits, largest = build("gan"), {}, {}, 0.0
-    for step in range(1, 1001):
-        size = 3.8 if step > 300 else 1.0
-        norm = (20.0 if step % 8 == 0 else 1.0) * size * (9 if step == 903 else 1)
-        assert step != 903 or norm * 20 < limits["limit/generator"]
+    """Those of a player that meets a new term of the loss grow for good."""
+    model, memory, limits = build("gan"), {}, {}
+    for step in range(1, 401):
+        norm = (20.0 if step % 8 == 0 else 1.0) * (3.2 if step > 300 else 1.0)
         view = seen(model, {"generator/grad_norm": norm}, step, knobs=limits)
         for each in signs.gradient_spike(view, memory, True):
             assert isinstance(each, Set)
             limits[each.knob] = each.value
-        largest = max(largest, norm)
-    assert limits["limit/generator"] >= 0.99 * max(signs.SPIKE * 3.8, signs.ABOVE * 20 * 3.8)
+    assert limits["limit/generator"] >= 0.99 * signs.ABOVE * 64
 
 
 @breaks("training/step.py", "if state.skipped > skipped else 0", "if False else 0")
