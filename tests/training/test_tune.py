@@ -144,6 +144,7 @@ def test_what_is_declared_is_searched_but_what_was_set_is_not(photos):
     ("given", "sentence"),
     [
         ({"learning_rate": "1..2"}, "did you mean 'lr'"),
+        ({"family.widht": "1..2"}, "did you mean 'widths'"),
         ({"seed": "1..2"}, "that can be searched"),
         ({"size": "8|16"}, "that can be searched"),
         ({"height": "8|16"}, "that can be searched"),

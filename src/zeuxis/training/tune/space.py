@@ -139,9 +139,8 @@ def _path(name: str, parts: Mapping[str, Any]) -> str:
     ]
     short = {path.partition(".")[2]: path for path in reversed(known)}
     if name not in {*known, *short}:
-        raise NotFound(
-            f"no setting {name!r} that can be searched; {suggest(name, {*known, *short})}"
-        )
+        near = suggest(name.rpartition(".")[2], short)
+        raise NotFound(f"no setting {name!r} that can be searched; {near}")
     return short.get(name, name)
 
 
