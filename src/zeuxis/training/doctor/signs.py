@@ -53,6 +53,9 @@ LEAST_GAIN = 0.004
 """Of captions: about 2 % of a flow's loss at strong noise."""
 MISSING = 0.3
 """Share of the clear classes that samples do not show, from which on kinds are missing."""
+WELL = 0.5
+"""How well samples must show labels, beside real images, before single classes are looked at: a model that
+has hardly learned them yet shows most too little."""
 COPIED = 0.25
 """Share of samples that are copies of training images; new images would be 1 %."""
 GRID = 0.3
@@ -252,8 +255,8 @@ def kinds_missing(view: View, memory: Memory, heals: bool) -> Iterator[Finding]:
         )
         yield Finding("kinds missing", f"{evidence}, at step {view.step}")
         return
-    missing = view.scores.get("kinds_missing", 0.0)
-    if missing >= MISSING and _may_be_asked(view):
+    missing, shown = (view.scores.get(key, 0.0) for key in ("kinds_missing", "labels_shown"))
+    if missing >= MISSING and shown >= WELL and _may_be_asked(view):
         evidence = (
             f"samples do not show {100 * missing:.0f} % of the classes that can be told apart"
         )
