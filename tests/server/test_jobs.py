@@ -15,6 +15,7 @@ import pytest
 from tests.server.conftest import TOKEN, Client, in_a_thread
 from tests.support.front import pictures, tiny, workshop
 from tests.support.sabotage import breaks
+from zeuxis import data
 from zeuxis.core.errors import Conflict, Invalid, NotFound
 from zeuxis.core.lock import locked
 from zeuxis.core.log import append
@@ -140,12 +141,12 @@ def test_what_a_job_says_names_sources_as_clients_do(jobs, icons, tmp_path):
     work(jobs, job)
     said = (jobs.folder / of_jobs.EVENTS).read_text()
     assert "zeuxis train gan icons --seed" in said and str(tmp_path) not in said
-    job, _ = jobs.create({"request": {**REQUEST, "source": "icons"}})
-    for picture in icons.iterdir():
-        picture.unlink()
-    work(jobs, job)
-    assert job.facts().state == "failed" and "icons" in job.facts().sentence
-    assert str(tmp_path) not in job.facts().sentence
+    ready = data.prepare(icons, tmp_path / "ready").folder
+    others = Jobs(tmp_path / "other", {"mine": ready}, {})
+    held = {"family": OVERRIDES["family"], "data": {"holdout": 5}}
+    job, _ = others.create({"request": {**REQUEST, "source": "mine", "overrides": held}})
+    work(others, job)
+    assert job.facts().state == "failed" and job.facts().sentence.startswith("mine is prepared")
 
 
 @breaks("server/jobs.py", "!= (kind, request):", "if False:")
@@ -229,6 +230,8 @@ def test_other_kinds_of_jobs_prepare_and_measure(jobs):
         assert file.name == f"{trained.id}-folder.zip" and b"MIT" in archive.read("LICENSE")
 
 
+@breaks("server/jobs.py", 'if asked.get("consent"):', "if False:")
+@breaks("server/jobs.py", 'if "style" in request.overrides.family:', "if False:")
 @pytest.mark.parametrize(
     ("kind", "request_", "sentence"),
     [
@@ -241,6 +244,8 @@ def test_other_kinds_of_jobs_prepare_and_measure(jobs):
         ("export", {"run": "/root", "to": "page"}, "no run '/root' here"),
         ("prepare", {"source": "icons", "size": [8, 8, 8]}, "size"),
         ("prepare", {"source": "icons", "out": "/tmp/x"}, "leave out away"),
+        ("prepare", {"source": "icons", "consent": "/etc/hosts"}, "reads no registers"),
+        ("train", {**REQUEST, "overrides": {"family": {"style": "/etc/hosts"}}}, "reads no files"),
     ],
 )
 def test_requests_of_other_kinds_that_are_none(kind, request_, sentence, jobs):

@@ -11,11 +11,14 @@ import torch
 from tests.support.front import pictures, tiny, workshop, zeuxis
 from tests.support.kit import config_for, loader_for
 from tests.support.sabotage import breaks
+from zeuxis import families
 from zeuxis import train as train_family
 from zeuxis.core import machine
 from zeuxis.core.processes import Parallel
-from zeuxis.core.settings import Training
-from zeuxis.training import budget, step
+from zeuxis.core.request import Request
+from zeuxis.core.settings import Data, Training
+from zeuxis.training import budget, run, step
+from zeuxis.training.resolved import Resolved
 
 CPU = torch.device("cpu")
 SERVER = {"avx2": True, "avx512_f": True, "l2_cache_size": 1}
@@ -218,6 +221,34 @@ def test_the_printed_command_gives_the_same_bits(quick, tmp_path):
     assert words[words.index("--steps") + 1] == str(facts["progress"]["steps"])
     assert facts["command"] in (first / "README.md").read_text()
     assert str(tmp_path) not in facts["command"] and " my-photos " in facts["command"]
+
+
+@breaks("training/run.py", 'settings[f"{part}.{name}"] = value', "pass")
+def test_the_command_that_goes_with_a_model_names_files_and_not_where_they_lie(tmp_path):
+    style, cls = str(tmp_path / "wave.jpg"), families.get("stylise")
+    request = Request.read(
+        {"family": "stylise", "source": tmp_path, "overrides": {"family": {"style": style}}}
+    )
+    resolved = Resolved(
+        family="stylise",
+        source="photos",
+        dataset="",
+        data=Data(),
+        config=cls.TINY.model_copy(update={"style": style}),
+        training=cls.TRAINING,
+        minutes=None,
+        keep="last",
+        parent=None,
+    )
+    unused = dict.fromkeys(("prepared", "folder", "parts", "place", "processes", "tell", "check"))
+    job = run.Job(request=request, resolved=resolved, **unused)
+    numbers = dict.fromkeys((field.name for field in dataclasses.fields(budget.Plan)), 1)
+    plan = budget.Plan(**{**numbers, "precision": "float32", "remark": ""})
+    assert f"family.style={style} " in run._command(job, plan, shared=False)
+    shared = run._command(job, plan, shared=True)
+    assert (
+        " photos " in shared and "family.style=wave.jpg" in shared and str(tmp_path) not in shared
+    )
 
 
 @breaks("training/run.py", "machine.set_threads(request.threads or planned.threads)", "pass")

@@ -57,7 +57,8 @@ class StyliseConfig(FamilyConfig):
 
     style: str = ""
     """File of the picture whose style is learned, such as family.style=wave.jpg; by default the first picture
-    of the data, as a trial. It is read once, when training begins, and kept in the model."""
+    of the data, as a trial. It is read once, when training begins, and kept in the model; of the file, its
+    name alone is."""
     strength: float = pydantic.Field(1.0, gt=0)
     """How strongly the style shows: above 1 less of the picture remains, below 1 more."""
     features: int = pydantic.Field(16, ge=1)
@@ -66,6 +67,11 @@ class StyliseConfig(FamilyConfig):
     """Residual blocks at a quarter of the sides."""
     crops: tuple[int, ...] = pydantic.Field((96, 128, 192), min_length=1)
     """Sides of the squares that are cut from the pictures in training, one drawn for each step."""
+
+    @pydantic.field_serializer("style", when_used="json")
+    def _name(self, style: str) -> str:
+        """Models are given away, and folders are nobody's business."""
+        return Path(style).name
 
 
 class Norm(nn.Module):

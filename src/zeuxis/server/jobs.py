@@ -310,7 +310,14 @@ def read_request(kind: str, asked: Mapping[str, Any]) -> Settings:
             raise Invalid(
                 "a server reads no registers of consent; give faces as acknowledged=REASON"
             )
+        if "style" in request.overrides.family:
+            raise Invalid(
+                "a server reads no files that requests name; leave family.style away: the first picture of "
+                "the set gives the style"
+            )
         return request
+    if asked.get("consent"):
+        raise Invalid("a server reads no registers of consent")
     try:
         return KINDS[kind].model_validate_json(json.dumps(asked))
     except pydantic.ValidationError as error:

@@ -403,6 +403,12 @@ def _command(job: Job, planned: budget.Plan, shared: bool) -> str:
         "threads": planned.threads,
     }
     settings = request.overrides.paths() | {"training.precision": planned.precision}
+    if shared:
+        parts = {"family": job.resolved.config, "data": job.resolved.data}
+        for part, owner in parts.items():
+            for name, value in owner.model_dump(mode="json").items():
+                if f"{part}.{name}" in settings and isinstance(value, str):
+                    settings[f"{part}.{name}"] = value
     if request.keep == "best":
         settings["training.probe_every"] = str(planned.probe_every)
     typed = ["zeuxis", "train", request.family, job.resolved.source if shared else request.source]
