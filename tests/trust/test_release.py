@@ -23,6 +23,8 @@ DATA = {
     "fields": [{"name": "image", "kind": "image", "file": "images.u8"}],
     "labels": [[[0, 1], 1]],
 }
+CLASSES = {"conditions": [{"name": "kind", "classes": ["n/a", "b/w"]}]}
+ASKED = {"source": "/home/annabel/photos", "config": {"style": "/home/annabel/wave.jpg", **CLASSES}}
 ESTIMATE = {"value": 0.25, "interval": [0.125, 0.5], "n": 40}
 
 
@@ -33,7 +35,7 @@ def trained(tmp_path_factory):
     machine = {"device": "cpu", "processor": "one", "torch": "2.13.0"}
     facts = {"machine": machine, "started": "2026-11-29", "source": "/home/annabel/photos"}
     artefact.save(folder, "vae", family, family.state_dict(), dataset=DATA, **facts)
-    write_sealed(folder / "run.json", {"request": {"source": "/home/annabel/photos", "seed": 0}})
+    write_sealed(folder / "run.json", {"request": ASKED})
     estimates = {"kernel_distance": ESTIMATE, "kernel_distance_of_real": ESTIMATE}
     report = {
         "estimates": estimates,
@@ -82,6 +84,8 @@ def test_without_a_licence_or_a_stated_unknown_nothing_is_released(words, senten
     assert not (run / release.STATEMENT).exists()
 
 
+@breaks("trust/release.py", 'request["config"] |= whole', "pass")
+@breaks("trust/release.py", "if not isinstance(v, str)}", "}")
 @breaks("trust/release.py", "sha256(file) == digest", "True")
 @breaks("trust/release.py", "(run / STATEMENT).unlink(missing_ok=True)", "pass")
 @breaks("trust/release.py", "key.verify(", "str(")
@@ -89,6 +93,11 @@ def test_a_release_is_checked_and_one_flipped_byte_found(run, capsys, monkeypatc
     pytest.importorskip("cryptography")
     words = ["--licence", "MIT", "--data-licence", "unknown", "--people", "none"]
     assert zeuxis("release", run, *words) == 0
+    payload = json.loads(
+        base64.b64decode(json.loads((run / release.STATEMENT).read_text())["payload"])
+    )
+    asked = payload["predicate"]["buildDefinition"]["externalParameters"]
+    assert asked == {"source": "photos", "config": {"style": "wave.jpg", **CLASSES}}
     assert zeuxis("release", run, "--check") == 0
     assert "signed with your own key, unchanged since; licence: MIT" in capsys.readouterr().out
     with monkeypatch.context() as patch:

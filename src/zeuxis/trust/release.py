@@ -99,7 +99,11 @@ def subjects(run: Path) -> dict[str, str]:
 
 def statement(run: Path, facts: cards.Facts) -> dict[str, Any]:
     """What is signed: which files came out, and of what they were made."""
-    request = cards.plain(facts.run.get("request", {}))
+    asked = facts.run.get("request", {})
+    request = {name: cards.plain(value) for name, value in asked.items()}
+    if "config" in asked:  # a class may be called n/a, and is no path
+        whole = {n: v for n, v in asked["config"].items() if not isinstance(v, str)}
+        request["config"] |= whole
     data = {"name": cards.plain(facts.data.get("name") or cards.UNSTATED)}
     data |= {"digest": {"sha256": facts.data["hash"]}} if facts.data.get("hash") else {}
     parts = [
