@@ -16,6 +16,7 @@ import pytest
 
 from tests.support.front import pictures, tiny, workshop, zeuxis
 from tests.support.sabotage import breaks
+from tests.training.test_doctor import seen
 from zeuxis import data, families
 from zeuxis import tune as search
 from zeuxis.core.errors import Invalid, Stopped, Unable
@@ -393,6 +394,18 @@ def claimed(photos, out, number):
     )
     held = contextlib.ExitStack()
     return bench, bench.study.claim(held, number + 1, None), held
+
+
+@breaks("training/tune/trial.py", "if due:\n", "if share:\n")
+def test_the_time_of_a_trial_is_noted_as_it_goes_on(photos, tmp_path):
+    """A killed one goes on, and what it took before counts."""
+    bench, asked, held = claimed(photos, tmp_path, 0)
+    noted = []
+    with held:
+        watcher = trial.Watcher(bench, asked, lambda: noted.append(True))
+        for step in (trial.EVERY, trial.EVERY + 1):
+            assert not [*watcher.see(seen(None, {}, step))]
+    assert len(noted) == 1
 
 
 @breaks("training/tune/trial.py", "score[1] > rival[2]", "score[1] > 1e9")

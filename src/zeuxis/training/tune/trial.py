@@ -32,7 +32,7 @@ BROKEN = ("collapse", "does not move", "posterior collapse")
 ROLLBACKS = 2
 """So often a trial goes back; the doctor goes on for longer, at ever lower learning rates."""
 EVERY = 50
-"""Steps between looks at what the doctor found."""
+"""Steps between looks at what the doctor found, and notes of the time: what a kill can cost of it."""
 
 
 def settings(request: Request, words: dict[str, str]) -> Request:
@@ -153,6 +153,8 @@ class Watcher(Observer):
         """A score now and then, and an end if it has to be."""
         share = next((each for each in LOOKS if _step(each, view.steps) == view.step), None)
         due = share or view.step % EVERY == 0
+        if due:
+            self._spent()
         if due and (why := broken(view.folder, view.attempt)):
             yield Stop(why)
             return
@@ -180,7 +182,6 @@ class Watcher(Observer):
         if str(share) not in looks:  # Optuna takes one value a step: that before the run went back
             self._trial.report(score[0], share)
         self._trial.set_user_attr("looks", {**looks, str(share): score})
-        self._spent()
 
 
 def _step(share: int, steps: int) -> int:
