@@ -310,7 +310,7 @@ def read_request(kind: str, asked: Mapping[str, Any]) -> Settings:
             raise Invalid(
                 "a server reads no registers of consent; give faces as acknowledged=REASON"
             )
-        if "style" in request.overrides.family:
+        if request.overrides.family.get("style"):
             raise Invalid(
                 "a server reads no files that requests name; leave family.style away: the first picture of "
                 "the set gives the style"
