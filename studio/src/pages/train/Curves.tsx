@@ -75,7 +75,7 @@ function Chart({
         legend: { show: false },
         cursor: { y: false, drag: { x: false, y: false }, points: { size: 8 } },
         scales: { x: { time: false } },
-        axes: [axis, { ...axis, size: 56 }],
+        axes: [axis, { ...axis, size: 56, values: (_, ticks) => ticks.map(label) }],
         series: [
           {},
           ...names.map((_, i) => ({
@@ -149,6 +149,13 @@ function dash(plot: uPlot, steps: readonly number[], stroke: string): void {
     ctx.stroke();
   }
   ctx.restore();
+}
+
+/** A tick of the left axis, which has room for seven characters: 80,000, but 1e16. */
+function label(value: number): string {
+  return Math.abs(value) < 1e5
+    ? value.toLocaleString("en", { maximumSignificantDigits: 5 })
+    : value.toExponential().replace("e+", "e");
 }
 
 /** A colour of the page as a canvas takes it. */
