@@ -11,7 +11,7 @@ from tests.training.test_crash import compare, outcome
 from zeuxis.core.errors import Stopped
 from zeuxis.core.settings import Training
 from zeuxis.inference import artefact
-from zeuxis.training import loop
+from zeuxis.training import checkpoint, loop
 from zeuxis.training.observers import Keep, Log, Observer, Rollback, Scores, Set, Stop
 
 STEPS = 12
@@ -86,7 +86,7 @@ def test_an_observer_that_says_nothing_changes_nothing(tmp_path):
 @breaks("training/loop.py", "setattr(state, name, value)", "pass")
 @breaks("training/loop.py", "checkpoint.drop(folder, before, state.back)", "pass")
 @breaks("training/state.py", "self.step + self.attempt * self.training.steps", "self.step")
-@breaks("training/step.py", '* state.knobs.get("lr", 1.0)', "")
+@breaks("training/loop.py", "state.ended or ", "")
 def test_actions_are_taken_in_order_and_written_first(tmp_path):
     seen = Scripted(SCRIPT)
     run(tmp_path, seen)
@@ -109,8 +109,30 @@ def test_actions_are_taken_in_order_and_written_first(tmp_path):
     )
 
 
-@breaks("training/loop.py", "state.ended or ", "")
 @breaks("training/loop.py", "== self.on_disk", "== (self.on_disk and (self.on_disk[0], now[1]))")
+def test_a_run_that_is_stopped_as_it_goes_back_has_gone_back(tmp_path):
+    with pytest.raises(Stopped):
+        run(tmp_path, Scripted(SCRIPT), stop_at=7)
+    facts = checkpoint.load(tmp_path / "checkpoints").facts
+    assert (facts["step"], facts["attempt"]) == (6, 1)
+    assert "rollback" in {row.get("action") for row in rows(tmp_path)}
+
+
+@breaks("training/step.py", '* state.knobs.get("lr", 1.0)', "")
+def test_a_learning_rate_of_zero_moves_nothing(tmp_path):
+    class Remembers(Scripted):
+        def see(self, view):
+            flat = torch.cat([p.detach().flatten() for p in view.model.parameters()])
+            self.weights.append(flat)
+            return super().see(view)
+
+    seen = Remembers({2: [Set("lr", 0.0, "still")], 4: [Set("lr", 1.0, "on"), Stop("enough")]})
+    seen.weights = []
+    run(tmp_path, seen)
+    moved = [not torch.equal(*pair) for pair in zip(seen.weights, seen.weights[1:], strict=False)]
+    assert moved == [True, False, False]
+
+
 @pytest.mark.parametrize("at", [1, 3, 6, 8, 10, 11])
 def test_stopped_and_gone_on_is_never_stopped(tmp_path, at):
     run(tmp_path / "straight", Scripted(SCRIPT))
