@@ -61,7 +61,8 @@ def signs(
             yield Finding("labels too fine", f"{evidence}: too many to be classes")
     times = training.lr / usual.lr
     if not 1 / FAR <= times <= FAR:
-        evidence = f"training.lr is {training.lr:g}, {times:.3g} times what this family trains with"
+        factor = f"{times:,.0f}" if times > 1 else f"{times:.2g}"
+        evidence = f"training.lr is {training.lr:g}, {factor} times what this family trains with"
         yield Finding("learning rate", evidence)
 
 

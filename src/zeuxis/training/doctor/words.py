@@ -19,7 +19,7 @@ class Words:
 WORDS = {
     "not finite": Words(
         "A loss or a gradient overflowed, and is no number any more.",
-        "lower training.lr, or train with training.precision=float32",
+        "lower training.lr, or train with training.precision=float32 where it is bfloat16",
     ),
     "gradient spike": Words(
         "One step would have moved the weights far more than any before it.",
