@@ -322,7 +322,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Losses and scores by step. */
+        /** Losses and scores by step, and what the doctor found and did. */
         get: operations["log_api_v1_runs__run__log_get"];
         put?: never;
         post?: never;
