@@ -1,6 +1,7 @@
 """A search: what is searched, trials that are runs, kills, sharing, ends that come early, the recipe."""
 
 import contextlib
+import dataclasses
 import json
 import multiprocessing
 import os
@@ -540,6 +541,7 @@ def seeded(rng, shared_M, value):
 
 @breaks("training/tune/page.py", '"early" if row.state != "complete" else', "")
 @breaks("training/tune/page.py", "if row.why:", "if False:")
+@breaks("training/tune/page.py", "if row.why and not row.score)", "if False)")
 @breaks("evaluation/report/searches.py", "(high - value)", "(value - low)")
 def test_the_page_shows_trials_their_ends_and_what_mattered(photos, tmp_path):
     axes = axes_of(photos, SPACE, fixed=DECLARED)
@@ -557,6 +559,10 @@ def test_the_page_shows_trials_their_ends_and_what_mattered(photos, tmp_path):
                 one.study.tell(number, value)
     rows = one.rows()
     text = page.render(one, axes, rows, "a search", "kernel distance", "zeuxis train", None)
+    lost = dataclasses.replace(rows[3], score=(), state="pruned", why="it diverged")
+    others = [*rows[:3], lost, *rows[4:]]
+    told = page.render(one, axes, others, "a search", "kernel distance", "zeuxis train", None)
+    assert "before they had a score: 3." in told and "had a score" not in text
     assert text.count('class="trial early" cx') == 1 and text.count('class="trial best" cx') == 1
     assert text.count("<polyline") == 12 and "it was &lt;worse&gt;" in text
     assert all(f'href="trials/{number:04d}/report.html"' in text for number in range(12))

@@ -42,12 +42,14 @@ def render(
     winner = best(rows)
     shown = [row for row in rows if row.score]
     points = [Point(str(row.number), row.score, _kind(row, winner)) for row in shown]
+    without = ", ".join(str(row.number) for row in rows if row.why and not row.score)
+    absent = f" Ended before they had a score: {without}." if without else ""
     parts = [
         _head(rows, winner, command, confirmed),
         f"<h2>Scores</h2><p>Trials in their order: {markup(measure)}, lower is better, with 95 % intervals, "
         "on the half of the held-out images that the search sees. Trial 0 is the preset. Hollow ones ended "
         "early, and show their last score. The line is the best so far. What lies beyond the chart stands at "
-        f"its edge.</p>{_wide(searches.history(points))}",
+        f"its edge.{absent}</p>{_wide(searches.history(points))}",
         _importance(study, len(shown)),
         "<h2>Settings beside scores</h2><p>A line a trial; the better its score, the stronger; the best is "
         "thick. Dashed ones ended early. The score stands at the right, low is good.</p>",
