@@ -226,7 +226,7 @@ function Choices({ sets, set, facts }: { sets: Entry[]; set: Entry; facts: Facts
 function SetChoice({ sets, set }: { sets: Entry[]; set: Entry }) {
   return (
     <div class="set-choice">
-      <div class="cover" aria-hidden="true">
+      <div class="set-thumbs" aria-hidden="true">
         {set.cover.map((sha) => (
           <img key={sha} src={`/api/v1/images/${sha}?size=96`} alt="" />
         ))}
