@@ -160,11 +160,11 @@ def advised(
 
 def _lowered(folder: Path, facts: Mapping[str, Any]) -> float:
     """The learning rate that a run ended with, if the doctor had to lower it; else 0."""
-    rows = read_log(folder / "log.jsonl")
-    factors = [row.get("value") for row in rows if row.get("knob") == "lr"]
-    asked = facts.get("training", {}).get("lr")
-    known = factors and isinstance(factors[-1], int | float) and isinstance(asked, int | float)
-    return factors[-1] * asked if known else 0.0
+    factor, asked = 1.0, facts.get("training", {}).get("lr")
+    for row in read_log(folder / "log.jsonl"):
+        if row.get("knob") == "lr":
+            factor = row.get("value") or factor
+    return factor * asked if factor < 1 and isinstance(asked, int | float) else 0.0
 
 
 def _train(
