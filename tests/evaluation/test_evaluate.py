@@ -299,7 +299,7 @@ def test_charts_survive_odd_numbers():
     assert "&lt;loss&gt;" in flat and "nan" not in flat
     many = curve("many", range(5000), np.sin(np.arange(5000)).tolist())
     assert len(many) < 20_000 and "step 4,999" in many
-    for wild in (8.7e27, -2.2e15, 123456.0, 99999.7, 3e-12):  # labels have room for so many
+    for wild in (8.7e27, -2.2e15, 123456.0, 99999.7, 3e-12):  # labels hold no more characters
         assert len(charts.number(wild)) <= 7 and "e" in charts.number(wild)
     marked = curve("marked", [1, 2, 3], [1.0, 2.0, 3.0], marks=[2, 9])
     assert marked.count('class="mark"') == 1

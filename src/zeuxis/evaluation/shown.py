@@ -24,7 +24,6 @@ MISSING = 0.25
 """Distance in samples, as a share of that in real images, below which a class is missing."""
 ASKED = 8
 """Samples of a class, fewer of which say nothing of it."""
-
 SAME = 0.25
 """Mean difference of two images, in levels, below which they are the same picture."""
 MOST = 64

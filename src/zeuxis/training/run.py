@@ -405,10 +405,13 @@ def _command(job: Job, planned: budget.Plan, shared: bool) -> str:
     settings = request.overrides.paths() | {"training.precision": planned.precision}
     if shared:
         parts = {"family": job.resolved.config, "data": job.resolved.data}
-        for part, owner in parts.items():
-            for name, value in owner.model_dump(mode="json").items():
-                if f"{part}.{name}" in settings and isinstance(value, str):
-                    settings[f"{part}.{name}"] = value
+        told = {
+            f"{part}.{name}": value
+            for part, owner in parts.items()
+            for name, value in owner.model_dump(mode="json").items()
+            if isinstance(value, str)  # words as they are, but paths
+        }
+        settings |= {path: told[path] for path in settings if path in told}
     if request.keep == "best":
         settings["training.probe_every"] = str(planned.probe_every)
     typed = ["zeuxis", "train", request.family, job.resolved.source if shared else request.source]

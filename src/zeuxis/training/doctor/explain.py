@@ -7,11 +7,9 @@ from typing import Any
 
 from zeuxis.core.errors import NotFound
 from zeuxis.core.files import read_json
-from zeuxis.core.log import read_log
+from zeuxis.core.log import ACTIONS, read_log
 from zeuxis.training.doctor.words import WORDS
 
-DONE = {"set": "", "rollback": "went back", "stop": "ended the run"}
-"""What the actions of observers are called; a knob is set without many words."""
 ENDED = {"tune": "the search (zeuxis tune)"}
 """What observers are called that end a run; others by their name."""
 
@@ -99,7 +97,7 @@ def _seen(rows: list[dict[str, Any]]) -> Iterator[Explained]:
             found.setdefault(name, first)
         elif row.get("by") == "doctor" and row.get("why") and last:
             before, at = found[last], f"at step {row['step']:,}"
-            done = f"{DONE[row['action']] or row['why']} {at}" if row["action"] in DONE else ""
+            done = f"{ACTIONS.get(row['action'], row['why'])} {at}"
             found[last] = dataclasses.replace(before, done=(*before.done, done))
     yield from found.values()
 

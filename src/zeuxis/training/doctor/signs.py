@@ -47,7 +47,7 @@ UNUSED = 0.2
 """Share of the codes in use below which a codebook is too large."""
 UNRELATED = 0.02
 """Advantage over chance, of labels told from 1,024 real images, below which they have nothing to say."""
-LEAST_TOLD, SHOWN = 0.05, 0.2
+LEAST_TOLD, SHOWN = 0.1, 0.2
 """That above which they have, and the share of it that samples must reach in the second half of a run."""
 LEAST_GAIN = 0.004
 """Of captions: about 2 % of a flow's loss at strong noise."""
@@ -240,7 +240,7 @@ def labels(view: View, memory: Memory, heals: bool) -> Iterator[Finding]:
     if told < UNRELATED:
         evidence = f"labels of real images are told from them {100 * told:.1f} points better than by chance"
         yield Finding("labels unrelated", evidence)
-    elif told > 2 * LEAST_TOLD and shown < SHOWN and _may_be_asked(view):
+    elif told > LEAST_TOLD and shown < SHOWN and _may_be_asked(view):
         well = f"{100 * shown:.0f} % as well as real images at step {view.step}"
         evidence = f"samples show the labels that were asked for {well}"
         yield Finding("labels not used", evidence)
@@ -287,10 +287,8 @@ def getting_worse(view: View, memory: Memory, heals: bool) -> Iterator[Finding]:
     if score is None or not math.isfinite(score):
         return
     best = min(score, memory.get("best", score))
-    memory["best"], memory["row"] = (
-        best,
-        memory.get("row", 0) + 1 if score > WORSE * max(best, NEAR) else 0,
-    )
+    worse = score > WORSE * max(best, NEAR)
+    memory["best"], memory["row"] = best, memory.get("row", 0) + 1 if worse else 0
     if memory["row"] == IN_A_ROW:
         evidence = (
             f"the distance to real images is {score:.2f} at step {view.step}, and was {best:.2f}"

@@ -151,7 +151,7 @@ function dash(plot: uPlot, steps: readonly number[], stroke: string): void {
   ctx.restore();
 }
 
-/** A tick of the left axis, which has room for seven characters: 80,000, but 1e16. */
+/** A tick of the left axis, which holds seven characters: 80,000, but 1e16. */
 function label(value: number): string {
   return Math.abs(value) < 1e5
     ? value.toLocaleString("en", { maximumSignificantDigits: 5 })
